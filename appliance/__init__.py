@@ -1,0 +1,1 @@
+"""Pitbox: the daemon (both processes) and the command line."""

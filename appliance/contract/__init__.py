@@ -1,0 +1,1 @@
+"""What crosses a boundary: errors, job states, events and reports. No logic, no I/O."""

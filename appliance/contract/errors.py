@@ -1,0 +1,65 @@
+"""The one exception tree of Pitbox: every error answers five questions (design rule 7)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class EcuSafety(StrEnum):
+    """Is the ECU safe? The answer a technician needs before any other."""
+
+    UNTOUCHED = "untouched"
+    """Nothing was written: the ECU is as it was."""
+    INTACT = "intact"
+    """Something was written, and its memory is proven good."""
+    HALF_WRITTEN = "half_written"
+    """Erased or partly programmed: keep it powered, do not start the engine, recover."""
+    UNKNOWN = "unknown"
+    """The box cannot tell; treat as half written."""
+
+
+class PitboxError(Exception):
+    """What happened, is the ECU safe, what to do now, a stable code, and where the log is."""
+
+    def __init__(
+        self,
+        code: str,
+        what: str,
+        *,
+        do_now: str,
+        ecu: EcuSafety = EcuSafety.UNTOUCHED,
+        log: str | None = None,
+        details: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(f"{code}: {what}")
+        self.code = code
+        self.what = what
+        self.do_now = do_now
+        self.ecu = ecu
+        self.log = log
+        self.details = details
+
+    def as_dict(self) -> dict[str, object]:
+        """JSON form that crosses the engine's socket."""
+        return {
+            "code": self.code,
+            "what": self.what,
+            "ecu": self.ecu.value,
+            "do_now": self.do_now,
+            "log": self.log,
+            "details": list(self.details),
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, object]) -> PitboxError:
+        """Rebuild an error a client received; unknown safety words become UNKNOWN."""
+        details = data.get("details")
+        word = str(data.get("ecu"))
+        return cls(
+            str(data.get("code", "UNKNOWN")),
+            str(data.get("what", "the engine gave no reason")),
+            do_now=str(data.get("do_now", "")),
+            ecu=EcuSafety(word) if word in set(EcuSafety) else EcuSafety.UNKNOWN,
+            log=str(data["log"]) if data.get("log") else None,
+            details=tuple(str(item) for item in details) if isinstance(details, list) else (),
+        )

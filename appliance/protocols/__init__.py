@@ -1,0 +1,1 @@
+"""Hosts of the wire protocols: pure codecs, a small session class each, no policy."""

@@ -1,0 +1,159 @@
+"""The one interface between the flashing heart and any wire: UDS today, boot loaders, BDM and JTAG next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The smallest piece of memory that can be erased and programmed alone (a sector, or a whole block)."""
+
+    region: str
+    start: int
+    size: int
+    block_id: int | None = None
+
+    @property
+    def end(self) -> int:
+        """First address behind the block."""
+        return self.start + self.size
+
+
+@dataclass(frozen=True, slots=True)
+class EcuIdentity:
+    """What an ECU says of itself; None is "did not answer", never an invented value."""
+
+    hw: str | None = None
+    sw: str | None = None
+    boot: str | None = None
+    serial: str | None = None
+    vin: str | None = None
+    calid: tuple[str, ...] = ()
+    cvn: tuple[str, ...] = ()
+
+
+class EcuState(StrEnum):
+    """Which program answers."""
+
+    APPLICATION = "application"
+    BOOTLOADER = "bootloader"
+    SILENT = "silent"
+
+
+class Purpose(StrEnum):
+    """Why the ECU is opened: decides session, unlock level and rituals."""
+
+    READ = "read"
+    WRITE = "write"
+    RECOVER = "recover"
+    """As WRITE, but nothing the dead application would have to answer may be required."""
+
+
+class Refusal(StrEnum):
+    """Why an ECU said no, in the classes the retry policy distinguishes (NRC table, sheet 2.3)."""
+
+    CONDITIONS = "conditions"
+    VOLTAGE = "voltage"
+    SECURITY = "security"
+    LOCKED_OUT = "locked_out"
+    SEQUENCE = "sequence"
+    PROGRAMMING = "programming"
+    SESSION_LOST = "session_lost"
+    UNSUPPORTED = "unsupported"
+    AUTHENTICATION = "authentication"
+    BUSY = "busy"
+
+
+class AccessError(Exception):
+    """The ECU or the link did not do what was asked."""
+
+
+class EcuSilentError(AccessError):
+    """No answer in time."""
+
+
+class LinkLostError(AccessError):
+    """The wire itself failed: interface gone, bus-off, or frames that cannot be put together."""
+
+
+class EcuRefusedError(AccessError):
+    """The ECU answered no."""
+
+    def __init__(self, refusal: Refusal, message: str, code: int | None = None) -> None:
+        super().__init__(message)
+        self.refusal = refusal
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Dtc:
+    """A diagnostic trouble code as shown to people, e.g. P0301-00, and its UDS status byte."""
+
+    code: str
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WireMeter:
+    """What crossed the wire: payload bytes, seconds spent moving them, and the wire's own ceiling in B/s."""
+
+    payload_bytes: int = 0
+    busy_s: float = 0.0
+    ceiling_bytes_per_s: float = 0.0
+    bitrate_bps: int = 0
+    retries: int = field(default=0)
+
+
+Progress = Callable[[int], None]
+"""Called with the number of payload bytes newly acknowledged by the ECU."""
+
+
+class EcuAccess(Protocol):
+    """Reads, erases, programs and proves memory of one ECU. Every method may raise AccessError."""
+
+    @property
+    def max_read_bytes(self) -> int:
+        """Largest length `read` takes."""
+
+    async def state(self) -> EcuState:
+        """Which program answers now, with a short deadline."""
+
+    async def identify(self) -> EcuIdentity:
+        """Ask for every identity field the definition names; unanswered ones stay None."""
+
+    async def open(self, purpose: Purpose) -> None:
+        """Enter the session and unlock level that the purpose needs."""
+
+    async def close(self) -> None:
+        """Best effort: give the car back its normal communication. Never raises."""
+
+    async def read(self, start: int, length: int) -> bytes:
+        """Exactly `length` bytes from address `start`; never fewer, never invented."""
+
+    async def erase(self, block: Block) -> None:
+        """Erase one block and wait until the ECU reports it done."""
+
+    async def program(self, block: Block, data: bytes, progress: Progress) -> None:
+        """Program one erased block with exactly `block.size` bytes."""
+
+    async def proves_equal(self, block: Block, expected: bytes) -> bool | None:
+        """Ask the target for a hash over the block; None where the ECU offers none (then read it back)."""
+
+    async def commit(self) -> None:
+        """Have the ECU check itself (dependencies), reset it and wait until its application answers."""
+
+    async def read_dtcs(self) -> tuple[Dtc, ...]:
+        """Stored fault codes."""
+
+    async def clear_dtcs(self) -> None:
+        """Clear fault codes."""
+
+    async def measured_v(self) -> float | None:
+        """The ECU's own supply reading in volts, where it offers one."""
+
+    def meter(self) -> WireMeter:
+        """Wire figures since the access was made."""

@@ -1,0 +1,1 @@
+"""The voltmeter on OBD pin 16 (or the bench supply's output)."""
