@@ -1,0 +1,310 @@
+"""The shape of a definition file. Unknown keys are refused; every number's unit is in its key."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from appliance.definitions.memory import Region, check_regions
+
+Byte = Annotated[int, Field(ge=0, le=0xFF)]
+Word = Annotated[int, Field(ge=0, le=0xFFFF)]
+CanId = Annotated[int, Field(ge=0, le=0x1FFFFFFF)]
+HexBytes = Annotated[str, Field(pattern=r"^([0-9A-Fa-f]{2})*$")]
+
+
+class Strict(BaseModel):
+    """Base of every table: immutable, no unknown keys, no silent type conversion."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Proof(StrEnum):
+    """How far a definition is proven; shown on the screen as its badge."""
+
+    SIMULATED = "simulated"
+    BENCH_PROVEN = "bench-proven"
+    CAR_PROVEN = "car-proven"
+
+
+class Evidence(Strict):
+    """Where the facts of this definition come from, and what is assumed."""
+
+    level: Literal["simulated", "bench-proven", "car-proven"]
+    sources: tuple[str, ...] = Field(min_length=1)
+    assumptions: tuple[str, ...] = ()
+
+
+class Recognition(Strict):
+    """Which answers identify this ECU: shell-style patterns, all of the given fields must match."""
+
+    hw: tuple[str, ...] = Field(min_length=1)
+    sw: tuple[str, ...] = ()
+    boot: tuple[str, ...] = ()
+
+
+class Bus(Strict):
+    """The wire and its bit rates; the data rate is given exactly for CAN FD."""
+
+    kind: Literal["can", "can-fd"]
+    bitrate_bps: int = Field(ge=33_300, le=1_000_000)
+    data_bitrate_bps: int | None = Field(default=None, ge=500_000, le=8_000_000)
+
+    @model_validator(mode="after")
+    def _fd_has_data_rate(self) -> Bus:
+        if (self.kind == "can-fd") != (self.data_bitrate_bps is not None):
+            raise ValueError("data_bitrate_bps belongs to kind = 'can-fd', and to nothing else")
+        return self
+
+
+class Addressing(Strict):
+    """CAN identifiers and ISO-TP addressing (ISO 15765-2, 10.3)."""
+
+    mode: Literal["normal", "extended", "mixed"] = "normal"
+    request_id: CanId
+    response_id: CanId
+    functional_id: CanId
+    extended_ids: bool = False
+    request_extension: Byte | None = None
+    response_extension: Byte | None = None
+    padding: Byte | None = 0x55
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Addressing:
+        limit = 0x1FFFFFFF if self.extended_ids else 0x7FF
+        if max(self.request_id, self.response_id, self.functional_id) > limit:
+            raise ValueError(f"an identifier is above 0x{limit:X}; set extended_ids for 29-bit identifiers")
+        if self.request_id == self.response_id:
+            raise ValueError("request_id and response_id are the same")
+        if (self.mode != "normal") != (self.request_extension is not None):
+            raise ValueError("request_extension belongs to mode 'extended' or 'mixed', and to nothing else")
+        if (self.mode == "extended") != (self.response_extension is not None):
+            raise ValueError("response_extension belongs to mode 'extended', and to nothing else")
+        return self
+
+
+class Timing(Strict):
+    """Timing the host uses when the ECU does not say otherwise (ISO 14229-2)."""
+
+    p2_ms: int = Field(default=50, ge=5, le=10_000)
+    p2_star_ms: int = Field(default=5_000, ge=100, le=60_000)
+    tester_present_ms: int = Field(default=2_000, ge=100, le=4_500)
+    stmin_override_us: int | None = Field(default=None, ge=0, le=127_000)
+    pending_ceiling_s: float = Field(default=90.0, gt=0, le=600)
+    reset_wait_s: float = Field(default=2.0, ge=0, le=60)
+
+
+class Identity(Strict):
+    """Data identifiers (UDS 0x22) that answer each identity field; OBD asks mode 09 besides."""
+
+    hw: Word
+    sw: Word
+    boot: Word | None = None
+    serial: Word | None = None
+    vin: Word | None = None
+    bootloader_hw: Word | None = None
+    """Asked instead of hw when only the bootloader answers."""
+    voltage: Word | None = None
+    """Supply as the ECU measures it, one byte, 0.1 V per bit."""
+    obd_mode_09: bool = True
+
+
+class SecurityLevel(Strict):
+    """One unlock: the odd seed sub-function and the algorithm that answers it."""
+
+    level: Annotated[int, Field(ge=1, le=0x7D, multiple_of=1)]
+    algorithm: str = Field(pattern=r"^(sa2|toy-xor|toy-add|toy-rotate|plugin:[a-z0-9_.-]+)$")
+    script: HexBytes | None = None
+    constant: int | None = Field(default=None, ge=0, le=0xFFFFFFFF)
+    seed_bytes: int = Field(default=4, ge=1, le=32)
+
+    @model_validator(mode="after")
+    def _parameters(self) -> SecurityLevel:
+        if self.level % 2 == 0:
+            raise ValueError("level is the odd seed sub-function (ISO 14229-1, 10.4)")
+        if (self.algorithm == "sa2") != (self.script is not None):
+            raise ValueError("script belongs to algorithm = 'sa2', and to nothing else")
+        if self.algorithm.startswith("toy-") != (self.constant is not None):
+            raise ValueError("constant belongs to the toy algorithms, and to nothing else")
+        return self
+
+
+class Sessions(Strict):
+    """Sub-functions of DiagnosticSessionControl (0x10) and the unlocks each purpose needs."""
+
+    extended: Byte = 0x03
+    programming: Byte = 0x02
+    precondition_routine: Word | None = None
+    dtc_off: bool = True
+    communication_off: bool = True
+    read_session: Literal["default", "extended", "programming"] = "extended"
+    read_security: SecurityLevel | None = None
+    write_security: SecurityLevel
+
+
+class Reading(Strict):
+    """How memory is read: 0x23 by address, or 0x35/0x36/0x37 upload."""
+
+    method: Literal["by_address", "upload"]
+    block_bytes: int = Field(ge=16, le=0xFFFF)
+    address_bytes: int = Field(default=4, ge=1, le=5)
+    size_bytes: int = Field(default=4, ge=1, le=4)
+    bootloader_reads: bool = False
+    """True where the bootloader also serves reads, so that a read-back works after a failed write."""
+
+
+class Erasing(Strict):
+    """Erase routine (0x31 01): what names the memory, by address and size or by block id."""
+
+    routine: Word = 0xFF00
+    by: Literal["address", "block_id"]
+
+
+class Writing(Strict):
+    """Download (0x34/0x36/0x37): addressing, data format and what precedes it."""
+
+    by: Literal["address", "block_id"]
+    data_format: Byte = 0x00
+    address_bytes: int = Field(default=4, ge=1, le=5)
+    size_bytes: int = Field(default=4, ge=1, le=4)
+    block_bytes: int | None = Field(default=None, ge=16, le=0xFFFF)
+    """Upper limit for one TransferData; the ECU's own maximum applies besides."""
+    fingerprint_did: Word | None = None
+    fingerprint: HexBytes | None = None
+
+    @model_validator(mode="after")
+    def _fingerprint(self) -> Writing:
+        if (self.fingerprint_did is None) != (self.fingerprint is None):
+            raise ValueError("fingerprint_did and fingerprint go together")
+        return self
+
+
+class Checking(Strict):
+    """Routines by which the ECU proves its memory.
+
+    `hash_range` answers a CRC-32 over address and size; `compare_block` gets block id and CRC-32 and answers
+    whether they agree.
+    """
+
+    routine: Word | None = None
+    style: Literal["hash_range", "compare_block", "none"]
+    dependencies_routine: Word | None = 0xFF01
+    verify: Literal["hash", "read_back"] = "hash"
+
+    @model_validator(mode="after")
+    def _routine(self) -> Checking:
+        if (self.style == "none") != (self.routine is None):
+            raise ValueError("routine belongs to style 'hash_range' or 'compare_block'")
+        if self.style == "none" and self.verify == "hash":
+            raise ValueError("verify = 'hash' needs a style that offers one")
+        return self
+
+
+class Checksum(Strict):
+    """The file's own checksum: a module of the checksum room and its parameters."""
+
+    module: str
+    region: str
+    parameters: dict[str, int | str | bool | list[int] | list[list[int]]] = Field(default_factory=dict)
+
+
+class Voltage(Strict):
+    """Supply window for writing (ISO 14229-1 NRC 0x92/0x93 is the ECU's own)."""
+
+    min_v: float = Field(ge=6, le=32)
+    max_v: float = Field(ge=6, le=32)
+    target_v: float = Field(default=13.5, ge=6, le=32)
+    ripple_v: float = Field(default=0.3, gt=0, le=2)
+    steady_s: float = Field(default=5.0, gt=0, le=60)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Voltage:
+        if not self.min_v < self.target_v < self.max_v:
+            raise ValueError("min_v < target_v < max_v does not hold")
+        return self
+
+
+class Recovery(Strict):
+    """What can be done when a write was interrupted."""
+
+    recoverability: Literal["bootloader", "bench", "none"]
+    block_order: Literal["any", "ascending"] = "ascending"
+    advice: str = Field(min_length=1)
+
+
+class Method(Strict):
+    """Which access to recommend for this ECU and why."""
+
+    recommended: Literal["obd", "bench", "boot", "bdm", "jtag"]
+    reason: str = Field(min_length=1)
+
+
+class Ritual(Strict):
+    """Something the technician must do at a certain step."""
+
+    when: Literal["before_read", "before_write", "after_write", "recovery"]
+    text: str = Field(min_length=1)
+
+
+class Simulation(Strict):
+    """How the simulated twin behaves; nothing here is used on a real ECU."""
+
+    erase_ms_per_kib: float = Field(default=4.0, ge=0)
+    program_ms_per_kib: float = Field(default=2.0, ge=0)
+    hash_ms_per_kib: float = Field(default=0.25, ge=0)
+    boot_ms: float = Field(default=300.0, ge=0)
+    max_block_bytes: int = Field(default=4095, ge=18, le=0xFFFF)
+    hw: str
+    sw: str
+    boot: str
+    serial: str
+    vin: str = Field(min_length=17, max_length=17)
+    calid: str
+    cvn: HexBytes = "DEADC0DE"
+    dtcs: tuple[str, ...] = ()
+
+
+class Definition(Strict):
+    """One ECU."""
+
+    schema_version: Literal[1]
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{2,60}$")
+    name: str = Field(min_length=1)
+    kind: Literal["engine", "gearbox"]
+    maker: str
+    cpu: str
+    evidence: Evidence
+    recognition: Recognition
+    bus: Bus
+    addressing: Addressing
+    timing: Timing = Timing()
+    identity: Identity
+    sessions: Sessions
+    regions: tuple[Region, ...] = Field(min_length=1)
+    reading: Reading
+    erasing: Erasing
+    writing: Writing
+    checking: Checking
+    checksum: Checksum | None = None
+    voltage: Voltage
+    recovery: Recovery
+    method: Method
+    rituals: tuple[Ritual, ...] = ()
+    simulation: Simulation
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Definition:
+        check_regions(self.regions)
+        if self.checksum and self.checksum.region not in {region.name for region in self.regions}:
+            raise ValueError(f"checksum.region: no region is called {self.checksum.region!r}")
+        if "block_id" in (self.erasing.by, self.writing.by) or self.checking.style == "compare_block":
+            missing = [region.name for region in self.regions if region.writable and region.block_id is None]
+            if missing:
+                raise ValueError(f"block_id is missing for region {', '.join(missing)}")
+        return self
+
+    def region(self, name: str) -> Region:
+        """The region of that name. Raises KeyError."""
+        return next(region for region in self.regions if region.name == name)
