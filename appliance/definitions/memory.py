@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Literal
@@ -75,6 +76,6 @@ def check_regions(regions: Sequence[Region]) -> None:
         if names.count(name) > 1:
             raise ValueError(f"regions: the name {name!r} is used twice")
     ordered = sorted(regions, key=lambda region: region.start)
-    for low, high in zip(ordered, ordered[1:], strict=False):
+    for low, high in itertools.pairwise(ordered):
         if low.end > high.start:
             raise ValueError(f"regions: {low.name!r} ends at 0x{low.end:X}, inside {high.name!r}")
