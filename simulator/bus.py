@@ -1,0 +1,218 @@
+"""A simulated CAN bus: one frame at a time, arbitration by identifier, every frame costs its exact bits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from drivers.can.bits import frame_seconds
+from drivers.can.interface import BusHealth, CanBusGoneError, CanFrame, FrameHandler, SentHandler
+
+_ERROR_FRAME_BITS = 20
+"""Error flag, delimiter and intermission that follow a corrupted frame (ISO 11898-1, 10.4.4)."""
+
+
+class Fate(Enum):
+    """What happens to one frame on the wire."""
+
+    LOST = auto()
+    """Acknowledged, but no receiver takes it (a full receive buffer)."""
+    DOUBLED = auto()
+    LATE = auto()
+    """Delivered `delay_s` after its end."""
+    CORRUPTED = auto()
+    """CRC error: error frame, then the controller sends it again by itself."""
+    GARBLED = auto()
+    """Delivered with other data: what a broken driver or buffer does."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameFate:
+    """A fate and its parameter."""
+
+    fate: Fate
+    delay_s: float = 0.0
+    data: bytes = b""
+
+
+FaultHook = Callable[[CanFrame], FrameFate | None]
+
+
+class SimPort:
+    """One node on the simulated bus."""
+
+    def __init__(self, bus: SimBus, name: str) -> None:
+        self.name = name
+        self.queue: deque[tuple[CanFrame, SentHandler | None]] = deque()
+        self._bus = bus
+        self._by_id: dict[int, list[FrameHandler]] = {}
+        self._every: list[FrameHandler] = []
+        self._gone_handlers: list[Callable[[CanBusGoneError], None]] = []
+        self.gone: CanBusGoneError | None = None
+        self.tx_errors = 0
+        self.rx_errors = 0
+
+    @property
+    def bitrate_bps(self) -> int:
+        """Nominal bit rate of the bus."""
+        return self._bus.bitrate_bps
+
+    @property
+    def data_bitrate_bps(self) -> int | None:
+        """Data-phase bit rate, None on a classic bus."""
+        return self._bus.data_bitrate_bps
+
+    def send(self, frame: CanFrame, on_sent: SentHandler | None = None) -> None:
+        """Queue a frame. Raises CanBusGoneError."""
+        if self.gone:
+            raise CanBusGoneError(str(self.gone))
+        self.queue.append((frame, on_sent))
+        self._bus.wake()
+
+    def subscribe(self, handler: FrameHandler, can_ids: frozenset[int] | None = None) -> Callable[[], None]:
+        """Call handler for frames of other nodes; returns the unsubscriber."""
+        lists = [self._every] if can_ids is None else [self._by_id.setdefault(i, []) for i in can_ids]
+        for handlers in lists:
+            handlers.append(handler)
+
+        def unsubscribe() -> None:
+            for handlers in lists:
+                if handler in handlers:
+                    handlers.remove(handler)
+
+        return unsubscribe
+
+    def on_gone(self, handler: Callable[[CanBusGoneError], None]) -> Callable[[], None]:
+        """Call handler once when this node loses the bus."""
+        self._gone_handlers.append(handler)
+        return lambda: self._gone_handlers.remove(handler) if handler in self._gone_handlers else None
+
+    def deliver(self, frame: CanFrame) -> None:
+        """Hand a frame of another node to the subscribers."""
+        for handler in tuple(self._by_id.get(frame.can_id, ())):
+            handler(frame)
+        for handler in tuple(self._every):
+            handler(frame)
+
+    def lose(self, why: str, bus_off: bool = False) -> None:
+        """The interface vanishes or goes bus-off; pending frames are dropped."""
+        if self.gone:
+            return
+        self.gone = CanBusGoneError(why)
+        self.tx_errors = 256 if bus_off else self.tx_errors
+        self.queue.clear()
+        self._bus.detach(self)
+        for handler in tuple(self._gone_handlers):
+            handler(self.gone)
+
+    def health(self) -> BusHealth:
+        """Error counters and load as of now."""
+        bus_off = self.tx_errors > 255
+        return BusHealth(self.tx_errors, self.rx_errors, bus_off, self._bus.frames, self._bus.load())
+
+    def close(self) -> None:
+        """Leave the bus."""
+        self.lose("the port was closed")
+
+
+class SimBus:
+    """Nodes and the wire between them, on the running loop's time."""
+
+    def __init__(self, bitrate_bps: int = 500_000, data_bitrate_bps: int | None = None) -> None:
+        self.bitrate_bps = bitrate_bps
+        self.data_bitrate_bps = data_bitrate_bps
+        self.fault: FaultHook | None = None
+        self.frames = 0
+        self.busy_s = 0.0
+        self.tap: FrameHandler | None = None
+        self._ports: list[SimPort] = []
+        self._loop = asyncio.get_running_loop()
+        self._sending = False
+        self._load_mark = (self._loop.time(), 0.0)
+
+    def attach(self, name: str) -> SimPort:
+        """A new node."""
+        port = SimPort(self, name)
+        self._ports.append(port)
+        self.wake()
+        return port
+
+    def detach(self, port: SimPort) -> None:
+        """Take a node off the wire."""
+        if port in self._ports:
+            self._ports.remove(port)
+
+    def load(self) -> float:
+        """Share of the wire used since the last call, 0 to 1."""
+        (since, busy), now = self._load_mark, self._loop.time()
+        self._load_mark = (now, self.busy_s)
+        return min(1.0, (self.busy_s - busy) / (now - since)) if now > since else 0.0
+
+    def wake(self) -> None:
+        """Start the next frame if the wire is idle; a lone node gets no acknowledge and waits."""
+        if self._sending or len(self._ports) < 2:
+            return
+        waiting = [port for port in self._ports if port.queue]
+        if not waiting:
+            return
+        port = waiting[0] if len(waiting) == 1 else min(waiting, key=_arbitration)
+        frame, on_sent = port.queue.popleft()
+        self._sending = True
+        seconds = frame_seconds(frame, self.bitrate_bps, self.data_bitrate_bps)
+        self.busy_s += seconds
+        self._loop.call_at(self._loop.time() + seconds, self._finish, port, frame, on_sent)
+
+    def _finish(self, port: SimPort, frame: CanFrame, on_sent: SentHandler | None) -> None:
+        self.frames += 1
+        fate = self.fault(frame) if self.fault else None
+        if fate is not None and fate.fate is Fate.CORRUPTED:
+            self._repeat(port, frame, on_sent)
+            return
+        self._sending = False
+        if fate is None:
+            self._deliver(port, frame)
+        else:
+            self._meet_fate(port, frame, fate)
+        if on_sent is not None and not port.gone:
+            on_sent()
+        self.wake()
+
+    def _deliver(self, sender: SimPort, frame: CanFrame) -> None:
+        if self.tap is not None:
+            self.tap(frame)
+        for port in tuple(self._ports):
+            if port is not sender:
+                port.deliver(frame)
+
+    def _meet_fate(self, port: SimPort, frame: CanFrame, fate: FrameFate) -> None:
+        if fate.fate is Fate.LATE:
+            self._loop.call_later(fate.delay_s, self._deliver, port, frame)
+        elif fate.fate is Fate.DOUBLED:
+            self._deliver(port, frame)
+            self._deliver(port, frame)
+        elif fate.fate is Fate.GARBLED:
+            self._deliver(port, CanFrame(frame.can_id, fate.data, frame.extended, frame.fd))
+
+    def _repeat(self, port: SimPort, frame: CanFrame, on_sent: SentHandler | None) -> None:
+        """Error frame, counters, automatic retransmission with the wire kept (ISO 11898-1, 12.1.4)."""
+        port.tx_errors += 8
+        for other in self._ports:
+            other.rx_errors += 0 if other is port else 1
+        if port.tx_errors > 255:
+            self._sending = False
+            port.lose("bus-off", bus_off=True)
+            self.wake()
+            return
+        seconds = _ERROR_FRAME_BITS / self.bitrate_bps
+        seconds += frame_seconds(frame, self.bitrate_bps, self.data_bitrate_bps)
+        self.busy_s += seconds
+        self._loop.call_later(seconds, self._finish, port, frame, on_sent)
+
+
+def _arbitration(port: SimPort) -> tuple[int, bool, int]:
+    """Sort key of a node's next frame: lower wins; a base frame beats an extended one of the same 11 bits."""
+    frame = port.queue[0][0]
+    return (frame.can_id >> 18 if frame.extended else frame.can_id, frame.extended, frame.can_id)

@@ -1,0 +1,94 @@
+"""Event loops whose clock is not the wall's: virtual time jumps from timer to timer, scaled time runs N-fold.
+
+Everything in Pitbox takes its time from the running loop, so a flash of minutes costs a test only the work.
+Work in threads is invisible to a virtual clock: code that runs on one does its disk I/O inline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import time
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+_POLL_EVERY = 256
+"""Loop turns between two looks at real file descriptors while virtual time is busy."""
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """Instead of waiting for `timeout` seconds, moves the clock on by as much."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now_s = 0.0
+        self.frozen = False
+        self._turns = 0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None or (self.frozen and timeout > 0):
+            return super().select(None)
+        self._turns += 1
+        if self._turns % _POLL_EVERY == 0:
+            events = super().select(0)
+            if events:
+                return events
+        if timeout > 0:
+            self.now_s += timeout
+        return []
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """Time stands still while callbacks run and jumps to the next timer when there is nothing to run.
+
+    Set `frozen` to stop the jumping: the loop then waits for real I/O only (an engine between two jobs).
+    """
+
+    def __init__(self) -> None:
+        self._virtual = _JumpingSelector()
+        super().__init__(self._virtual)
+
+    def time(self) -> float:
+        """Virtual seconds since the loop was made."""
+        return self._virtual.now_s
+
+    @property
+    def frozen(self) -> bool:
+        """True while the clock stands still."""
+        return self._virtual.frozen
+
+    @frozen.setter
+    def frozen(self, value: bool) -> None:
+        self._virtual.frozen = value
+
+
+class _ScaledSelector(selectors.DefaultSelector):
+    """Waits `timeout / pace` seconds."""
+
+    def __init__(self, pace: float) -> None:
+        super().__init__()
+        self._pace = pace
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        return super().select(None if timeout is None else timeout / self._pace)
+
+
+class ScaledLoop(asyncio.SelectorEventLoop):
+    """A loop whose seconds pass `pace` times as fast as the wall's."""
+
+    def __init__(self, pace: float) -> None:
+        self._pace = pace
+        self._began_s = time.monotonic()
+        super().__init__(_ScaledSelector(pace))
+
+    def time(self) -> float:
+        """Scaled seconds since the loop was made."""
+        return (time.monotonic() - self._began_s) * self._pace
+
+
+def run_virtual(main: Coroutine[Any, Any, Result]) -> Result:
+    """Like asyncio.run, on a fresh VirtualLoop."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main)
