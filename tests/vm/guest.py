@@ -1,0 +1,176 @@
+"""A Debian 13 guest on a real kernel, booted in QEMU under plain emulation, that a test can cut the power of.
+
+    with Guest(state_disk=tmp_path / "state.ext4") as guest:
+        guest.check("modprobe vcan && ip link add vcan0 type vcan && ip link set vcan0 mtu 72 up")
+        sim = guest.spawn("pitbox sim --definition ... --bus socketcan:vcan0")
+        sim.wait_for("listening")
+        guest.kill()                                  # the power cut
+    with Guest(state_disk=tmp_path / "state.ext4") as guest:
+        print(guest.check("ls /state"))               # what had reached the disk
+
+In the guest: `/pitbox` is this checkout (what is written there is gone with the guest, and never reaches the
+host), `/results` is `guest.results` on the host, `/state` is the state disk, all else is discarded. The product's
+dependencies are installed, `pitbox` is on the PATH, commands run as root in `/pitbox` under bash. No network.
+"""
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.vm.image import CHECKOUT, Image, guest_image, make_state_disk
+from tests.vm.process import Completed, GuestError, GuestTimeoutError, Link, Process
+
+BOOT_TIMEOUT_S = 120
+CONSOLE_TAIL_LINES = 40
+# The disk root is a snapshot; nothing in the guest may ask, wait or reboot by itself.
+_KERNEL_ARGUMENTS = "root=/dev/vda rw console=ttyS0 loglevel=5 panic=-1 systemd.show_status=false"
+
+
+class Guest:
+    """One boot of the guest; entering boots it, leaving it is a power cut too (use `shutdown` to end in order)."""
+
+    def __init__(
+        self,
+        *,
+        state_disk: Path | None = None,
+        results: Path | None = None,
+        image: Image | None = None,
+        memory_mib: int = 1024,
+        boot_timeout_s: float = BOOT_TIMEOUT_S,
+    ) -> None:
+        """`state_disk`: made (1 GiB, sparse) when it is absent, kept over boots. `results`: a directory of the
+        host, by default one that goes away with the guest. `image`: by default `guest_image()`, built if needed.
+        """
+        self._image = image or guest_image()
+        self._state_disk = state_disk
+        self._work = Path(tempfile.mkdtemp(prefix="pitbox-vm-"))
+        self.results = results or self._work / "results"
+        self._console = self._work / "console.log"
+        self._memory_mib = memory_mib
+        self._boot_timeout_s = boot_timeout_s
+        self._qemu: subprocess.Popen[bytes] | None = None
+        self._link: Link | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._boot()
+        except BaseException:
+            self._clean_up()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None and not isinstance(error, GuestError):
+            print(self.console_tail(), file=sys.stderr)
+        self._clean_up()
+
+    @property
+    def python(self) -> str:
+        """The version of the guest's interpreter, as "3.13.5"."""
+        return self._agent.python
+
+    def run(
+        self, command: str, timeout_s: float = 60, *, cwd: str = "/pitbox", env: dict[str, str] | None = None
+    ) -> Completed:
+        """Run a bash command to its end, whatever its exit status; killed, and GuestTimeoutError, when too slow."""
+        process = self.spawn(command, cwd=cwd, env=env)
+        try:
+            return process.wait(timeout_s)
+        except GuestTimeoutError:
+            process.kill()
+            raise
+
+    def check(
+        self, command: str, timeout_s: float = 60, *, cwd: str = "/pitbox", env: dict[str, str] | None = None
+    ) -> str:
+        """`run` for a command that must succeed: its stdout, or GuestError with all it said and the console."""
+        done = self.run(command, timeout_s, cwd=cwd, env=env)
+        if done.rc:
+            said = f"--- out\n{done.out}--- err\n{done.err}"
+            raise GuestError(f"in the guest, {command!r} exited with {done.rc}\n{said}\n{self.console_tail()}")
+        return done.out
+
+    def spawn(self, command: str, *, cwd: str = "/pitbox", env: dict[str, str] | None = None) -> Process:
+        """Start a bash command beside the others; `exec` in front of a program makes signals reach it alone."""
+        return self._agent.start(command, cwd, env or {})
+
+    def kill(self) -> None:
+        """The power cut: QEMU gets SIGKILL, mid-instruction. What the guest had flushed is on the state disk.
+
+        What QEMU was told to write without a flush usually arrives too (the host keeps its page cache), so this
+        loses what was in the guest's memory, not what sat in a disk's own volatile cache.
+        """
+        if self._qemu is not None:
+            self._qemu.send_signal(signal.SIGKILL)
+            self._qemu.wait()
+
+    def shutdown(self, timeout_s: float = 60) -> None:
+        """An orderly end: systemd stops all units and unmounts. Raises GuestTimeoutError when it hangs."""
+        self.spawn("systemctl poweroff")
+        assert self._qemu is not None
+        try:
+            self._qemu.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise GuestTimeoutError(f"no power-off in {timeout_s} s\n{self.console_tail()}") from None
+
+    def console_tail(self) -> str:
+        """The last lines of the serial console (kernel and agent)."""
+        log = self._console.read_text(errors="replace") if self._console.exists() else ""
+        return "\n".join(["--- guest console", *log.splitlines()[-CONSOLE_TAIL_LINES:]])
+
+    @property
+    def _agent(self) -> Link:
+        if self._link is None:
+            raise GuestError("the guest was not booted: use it in a with block")
+        return self._link
+
+    def _boot(self) -> None:
+        self.results.mkdir(parents=True, exist_ok=True)
+        if self._state_disk is not None and not self._state_disk.exists():
+            make_state_disk(self._state_disk)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(self._work / "agent"))
+        listener.listen(1)
+        self._link = Link(listener, self.console_tail)
+        with (self._work / "console.log").open("ab") as errors:
+            self._qemu = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL, stderr=errors)
+        self._link.open(self._boot_timeout_s)
+        if self._state_disk is not None:
+            self.check("mount -o noatime /dev/vdb /state")
+
+    def _command(self) -> list[str]:
+        """QEMU, tied to the life of this process, so that a killed test run leaves no guest behind."""
+        with_parent = ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64"]
+        machine = ["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", str(self._memory_mib)]
+        bare = ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-nic", "none"]
+        kernel = ["-kernel", str(self._image.kernel), "-initrd", str(self._image.initrd)]
+        console = ["-append", _KERNEL_ARGUMENTS, "-chardev", f"file,id=tty,path={self._console},append=on"]
+        agent = ["-device", "virtio-serial", "-chardev", f"socket,id=agent,path={self._work / 'agent'}"]
+        port = ["-serial", "chardev:tty", "-device", "virtserialport,chardev=agent,name=pitbox.agent"]
+        disks = _disk(self._image.disk, "snapshot=on")
+        if self._state_disk is not None:
+            disks += _disk(self._state_disk, "cache=writeback")
+        shares = _share("checkout", CHECKOUT, ",readonly=on") + _share("results", self.results)
+        return [*with_parent, *machine, *bare, *kernel, *console, *agent, *port, *disks, *shares]
+
+    def _clean_up(self) -> None:
+        self.kill()
+        if self._link is not None:
+            self._link.close()
+        shutil.rmtree(self._work)
+
+
+def _disk(path: Path, options: str) -> list[str]:
+    return ["-drive", f"file={path},format=raw,if=virtio,{options}"]
+
+
+def _share(tag: str, path: Path, options: str = "") -> list[str]:
+    return ["-virtfs", f"local,path={path},mount_tag={tag},security_model=none,multidevs=remap{options}"]
