@@ -3,42 +3,42 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from enum import StrEnum
-from typing import Literal
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+ADDRESS_SPACE_BYTES = 1 << 32
 EXCLUDED_TAGS = frozenset({"immo", "immobiliser", "eeprom_key", "key", "odometer", "airbag", "crash"})
 """Contents Pitbox does not handle (design: out of bounds)."""
 
 
-class RegionTag(StrEnum):
-    """What a region holds."""
-
-    BOOT = "boot"
-    CODE = "code"
-    CALIBRATION = "calibration"
-    DATA = "data"
+def refuse(problems: Iterable[str]) -> None:
+    """Raises one ValueError that names every problem, if there is any."""
+    if text := "; ".join(problems):
+        raise ValueError(text)
 
 
-class Sectors(BaseModel):
+class Strict(BaseModel):
+    """Base of every table: immutable, no unknown keys, no silent type conversion."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Sectors(Strict):
     """A run of `count` equal erase sectors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    size_bytes: int = Field(ge=16)
-    count: int = Field(ge=1)
+    size_bytes: int = Field(ge=16, le=1 << 28)
+    count: int = Field(ge=1, le=65_536)
 
 
-class Region(BaseModel):
+class Region(Strict):
     """A named span of memory; its sectors, in order, fill it exactly."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     name: str = Field(pattern=r"^[a-z0-9_]{1,30}$")
     tag: Literal["boot", "code", "calibration", "data"]
-    start: int = Field(ge=0, le=0xFFFFFFFF)
+    start: int = Field(ge=0, lt=ADDRESS_SPACE_BYTES)
     size_bytes: int = Field(ge=16, le=1 << 28)
     sectors: tuple[Sectors, ...] = Field(min_length=1)
     writable: bool = True
@@ -52,12 +52,26 @@ class Region(BaseModel):
         """First address behind the region."""
         return self.start + self.size_bytes
 
+    @field_validator("name", "tag", mode="before")
+    @classmethod
+    def _handled(cls, word: object) -> object:
+        if isinstance(word, str) and word.lower() in EXCLUDED_TAGS:
+            raise ValueError(f"Pitbox does not handle {word.lower()} memory; leave this region out")
+        return word
+
     @model_validator(mode="after")
     def _filled(self) -> Region:
+        refuse(self._problems())
+        return self
+
+    def _problems(self) -> Iterator[str]:
         total = sum(run.size_bytes * run.count for run in self.sectors)
         if total != self.size_bytes:
-            raise ValueError(f"sectors add up to 0x{total:X} bytes, size_bytes is 0x{self.size_bytes:X}")
-        return self
+            yield f"sectors add up to 0x{total:X} bytes, size_bytes is 0x{self.size_bytes:X}"
+        if any(run.size_bytes % self.page_bytes for run in self.sectors):
+            yield f"a sector is not a whole number of pages of {self.page_bytes} bytes"
+        if self.end > ADDRESS_SPACE_BYTES:
+            yield f"ends at 0x{self.end:X}, above the 32-bit address space"
 
     def sector_spans(self) -> tuple[tuple[int, int], ...]:
         """(start, size) of every erase sector, ascending."""
@@ -69,13 +83,37 @@ class Region(BaseModel):
         return tuple(spans)
 
 
-def check_regions(regions: Sequence[Region]) -> None:
-    """Raises ValueError for two regions of one name or overlapping addresses."""
-    names = [region.name for region in regions]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"regions: the name {name!r} is used twice")
+def check_regions(regions: Sequence[Region]) -> Sequence[Region]:
+    """The regions. Raises ValueError naming every repeated name or block id and every overlap."""
+    refuse(_conflicts(regions))
+    return regions
+
+
+def _conflicts(regions: Sequence[Region]) -> Iterator[str]:
+    names = Counter(region.name for region in regions)
+    block_ids = Counter(region.block_id for region in regions if region.block_id is not None)
+    yield from (f"the name {name!r} is used {n} times" for name, n in names.items() if n > 1)
+    yield from (f"block_id {number} is used {n} times" for number, n in block_ids.items() if n > 1)
     ordered = sorted(regions, key=lambda region: region.start)
     for low, high in itertools.pairwise(ordered):
         if low.end > high.start:
-            raise ValueError(f"regions: {low.name!r} ends at 0x{low.end:X}, inside {high.name!r}")
+            yield f"{low.name!r} ends at 0x{low.end:X}, inside {high.name!r} at 0x{high.start:X}"
+
+
+Regions = Annotated[tuple[Region, ...], Field(min_length=1), AfterValidator(check_regions)]
+
+
+def out_of_reach(regions: Sequence[Region], address_bytes: int) -> Iterator[str]:
+    """Why that many address bytes do not reach every region."""
+    for region in regions:
+        if region.end > 1 << 8 * address_bytes:
+            yield f"address_bytes = {address_bytes} does not reach the end of region {region.name!r}"
+
+
+def not_blocks(regions: Sequence[Region]) -> Iterator[str]:
+    """Why regions cannot be named by a block id: each writable one needs an id and is one single sector."""
+    for region in regions:
+        if region.writable and region.block_id is None:
+            yield f"region {region.name!r} has no block_id"
+        if region.writable and sum(run.count for run in region.sectors) > 1:
+            yield f"region {region.name!r} is named by a block id, so it has one sector"

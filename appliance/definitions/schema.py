@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+import hashlib
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+import rfc8785
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from appliance.definitions.memory import Region, check_regions
+from appliance.definitions.memory import Region, Regions, Strict, not_blocks, out_of_reach, refuse
 
 Byte = Annotated[int, Field(ge=0, le=0xFF)]
 Word = Annotated[int, Field(ge=0, le=0xFFFF)]
 CanId = Annotated[int, Field(ge=0, le=0x1FFFFFFF)]
 HexBytes = Annotated[str, Field(pattern=r"^([0-9A-Fa-f]{2})*$")]
-
-
-class Strict(BaseModel):
-    """Base of every table: immutable, no unknown keys, no silent type conversion."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Proof(StrEnum):
-    """How far a definition is proven; shown on the screen as its badge."""
-
-    SIMULATED = "simulated"
-    BENCH_PROVEN = "bench-proven"
-    CAR_PROVEN = "car-proven"
+JsonInt = Annotated[int, Field(gt=-(1 << 53), lt=1 << 53)]
+"""A number every JSON reader keeps exactly (RFC 8785, 3.2.2.3)."""
+DtcText = Annotated[str, Field(pattern=r"^[PCBU][0-3][0-9A-F]{3}-[0-9A-F]{2}$")]
 
 
 class Evidence(Strict):
@@ -73,16 +64,18 @@ class Addressing(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Addressing:
-        limit = 0x1FFFFFFF if self.extended_ids else 0x7FF
-        if max(self.request_id, self.response_id, self.functional_id) > limit:
-            raise ValueError(f"an identifier is above 0x{limit:X}; set extended_ids for 29-bit identifiers")
-        if self.request_id == self.response_id:
-            raise ValueError("request_id and response_id are the same")
-        if (self.mode != "normal") != (self.request_extension is not None):
-            raise ValueError("request_extension belongs to mode 'extended' or 'mixed', and to nothing else")
-        if (self.mode == "extended") != (self.response_extension is not None):
-            raise ValueError("response_extension belongs to mode 'extended', and to nothing else")
+        refuse(self._problems())
         return self
+
+    def _problems(self) -> Iterator[str]:
+        if not self.extended_ids and max(self.request_id, self.response_id, self.functional_id) > 0x7FF:
+            yield "an identifier is above 0x7FF; set extended_ids for 29-bit identifiers"
+        if self.request_id == self.response_id:
+            yield "request_id and response_id are the same"
+        if (self.mode != "normal") != (self.request_extension is not None):
+            yield "request_extension belongs to mode 'extended' or 'mixed', and to nothing else"
+        if (self.mode == "extended") != (self.response_extension is not None):
+            yield "response_extension belongs to mode 'extended', and to nothing else"
 
 
 class Timing(Strict):
@@ -114,7 +107,7 @@ class Identity(Strict):
 class SecurityLevel(Strict):
     """One unlock: the odd seed sub-function and the algorithm that answers it."""
 
-    level: Annotated[int, Field(ge=1, le=0x7D, multiple_of=1)]
+    level: int = Field(ge=1, le=0x7D)
     algorithm: str = Field(pattern=r"^(sa2|toy-xor|toy-add|toy-rotate|plugin:[a-z0-9_.-]+)$")
     script: HexBytes | None = None
     constant: int | None = Field(default=None, ge=0, le=0xFFFFFFFF)
@@ -122,13 +115,16 @@ class SecurityLevel(Strict):
 
     @model_validator(mode="after")
     def _parameters(self) -> SecurityLevel:
-        if self.level % 2 == 0:
-            raise ValueError("level is the odd seed sub-function (ISO 14229-1, 10.4)")
-        if (self.algorithm == "sa2") != (self.script is not None):
-            raise ValueError("script belongs to algorithm = 'sa2', and to nothing else")
-        if self.algorithm.startswith("toy-") != (self.constant is not None):
-            raise ValueError("constant belongs to the toy algorithms, and to nothing else")
+        refuse(self._problems())
         return self
+
+    def _problems(self) -> Iterator[str]:
+        if self.level % 2 == 0:
+            yield "level is the odd seed sub-function (ISO 14229-1, 10.4)"
+        if (self.algorithm == "sa2") != (self.script is not None):
+            yield "script belongs to algorithm = 'sa2', and to nothing else"
+        if self.algorithm.startswith("toy-") != (self.constant is not None):
+            yield "constant belongs to the toy algorithms, and to nothing else"
 
 
 class Sessions(Strict):
@@ -149,6 +145,8 @@ class Reading(Strict):
 
     method: Literal["by_address", "upload"]
     block_bytes: int = Field(ge=16, le=0xFFFF)
+    """Longest piece of memory asked for at once by 0x23; for an upload the longest TransferData message, its
+    two header bytes included (0x75 may lower it)."""
     address_bytes: int = Field(default=4, ge=1, le=5)
     size_bytes: int = Field(default=4, ge=1, le=4)
     bootloader_reads: bool = False
@@ -156,36 +154,49 @@ class Reading(Strict):
 
 
 class Erasing(Strict):
-    """Erase routine (0x31 01): what names the memory, by address and size or by block id."""
+    """Erase routine (0x31 01): what names the memory.
+
+    By address: format identifier, address and size as in the download (`44 <address> <size>`); by block id:
+    a count of 1 and the id (`01 <id>`, sheet obd 2.1).
+    """
 
     routine: Word = 0xFF00
     by: Literal["address", "block_id"]
 
 
 class Writing(Strict):
-    """Download (0x34/0x36/0x37): addressing, data format and what precedes it."""
+    """Download (0x34/0x36/0x37): addressing, data format and what precedes it.
+
+    By block id the address is the one-byte id, so address_bytes is 1.
+    """
 
     by: Literal["address", "block_id"]
     data_format: Byte = 0x00
     address_bytes: int = Field(default=4, ge=1, le=5)
     size_bytes: int = Field(default=4, ge=1, le=4)
     block_bytes: int | None = Field(default=None, ge=16, le=0xFFFF)
-    """Upper limit for one TransferData; the ECU's own maximum applies besides."""
+    """Longest TransferData message, its two header bytes included; the ECU's own maximum applies besides."""
     fingerprint_did: Word | None = None
     fingerprint: HexBytes | None = None
 
     @model_validator(mode="after")
-    def _fingerprint(self) -> Writing:
-        if (self.fingerprint_did is None) != (self.fingerprint is None):
-            raise ValueError("fingerprint_did and fingerprint go together")
+    def _consistent(self) -> Writing:
+        refuse(self._problems())
         return self
+
+    def _problems(self) -> Iterator[str]:
+        if (self.fingerprint_did is None) != (self.fingerprint is None):
+            yield "fingerprint_did and fingerprint go together"
+        if self.by == "block_id" and self.address_bytes != 1:
+            yield "address_bytes is 1 where by = 'block_id': the block id stands in its place"
 
 
 class Checking(Strict):
     """Routines by which the ECU proves its memory.
 
-    `hash_range` answers a CRC-32 over address and size; `compare_block` gets block id and CRC-32 and answers
-    whether they agree.
+    `hash_range` gets format identifier, address and size as erasing by address does and answers a CRC-32
+    (IEEE 802.3, big-endian); `compare_block` gets `01 <block id> 00 04 <CRC-32>` and answers whether they
+    agree (sheet obd 2.1).
     """
 
     routine: Word | None = None
@@ -194,12 +205,15 @@ class Checking(Strict):
     verify: Literal["hash", "read_back"] = "hash"
 
     @model_validator(mode="after")
-    def _routine(self) -> Checking:
-        if (self.style == "none") != (self.routine is None):
-            raise ValueError("routine belongs to style 'hash_range' or 'compare_block'")
-        if self.style == "none" and self.verify == "hash":
-            raise ValueError("verify = 'hash' needs a style that offers one")
+    def _consistent(self) -> Checking:
+        refuse(self._problems())
         return self
+
+    def _problems(self) -> Iterator[str]:
+        if (self.style == "none") != (self.routine is None):
+            yield "routine belongs to style 'hash_range' or 'compare_block'"
+        if self.style == "none" and self.verify == "hash":
+            yield "verify = 'hash' needs a style that offers one"
 
 
 class Checksum(Strict):
@@ -207,7 +221,9 @@ class Checksum(Strict):
 
     module: str
     region: str
-    parameters: dict[str, int | str | bool | list[int] | list[list[int]]] = Field(default_factory=dict)
+    parameters: dict[str, JsonInt | str | bool | list[JsonInt] | list[list[JsonInt]]] = Field(
+        default_factory=dict
+    )
 
 
 class Voltage(Strict):
@@ -260,10 +276,10 @@ class Simulation(Strict):
     sw: str
     boot: str
     serial: str
-    vin: str = Field(min_length=17, max_length=17)
-    calid: str
-    cvn: HexBytes = "DEADC0DE"
-    dtcs: tuple[str, ...] = ()
+    vin: str = Field(pattern=r"^[A-HJ-NPR-Z0-9]{17}$")
+    calid: str = Field(max_length=16)
+    cvn: str = Field(default="DEADC0DE", pattern=r"^[0-9A-F]{8}$")
+    dtcs: tuple[DtcText, ...] = ()
 
 
 class Definition(Strict):
@@ -282,7 +298,7 @@ class Definition(Strict):
     timing: Timing = Timing()
     identity: Identity
     sessions: Sessions
-    regions: tuple[Region, ...] = Field(min_length=1)
+    regions: Regions
     reading: Reading
     erasing: Erasing
     writing: Writing
@@ -294,17 +310,43 @@ class Definition(Strict):
     rituals: tuple[Ritual, ...] = ()
     simulation: Simulation
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Definition:
-        check_regions(self.regions)
-        if self.checksum and self.checksum.region not in {region.name for region in self.regions}:
-            raise ValueError(f"checksum.region: no region is called {self.checksum.region!r}")
-        if "block_id" in (self.erasing.by, self.writing.by) or self.checking.style == "compare_block":
-            missing = [region.name for region in self.regions if region.writable and region.block_id is None]
-            if missing:
-                raise ValueError(f"block_id is missing for region {', '.join(missing)}")
-        return self
+    @field_validator("reading", "writing")
+    @classmethod
+    def _reaches(cls, table: Reading | Writing, info: ValidationInfo) -> Reading | Writing:
+        if isinstance(table, Reading) or table.by == "address":
+            refuse(out_of_reach(_regions(info), table.address_bytes))
+        return table
+
+    @field_validator("erasing", "writing", "checking")
+    @classmethod
+    def _blocks(
+        cls, table: Erasing | Writing | Checking, info: ValidationInfo
+    ) -> Erasing | Writing | Checking:
+        if table.style == "compare_block" if isinstance(table, Checking) else table.by == "block_id":
+            refuse(not_blocks(_regions(info)))
+        return table
+
+    @field_validator("checksum")
+    @classmethod
+    def _checksum_region(cls, checksum: Checksum | None, info: ValidationInfo) -> Checksum | None:
+        names = {region.name for region in _regions(info)}
+        if checksum and names and checksum.region not in names:
+            raise ValueError(f"no region is called {checksum.region!r}")
+        return checksum
 
     def region(self, name: str) -> Region:
         """The region of that name. Raises KeyError."""
-        return next(region for region in self.regions if region.name == name)
+        for region in self.regions:
+            if region.name == name:
+                return region
+        raise KeyError(name)
+
+    def digest(self) -> str:
+        """SHA-256, in hex, of the canonical JSON (RFC 8785) with every default filled in; jobs pin it."""
+        return hashlib.sha256(rfc8785.dumps(self.model_dump(mode="json"))).hexdigest()
+
+
+def _regions(info: ValidationInfo) -> tuple[Region, ...]:
+    """The regions validated before, none where they were refused."""
+    regions: tuple[Region, ...] = info.data.get("regions", ())
+    return regions
