@@ -1,0 +1,94 @@
+"""What the engine tells its listeners while it works, and the verdict of a gate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """What the box is doing to the ECU right now."""
+
+    IDENTIFY = "identify"
+    READ_1 = "read_1"
+    READ_2 = "read_2"
+    PREFLIGHT = "preflight"
+    COMPARE = "compare"
+    WRITE = "write"
+    VERIFY = "verify"
+    COMMIT = "commit"
+    DTC = "dtc"
+    RECOVER = "recover"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One typed change; `kind` names the class in JSON."""
+
+    job_id: str | None
+
+    def as_dict(self) -> dict[str, object]:
+        """JSON form that crosses the engine's socket."""
+        return {"kind": type(self).__name__.removesuffix("Event").lower(), **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class StateEvent(Event):
+    """The job entered a state."""
+
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressEvent(Event):
+    """How far a phase is. Bytes count only once the ECU acknowledged or delivered them."""
+
+    phase: Phase
+    done_bytes: int
+    total_bytes: int
+    bytes_per_s: float
+    wire_share: float | None
+    """Rate as a share of the wire's ceiling, 0 to 1."""
+    eta_s: float | None
+    voltage_v: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoteEvent(Event):
+    """Something worth telling: a skipped best-effort step, a third read, a retry."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmEvent(Event):
+    """Something the technician must act on now, such as a sagging supply."""
+
+    code: str
+    text: str
+    raised: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GateVerdict:
+    """One safety check before the first erase. Unknown is not a pass."""
+
+    name: str
+    verdict: str
+    detail: str
+
+    @property
+    def passed(self) -> bool:
+        """True for `pass` alone."""
+        return self.verdict == "pass"
+
+
+@dataclass(frozen=True, slots=True)
+class GatesEvent(Event):
+    """All gates with their verdicts."""
+
+    gates: tuple[GateVerdict, ...]
+
+
+Emit = Callable[[Event], None]

@@ -1,0 +1,37 @@
+"""What every operation of the heart is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from appliance.contract.events import Emit, NoteEvent, Phase
+from appliance.definitions.schema import Definition
+from appliance.flashing.journal import Journal
+from appliance.flashing.power import PowerGuard
+from appliance.flashing.progress import Progress
+from appliance.protocols.access import EcuAccess
+from appliance.vault.store import BlobStore
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job on one ECU: its definition, the way to reach it, and the box's own organs."""
+
+    id: str
+    definition: Definition
+    access: EcuAccess
+    journal: Journal
+    blobs: BlobStore
+    power: PowerGuard
+    emit: Emit
+    now: Callable[[], float]
+
+    def note(self, text: str) -> None:
+        """Tell the listeners something worth knowing."""
+        self.emit(NoteEvent(self.id, text))
+
+    def progress(self, phase: Phase, total_bytes: int) -> Progress:
+        """A fresh counter for a phase."""
+        ceiling = self.access.meter().ceiling_bytes_per_s
+        return Progress(self.emit, self.id, phase, total_bytes, ceiling, self.power)

@@ -1,0 +1,111 @@
+"""Errors of the heart, each with its five answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.events import GateVerdict
+from appliance.protocols.access import AccessError, EcuRefusedError, EcuSilentError, LinkLostError, Refusal
+
+
+class GatesRefusedError(PitboxError):
+    """At least one gate did not pass; there is no Continue."""
+
+    def __init__(self, gates: Sequence[GateVerdict]) -> None:
+        failed = [gate for gate in gates if not gate.passed]
+        super().__init__(
+            "GATES_REFUSED",
+            f"{len(failed)} safety gate{'s' * (len(failed) != 1)} did not pass: "
+            + ", ".join(gate.name for gate in failed),
+            do_now="Nothing was written. Mend every point below, then start again.",
+            details=tuple(f"{gate.name}: {gate.verdict}: {gate.detail}" for gate in failed),
+        )
+        self.gates = tuple(gates)
+
+
+class ReadUnstableError(PitboxError):
+    """The memory reads differently every time."""
+
+    def __init__(self, address: int, reads: int) -> None:
+        super().__init__(
+            "READ_UNSTABLE",
+            f"{reads} reads around 0x{address:08X} never agreed twice",
+            do_now="Check connector, ground and supply, stop other testers on the bus, then read again: "
+            "chunks already agreed are kept.",
+        )
+
+
+class WriteInterruptedError(PitboxError):
+    """The write stopped with blocks erased or half programmed; the journal stays open."""
+
+    def __init__(self, job_id: str, why: str, advice: str) -> None:
+        super().__init__(
+            "WRITE_INTERRUPTED",
+            f"the write stopped: {why}",
+            ecu=EcuSafety.HALF_WRITTEN,
+            do_now=f"Leave the ignition on, do not start the engine, then `pitbox recover --job {job_id}`. "
+            + advice,
+        )
+
+
+class NeedsBenchError(PitboxError):
+    """The ECU cannot be reached on this wire any more."""
+
+    def __init__(self, advice: str) -> None:
+        super().__init__(
+            "NEEDS_BENCH",
+            "the ECU no longer answers on this connection, and its definition says it will not",
+            ecu=EcuSafety.HALF_WRITTEN,
+            do_now=advice,
+        )
+
+
+class VerifyFailedError(PitboxError):
+    """Memory does not hold what it should."""
+
+    def __init__(self, blocks: Sequence[str], safety: EcuSafety) -> None:
+        super().__init__(
+            "VERIFY_FAILED",
+            f"{len(blocks)} block{'s' * (len(blocks) != 1)} differ from the expected memory",
+            ecu=safety,
+            do_now="If this followed a write, run `pitbox recover`; else read the ECU again.",
+            details=tuple(blocks),
+        )
+
+
+def access_problem(error: AccessError, safety: EcuSafety = EcuSafety.UNTOUCHED) -> PitboxError:
+    """The five answers for an ECU or link that did not do what was asked."""
+    if isinstance(error, EcuRefusedError):
+        return PitboxError(
+            f"ECU_REFUSED_{error.refusal.value.upper()}",
+            str(error),
+            ecu=safety,
+            do_now=_ADVICE[error.refusal],
+        )
+    if isinstance(error, LinkLostError):
+        return PitboxError(
+            "LINK_LOST",
+            str(error),
+            ecu=safety,
+            do_now="Check the plug and the CAN interface, then try again.",
+        )
+    code = "ECU_SILENT" if isinstance(error, EcuSilentError) else "ECU_MISBEHAVED"
+    return PitboxError(
+        code, str(error), ecu=safety, do_now="Ignition on? Plug seated? Other testers off? Then try again."
+    )
+
+
+_ADVICE = {
+    Refusal.CONDITIONS: "Engine off, ignition on, vehicle standing, doors as the definition says; then try again.",
+    Refusal.VOLTAGE: "Bring the supply into the window shown, then try again.",
+    Refusal.SECURITY: "The unlock was refused: this definition or its key plugin does not fit. Do not repeat.",
+    Refusal.LOCKED_OUT: "The ECU blocks unlocks for a while: leave the ignition on and wait ten minutes.",
+    Refusal.SEQUENCE: "Try again; if it repeats, switch the ignition off for 15 s first.",
+    Refusal.PROGRAMMING: "Try again with a steady supply; if it repeats, choose the bench.",
+    Refusal.SESSION_LOST: "Try again; keep other testers off the bus.",
+    Refusal.UNSUPPORTED: "The definition does not fit this ECU: identify it again.",
+    Refusal.AUTHENTICATION: "A security gateway or certificate protects this ECU: use the maker's authorised "
+    "access, or the bench.",
+    Refusal.BUSY: "The ECU is busy with something else: wait a minute, then try again.",
+}

@@ -1,0 +1,270 @@
+"""The flight recorder: jobs, reads and every intent of a write, durable before it is acted on."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from appliance.contract.errors import PitboxError
+from appliance.contract.jobs import JobState, may_move
+from appliance.flashing.database import Database
+from appliance.protocols.access import EcuIdentity
+from appliance.vault.records import Segment
+
+
+class Step(StrEnum):
+    """What the journal records of a write, in this order per block."""
+
+    INTENT = "intent"
+    SESSION_OPEN = "session_open"
+    SKIPPED = "skipped"
+    ERASE_INTENT = "erase_intent"
+    PROGRAMMED = "programmed"
+    INTERRUPTED = "interrupted"
+    RESUMED = "resumed"
+    VERIFY_OK = "verify_ok"
+    COMMITTED = "committed"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """A job as the journal knows it."""
+
+    id: str
+    state: JobState
+    definition_id: str | None
+    definition_sha256: str | None
+    method: str | None
+    identity: EcuIdentity | None
+    original_file: str | None
+    detail: dict[str, object]
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRecord:
+    """One chunk of one reading pass."""
+
+    address: int
+    pt_sha256: str
+    segment: Segment
+    voted: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class FlashRecord:
+    """A write: its order as JSON text, and how it ended (None while open)."""
+
+    id: int
+    job_id: str
+    write_order: str
+    outcome: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One recorded step of a write."""
+
+    step: Step
+    block_start: int | None
+    at: float
+    detail: str | None
+
+
+class Journal:
+    """All of the box's memory of what it is doing. Every method that writes is durable on return."""
+
+    def __init__(self, path: Path, now: Callable[[], float]) -> None:
+        self.path = path
+        self._now = now
+        self._db = Database(path)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def create_job(self, job_id: str) -> None:
+        """A new draft."""
+        now = self._now()
+        with self._db.transaction() as sql:
+            sql.execute(
+                "INSERT INTO job(id, state, created_at, updated_at) VALUES(?,?,?,?)",
+                (job_id, JobState.DRAFT.value, now, now),
+            )
+
+    def move(self, job_id: str, state: JobState) -> None:
+        """Enter a state. Raises PitboxError for a move that does not exist."""
+        with self._db.transaction() as sql:
+            self._move(sql, job_id, state)
+
+    def describe(
+        self, job_id: str, definition_id: str, definition_sha256: str, method: str, identity: EcuIdentity
+    ) -> None:
+        """Pin what was identified."""
+        with self._db.transaction() as sql:
+            sql.execute(
+                "UPDATE job SET definition_id=?, definition_sha256=?, method=?, identity=? WHERE id=?",
+                (definition_id, definition_sha256, method, json.dumps(asdict(identity)), job_id),
+            )
+
+    def note(self, job_id: str, **facts: object) -> None:
+        """Add facts (JSON values) to the job's detail."""
+        detail = {**self.job(job_id).detail, **facts}
+        with self._db.transaction() as sql:
+            sql.execute("UPDATE job SET detail=? WHERE id=?", (json.dumps(detail), job_id))
+
+    def read_verified(self, job_id: str, original_file: str) -> None:
+        """The original is sealed and both passes agree."""
+        with self._db.transaction() as sql:
+            sql.execute("UPDATE job SET original_file=? WHERE id=?", (original_file, job_id))
+            self._move(sql, job_id, JobState.READ_VERIFIED)
+
+    def job(self, job_id: str) -> JobRecord:
+        """Raises PitboxError for an unknown id."""
+        rows = self._db.rows("SELECT * FROM job WHERE id=?", job_id)
+        if not rows:
+            raise PitboxError(
+                "JOB_UNKNOWN", f"there is no job {job_id}", do_now="List the jobs with `pitbox jobs`."
+            )
+        return _job(rows[0])
+
+    def jobs(self) -> list[JobRecord]:
+        """All jobs, newest first."""
+        return [_job(row) for row in self._db.rows("SELECT * FROM job ORDER BY created_at DESC, rowid DESC")]
+
+    def add_chunk(self, job_id: str, reading_pass: int, chunk: ChunkRecord) -> None:
+        """A chunk of a pass is read and its sealed bytes are on the disk."""
+        with self._db.transaction() as sql:
+            sql.execute(
+                "INSERT OR REPLACE INTO read_chunk VALUES(?,?,?,?,?,?,?)",
+                (
+                    job_id,
+                    reading_pass,
+                    chunk.address,
+                    chunk.pt_sha256,
+                    json.dumps(asdict(chunk.segment)),
+                    chunk.voted,
+                    chunk.seconds,
+                ),
+            )
+
+    def chunks(self, job_id: str, reading_pass: int) -> dict[int, ChunkRecord]:
+        """Chunks of a pass by address."""
+        rows = self._db.rows(
+            "SELECT * FROM read_chunk WHERE job_id=? AND pass=? ORDER BY address", job_id, reading_pass
+        )
+        return {row["address"]: _chunk(row) for row in rows}
+
+    def forget_chunks(self, job_id: str) -> None:
+        """Start the job's reading over."""
+        with self._db.transaction() as sql:
+            sql.execute("DELETE FROM read_chunk WHERE job_id=?", (job_id,))
+
+    def open_flash(self, job_id: str, write_order: str) -> int:
+        """The intent of a write, durable before anything reaches the ECU; returns its id."""
+        with self._db.transaction() as sql:
+            cursor = sql.execute(
+                "INSERT INTO flash(job_id, write_order, opened_at) VALUES(?,?,?)",
+                (job_id, write_order, self._now()),
+            )
+            flash_id = int(cursor.lastrowid or 0)
+            self._step(sql, flash_id, Step.INTENT, None, None)
+            self._move(sql, job_id, JobState.FLASHING)
+        return flash_id
+
+    def step(
+        self, flash_id: int, step: Step, block_start: int | None = None, detail: str | None = None
+    ) -> None:
+        """One more step of a write."""
+        with self._db.transaction() as sql:
+            self._step(sql, flash_id, step, block_start, detail)
+
+    def next_block(self, flash_id: int, finished: int | None, block_start: int) -> None:
+        """The block before is programmed, and this one is about to be erased: one commit for both."""
+        with self._db.transaction() as sql:
+            if finished is not None:
+                self._step(sql, flash_id, Step.PROGRAMMED, finished, None)
+            self._step(sql, flash_id, Step.ERASE_INTENT, block_start, None)
+
+    def move_with_step(
+        self, flash_id: int, step: Step, job_id: str, state: JobState, detail: str | None
+    ) -> None:
+        """A step and the job's new state in one commit."""
+        with self._db.transaction() as sql:
+            self._step(sql, flash_id, step, None, detail)
+            self._move(sql, job_id, state)
+
+    def close_flash(self, flash_id: int, job_id: str, state: JobState, outcome: str) -> None:
+        """The write is over: nothing is left to be recovered."""
+        with self._db.transaction() as sql:
+            self._step(sql, flash_id, Step.CLOSED, None, outcome)
+            sql.execute(
+                "UPDATE flash SET closed_at=?, outcome=? WHERE id=?", (self._now(), outcome, flash_id)
+            )
+            self._move(sql, job_id, state)
+
+    def open_flashes(self) -> list[FlashRecord]:
+        """Writes that did not end; at most one."""
+        return [_flash(row) for row in self._db.rows("SELECT * FROM flash WHERE closed_at IS NULL")]
+
+    def last_flash(self, job_id: str) -> FlashRecord | None:
+        """The job's newest write."""
+        rows = self._db.rows("SELECT * FROM flash WHERE job_id=? ORDER BY id DESC LIMIT 1", job_id)
+        return _flash(rows[0]) if rows else None
+
+    def steps(self, flash_id: int) -> list[StepRecord]:
+        """Steps of a write in their order."""
+        rows = self._db.rows("SELECT * FROM flash_step WHERE flash_id=? ORDER BY seq", flash_id)
+        return [StepRecord(Step(row["step"]), row["block_start"], row["at"], row["detail"]) for row in rows]
+
+    def _move(self, sql: sqlite3.Connection, job_id: str, state: JobState) -> None:
+        old = self.job(job_id).state
+        if not may_move(old, state):
+            raise PitboxError(
+                "JOB_STATE",
+                f"job {job_id} is {old.value} and cannot become {state.value}",
+                do_now="Look at the job with `pitbox jobs`.",
+            )
+        sql.execute("UPDATE job SET state=?, updated_at=? WHERE id=?", (state.value, self._now(), job_id))
+
+    def _step(
+        self, sql: sqlite3.Connection, flash_id: int, step: Step, block: int | None, detail: str | None
+    ) -> None:
+        sql.execute(
+            "INSERT INTO flash_step(flash_id, step, block_start, at, detail) VALUES(?,?,?,?,?)",
+            (flash_id, step.value, block, self._now(), detail),
+        )
+
+
+def _job(row: sqlite3.Row) -> JobRecord:
+    identity = None
+    if row["identity"]:
+        fields = json.loads(row["identity"])
+        fields["calid"], fields["cvn"] = tuple(fields["calid"]), tuple(fields["cvn"])
+        identity = EcuIdentity(**fields)
+    return JobRecord(
+        row["id"],
+        JobState(row["state"]),
+        row["definition_id"],
+        row["definition_sha256"],
+        row["method"],
+        identity,
+        row["original_file"],
+        json.loads(row["detail"]),
+        row["created_at"],
+    )
+
+
+def _chunk(row: sqlite3.Row) -> ChunkRecord:
+    segment = Segment(**json.loads(row["segment"]))
+    return ChunkRecord(row["address"], row["pt_sha256"], segment, row["voted"], row["seconds"])
+
+
+def _flash(row: sqlite3.Row) -> FlashRecord:
+    return FlashRecord(row["id"], row["job_id"], row["write_order"], row["outcome"])

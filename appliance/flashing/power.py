@@ -1,0 +1,166 @@
+"""The power guard: the supply is measured before and during every job, and 0 V is never invented."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Protocol
+
+from appliance.contract.events import AlarmEvent, Emit, GateVerdict
+from appliance.definitions.schema import Voltage
+
+_SAMPLE_S = 0.02
+_WATCH_S = 0.1
+_GOOD_AGAIN_S = 1.0
+_FALL_V_PER_S = 0.02
+"""Mean drift over the steadiness window that still counts as steady."""
+
+
+class Meter(Protocol):
+    """The voltmeter driver, as far as the heart needs it."""
+
+    async def read_v(self) -> float:
+        """Supply in volts. Raises ConnectionError without a reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class PowerReading:
+    """A few seconds of supply voltage."""
+
+    min_v: float
+    max_v: float
+    mean_v: float
+    ripple_v: float
+    """Peak to peak around the drift."""
+    drift_v_per_s: float
+
+
+def assess(samples: list[float], seconds: float) -> PowerReading:
+    """Statistics of evenly spaced samples (at least 4) over `seconds`."""
+    quarter = max(1, len(samples) // 4)
+    first, last = sum(samples[:quarter]) / quarter, sum(samples[-quarter:]) / quarter
+    drift = (last - first) / (seconds * 0.75)
+    step = drift * seconds / len(samples)
+    level = [value - step * index for index, value in enumerate(samples)]
+    mean = sum(samples) / len(samples)
+    return PowerReading(min(samples), max(samples), mean, max(level) - min(level), drift)
+
+
+class PowerGuard:
+    """Samples the supply, judges it against a definition's window, and holds a write until it is good."""
+
+    def __init__(self, meter: Meter, window: Voltage, emit: Emit, job_id: str | None = None) -> None:
+        self._meter = meter
+        self._window = window
+        self._emit = emit
+        self._job_id = job_id
+        self._watcher: asyncio.Task[None] | None = None
+        self._alarmed = False
+        self.min_v: float | None = None
+        self.max_v: float | None = None
+        self.now_v: float | None = None
+
+    async def gates(self) -> list[GateVerdict]:
+        """The window, steadiness and ripple gates, measured over the definition's steady time."""
+        window = self._window
+        try:
+            reading = await self._measure(window.steady_s)
+        except ConnectionError as error:
+            return [GateVerdict(name, "fail", f"no reading: {error}") for name in _GATES]
+        inside = window.min_v <= reading.min_v and reading.max_v <= window.max_v
+        steady = abs(reading.drift_v_per_s) <= _FALL_V_PER_S
+        smooth = reading.ripple_v <= window.ripple_v
+        return [
+            GateVerdict("voltage_window", _verdict(inside), self._window_text(reading)),
+            GateVerdict(
+                "voltage_steady", _verdict(steady), f"{reading.drift_v_per_s * 60:+.1f} V per minute"
+            ),
+            GateVerdict("voltage_ripple", _verdict(smooth), self._ripple_text(reading, smooth)),
+        ]
+
+    def start(self) -> None:
+        """Watch the supply in the background until `stop`."""
+        if self._watcher is None:
+            self._watcher = asyncio.get_running_loop().create_task(self._watch())
+
+    async def stop(self) -> None:
+        """Stop watching."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.gather(self._watcher, return_exceptions=True)
+            self._watcher = None
+
+    async def wait_until_good(self) -> float:
+        """Return at once while the supply is inside the window; else alarm and wait. Gives the seconds waited."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        good_since = began - _GOOD_AGAIN_S if await self._sample_is_good() else None
+        while good_since is None or loop.time() - good_since < _GOOD_AGAIN_S:
+            self._alarm(True)
+            await asyncio.sleep(_WATCH_S)
+            if not await self._sample_is_good():
+                good_since = None
+            elif good_since is None:
+                good_since = loop.time()
+        self._alarm(False)
+        return loop.time() - began
+
+    async def _sample_is_good(self) -> bool:
+        try:
+            value = await self._sample()
+        except ConnectionError:
+            return False
+        return self._window.min_v <= value <= self._window.max_v
+
+    async def _sample(self) -> float:
+        value = await self._meter.read_v()
+        self.now_v = value
+        self.min_v = value if self.min_v is None else min(self.min_v, value)
+        self.max_v = value if self.max_v is None else max(self.max_v, value)
+        return value
+
+    async def _measure(self, seconds: float) -> PowerReading:
+        samples = []
+        for _ in range(max(8, int(seconds / _SAMPLE_S))):
+            samples.append(await self._sample())
+            await asyncio.sleep(_SAMPLE_S)
+        return assess(samples, seconds)
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                await self._sample()
+            except ConnectionError:
+                self.now_v = None
+            await asyncio.sleep(_WATCH_S)
+
+    def _alarm(self, raised: bool) -> None:
+        if raised == self._alarmed:
+            return
+        self._alarmed = raised
+        shown = "no reading" if self.now_v is None else f"{self.now_v:.1f} V"
+        text = (
+            f"Supply {shown}, wanted {self._window.min_v:.1f} to {self._window.max_v:.1f} V: waiting between "
+            "blocks. Do not switch the ignition off; connect a programming supply."
+            if raised
+            else f"Supply is good again ({shown}): going on."
+        )
+        self._emit(AlarmEvent(self._job_id, "POWER_OUT_OF_WINDOW", text, raised))
+
+    def _window_text(self, reading: PowerReading) -> str:
+        window = self._window
+        return (
+            f"{reading.min_v:.2f} to {reading.max_v:.2f} V measured, window {window.min_v:.1f} to "
+            f"{window.max_v:.1f} V, target {window.target_v:.1f} V"
+        )
+
+    def _ripple_text(self, reading: PowerReading, smooth: bool) -> str:
+        text = f"{reading.ripple_v:.2f} V peak to peak, limit {self._window.ripple_v:.2f} V"
+        return text if smooth else text + ": the charger is pulsing, use a programming supply"
+
+
+_GATES = ("voltage_window", "voltage_steady", "voltage_ripple")
+
+
+def _verdict(passed: bool) -> str:
+    return "pass" if passed else "fail"
