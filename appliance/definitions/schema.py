@@ -17,6 +17,8 @@ CanId = Annotated[int, Field(ge=0, le=0x1FFFFFFF)]
 HexBytes = Annotated[str, Field(pattern=r"^([0-9A-Fa-f]{2})*$")]
 JsonInt = Annotated[int, Field(gt=-(1 << 53), lt=1 << 53)]
 """A number every JSON reader keeps exactly (RFC 8785, 3.2.2.3)."""
+Pattern = Annotated[str, Field(pattern=r"[0-9A-Za-z]", max_length=100)]
+"""Shell-style (`*`, `?`, `[...]`); one of wildcards alone would recognise any ECU."""
 DtcText = Annotated[str, Field(pattern=r"^[PCBU][0-3][0-9A-F]{3}-[0-9A-F]{2}$")]
 
 
@@ -31,9 +33,14 @@ class Evidence(Strict):
 class Recognition(Strict):
     """Which answers identify this ECU: shell-style patterns, all of the given fields must match."""
 
-    hw: tuple[str, ...] = Field(min_length=1)
-    sw: tuple[str, ...] = ()
-    boot: tuple[str, ...] = ()
+    hw: tuple[Pattern, ...] = Field(min_length=1)
+    sw: tuple[Pattern, ...] = ()
+    boot: tuple[Pattern, ...] = ()
+
+    def given(self) -> dict[str, tuple[str, ...]]:
+        """The fields that have patterns, by name."""
+        fields = {"hw": self.hw, "sw": self.sw, "boot": self.boot}
+        return {name: patterns for name, patterns in fields.items() if patterns}
 
 
 class Bus(Strict):
@@ -105,7 +112,12 @@ class Identity(Strict):
 
 
 class SecurityLevel(Strict):
-    """One unlock: the odd seed sub-function and the algorithm that answers it."""
+    """One unlock: the odd seed sub-function and the algorithm that answers it.
+
+    The toys, for simulated ECUs only, work on 32 bits, big-endian: `toy-xor` is seed XOR constant, `toy-add`
+    their sum, `toy-rotate` the seed rotated left by 7 bits, then XOR constant. `sa2` runs the script (sheet
+    obd 4.1); `plugin:NAME` is the owner's own package.
+    """
 
     level: int = Field(ge=1, le=0x7D)
     algorithm: str = Field(pattern=r"^(sa2|toy-xor|toy-add|toy-rotate|plugin:[a-z0-9_.-]+)$")

@@ -1,0 +1,74 @@
+"""All definitions that can be used, and how an identity finds its own among them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from appliance.definitions.errors import DefinitionError, invalid, unknown
+from appliance.definitions.schema import Definition
+
+Score = tuple[int, int]
+"""Identity fields that matched, and literal characters in their patterns: the greater, the more specific."""
+
+
+@dataclass
+class Library:
+    """Definitions by id. A file that was refused is kept in `refused` and never costs the others."""
+
+    _definitions: dict[str, Definition] = field(default_factory=dict)
+    _files: dict[str, Path] = field(default_factory=dict)
+    refused: list[DefinitionError] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[Definition]:
+        return iter(self._definitions.values())
+
+    def __len__(self) -> int:
+        return len(self._definitions)
+
+    def add(self, definition: Definition, path: Path) -> None:
+        """Raises DefinitionError if another file has the id already: nothing replaces a definition unseen."""
+        taken = self._files.setdefault(definition.id, path)
+        if taken.resolve() != path.resolve():
+            raise invalid(path, [f"id: {definition.id!r} is taken by {taken}"])
+        self._definitions[definition.id] = definition
+
+    def get(self, definition_id: str) -> Definition:
+        """The definition of that id. Raises DefinitionError (DEFINITION_UNKNOWN)."""
+        if definition_id not in self._definitions:
+            near = difflib.get_close_matches(definition_id, self._definitions, n=1)
+            raise unknown(definition_id, near, self.refused)
+        return self._definitions[definition_id]
+
+    def file_of(self, definition_id: str) -> Path:
+        """Where the definition was read from. Raises KeyError."""
+        return self._files[definition_id]
+
+    def recognise(self, identity: Mapping[str, str | None]) -> list[Definition]:
+        """Definitions for an ECU that names itself so (keys hw, sw, boot), the most specific first.
+
+        A field the definition has patterns for must be known and match; None never does.
+        """
+        scored = [(_score(definition, identity), definition) for definition in self]
+        fitting = [(score, definition) for score, definition in scored if score is not None]
+        fitting.sort(key=lambda pair: (-pair[0][0], -pair[0][1], pair[1].id))
+        return [definition for _, definition in fitting]
+
+
+def _score(definition: Definition, identity: Mapping[str, str | None]) -> Score | None:
+    fields, literals = 0, 0
+    for name, patterns in definition.recognition.given().items():
+        value = identity.get(name)
+        matching = [pattern for pattern in patterns if value is not None and fnmatchcase(value, pattern)]
+        if not matching:
+            return None
+        fields += 1
+        literals += max(map(_literal_chars, matching))
+    return fields, literals
+
+
+def _literal_chars(pattern: str) -> int:
+    return sum(char not in "*?[]" for char in pattern)
