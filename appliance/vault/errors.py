@@ -1,0 +1,9 @@
+"""The vault's one exception."""
+
+from __future__ import annotations
+
+from appliance.contract.errors import PitboxError
+
+
+class VaultError(PitboxError):
+    """A key, a sealed object, a package or the disk below them was refused; `code` says which."""

@@ -1,0 +1,71 @@
+"""Writing a stored image out as plaintext: a right of the master role alone."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from itertools import pairwise
+
+import bincopy
+
+from appliance.vault.errors import VaultError
+from appliance.vault.images import ImageStore, SealedImage
+from appliance.vault.keys import KeyRing, Role
+from appliance.vault.records import Region, wipe
+
+_RECORD_DATA_BYTES = 32
+_ADDRESS_BITS = 32
+
+
+class ExportFormat(StrEnum):
+    """File formats an image can be exported in."""
+
+    BIN = "bin"
+    IHEX = "ihex"
+    SREC = "srec"
+
+
+def export_image(image: SealedImage, images: ImageStore, keys: KeyRing, export_format: ExportFormat) -> bytes:
+    """The image's content in `export_format`; the caller decides where plaintext may go.
+
+    VAULT_SLAVE_NO_EXPORT in the slave role, before anything is decrypted; VAULT_EXPORT_GAPS for a `.bin` of
+    regions that do not touch (bytes between them are not invented); else what `read_plaintext` raises.
+    """
+    _refuse_slave(keys)
+    if export_format is ExportFormat.BIN:
+        _refuse_gaps(image.regions)
+    contents = images.read_plaintext(image)
+    try:
+        return _encode(contents, export_format)
+    finally:
+        wipe(*contents.values())
+
+
+def _refuse_slave(keys: KeyRing) -> None:
+    if keys.role is not Role.MASTER:
+        raise VaultError(
+            "VAULT_SLAVE_NO_EXPORT",
+            "a slave-role box does not export plaintext",
+            do_now="Send the sealed file to the master and export it there.",
+        )
+
+
+def _refuse_gaps(regions: tuple[Region, ...]) -> None:
+    ordered = sorted(regions, key=lambda region: region.start)
+    for below, above in pairwise(ordered):
+        if below.end != above.start:
+            raise VaultError(
+                "VAULT_EXPORT_GAPS",
+                f"there is a gap between {below.name} and {above.name}, and a .bin has no addresses",
+                do_now="Export as Intel HEX or S-record instead.",
+            )
+
+
+def _encode(contents: dict[int, bytearray], export_format: ExportFormat) -> bytes:
+    if export_format is ExportFormat.BIN:
+        return b"".join(bytes(contents[start]) for start in sorted(contents))
+    file = bincopy.BinFile()
+    for start, content in contents.items():
+        file.add_binary(content, address=start)
+    writer = file.as_ihex if export_format is ExportFormat.IHEX else file.as_srec
+    text: str = writer(number_of_data_bytes=_RECORD_DATA_BYTES, address_length_bits=_ADDRESS_BITS)
+    return text.encode("ascii")

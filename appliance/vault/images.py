@@ -1,0 +1,145 @@
+"""Sealed images: a JSON record per file read, tuned or rescued, over segments in the blob store."""
+
+from __future__ import annotations
+
+import hmac
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from appliance.vault import durable
+from appliance.vault.errors import VaultError
+from appliance.vault.keys import KeyRing
+from appliance.vault.records import (
+    EcuIdentity,
+    FileId,
+    Name,
+    Record,
+    Region,
+    Segment,
+    Sha256,
+    assemble,
+    check_layout,
+    gaps,
+    parse_canonical,
+)
+from appliance.vault.store import BlobStore
+
+RECORD_MAX_BYTES = 1024 * 1024
+_SUFFIX = ".json"
+
+
+class ImageKind(StrEnum):
+    """Where an image came from."""
+
+    ORIGINAL = "original"
+    """Read from the ECU twice and proven equal: what a restore writes back."""
+    TUNED = "tuned"
+    RESCUE = "rescue"
+    """Whatever could be read from an ECU in trouble."""
+
+
+class SealedImage(Record):
+    """What the box knows of one stored file; its bytes are in the blob store."""
+
+    v: Literal[1] = 1
+    file_id: FileId
+    kind: Annotated[ImageKind, Field(strict=False)]
+    definition: Name
+    identity: EcuIdentity
+    method: Name
+    regions: Annotated[tuple[Region, ...], Field(min_length=1)]
+    segments: tuple[Segment, ...]
+    parent: FileId | None = None
+
+    @model_validator(mode="after")
+    def _layout(self) -> Self:
+        check_layout(self.regions, self.segments)
+        return self
+
+    def missing(self) -> tuple[tuple[int, int], ...]:
+        """The (start, end) address ranges that are not sealed yet; empty when the image is complete."""
+        return gaps(self.regions, self.segments)
+
+
+class _Entry(Record):
+    """An image record as it lies on disk, with the box's own keyed hash over it.
+
+    age does not say who sealed a file. The hash keeps someone with access to the disk, but not to the keys,
+    from handing a restore another image.
+    """
+
+    image: SealedImage
+    mac: Sha256
+
+
+class ImageStore:
+    """`<state>/images/<file_id>.json` next to the blob store."""
+
+    def __init__(self, state: Path, keys: KeyRing, blobs: BlobStore) -> None:
+        """`VaultError` from the disk when the folder cannot be made."""
+        self._root = state / "images"
+        self._keys = keys
+        self._blobs = blobs
+        durable.make_directory(self._root)
+
+    def save(self, image: SealedImage) -> None:
+        """Store or replace the record of `image`; it survives a power cut once this returns."""
+        entry = _Entry(image=image, mac=self._keys.record_mac(image.canonical()))
+        durable.write_atomic(self._path(image.file_id), entry.canonical())
+
+    def load(self, file_id: str) -> SealedImage:
+        """The record of `file_id`; VAULT_IMAGE_MISSING, or VAULT_IMAGE_DAMAGED when a byte of it changed."""
+        data = durable.read(self._path(file_id), RECORD_MAX_BYTES)
+        if data is None:
+            raise VaultError(
+                "VAULT_IMAGE_MISSING",
+                f"there is no stored file {file_id}",
+                do_now="List the stored files and choose one of them.",
+            )
+        try:
+            return self._checked(data, file_id)
+        except ValueError as error:
+            raise VaultError(
+                "VAULT_IMAGE_DAMAGED",
+                f"the record of the stored file {file_id} is refused: {error}",
+                do_now="Do not use this file. Fetch it from the file service again, or read the ECU again.",
+            ) from error
+
+    def file_ids(self) -> tuple[str, ...]:
+        """Ids of all stored files, sorted."""
+        return tuple(sorted(path.stem for path in self._root.glob(f"*{_SUFFIX}")))
+
+    def read_plaintext(self, image: SealedImage) -> dict[int, bytearray]:
+        """The image's bytes by region start, in memory only; `wipe` them after use.
+
+        VAULT_IMAGE_INCOMPLETE when a part was never read: bytes are not invented. Else what `BlobStore.get`
+        raises.
+        """
+        missing = image.missing()
+        if missing:
+            raise VaultError(
+                "VAULT_IMAGE_INCOMPLETE",
+                f"the stored file {image.file_id} is not complete",
+                do_now="Finish the read, then repeat the step.",
+                details=tuple(f"missing 0x{start:08X} to 0x{end:08X}" for start, end in missing),
+            )
+        return assemble(image.regions, image.segments, self._blobs.get)
+
+    def remove_temporaries(self) -> int:
+        """Delete what a power cut left half-written; how many files. Call once at start."""
+        return durable.remove_temporaries(self._root)
+
+    def _path(self, file_id: str) -> Path:
+        return self._root / f"{Path(file_id).name}{_SUFFIX}"
+
+    def _checked(self, data: bytes, file_id: str) -> SealedImage:
+        parse_canonical(data)
+        entry = _Entry.model_validate_json(data)
+        if not hmac.compare_digest(entry.mac, self._keys.record_mac(entry.image.canonical())):
+            raise ValueError("it was not written by this box")
+        if entry.image.file_id != file_id:
+            raise ValueError(f"it describes {entry.image.file_id}")
+        return entry.image

@@ -1,0 +1,300 @@
+"""The key ring of one box: everything is derived from one seed, and a master holds two keys more.
+
+Tier T0: seed and master keys are files (directory 0700, files 0600). See the package docstring for what that
+does not protect against.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from pydantic import BaseModel, ConfigDict, Field
+
+from appliance.vault import durable
+from appliance.vault.agekey import RAW_KEY_BYTES, AgeIdentity
+from appliance.vault.errors import VaultError
+
+KEY_TIER = 0
+SEED_FILE = "seed"
+BOX_FILE = "box.json"
+PAIRING_FILE = "master.json"
+MASTER_AGE_FILE = "master-age.key"
+MASTER_SIGNING_FILE = "master-sign.key"
+
+_OTHERS_MASK = 0o077
+_RESTORE = "Restore the key directory from its backup. Without it the sealed files of this box stay closed."
+HexKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Role(StrEnum):
+    """What a box may do with plaintext: a master may export it and sign, a slave may only flash it."""
+
+    MASTER = "master"
+    SLAVE = "slave"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class _Box(_Record):
+    role: Annotated[Role, Field(strict=False)]
+    device_id: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class MasterPublic(_Record):
+    """What a slave knows of its master: whom to seal reads to and whose signature to believe."""
+
+    age_recipient: Annotated[str, Field(pattern=r"^age1[a-z0-9]{58}$")]
+    verify_key: HexKey
+
+    @property
+    def kid(self) -> str:
+        """Key id of the signing key: first 16 hex digits of SHA-256 over its SPKI DER."""
+        spki = self.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        return hashlib.sha256(spki).hexdigest()[:16]
+
+    def public_key(self) -> Ed25519PublicKey:
+        """The Ed25519 key that verifies manifests and grants."""
+        return Ed25519PublicKey.from_public_bytes(bytes.fromhex(self.verify_key))
+
+
+class Pairing(_Record):
+    """Content of `master.json`: the master and how many times this box has been paired."""
+
+    epoch: Annotated[int, Field(ge=1)]
+    master: MasterPublic
+
+
+class DevicePublic(_Record):
+    """What a master knows of a box, enough to issue it grants."""
+
+    device_id: str
+    epoch: Annotated[int, Field(ge=0)]
+    tier: Annotated[int, Field(ge=0, le=2)]
+    hpke_public: HexKey
+
+
+@dataclass(frozen=True, slots=True)
+class MasterKeys:
+    """The private half a master-role box holds: the age identity for originals and the signing key."""
+
+    identity: AgeIdentity = field(repr=False)
+    signing_key: Ed25519PrivateKey = field(repr=False)
+
+    @classmethod
+    def generate(cls) -> MasterKeys:
+        """A fresh random pair."""
+        return cls(AgeIdentity.generate(), Ed25519PrivateKey.generate())
+
+    def public(self) -> MasterPublic:
+        """The public half, to be given to slaves."""
+        return MasterPublic(
+            age_recipient=self.identity.recipient,
+            verify_key=self.signing_key.public_key().public_bytes_raw().hex(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """The keys of one box in memory; `load` and `create` below make it, nothing changes it."""
+
+    role: Role
+    device_id: str
+    seed: bytes = field(repr=False)
+    pairing: Pairing | None = None
+    master_keys: MasterKeys | None = None
+
+    @property
+    def epoch(self) -> int:
+        """How many times this box was paired; grants of an earlier epoch are dead."""
+        return self.pairing.epoch if self.pairing else 0
+
+    def recovery_identity(self, epoch: int) -> AgeIdentity:
+        """Age identity that opens the originals this box sealed in `epoch`."""
+        return AgeIdentity.from_raw(self._derive(f"pitbox/v1/recovery/{epoch}"))
+
+    def grant_key(self, epoch: int) -> X25519PrivateKey:
+        """HPKE private key that grants of `epoch` are sealed to."""
+        return X25519PrivateKey.from_private_bytes(self._derive(f"pitbox/v1/hpke/{epoch}"))
+
+    def vin_hmac(self, vin: str) -> str:
+        """Keyed hash of a VIN (64 hex digits): recognises the same car again without storing whose it is."""
+        return hmac.digest(self._derive("pitbox/v1/local"), vin.strip().upper().encode(), "sha256").hex()
+
+    def record_mac(self, record: bytes) -> str:
+        """Keyed hash of a record on disk (64 hex digits), so that only this box can have written it."""
+        return hmac.digest(self._derive("pitbox/v1/record"), record, "sha256").hex()
+
+    def recipients(self) -> tuple[str, ...]:
+        """Whom reads are sealed to: this box's own recovery key, and the master's when there is one."""
+        own = self.recovery_identity(self.epoch).recipient
+        master = self.known_master()
+        return (own, master.age_recipient) if master else (own,)
+
+    def identities(self) -> tuple[AgeIdentity, ...]:
+        """Every identity that can open a read on this box, this epoch's first."""
+        own = tuple(self.recovery_identity(epoch) for epoch in range(self.epoch, -1, -1))
+        return (*own, self.master_keys.identity) if self.master_keys else own
+
+    def known_master(self) -> MasterPublic | None:
+        """The master this box believes: itself in the master role, else the paired one, else nobody."""
+        if self.master_keys:
+            return self.master_keys.public()
+        return self.pairing.master if self.pairing else None
+
+    def device_public(self) -> DevicePublic:
+        """What a master needs to issue grants to this box."""
+        hpke_public = self.grant_key(self.epoch).public_key().public_bytes_raw().hex()
+        return DevicePublic(
+            device_id=self.device_id, epoch=self.epoch, tier=KEY_TIER, hpke_public=hpke_public
+        )
+
+    def _derive(self, label: str) -> bytes:
+        return HKDF(hashes.SHA256(), RAW_KEY_BYTES, salt=None, info=label.encode()).derive(self.seed)
+
+
+def create(directory: Path, role: Role, device_id: str | None = None) -> KeyRing:
+    """Make new keys in `directory`, which must not exist yet or be empty; durable when it returns.
+
+    `device_id` defaults to a random one. `VaultError` VAULT_KEYS_EXIST, or from the disk.
+    """
+    durable.make_directory(directory.parent)
+    with durable.disk_errors(directory):
+        # A half-made key directory must never be taken for a whole one, so it appears in one rename.
+        building = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+        try:
+            _write_keys(building, role, device_id or f"pitbox-{secrets.token_hex(8)}")
+            _move_into_place(building, directory)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+        durable.sync_directory(directory.parent)
+    return load(directory)
+
+
+def _write_keys(directory: Path, role: Role, device_id: str) -> None:
+    durable.write_new(directory / SEED_FILE, os.urandom(RAW_KEY_BYTES))
+    if role is Role.MASTER:
+        keys = MasterKeys.generate()
+        durable.write_new(directory / MASTER_AGE_FILE, keys.identity.secret.encode())
+        durable.write_new(directory / MASTER_SIGNING_FILE, keys.signing_key.private_bytes_raw())
+    durable.write_new(directory / BOX_FILE, _Box(role=role, device_id=device_id).model_dump_json().encode())
+    durable.sync_directory(directory)
+
+
+def _move_into_place(building: Path, directory: Path) -> None:
+    try:
+        building.rename(directory)
+    except OSError as error:
+        if directory.is_dir() and any(directory.iterdir()):
+            raise VaultError(
+                "VAULT_KEYS_EXIST",
+                f"there are keys in {directory} already",
+                do_now="Nothing was overwritten. Use the keys that are there.",
+            ) from error
+        raise
+
+
+def load(directory: Path) -> KeyRing:
+    """The key ring in `directory`; VAULT_KEYS_MISSING, VAULT_KEYS_EXPOSED or VAULT_KEYS_DAMAGED."""
+    _refuse_exposed(directory)
+    try:
+        box = _Box.model_validate_json(_read_key(directory, BOX_FILE))
+        pairing_file = directory / PAIRING_FILE
+        return KeyRing(
+            role=box.role,
+            device_id=box.device_id,
+            seed=_raw_key(directory, SEED_FILE),
+            pairing=_load_pairing(pairing_file) if pairing_file.exists() else None,
+            master_keys=_load_master_keys(directory) if box.role is Role.MASTER else None,
+        )
+    except ValueError as error:
+        raise VaultError(
+            "VAULT_KEYS_DAMAGED", f"the keys in {directory} are damaged", do_now=_RESTORE
+        ) from error
+
+
+def load_or_create(directory: Path, role: Role) -> KeyRing:
+    """The key ring in `directory`, made on first use; VAULT_ROLE_MISMATCH when it has another role."""
+    if not (directory / BOX_FILE).exists():
+        return create(directory, role)
+    keys = load(directory)
+    if keys.role is not role:
+        raise VaultError(
+            "VAULT_ROLE_MISMATCH",
+            f"this box was made a {keys.role}, and {role} was asked for",
+            do_now="Start the engine in the role the keys were made for; a box does not change its role.",
+        )
+    return keys
+
+
+def pair(directory: Path, master: MasterPublic) -> KeyRing:
+    """Make the slave whose keys are in `directory` trust `master`; grants of earlier pairings die."""
+    keys = load(directory)
+    if keys.role is Role.MASTER:
+        raise VaultError(
+            "VAULT_MASTER_NOT_PAIRED",
+            "a master-role box is its own master",
+            do_now="Pair boxes in the slave role with this one instead.",
+        )
+    pairing = Pairing(epoch=keys.epoch + 1, master=master)
+    durable.write_atomic(directory / PAIRING_FILE, pairing.model_dump_json().encode())
+    return load(directory)
+
+
+def _load_pairing(path: Path) -> Pairing:
+    return Pairing.model_validate_json(_read_key(path.parent, path.name))
+
+
+def _load_master_keys(directory: Path) -> MasterKeys:
+    secret = _read_key(directory, MASTER_AGE_FILE).decode("ascii")
+    signing_key = Ed25519PrivateKey.from_private_bytes(_raw_key(directory, MASTER_SIGNING_FILE))
+    return MasterKeys(AgeIdentity(secret), signing_key)
+
+
+def _raw_key(directory: Path, name: str) -> bytes:
+    raw = _read_key(directory, name)
+    if len(raw) != RAW_KEY_BYTES:
+        raise ValueError(f"{name} has {len(raw)} bytes")
+    return raw
+
+
+def _read_key(directory: Path, name: str) -> bytes:
+    path = directory / name
+    try:
+        _refuse_exposed(path)
+        return path.read_bytes()
+    except OSError as error:
+        raise _missing(path) from error
+
+
+def _refuse_exposed(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise _missing(path) from error
+    if mode & _OTHERS_MASK:
+        raise VaultError(
+            "VAULT_KEYS_EXPOSED",
+            f"others can read {path} (mode {mode & 0o777:04o})",
+            do_now="Treat these keys as known to others: re-pair the box, or set the modes to 0700 and 0600.",
+        )
+
+
+def _missing(path: Path) -> VaultError:
+    return VaultError("VAULT_KEYS_MISSING", f"there is no key at {path}", do_now=_RESTORE)

@@ -1,0 +1,278 @@
+"""A tuned file as one `*.pitbox` package: manifest, grant and sealed segments in a plain container."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from appliance.vault import container, durable
+from appliance.vault.agekey import AgeIdentity
+from appliance.vault.container import Member
+from appliance.vault.errors import VaultError
+from appliance.vault.grants import GrantUse, check_grant, open_grant, seal_grant
+from appliance.vault.keys import DevicePublic, KeyRing, MasterKeys, MasterPublic
+from appliance.vault.manifest import Grant, GrantOp, GrantTerms, Manifest, Use, Verdict
+from appliance.vault.records import (
+    IMAGE_MAX_BYTES,
+    SEAL_OVERHEAD_MAX_BYTES,
+    SEGMENT_MAX_BYTES,
+    EcuIdentity,
+    Region,
+    Segment,
+    assemble,
+    new_file_id,
+    sha256_hex,
+    split,
+)
+from appliance.vault.sealing import check_sealed, open_segment, seal_segment
+from appliance.vault.signing import JWS_MAX_BYTES, Typ, sign, verify
+
+MANIFEST_MEMBER = "manifest.jws"
+GRANT_MEMBER = "grant.jws"
+PACKAGE_MAX_BYTES = IMAGE_MAX_BYTES + 4 * 1024 * 1024
+DIFF_CHUNK_BYTES = 4096
+
+_ASK_AGAIN = "Do not use this file. Ask the file service for it again."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TunedFile:
+    """What the maker of a tuned file states about it; `contents` is the plaintext by region start."""
+
+    job_id: str
+    definition: str
+    ecu: EcuIdentity
+    method: str
+    regions: tuple[Region, ...]
+    contents: Mapping[int, bytes | bytearray] = field(repr=False)
+    base_sha256: str
+    changed_ranges: tuple[tuple[int, int], ...]
+    checksum: Verdict
+    use: Use
+    version: int = 1
+    consents: tuple[str, ...] = ()
+    parent: str | None = None
+    file_id: str = field(default_factory=new_file_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantLimits:
+    """How long and for what a grant is given; times in Unix seconds, `exp_s` excluded."""
+
+    nbf_s: int
+    exp_s: int
+    op: GrantOp = GrantOp.WRITE
+    max_starts: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A package whose signatures and ciphertext hashes are proven; nothing of it is decrypted."""
+
+    manifest: Manifest
+    grant: Grant
+    manifest_sha256: str
+
+
+def build_package(
+    master: MasterKeys, device: DevicePublic, tuned: TunedFile, limits: GrantLimits, now_s: int
+) -> bytes:
+    """Seal, sign and pack a tuned file for one box; `ValueError` when the statements do not fit together."""
+    file_identity = AgeIdentity.generate()
+    sealed = _seal_regions(tuned, file_identity)
+    manifest = _manifest(tuned, device, tuple(segment for segment, _ in sealed), now_s)
+    manifest_jws = sign(manifest, Typ.MANIFEST, master).encode()
+    terms = _terms(manifest, manifest_jws, device, limits)
+    grant_jws = sign(seal_grant(terms, file_identity, device), Typ.GRANT, master).encode()
+    segments = {_member_name(segment): data for segment, data in sealed}
+    return container.pack(
+        [(MANIFEST_MEMBER, manifest_jws), (GRANT_MEMBER, grant_jws), *sorted(segments.items())]
+    )
+
+
+def inspect_package(source: Path | bytes, keys: KeyRing) -> Package:
+    """What a package says, once its container, both signatures, schemas and ciphertext hashes are proven.
+
+    `VaultError` VAULT_PACKAGE_INVALID, VAULT_NOT_PAIRED, VAULT_SIGNATURE_INVALID, VAULT_SIGNER_UNKNOWN,
+    VAULT_SCHEMA_INVALID, VAULT_BLOB_CHANGED, or from the disk.
+    """
+    with _opened(source) as reader:
+        return _inspect(reader, keys)
+
+
+def open_package(source: Path | bytes, keys: KeyRing, use: GrantUse) -> tuple[Manifest, dict[int, bytearray]]:
+    """The manifest and the plaintext by region start of a package, in memory only; `wipe` it after use.
+
+    Raises what `inspect_package` and `check_grant` raise, and VAULT_GRANT_SEALED or VAULT_CANNOT_OPEN.
+    """
+    with _opened(source) as reader:
+        package = _inspect(reader, keys)
+        manifest = package.manifest
+        check_grant(package.grant, manifest, package.manifest_sha256, keys, use)
+        identity = open_grant(package.grant, keys)
+        return manifest, assemble(
+            manifest.regions, manifest.segments, lambda s: open_segment(s, reader.segment(s), [identity])
+        )
+
+
+def changed_ranges(
+    base: Mapping[int, bytes | bytearray], tuned: Mapping[int, bytes | bytearray]
+) -> tuple[tuple[int, int], ...]:
+    """The [start, end) addresses where `tuned` differs from `base`, in whole chunks of DIFF_CHUNK_BYTES.
+
+    `ValueError` when the two do not have the same regions.
+    """
+    if {s: len(data) for s, data in base.items()} != {s: len(data) for s, data in tuned.items()}:
+        raise ValueError("the tuned file and its base do not have the same regions")
+    found = (span for start in sorted(base) for span in _changed_in(start, base[start], tuned[start]))
+    return tuple(found)
+
+
+def _changed_in(start: int, base: bytes | bytearray, tuned: bytes | bytearray) -> Iterator[tuple[int, int]]:
+    opened: int | None = None
+    for offset in range(0, len(base), DIFF_CHUNK_BYTES):
+        chunk = slice(offset, offset + DIFF_CHUNK_BYTES)
+        if base[chunk] != tuned[chunk]:
+            opened = offset if opened is None else opened
+        elif opened is not None:
+            yield start + opened, start + offset
+            opened = None
+    if opened is not None:
+        yield start + opened, start + len(base)
+
+
+def _seal_regions(tuned: TunedFile, identity: AgeIdentity) -> list[tuple[Segment, bytes]]:
+    return [
+        seal_segment(piece, address, [identity.recipient])
+        for start, content in sorted(tuned.contents.items())
+        for address, piece in split(start, content)
+    ]
+
+
+def _manifest(tuned: TunedFile, device: DevicePublic, segments: tuple[Segment, ...], now_s: int) -> Manifest:
+    return Manifest(
+        file_id=tuned.file_id,
+        job_id=tuned.job_id,
+        device_id=device.device_id,
+        definition=tuned.definition,
+        ecu=tuned.ecu,
+        method=tuned.method,
+        regions=tuned.regions,
+        segments=segments,
+        base_sha256=tuned.base_sha256,
+        changed_ranges=tuned.changed_ranges,
+        checksum=tuned.checksum,
+        use=tuned.use,
+        version=tuned.version,
+        consents=tuned.consents,
+        parent=tuned.parent,
+        iat=now_s,
+    )
+
+
+def _terms(manifest: Manifest, manifest_jws: bytes, device: DevicePublic, limits: GrantLimits) -> GrantTerms:
+    return GrantTerms(
+        grant_id=new_file_id(),
+        device_id=device.device_id,
+        epoch=device.epoch,
+        tier=device.tier,
+        job_id=manifest.job_id,
+        file_id=manifest.file_id,
+        manifest_sha256=sha256_hex(manifest_jws),
+        op=limits.op,
+        ecu=manifest.ecu,
+        nbf=limits.nbf_s,
+        exp=limits.exp_s,
+        max_starts=limits.max_starts,
+    )
+
+
+def _member_name(segment: Segment) -> str:
+    return f"segments/{segment.ct_sha256}.age"
+
+
+class _Reader:
+    """Members of an open package, each held to its size limit before it is read."""
+
+    def __init__(self, file: BinaryIO, size_bytes: int) -> None:
+        if size_bytes > PACKAGE_MAX_BYTES:
+            raise _invalid(f"it has {size_bytes} bytes, more than {PACKAGE_MAX_BYTES}")
+        self._file = file
+        with _as_invalid():
+            self._members = container.list_members(file, size_bytes)
+
+    def names(self) -> set[str]:
+        return set(self._members)
+
+    def token(self, name: str) -> bytes:
+        return self._read(name, JWS_MAX_BYTES)
+
+    def segment(self, segment: Segment) -> bytes:
+        return self._read(_member_name(segment), SEGMENT_MAX_BYTES + SEAL_OVERHEAD_MAX_BYTES)
+
+    def _read(self, name: str, limit_bytes: int) -> bytes:
+        member = self._find(name)
+        if member.size > limit_bytes:
+            raise _invalid(f"{name} has {member.size} bytes, more than {limit_bytes}")
+        with _as_invalid():
+            return container.read_member(self._file, member)
+
+    def _find(self, name: str) -> Member:
+        if name not in self._members:
+            raise _invalid(f"{name} is missing")
+        return self._members[name]
+
+
+@contextlib.contextmanager
+def _opened(source: Path | bytes) -> Iterator[_Reader]:
+    if isinstance(source, bytes):
+        yield _Reader(io.BytesIO(source), len(source))
+        return
+    with durable.disk_errors(source):
+        if not source.is_file():
+            raise VaultError(
+                "VAULT_PACKAGE_MISSING", f"there is no file {source}", do_now="Check the name of the package."
+            )
+        with source.open("rb") as file:
+            yield _Reader(file, os.fstat(file.fileno()).st_size)
+
+
+def _inspect(reader: _Reader, keys: KeyRing) -> Package:
+    master = _trusted_master(keys)
+    manifest_jws = reader.token(MANIFEST_MEMBER)
+    manifest = verify(manifest_jws, Typ.MANIFEST, master, Manifest)
+    grant = verify(reader.token(GRANT_MEMBER), Typ.GRANT, master, Grant)
+    expected = {MANIFEST_MEMBER, GRANT_MEMBER, *map(_member_name, manifest.segments)}
+    if reader.names() != expected:
+        raise _invalid("its members are not those the manifest names")
+    for segment in manifest.segments:
+        check_sealed(segment, reader.segment(segment))
+    return Package(manifest, grant, sha256_hex(manifest_jws))
+
+
+def _trusted_master(keys: KeyRing) -> MasterPublic:
+    master = keys.known_master()
+    if master is None:
+        raise VaultError(
+            "VAULT_NOT_PAIRED",
+            "this box is not paired with a master, so it cannot tell whose file this is",
+            do_now="Pair the box with its master, then repeat the step.",
+        )
+    return master
+
+
+@contextlib.contextmanager
+def _as_invalid() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise _invalid(str(error)) from error
+
+
+def _invalid(why: str) -> VaultError:
+    return VaultError("VAULT_PACKAGE_INVALID", f"the package is refused: {why}", do_now=_ASK_AGAIN)

@@ -1,0 +1,79 @@
+"""Seal and open whole objects with age v1, and single segments of an image with their hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyrage
+
+from appliance.vault.agekey import AgeIdentity
+from appliance.vault.errors import VaultError
+from appliance.vault.records import Segment, sha256_hex
+
+_RESTORE = "Do not use this file. Fetch it from the file service again, or read the ECU again."
+
+
+def seal(plaintext: bytes | bytearray, recipients: Sequence[str]) -> bytes:
+    """age v1 file that any of `recipients` (`age1…`) can open; VAULT_RECIPIENT_INVALID for a bad one."""
+    try:
+        native = [pyrage.x25519.Recipient.from_str(recipient) for recipient in recipients]
+        return pyrage.encrypt(bytes(plaintext), native)
+    except (pyrage.RecipientError, pyrage.EncryptError) as error:
+        raise VaultError(
+            "VAULT_RECIPIENT_INVALID",
+            "the key to seal this file to is missing or not valid",
+            do_now="Pair the box with its master again.",
+        ) from error
+
+
+def open_sealed(sealed: bytes, identities: Sequence[AgeIdentity]) -> bytes:
+    """Plaintext of a whole age v1 file; VAULT_CANNOT_OPEN when a byte is wrong, missing or not for us.
+
+    Never in a stream: pyrage's streaming reader hands out plaintext of a truncated file before it fails.
+    """
+    try:
+        return pyrage.decrypt(sealed, [identity.native() for identity in identities])
+    except (pyrage.DecryptError, OSError) as error:
+        raise VaultError(
+            "VAULT_CANNOT_OPEN",
+            f"a sealed file could not be opened ({error}): it is damaged or sealed to another box",
+            do_now=_RESTORE,
+        ) from error
+
+
+def seal_segment(
+    plaintext: bytes | bytearray, address: int, recipients: Sequence[str]
+) -> tuple[Segment, bytes]:
+    """Seal what belongs at `address`; the segment's description and its ciphertext.
+
+    `ValueError` when it is empty or longer than SEGMENT_MAX_BYTES.
+    """
+    sealed = seal(plaintext, recipients)
+    segment = Segment(
+        address=address,
+        length=len(plaintext),
+        pt_sha256=sha256_hex(plaintext),
+        ct_sha256=sha256_hex(sealed),
+        ct_len=len(sealed),
+    )
+    return segment, sealed
+
+
+def check_sealed(segment: Segment, sealed: bytes) -> None:
+    """VAULT_BLOB_CHANGED unless `sealed` has the length and hash that `segment` names."""
+    if len(sealed) != segment.ct_len or sha256_hex(sealed) != segment.ct_sha256:
+        raise _changed(segment, "its sealed bytes are not those that were recorded")
+
+
+def open_segment(segment: Segment, sealed: bytes, identities: Sequence[AgeIdentity]) -> bytes:
+    """Plaintext of a segment: ciphertext length and hash, then age, then plaintext length and hash."""
+    check_sealed(segment, sealed)
+    plaintext = open_sealed(sealed, identities)
+    if len(plaintext) != segment.length or sha256_hex(plaintext) != segment.pt_sha256:
+        raise _changed(segment, "its content is not what was recorded")
+    return plaintext
+
+
+def _changed(segment: Segment, why: str) -> VaultError:
+    what = f"the sealed segment for address 0x{segment.address:08X} is refused: {why}"
+    return VaultError("VAULT_BLOB_CHANGED", what, do_now=_RESTORE)

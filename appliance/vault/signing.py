@@ -1,0 +1,117 @@
+"""Compact JWS (RFC 7515) with Ed25519 (RFC 9864) over RFC 8785 JSON, for manifests and grants."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from enum import StrEnum
+from typing import TypeVar
+
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import OKPKey
+from pydantic import ValidationError
+
+from appliance.vault.errors import VaultError
+from appliance.vault.keys import MasterKeys, MasterPublic
+from appliance.vault.records import Record, parse_canonical
+
+ALGORITHM = "Ed25519"
+JWS_MAX_BYTES = 120 * 1024
+_HEADER_FIELDS = frozenset({"alg", "kid", "typ"})
+_ASK_AGAIN = "Do not use this file. Ask the file service for it again."
+
+RecordT = TypeVar("RecordT", bound=Record)
+
+
+class Typ(StrEnum):
+    """JWS media types; the one a signature was made for is the only one it counts for."""
+
+    MANIFEST = "ecu-manifest+jwt"
+    GRANT = "ecu-grant+jwt"
+
+
+def sign(record: Record, typ: Typ, master: MasterKeys) -> str:
+    """Compact JWS over the canonical JSON of `record`; `ValueError` when it would exceed JWS_MAX_BYTES."""
+    public = master.public()
+    jwk = _public_jwk(public) | {"d": encode(master.signing_key.private_bytes_raw())}
+    header = {"alg": ALGORITHM, "kid": public.kid, "typ": typ.value}
+    token = jws.serialize_compact(header, record.canonical(), OKPKey.import_key(jwk), algorithms=[ALGORITHM])
+    if len(token) > JWS_MAX_BYTES:
+        raise ValueError(f"{typ} is longer than {JWS_MAX_BYTES} bytes")
+    return token
+
+
+def verify(token: bytes, typ: Typ, master: MasterPublic, model: type[RecordT]) -> RecordT:
+    """The signed record: first the header's allow-list, then the signature, then the schema.
+
+    VAULT_SIGNATURE_INVALID, VAULT_SIGNER_UNKNOWN (another master's key) or VAULT_SCHEMA_INVALID.
+    """
+    payload = _verified_payload(token, typ, master)
+    try:
+        parse_canonical(payload)
+        return model.model_validate_json(payload)
+    except ValueError as error:
+        raise VaultError(
+            "VAULT_SCHEMA_INVALID",
+            f"the signed {typ} does not have the form this version understands",
+            do_now="Update the box, or ask the file service for the file again.",
+            details=_reasons(error),
+        ) from error
+
+
+def _verified_payload(token: bytes, typ: Typ, master: MasterPublic) -> bytes:
+    try:
+        if len(token) > JWS_MAX_BYTES:
+            raise ValueError("it is too long")
+        header_part, payload_part, signature_part = token.decode("ascii").split(".")
+        _check_header(decode(header_part), typ, master)
+        decode(signature_part)
+        payload = decode(payload_part)
+        jws.deserialize_compact(token, OKPKey.import_key(_public_jwk(master)), algorithms=[ALGORITHM])
+    except (ValueError, JoseError) as error:
+        raise VaultError(
+            "VAULT_SIGNATURE_INVALID", f"the signature of the {typ} is refused: {error}", do_now=_ASK_AGAIN
+        ) from error
+    return payload
+
+
+def _check_header(header_json: bytes, typ: Typ, master: MasterPublic) -> None:
+    header = json.loads(header_json)
+    if not isinstance(header, dict) or header.keys() != _HEADER_FIELDS:
+        raise ValueError("its header does not have exactly alg, kid and typ")
+    if header["alg"] != ALGORITHM or header["typ"] != typ:
+        raise ValueError("its algorithm or type is not on the allow-list")
+    if header["kid"] != master.kid:
+        raise VaultError(
+            "VAULT_SIGNER_UNKNOWN",
+            f"the {typ} is not signed by the master this box is paired with",
+            do_now="Ask the master this box is paired with for the file, or pair the box again.",
+        )
+
+
+def _public_jwk(master: MasterPublic) -> dict[str, str | list[str]]:
+    return {"kty": "OKP", "crv": "Ed25519", "x": encode(bytes.fromhex(master.verify_key))}
+
+
+def encode(data: bytes) -> str:
+    """Base64url without padding (RFC 7515, 2)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def decode(text: str) -> bytes:
+    """Bytes of unpadded base64url; `ValueError` for any spelling but the canonical one."""
+    try:
+        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except binascii.Error as error:
+        raise ValueError("not base64url") from error
+    if encode(data) != text:
+        raise ValueError("not canonical base64url")
+    return data
+
+
+def _reasons(error: ValueError) -> tuple[str, ...]:
+    if not isinstance(error, ValidationError):
+        return (str(error),)
+    return tuple(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
