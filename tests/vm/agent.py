@@ -1,8 +1,9 @@
-"""Runs in the guest: starts the commands the test host sends over the virtio port, and streams back what they say.
+"""Runs in the guest: starts the commands that the test host sends, and streams back what they say.
 
-One JSON object a line. From the host: `{"id", "do": "start", "command", "cwd", "env"}` and
-`{"id", "do": "signal", "signal"}`. To the host: `{"ready": "3.13.5"}` once, then `{"id", "out" | "err": base64}`
-and finally `{"id", "rc"}`. Commands run at the same time, each in a session of its own.
+The wire is a virtio port with one JSON object a line. From the host come
+`{"id", "do": "start", "command", "cwd", "env"}` and `{"id", "do": "signal", "signal"}`. To the host goes
+`{"ready": "3.13.5"}` once, then for each command `{"id", "out" | "err": base64}` and at last `{"id", "rc"}`.
+Commands run side by side, each in a session of its own.
 """
 
 import base64

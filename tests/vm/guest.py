@@ -9,8 +9,9 @@
         print(guest.check("ls /state"))               # what had reached the disk
 
 In the guest: `/pitbox` is this checkout (what is written there is gone with the guest, and never reaches the
-host), `/results` is `guest.results` on the host, `/state` is the state disk, all else is discarded. The product's
-dependencies are installed, `pitbox` is on the PATH, commands run as root in `/pitbox` under bash. No network.
+host), `/results` is `guest.results` on the host, `/state` is the state disk, and all else is discarded. The
+product's dependencies are installed and `pitbox` is on the PATH. Commands run as root in `/pitbox`, under bash.
+There is no network.
 """
 
 import shutil
@@ -33,7 +34,7 @@ _KERNEL_ARGUMENTS = "root=/dev/vda rw console=ttyS0 loglevel=5 panic=-1 systemd.
 
 
 class Guest:
-    """One boot of the guest; entering boots it, leaving it is a power cut too (use `shutdown` to end in order)."""
+    """One boot of the guest: entering boots it, leaving is a power cut (`shutdown` ends it in order)."""
 
     def __init__(
         self,
@@ -44,8 +45,10 @@ class Guest:
         memory_mib: int = 1024,
         boot_timeout_s: float = BOOT_TIMEOUT_S,
     ) -> None:
-        """`state_disk`: made (1 GiB, sparse) when it is absent, kept over boots. `results`: a directory of the
-        host, by default one that goes away with the guest. `image`: by default `guest_image()`, built if needed.
+        """`state_disk` is made (1 GiB, sparse) when it is absent, and outlives the guest.
+
+        `results` is a directory of the host, by default one that goes away with the guest; `image` is by
+        default `guest_image()`, built if needed.
         """
         self._image = image or guest_image()
         self._state_disk = state_disk
@@ -80,7 +83,7 @@ class Guest:
     def run(
         self, command: str, timeout_s: float = 60, *, cwd: str = "/pitbox", env: dict[str, str] | None = None
     ) -> Completed:
-        """Run a bash command to its end, whatever its exit status; killed, and GuestTimeoutError, when too slow."""
+        """Run a bash command to its end, whatever its status; GuestTimeoutError (and SIGKILL) when slow."""
         process = self.spawn(command, cwd=cwd, env=env)
         try:
             return process.wait(timeout_s)
@@ -91,22 +94,24 @@ class Guest:
     def check(
         self, command: str, timeout_s: float = 60, *, cwd: str = "/pitbox", env: dict[str, str] | None = None
     ) -> str:
-        """`run` for a command that must succeed: its stdout, or GuestError with all it said and the console."""
+        """`run` for a command that must succeed: its stdout, or GuestError with all that it said."""
         done = self.run(command, timeout_s, cwd=cwd, env=env)
         if done.rc:
             said = f"--- out\n{done.out}--- err\n{done.err}"
-            raise GuestError(f"in the guest, {command!r} exited with {done.rc}\n{said}\n{self.console_tail()}")
+            raise GuestError(
+                f"in the guest, {command!r} exited with {done.rc}\n{said}\n{self.console_tail()}"
+            )
         return done.out
 
     def spawn(self, command: str, *, cwd: str = "/pitbox", env: dict[str, str] | None = None) -> Process:
-        """Start a bash command beside the others; `exec` in front of a program makes signals reach it alone."""
+        """Start a bash command beside the others."""
         return self._agent.start(command, cwd, env or {})
 
     def kill(self) -> None:
-        """The power cut: QEMU gets SIGKILL, mid-instruction. What the guest had flushed is on the state disk.
+        """The power cut: QEMU gets SIGKILL. What the guest had written to the state disk is there, no more.
 
-        What QEMU was told to write without a flush usually arrives too (the host keeps its page cache), so this
-        loses what was in the guest's memory, not what sat in a disk's own volatile cache.
+        A write that was not flushed to the platter counts as written, because the host keeps its page cache:
+        what is lost is the guest's memory, not a disk's own volatile cache.
         """
         if self._qemu is not None:
             self._qemu.send_signal(signal.SIGKILL)

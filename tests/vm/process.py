@@ -33,11 +33,11 @@ class Completed:
 
 
 class Process:
-    """A command in the guest, made by `Guest.spawn`. All waits have a limit in seconds of the host's clock."""
+    """A command in the guest, made by `Guest.spawn`; each wait has a limit in seconds of the host's clock."""
 
     def __init__(self, link: "Link", command_id: int, command: str) -> None:
         self._link = link
-        self._id = command_id
+        self._command_id = command_id
         self.command = command
         self._rc: int | None = None
         self._streams = {"out": bytearray(), "err": bytearray()}
@@ -61,7 +61,7 @@ class Process:
         return Completed(self.command, self._rc, self.output(), self.errors())
 
     def wait_for(self, text: str, timeout_s: float = 60) -> None:
-        """Return once stdout or stderr contains `text`; raises GuestError when the command ends without it."""
+        """Return once stdout or stderr has `text`; raises GuestError when the command ends without it."""
 
         def said() -> bool:
             return text in self.output() or text in self.errors()
@@ -70,11 +70,11 @@ class Process:
             lambda: said() or self._rc is not None, timeout_s, self._describe(f"did not say {text!r}")
         )
         if not said():
-            raise GuestError(f"{self._describe(f'ended with {self._rc} and never said {text!r}')()}")
+            raise GuestError(self._describe(f"ended with {self._rc} and never said {text!r}")())
 
     def signal(self, number: int) -> None:
         """Send a signal to the command and all its children; a finished command is left alone."""
-        self._link.send({"id": self._id, "do": "signal", "signal": int(number)})
+        self._link.send({"id": self._command_id, "do": "signal", "signal": int(number)})
 
     def kill(self) -> None:
         """SIGKILL to the command and its children; the guest runs on (`Guest.kill` is the power cut)."""
@@ -82,15 +82,17 @@ class Process:
 
     def take(self, message: dict[str, Any]) -> None:
         """Note what the agent said of this command (called by the link's reader)."""
-        for name, stream in self._streams.items():
-            stream += base64.b64decode(message.get(name, ""))
+        for name in self._streams.keys() & message.keys():
+            self._streams[name] += base64.b64decode(message[name])
         self._rc = message.get("rc", self._rc)
 
     def _text(self, name: str) -> str:
         return bytes(self._streams[name]).decode(errors="replace")
 
     def _describe(self, what: str) -> Callable[[], str]:
-        return lambda: f"in the guest, {self.command!r} {what}\n--- out\n{self.output()}--- err\n{self.errors()}"
+        return lambda: (
+            f"in the guest, {self.command!r} {what}\n--- out\n{self.output()}--- err\n{self.errors()}"
+        )
 
 
 class Link:
@@ -117,9 +119,9 @@ class Link:
         self.wait_until(lambda: self.python != "", timeout_s, lambda: "the guest's agent did not report")
 
     def start(self, command: str, cwd: str, env: dict[str, str]) -> Process:
-        process = Process(self, len(self._processes), command)
-        self._processes[process._id] = process
-        self.send({"id": process._id, "do": "start", "command": command, "cwd": cwd, "env": env})
+        command_id = len(self._processes)
+        process = self._processes[command_id] = Process(self, command_id, command)
+        self.send({"id": command_id, "do": "start", "command": command, "cwd": cwd, "env": env})
         return process
 
     def send(self, request: dict[str, Any]) -> None:
@@ -131,7 +133,7 @@ class Link:
             raise GuestLostError(f"the guest is gone\n{self._epilogue()}") from error
 
     def wait_until(self, happened: Callable[[], bool], timeout_s: float, describe: Callable[[], str]) -> None:
-        """Raises GuestTimeoutError or GuestLostError with `describe` and the console when it does not happen."""
+        """Raises GuestTimeoutError or GuestLostError, with `describe` and the console, when it does not."""
         with self._changed:
             self._changed.wait_for(lambda: happened() or self._lost, timeout_s)
             if happened():

@@ -24,7 +24,9 @@ def guest_sources(suite: str, apt_dir: Path = APT_DIR, host_suite: str | None = 
         if host in wanted
     ]
     if not lines:
-        raise LookupError(f"no apt source for {host_suite} in {apt_dir}: the guest builds on a Debian host only")
+        raise LookupError(
+            f"no apt source for {host_suite} in {apt_dir}: the guest builds on a Debian host only"
+        )
     return list(dict.fromkeys(lines))
 
 

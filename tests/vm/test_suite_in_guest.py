@@ -1,0 +1,26 @@
+"""The unit tests of this checkout on the guest's Python 3.13 and kernel."""
+
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from tests.vm.guest import Guest
+from tests.vm.image import PYTHON
+
+LIMIT_S = 1800
+# Emulation is an order of magnitude slower than the machine: no hypothesis deadlines, patient timeouts.
+_PYTEST = (
+    "python3 -m pytest tests/unit -n 2 -p no:cacheprovider -m 'not slow and not vm' --hypothesis-profile=ci "
+    "-o timeout=900 --junitxml=/results/unit.xml"
+)
+
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(LIMIT_S + 300)]
+
+
+def test_the_unit_tests_pass_in_the_guest(guest: Guest) -> None:
+    assert guest.python.startswith(f"{PYTHON}.")
+    done = guest.run(_PYTEST, timeout_s=LIMIT_S)
+    assert done.rc == 0, done.out + done.err
+    suite = ET.parse(guest.results / "unit.xml").getroot().find("testsuite")
+    assert suite is not None
+    assert int(suite.attrib["tests"]) > int(suite.attrib["skipped"])
