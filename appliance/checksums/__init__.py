@@ -1,0 +1,18 @@
+"""Checksums of ECU images: verify always, correct only what verified on the stock image."""
+
+from appliance.checksums.errors import ChecksumRefused, ChecksumUnsupported
+from appliance.checksums.registry import FAMILIES, module_for
+from appliance.checksums.report import ChecksumBlock, ChecksumModule, ChecksumReport, Verdict
+from appliance.checksums.stock import correct_like_stock
+
+__all__ = [
+    "FAMILIES",
+    "ChecksumBlock",
+    "ChecksumModule",
+    "ChecksumRefused",
+    "ChecksumReport",
+    "ChecksumUnsupported",
+    "Verdict",
+    "correct_like_stock",
+    "module_for",
+]

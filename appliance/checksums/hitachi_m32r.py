@@ -1,0 +1,90 @@
+"""Subaru Hitachi M32R, 512 KiB: sum and XOR pairs and a balanced 16-bit sum (sheet obd, 6.2, S88)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from appliance.checksums.checks import Layout, LayoutModule, Store, StoredCheck
+from appliance.checksums.either import EitherReading
+from appliance.checksums.params import Params
+from appliance.checksums.report import ChecksumBlock, ChecksumModule, Verdict
+from appliance.checksums.words import Bytes, Span, read, sum_words, without, words, xor_words
+
+_IMAGE_BYTES = 0x80000
+_HOLE = Span(0x10000, 0x10004)
+"""Excluded from every sum but the first pair: the ECU keeps a byte sum of everything there."""
+_LOADER = (Span(0x6000, 0x8000),)
+_MAIN = without(Span(0, 0x7FFF0), [_HOLE])
+_BALANCED = without(Span(0x4000, _IMAGE_BYTES), [_HOLE])
+_BALANCE_AT = 0x7FFFA
+_BALANCE = 0x5AA5
+
+
+@dataclass(frozen=True)
+class _Balance:
+    """16-bit sum that an otherwise unused word brings to 5AA5."""
+
+    low_halves_only: bool
+
+    def block(self, image: Bytes) -> ChecksumBlock:
+        """Judge the balance; stored is what the sum must come to."""
+        total = self._total(image)
+        verdict = Verdict.OK if total == _BALANCE else Verdict.FAIL
+        span = Span(_BALANCED[0].start, _BALANCED[-1].end)
+        return ChecksumBlock("balance", span.start, span.end, _BALANCE, total, verdict, _BALANCE_AT)
+
+    def settle(self, image: bytearray) -> None:
+        """Move the balancing word by what is missing."""
+        word = read(image, _BALANCE_AT, 2, "big") + _BALANCE - self._total(image)
+        image[_BALANCE_AT : _BALANCE_AT + 2] = (word & 0xFFFF).to_bytes(2, "big")
+
+    def _total(self, image: Bytes) -> int:
+        step = 2 if self.low_halves_only else 1
+        return sum(sum(words(image, span, 2, "big")[step - 1 :: step]) for span in _BALANCED) & 0xFFFF
+
+
+@dataclass(frozen=True)
+class HitachiM32r(LayoutModule):
+    """Sources name a 16-bit sum but add 32-bit words in 16 bits, which takes their low halves only."""
+
+    low_halves_only: bool
+
+    @property
+    def family(self) -> str:
+        """Name the definitions know the family by."""
+        return "subaru-hitachi-m32r"
+
+    def layout(self, image: bytes) -> Layout:
+        """List the two pairs and, over their stores, the balance."""
+        if len(image) != _IMAGE_BYTES:
+            return Layout(detail=f"a Hitachi M32R image is {_IMAGE_BYTES} bytes long")
+        pairs = (*_pair("loader", _LOADER, 0x7FFE8), *_pair("main", _MAIN, 0x7FFF0))
+        return Layout((*pairs, _Balance(self.low_halves_only)))
+
+
+def _pair(name: str, spans: tuple[Span, ...], store_at: int) -> tuple[StoredCheck, StoredCheck]:
+    def summed(image: Bytes) -> int:
+        return sum(sum_words(image, span, 4, "big") for span in spans)
+
+    def xored(image: Bytes) -> int:
+        value = 0
+        for span in spans:
+            value ^= xor_words(image, span, "big")
+        return value
+
+    return _stored(f"{name} sum", spans, store_at, summed), _stored(f"{name} XOR", spans, store_at + 4, xored)
+
+
+def _stored(
+    name: str, spans: tuple[Span, ...], store_at: int, compute: Callable[[Bytes], int]
+) -> StoredCheck:
+    return StoredCheck(name, Span(spans[0].start, spans[-1].end), Store(store_at, 4, "big"), compute)
+
+
+def hitachi_from_params(params: Params) -> ChecksumModule:
+    """Read `balance`: auto (the reading that verifies the stock image), words or low-halves."""
+    balance = params.choice("balance", ("auto", "words", "low-halves"), "auto")
+    if balance == "auto":
+        return EitherReading((HitachiM32r(False), HitachiM32r(True)))
+    return HitachiM32r(balance == "low-halves")
