@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from drivers.can.bits import frame_seconds
 from drivers.can.interface import BusHealth, CanBusGoneError, CanFrame, FrameHandler, SentHandler
+from drivers.can.listeners import PortListeners
 
 _ERROR_FRAME_BITS = 20
 """Error flag, delimiter and intermission that follow a corrupted frame (ISO 11898-1, 10.4.4)."""
+_BUS_OFF_COUNT = 256
 
 
 class Fate(Enum):
@@ -41,19 +43,16 @@ class FrameFate:
 FaultHook = Callable[[CanFrame], FrameFate | None]
 
 
-class SimPort:
+class SimPort(PortListeners):
     """One node on the simulated bus."""
 
     def __init__(self, bus: SimBus, name: str) -> None:
+        super().__init__()
         self.name = name
         self.queue: deque[tuple[CanFrame, SentHandler | None]] = deque()
-        self._bus = bus
-        self._by_id: dict[int, list[FrameHandler]] = {}
-        self._every: list[FrameHandler] = []
-        self._gone_handlers: list[Callable[[CanBusGoneError], None]] = []
-        self.gone: CanBusGoneError | None = None
         self.tx_errors = 0
         self.rx_errors = 0
+        self._bus = bus
 
     @property
     def bitrate_bps(self) -> int:
@@ -67,50 +66,23 @@ class SimPort:
 
     def send(self, frame: CanFrame, on_sent: SentHandler | None = None) -> None:
         """Queue a frame. Raises CanBusGoneError."""
-        if self.gone:
-            raise CanBusGoneError(str(self.gone))
+        self.require_bus()
         self.queue.append((frame, on_sent))
         self._bus.wake()
 
-    def subscribe(self, handler: FrameHandler, can_ids: frozenset[int] | None = None) -> Callable[[], None]:
-        """Call handler for frames of other nodes; returns the unsubscriber."""
-        lists = [self._every] if can_ids is None else [self._by_id.setdefault(i, []) for i in can_ids]
-        for handlers in lists:
-            handlers.append(handler)
-
-        def unsubscribe() -> None:
-            for handlers in lists:
-                if handler in handlers:
-                    handlers.remove(handler)
-
-        return unsubscribe
-
-    def on_gone(self, handler: Callable[[CanBusGoneError], None]) -> Callable[[], None]:
-        """Call handler once when this node loses the bus."""
-        self._gone_handlers.append(handler)
-        return lambda: self._gone_handlers.remove(handler) if handler in self._gone_handlers else None
-
-    def deliver(self, frame: CanFrame) -> None:
-        """Hand a frame of another node to the subscribers."""
-        for handler in tuple(self._by_id.get(frame.can_id, ())):
-            handler(frame)
-        for handler in tuple(self._every):
-            handler(frame)
-
     def lose(self, why: str, bus_off: bool = False) -> None:
         """The interface vanishes or goes bus-off; pending frames are dropped."""
-        if self.gone:
+        if self.gone is not None:
             return
-        self.gone = CanBusGoneError(why)
-        self.tx_errors = 256 if bus_off else self.tx_errors
+        if bus_off:
+            self.tx_errors = _BUS_OFF_COUNT
         self.queue.clear()
         self._bus.detach(self)
-        for handler in tuple(self._gone_handlers):
-            handler(self.gone)
+        self.mark_gone(CanBusGoneError(why))
 
     def health(self) -> BusHealth:
         """Error counters and load as of now."""
-        bus_off = self.tx_errors > 255
+        bus_off = self.tx_errors >= _BUS_OFF_COUNT
         return BusHealth(self.tx_errors, self.rx_errors, bus_off, self._bus.frames, self._bus.load())
 
     def close(self) -> None:
@@ -130,7 +102,7 @@ class SimBus:
         self.tap: FrameHandler | None = None
         self._ports: list[SimPort] = []
         self._loop = asyncio.get_running_loop()
-        self._sending = False
+        self._busy = False
         self._load_mark = (self._loop.time(), 0.0)
 
     def attach(self, name: str) -> SimPort:
@@ -153,63 +125,75 @@ class SimBus:
 
     def wake(self) -> None:
         """Start the next frame if the wire is idle; a lone node gets no acknowledge and waits."""
-        if self._sending or len(self._ports) < 2:
-            return
+        if not self._busy:
+            self._start_next(self._loop.time())
+
+    def _start_next(self, at_s: float) -> None:
         waiting = [port for port in self._ports if port.queue]
-        if not waiting:
+        if not waiting or len(self._ports) < 2:
             return
         port = waiting[0] if len(waiting) == 1 else min(waiting, key=_arbitration)
         frame, on_sent = port.queue.popleft()
-        self._sending = True
-        seconds = frame_seconds(frame, self.bitrate_bps, self.data_bitrate_bps)
-        self.busy_s += seconds
-        self._loop.call_at(self._loop.time() + seconds, self._finish, port, frame, on_sent)
+        self._occupy(at_s, 0.0, port, frame, on_sent)
 
-    def _finish(self, port: SimPort, frame: CanFrame, on_sent: SentHandler | None) -> None:
-        self.frames += 1
+    def _occupy(
+        self, at_s: float, extra_s: float, port: SimPort, frame: CanFrame, on_sent: SentHandler | None
+    ) -> None:
+        """Keep the wire busy for one frame. Frames follow each other without the loop's lateness between."""
+        self._busy = True
+        seconds = extra_s + frame_seconds(frame, self.bitrate_bps, self.data_bitrate_bps)
+        self.busy_s += seconds
+        end_s = at_s + seconds
+        self._loop.call_at(end_s, self._finish, end_s, port, frame, on_sent)
+
+    def _finish(self, at_s: float, port: SimPort, frame: CanFrame, on_sent: SentHandler | None) -> None:
         fate = self.fault(frame) if self.fault else None
         if fate is not None and fate.fate is Fate.CORRUPTED:
-            self._repeat(port, frame, on_sent)
-            return
-        self._sending = False
+            if self._count_error(port):
+                error_s = _ERROR_FRAME_BITS / self.bitrate_bps
+                self._occupy(at_s, error_s, port, frame, on_sent)
+                return
+        else:
+            self._complete(port, frame, fate)
+            if on_sent is not None and port.gone is None:
+                on_sent()
+        self._busy = False
+        self._start_next(at_s)
+
+    def _complete(self, port: SimPort, frame: CanFrame, fate: FrameFate | None) -> None:
+        self.frames += 1
+        if port.tx_errors and port.gone is None:
+            port.tx_errors -= 1
         if fate is None:
             self._deliver(port, frame)
-        else:
-            self._meet_fate(port, frame, fate)
-        if on_sent is not None and not port.gone:
-            on_sent()
-        self.wake()
+        elif fate.fate is Fate.LATE:
+            self._loop.call_later(fate.delay_s, self._deliver, port, frame)
+        elif fate.fate is Fate.DOUBLED:
+            self._deliver(port, frame)
+            self._deliver(port, frame)
+        elif fate.fate is Fate.GARBLED:
+            self._deliver(port, replace(frame, data=fate.data))
 
     def _deliver(self, sender: SimPort, frame: CanFrame) -> None:
         if self.tap is not None:
             self.tap(frame)
         for port in tuple(self._ports):
             if port is not sender:
+                if port.rx_errors:
+                    port.rx_errors -= 1
                 port.deliver(frame)
 
-    def _meet_fate(self, port: SimPort, frame: CanFrame, fate: FrameFate) -> None:
-        if fate.fate is Fate.LATE:
-            self._loop.call_later(fate.delay_s, self._deliver, port, frame)
-        elif fate.fate is Fate.DOUBLED:
-            self._deliver(port, frame)
-            self._deliver(port, frame)
-        elif fate.fate is Fate.GARBLED:
-            self._deliver(port, CanFrame(frame.can_id, fate.data, frame.extended, frame.fd))
-
-    def _repeat(self, port: SimPort, frame: CanFrame, on_sent: SentHandler | None) -> None:
-        """Error frame, counters, automatic retransmission with the wire kept (ISO 11898-1, 12.1.4)."""
-        port.tx_errors += 8
+    def _count_error(self, port: SimPort) -> bool:
+        """Error counters after a corrupted frame; True if its sender tries again (ISO 11898-1, 12.1.4)."""
         for other in self._ports:
             other.rx_errors += 0 if other is port else 1
-        if port.tx_errors > 255:
-            self._sending = False
-            port.lose("bus-off", bus_off=True)
-            self.wake()
-            return
-        seconds = _ERROR_FRAME_BITS / self.bitrate_bps
-        seconds += frame_seconds(frame, self.bitrate_bps, self.data_bitrate_bps)
-        self.busy_s += seconds
-        self._loop.call_later(seconds, self._finish, port, frame, on_sent)
+        if port.gone is not None:
+            return False
+        port.tx_errors += 8
+        if port.tx_errors < _BUS_OFF_COUNT:
+            return True
+        port.lose("bus-off", bus_off=True)
+        return False
 
 
 def _arbitration(port: SimPort) -> tuple[int, bool, int]:

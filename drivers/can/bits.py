@@ -12,8 +12,8 @@ _TRAILER_BITS = 13
 """CRC delimiter, ACK slot and delimiter, 7 EOF, 3 intermission: never stuffed."""
 _FD_LENGTHS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 20, 24, 32, 48, 64)
 
-# A stuffing state is 2 * (run length - 1) + last bit, run length 1 to 4: a fifth equal bit is followed at once
-# by a stuff bit of the other value, which starts a new run.
+# A stuffing state is 2 * (run length - 1) + last bit, run length 1 to 4: a fifth equal bit is at once
+# followed by a stuff bit of the other value, which starts a new run.
 _AFTER_SOF = 0
 
 

@@ -27,7 +27,7 @@ class BusHealth:
     bus_off: bool = False
     frames_seen: int = 0
     load: float = 0.0
-    """Share of the wire used in the last second, 0 to 1."""
+    """Share of the wire used since the last look, 0 to 1."""
 
 
 class CanBusGoneError(ConnectionError):

@@ -55,7 +55,7 @@ class IsoTpLink(Protocol):
         """Return once the last frame is on the wire. Raises IsoTpError."""
 
     async def receive(self, timeout_s: float) -> bytes:
-        """The next payload. Raises TimeoutError if none begins within timeout_s, IsoTpError if it breaks off."""
+        """The next payload. Raises TimeoutError if none begins in time, IsoTpError if it breaks off."""
 
     def drain(self) -> int:
         """Forget payloads that arrived unasked; returns how many."""

@@ -1,0 +1,63 @@
+"""How fast a wire can carry ISO-TP payload at best: the yardstick a transfer is measured against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from random import Random
+
+from appliance.protocols.isotp.codec import FlowControl, FlowStatus, padded
+from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpSettings
+from appliance.protocols.isotp.machine import Segmentation
+from drivers.can.bits import frame_seconds
+from drivers.can.interface import CanFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """A bus and the pair of nodes that talk on it."""
+
+    bitrate_bps: int
+    address: IsoTpAddress
+    data_bitrate_bps: int | None = None
+    settings: IsoTpSettings = field(default_factory=IsoTpSettings)
+
+    def frame(self, pci: bytes, *, answer: bool = False) -> CanFrame:
+        """The CAN frame of one PCI, sent by this side or, as its `answer`, by the other."""
+        address, settings = self.address, self.settings
+        extension = address.rx_extension if answer else address.tx_extension
+        if extension is not None:
+            pci = bytes((extension,)) + pci
+        fd = settings.tx_frame_bytes > 8
+        data = padded(pci, settings.padding, fd)
+        can_id = address.rx_id if answer else address.tx_id
+        return CanFrame(can_id, data, address.extended_ids, fd, settings.bit_rate_switch)
+
+
+def transfer_frames(payload: bytes, wire: Wire) -> Iterator[CanFrame]:
+    """Every frame of one payload, with the one flow control that BS = 0 needs."""
+    room = wire.settings.tx_frame_bytes - (wire.address.tx_extension is not None)
+    outgoing = Segmentation(payload, wire.settings, room)
+    yield wire.frame(outgoing.opening())
+    if not outgoing.done:
+        clear_to_send = FlowControl(FlowStatus.CONTINUE).encode()
+        outgoing.on_flow_control(clear_to_send)
+        yield wire.frame(clear_to_send, answer=True)
+    while not outgoing.done:
+        yield wire.frame(outgoing.consecutive())
+
+
+def transfer_seconds(payload: bytes, wire: Wire) -> float:
+    """Wire time of one payload at BS = 0 and STmin = 0, the stuff bits of these very bytes included."""
+    return sum(
+        frame_seconds(frame, wire.bitrate_bps, wire.data_bitrate_bps)
+        for frame in transfer_frames(payload, wire)
+    )
+
+
+@lru_cache(maxsize=64)
+def ceiling_bytes_per_s(payload_bytes: int, wire: Wire) -> float:
+    """Payload bytes per second for payloads of this size and unpredictable content."""
+    sample = Random(payload_bytes).randbytes(payload_bytes)
+    return payload_bytes / transfer_seconds(sample, wire)
