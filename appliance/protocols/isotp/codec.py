@@ -9,6 +9,8 @@ from appliance.protocols.isotp.interface import IsoTpError
 
 _FD_LENGTHS = (8, 12, 16, 20, 24, 32, 48, 64)
 _SHORT_FIRST_LENGTH = 0xFFF
+_SHORTEST_FIRST_FRAME = 7
+"""A first frame fills at least a classic frame, of which an address byte may take one."""
 
 
 class FlowStatus(IntEnum):
@@ -69,13 +71,19 @@ def first_frame(payload: bytes, room: int) -> tuple[bytes, int]:
     return head + payload[:taken], taken
 
 
-def first_frame_length(pci: bytes) -> tuple[int, int]:
-    """(payload length, length of the header) of a first frame. Raises IsoTpError."""
-    if len(pci) >= 2 and (length := (pci[0] & 0x0F) << 8 | pci[1]):
-        return length, 2
-    if len(pci) < 6:
-        raise IsoTpError("truncated first frame")
-    return int.from_bytes(pci[2:6], "big"), 6
+def first_frame_length(pci: bytes) -> tuple[int, int] | None:
+    """(payload length, length of the header) of a first frame.
+
+    None for one that is cut short or whose payload would have fitted a single frame: the standard ignores it
+    (ISO 15765-2, 9.6.3.2).
+    """
+    if len(pci) < _SHORTEST_FIRST_FRAME:
+        return None
+    length, header = (pci[0] & 0x0F) << 8 | pci[1], 2
+    if not length:
+        length, header = int.from_bytes(pci[2:6], "big"), 6
+    fits_single = len(pci) - (1 if len(pci) <= 8 else 2)
+    return (length, header) if length > fits_single else None
 
 
 def single_frame_payload(pci: bytes) -> bytes | None:

@@ -28,6 +28,7 @@ class SoftIsoTpLink:
         self._loop = asyncio.get_running_loop()
         self._room = self._settings.tx_frame_bytes - (address.tx_extension is not None)
         self._fd = self._settings.tx_frame_bytes > 8
+        self._switch = self._fd and self._settings.bit_rate_switch
         self._outgoing: Segmentation | None = None
         self._in_flight = False
         self._sent: asyncio.Future[None] | None = None
@@ -37,15 +38,19 @@ class SoftIsoTpLink:
         self._payloads: deque[bytes | IsoTpError] = deque()
         self._arrival: asyncio.Future[None] | None = None
         self._rx_watch: asyncio.TimerHandle | None = None
+        self._delayed_reply: asyncio.TimerHandle | None = None
+        self._ended: IsoTpError | None = None
         self._unsubscribe = (
             port.subscribe(self._on_frame, frozenset({address.rx_id})),
-            port.on_gone(self._on_gone),
+            port.on_gone(lambda error: self._end(IsoTpError(str(error)))),
         )
 
     async def send(self, payload: bytes) -> None:
         """Return once the last frame is on the wire. Raises IsoTpError."""
         if self._sent is not None:
             raise IsoTpError("a payload is already being sent on this link")
+        if self._ended is not None:
+            raise IsoTpError(str(self._ended))
         outgoing = self._outgoing = Segmentation(payload, self._settings, self._room)
         self._acknowledged = partial(self._on_sent, outgoing)
         self._sent = self._loop.create_future()
@@ -64,6 +69,8 @@ class SoftIsoTpLink:
         """The next payload. Raises TimeoutError if none begins in time, IsoTpError if it breaks off."""
         deadline = self._loop.time() + timeout_s
         while not self._payloads:
+            if self._ended is not None:
+                raise IsoTpError(str(self._ended))
             if self._incoming.active:
                 await self._wait_for_arrival(None)
             elif (left := deadline - self._loop.time()) > 0:
@@ -82,13 +89,14 @@ class SoftIsoTpLink:
         return count
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening; whoever still waits gets an IsoTpError."""
         for unsubscribe in self._unsubscribe:
             unsubscribe()
-        if self._rx_watch:
-            self._rx_watch.cancel()
+        self._end(IsoTpError("the link was closed"))
 
     async def _wait_for_arrival(self, timeout_s: float | None) -> None:
+        if self._arrival is not None:
+            raise IsoTpError("somebody already waits for a payload on this link")
         self._arrival = self._loop.create_future()
         timer = self._loop.call_later(timeout_s, self._wake) if timeout_s is not None else None
         try:
@@ -103,14 +111,17 @@ class SoftIsoTpLink:
             self._arrival.set_result(None)
 
     def _on_frame(self, frame: CanFrame) -> None:
+        if frame.extended != self._address.extended_ids:
+            return
         data = frame.data
         if self._address.rx_extension is not None:
             if not data or data[0] != self._address.rx_extension:
                 return
             data = data[1:]
-        if data and data[0] >> 4 == 3:
+        kind = data[0] >> 4 if data else None
+        if kind == 3:
             self._on_flow_control(data)
-        else:
+        elif kind in (0, 1, 2):
             self._on_data(data)
 
     def _on_data(self, data: bytes) -> None:
@@ -120,28 +131,32 @@ class SoftIsoTpLink:
         except IsoTpError as error:
             self._arrived(error)
             return
+        if payload is not None:
+            self._arrived(payload)
+        elif not self._incoming.active:
+            self._wake()
+        elif self._rx_watch is None:
+            self._rx_watch = self._loop.call_later(self._settings.timeout_s, self._watch_receiving)
         if self._incoming.reply is not None:
             opening = data[0] >> 4 == 1
             self._reply(self._incoming.reply, self._settings.wait_frames if opening else 0)
-        if payload is not None:
-            self._arrived(payload)
-        elif self._incoming.active and self._rx_watch is None:
-            self._wake()
-            self._rx_watch = self._loop.call_later(self._settings.timeout_s, self._watch_receiving)
 
     def _arrived(self, payload: bytes | IsoTpError) -> None:
         self._payloads.append(payload)
         self._wake()
 
     def _reply(self, flow: FlowControl, waits: int) -> None:
+        if self._delayed_reply is not None:
+            self._delayed_reply.cancel()  # a newer first frame overtook one that was asked to wait
+            self._delayed_reply = None
         if waits:
             self._last_rx_s = self._loop.time()
-            self._loop.call_later(_WAIT_FRAME_GAP_S, self._reply, flow, waits - 1)
+            self._delayed_reply = self._loop.call_later(_WAIT_FRAME_GAP_S, self._reply, flow, waits - 1)
             flow = FlowControl(FlowStatus.WAIT, flow.block_size, flow.stmin)
         try:
             self._port.send(self._frame(flow.encode()))
         except CanBusGoneError as error:
-            self._on_gone(error)
+            self._end(IsoTpError(str(error)))
 
     def _watch_receiving(self) -> None:
         """N_Cr, checked lazily so that a frame costs no timer of its own."""
@@ -207,12 +222,18 @@ class SoftIsoTpLink:
         if address.tx_extension is not None:
             pci = bytes((address.tx_extension,)) + pci
         data = padded(pci, self._settings.padding, self._fd)
-        return CanFrame(address.tx_id, data, address.extended_ids, self._fd, self._settings.bit_rate_switch)
+        return CanFrame(address.tx_id, data, address.extended_ids, self._fd, self._switch)
 
-    def _on_gone(self, error: CanBusGoneError) -> None:
+    def _end(self, error: IsoTpError) -> None:
+        """Nothing moves on this link any more."""
+        if self._ended is None:
+            self._ended = error
+        for timer in (self._rx_watch, self._delayed_reply):
+            if timer is not None:
+                timer.cancel()
         self._incoming.reset()
-        self._arrived(IsoTpError(str(error)))
-        self._fail_sending(IsoTpError(str(error)))
+        self._wake()
+        self._fail_sending(error)
 
     def _fail_sending(self, error: IsoTpError) -> None:
         if self._sent is not None and not self._sent.done():

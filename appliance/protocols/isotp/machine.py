@@ -81,6 +81,7 @@ class Reassembly:
         self._settings = settings
         self._parts: list[bytes] = []
         self._missing = 0
+        self._frame_bytes = 0
         self._sequence = 0
         self._until_flow_control = 0
         self.reply: FlowControl | None = None
@@ -97,8 +98,7 @@ class Reassembly:
         if kind == 2:
             return self._consecutive(pci)
         if kind == 0:
-            self.reset()
-            return single_frame_payload(pci)
+            return self._single(pci)
         if kind == 1:
             self._first(pci)
         return None
@@ -107,14 +107,24 @@ class Reassembly:
         """Forget a transfer that broke off."""
         self._parts, self._missing = [], 0
 
+    def _single(self, pci: bytes) -> bytes | None:
+        payload = single_frame_payload(pci)
+        if payload is not None:
+            self.reset()
+        return payload
+
     def _first(self, pci: bytes) -> None:
+        opened = first_frame_length(pci)
+        if opened is None:
+            return
+        length, header = opened
         self.reset()
-        length, header = first_frame_length(pci)
         if length > self._settings.max_payload_bytes:
             self.reply = FlowControl(FlowStatus.OVERFLOW)
             return
-        self._parts = [pci[header : header + length]]
+        self._parts = [pci[header:]]
         self._missing = length - len(self._parts[0])
+        self._frame_bytes = len(pci)
         self._sequence = 1
         self._clear_to_send()
 
@@ -123,14 +133,14 @@ class Reassembly:
         self.reply = FlowControl(FlowStatus.CONTINUE, self._settings.block_size, self._settings.stmin)
 
     def _consecutive(self, pci: bytes) -> bytes | None:
-        if not self._missing:
-            return None
+        if len(pci) < min(self._frame_bytes, self._missing + 1) or not self._missing:
+            return None  # unasked, or cut short: the standard ignores both, and the next number tells
         if pci[0] & 0x0F != self._sequence:
             expected = self._sequence
             self.reset()
             raise IsoTpError(f"consecutive frame {pci[0] & 0x0F} came where {expected} was due")
         self._sequence = (self._sequence + 1) & 0x0F
-        part = pci[1 : 1 + self._missing]
+        part = pci[1 : min(self._frame_bytes, self._missing + 1)]
         self._parts.append(part)
         self._missing -= len(part)
         if not self._missing:

@@ -1,0 +1,47 @@
+"""Drivers by the names that people write in settings and on command lines.
+
+Simulated devices are not made here: whoever runs a simulation wires it up and knows that it is one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from drivers.can.interface import CanPort
+from drivers.can.pythoncan import open_port
+from drivers.voltmeter.ina226 import Ina226
+from drivers.voltmeter.interface import Voltmeter
+
+CAN_CHOICES = ("socketcan:can0", "udp_multicast:239.74.163.2", "virtual:NAME")
+VOLTMETER_CHOICES = ("ina226:/dev/i2c-1:0x40",)
+
+
+def open_can(spec: str, bitrate_bps: int, data_bitrate_bps: int | None = None) -> CanPort:
+    """A port on `INTERFACE:CHANNEL`; CAN FD if a data bit rate is given.
+
+    Raises ValueError for a name that means nothing, CanBusGoneError if the interface is not there.
+    """
+    interface, colon, channel = spec.partition(":")
+    if not (interface and colon and channel):
+        raise ValueError(f"{spec!r} is not a CAN bus; write one like {_listed(CAN_CHOICES)}")
+    return open_port(interface, channel, bitrate_bps, data_bitrate_bps)
+
+
+def open_voltmeter(spec: str, gain: float = 1.0, offset_v: float = 0.0) -> Voltmeter:
+    """A voltmeter by `KIND:DEVICE:ADDRESS`, with the calibration of its input divider.
+
+    Raises ValueError for a name that means nothing, VoltmeterError if the meter does not answer.
+    """
+    kind, _, place = spec.partition(":")
+    device, _, address = place.rpartition(":")
+    if kind != "ina226" or not device:
+        raise ValueError(f"{spec!r} is not a voltmeter; write one like {_listed(VOLTMETER_CHOICES)}")
+    try:
+        chip = int(address, 0)
+    except ValueError as error:
+        raise ValueError(f"{address!r} in {spec!r} is not an I2C address such as 0x40") from error
+    return Ina226(Path(device), chip, gain, offset_v)
+
+
+def _listed(choices: tuple[str, ...]) -> str:
+    return " or ".join(choices)

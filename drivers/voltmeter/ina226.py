@@ -1,0 +1,66 @@
+"""INA226 bus-voltage monitor on a Linux I2C bus, behind the resistor divider of the supply input."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from drivers.voltmeter.interface import VoltmeterError
+
+_I2C_SLAVE = 0x0703
+"""ioctl of linux/i2c-dev.h: which chip this file descriptor talks to."""
+_BUS_VOLTAGE, _MANUFACTURER_ID = 0x02, 0xFE
+_TEXAS_INSTRUMENTS = 0x5449
+_VOLTS_PER_BIT = 0.00125
+"""Bus voltage register (INA226 data sheet, 7.6.3)."""
+
+
+class Ina226:
+    """One chip, opened at once so that a missing meter is found before a job begins."""
+
+    def __init__(self, device: Path, address: int, gain: float = 1.0, offset_v: float = 0.0) -> None:
+        """Volts are register * 1.25 mV * gain + offset. Raises VoltmeterError."""
+        self._name = f"INA226 at {device}, address 0x{address:02x}"
+        self._gain = gain
+        self._offset_v = offset_v
+        try:
+            self._descriptor = os.open(device, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:
+            raise VoltmeterError(f"{self._name}: {error.strerror}") from error
+        try:
+            self._select(address)
+            self._require_ina226()
+        except VoltmeterError:
+            self.close()
+            raise
+
+    async def read_v(self) -> float:
+        """One reading in volts. Raises VoltmeterError."""
+        return self._register(_BUS_VOLTAGE) * _VOLTS_PER_BIT * self._gain + self._offset_v
+
+    def close(self) -> None:
+        """Let go of the I2C bus."""
+        os.close(self._descriptor)
+
+    def _select(self, address: int) -> None:
+        try:
+            fcntl.ioctl(self._descriptor, _I2C_SLAVE, address)
+        except OSError as error:
+            raise VoltmeterError(f"{self._name}: {error.strerror}") from error
+
+    def _require_ina226(self) -> None:
+        found = self._register(_MANUFACTURER_ID)
+        if found != _TEXAS_INSTRUMENTS:
+            raise VoltmeterError(f"{self._name}: another chip answers there (manufacturer 0x{found:04x})")
+
+    def _register(self, number: int) -> int:
+        """A 16-bit register, most significant byte first."""
+        try:
+            os.write(self._descriptor, bytes((number,)))
+            answer = os.read(self._descriptor, 2)
+        except OSError as error:
+            raise VoltmeterError(f"{self._name}: {error.strerror}") from error
+        if len(answer) != 2:
+            raise VoltmeterError(f"{self._name}: the answer broke off")
+        return int.from_bytes(answer, "big")
