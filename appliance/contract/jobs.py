@@ -50,7 +50,7 @@ _MOVES: dict[JobState, frozenset[JobState]] = {
     _S.TUNED_READY: frozenset({_S.DOWNLOADING}),
     _S.DOWNLOADING: frozenset({_S.STAGED}),
     _S.STAGED: frozenset({_S.PREFLIGHT, _S.READ_VERIFIED}),
-    _S.PREFLIGHT: frozenset({_S.FLASHING, _S.READ_VERIFIED, _S.STAGED}),
+    _S.PREFLIGHT: frozenset({_S.FLASHING, _S.IDENTIFIED, _S.READ_VERIFIED, _S.STAGED, _S.DONE, _S.RESTORED}),
     _S.FLASHING: frozenset({_S.VERIFYING, _S.INTERRUPTED, _S.READ_VERIFIED}),
     _S.VERIFYING: frozenset({_S.DONE, _S.RESTORED, _S.INTERRUPTED, _S.FLASHING}),
     _S.INTERRUPTED: frozenset({_S.RECOVERING}),

@@ -97,9 +97,9 @@ def access_problem(error: AccessError, safety: EcuSafety = EcuSafety.UNTOUCHED) 
 
 
 _ADVICE = {
-    Refusal.CONDITIONS: "Engine off, ignition on, vehicle standing, doors as the definition says; then try again.",
+    Refusal.CONDITIONS: "Engine off, ignition on, vehicle standing, doors as the rituals say; try again.",
     Refusal.VOLTAGE: "Bring the supply into the window shown, then try again.",
-    Refusal.SECURITY: "The unlock was refused: this definition or its key plugin does not fit. Do not repeat.",
+    Refusal.SECURITY: "The unlock was refused: the definition or its key plugin does not fit. Stop here.",
     Refusal.LOCKED_OUT: "The ECU blocks unlocks for a while: leave the ignition on and wait ten minutes.",
     Refusal.SEQUENCE: "Try again; if it repeats, switch the ignition off for 15 s first.",
     Refusal.PROGRAMMING: "Try again with a steady supply; if it repeats, choose the bench.",

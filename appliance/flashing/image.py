@@ -60,7 +60,7 @@ class MemoryImage:
         return digest.hexdigest()
 
     def changed_ranges(self, original: MemoryImage) -> tuple[tuple[int, int], ...]:
-        """(start, end) of runs that differ from the original, to the byte. Raises KeyError where it has none."""
+        """(start, end) of runs that differ from the original, to the byte. Raises KeyError for a gap."""
         runs: list[tuple[int, int]] = []
         for start, data in self._spans.items():
             old = original.slice(start, len(data))

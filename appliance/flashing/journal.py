@@ -26,6 +26,8 @@ class Step(StrEnum):
     PROGRAMMED = "programmed"
     INTERRUPTED = "interrupted"
     RESUMED = "resumed"
+    RETARGETED = "retargeted"
+    """Resumed with another target: what was programmed before no longer counts."""
     VERIFY_OK = "verify_ok"
     COMMITTED = "committed"
     CLOSED = "closed"
@@ -177,6 +179,18 @@ class Journal:
             self._step(sql, flash_id, Step.INTENT, None, None)
             self._move(sql, job_id, JobState.FLASHING)
         return flash_id
+
+    def resume_flash(self, flash: FlashRecord, write_order: str) -> int:
+        """Take an interrupted write up again, perhaps with another target (the original); returns its id."""
+        with self._db.transaction() as sql:
+            sql.execute(
+                "UPDATE flash SET write_order=?, closed_at=NULL, outcome=NULL WHERE id=?",
+                (write_order, flash.id),
+            )
+            step = Step.RESUMED if write_order == flash.write_order else Step.RETARGETED
+            self._step(sql, flash.id, step, None, None)
+            self._move(sql, flash.job_id, JobState.RECOVERING)
+        return flash.id
 
     def step(
         self, flash_id: int, step: Step, block_start: int | None = None, detail: str | None = None

@@ -91,7 +91,7 @@ class PowerGuard:
             self._watcher = None
 
     async def wait_until_good(self) -> float:
-        """Return at once while the supply is inside the window; else alarm and wait. Gives the seconds waited."""
+        """Return at once inside the window, else alarm and wait; gives the seconds waited."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         good_since = began - _GOOD_AGAIN_S if await self._sample_is_good() else None

@@ -1,0 +1,37 @@
+"""Fault codes before and after: read and cleared as best effort, never in the way of a recovery."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from appliance.flashing.context import Job
+from appliance.protocols.access import AccessError, Dtc
+
+_DEADLINE_S = 5.0
+
+
+async def read_dtcs(job: Job) -> tuple[Dtc, ...] | None:
+    """Stored codes, or None when the ECU does not tell within a few seconds."""
+    try:
+        async with asyncio.timeout(_DEADLINE_S):
+            return await job.access.read_dtcs()
+    except (AccessError, TimeoutError) as error:
+        job.note(f"Fault codes were not read: {error or 'no answer in time'}")
+        return None
+
+
+async def clear_dtcs(job: Job) -> bool:
+    """True when the ECU says they are cleared."""
+    try:
+        async with asyncio.timeout(_DEADLINE_S):
+            await job.access.clear_dtcs()
+    except (AccessError, TimeoutError) as error:
+        job.note(f"Fault codes were not cleared: {error or 'no answer in time'}")
+        return False
+    return True
+
+
+def new_codes(before: Sequence[Dtc] | None, after: Sequence[Dtc] | None) -> tuple[str, ...]:
+    """Codes that were not there before, sorted."""
+    return tuple(sorted({dtc.code for dtc in after or ()} - {dtc.code for dtc in before or ()}))

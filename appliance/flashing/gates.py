@@ -1,0 +1,190 @@
+"""The gates that need no wire: the file, its papers, and the original it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from appliance.checksums import ChecksumModule, Verdict
+from appliance.contract.events import GateVerdict
+from appliance.definitions.schema import Definition
+from appliance.flashing.image import MemoryImage
+
+USES = frozenset({"road_compliant", "motorsport_offroad", "bench_research"})
+
+
+@dataclass(frozen=True, slots=True)
+class Papers:
+    """What came with a tuned file, or what stands in for it when the ECU's own original goes back."""
+
+    own_original: bool
+    signatures: tuple[str, ...] = ()
+    """Problems with manifest and grant signatures; empty when both hold."""
+    method: str | None = None
+    ecu_hw: str | None = None
+    ecu_sw: str | None = None
+    ecu_boot: str | None = None
+    vin_matches: bool | None = None
+    regions: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Name to (start, size)."""
+    base_sha256: str | None = None
+    changed_ranges: tuple[tuple[int, int], ...] = ()
+    checksum_by_master: bool = False
+    """The master signed that the checksums are right, where the box cannot tell."""
+    use: str | None = None
+    consents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRequest:
+    """Everything a plan is made from."""
+
+    job_id: str
+    definition: Definition
+    method: str
+    original_file: str | None
+    original: MemoryImage | None
+    """The verified read of this car; None when there is none."""
+    tuned: MemoryImage | None
+    """New content of the regions to be written; None when the original goes back."""
+    tuned_file: str | None
+    papers: Papers
+    checksum: ChecksumModule | None
+
+
+def target_of(request: WriteRequest) -> MemoryImage | None:
+    """The memory as it should be afterwards; None where the pieces do not fit together."""
+    if request.original is None:
+        return None
+    if request.tuned is None:
+        return request.original
+    if not all(request.original.covers(start, len(data)) for start, data in request.tuned.spans.items()):
+        return None
+    return request.original.overlaid(request.tuned)
+
+
+def check_request(request: WriteRequest) -> list[GateVerdict]:
+    """Every gate that can be checked without the wire, in the order they are shown."""
+    return [GateVerdict(name, *gate(request)) for name, gate in _GATES]
+
+
+Outcome = tuple[str, str]
+"""(verdict, detail)"""
+
+
+def _signatures(request: WriteRequest) -> Outcome:
+    if request.papers.own_original:
+        return "pass", "the ECU's own original needs nobody's permission"
+    if request.papers.signatures:
+        return "fail", "; ".join(request.papers.signatures)
+    return "pass", "manifest and grant are signed by the paired master"
+
+
+def _original_stored(request: WriteRequest) -> Outcome:
+    if request.original is None or request.original_file is None:
+        return "fail", "no verified read of this ECU is stored: read it first"
+    lacking = [
+        region.name
+        for region in request.definition.regions
+        if region.writable and not request.original.covers(region.start, region.size_bytes)
+    ]
+    if lacking:
+        return "fail", f"the stored original lacks {', '.join(lacking)}"
+    return "pass", f"sealed as {request.original_file}"
+
+
+def _method(request: WriteRequest) -> Outcome:
+    wanted = request.papers.method
+    if request.papers.own_original or wanted == request.method:
+        return "pass", request.method
+    return "fail", f"the file is for {wanted}, this connection is {request.method}"
+
+
+def _regions(request: WriteRequest) -> Outcome:
+    if request.tuned is None:
+        return "pass", "the regions of the original"
+    known = {r.name: (r.start, r.size_bytes) for r in request.definition.regions if r.writable}
+    strange = [name for name in request.papers.regions if name not in known]
+    if strange or not request.papers.regions:
+        return "fail", f"not writable in this definition: {', '.join(strange) or 'no region named'}"
+    starts = {start for start, _ in request.papers.regions.values()}
+    if starts != set(request.tuned.spans):
+        return "fail", "the file's contents are not the regions its manifest names"
+    return "pass", ", ".join(request.papers.regions)
+
+
+def _length(request: WriteRequest) -> Outcome:
+    if request.tuned is None:
+        return "pass", "the length of the original"
+    by_start = {r.start: r for r in request.definition.regions}
+    wrong = [
+        f"0x{start:08X}: {len(data)} bytes, wanted {by_start[start].size_bytes if start in by_start else 0}"
+        for start, data in request.tuned.spans.items()
+        if start not in by_start or by_start[start].size_bytes != len(data)
+    ]
+    return ("fail", "; ".join(wrong)) if wrong else ("pass", f"{request.tuned.size_bytes} bytes")
+
+
+def _base(request: WriteRequest) -> Outcome:
+    if request.papers.own_original:
+        return "pass", "it is the read itself"
+    if request.original is None:
+        return "fail", "no read to compare with"
+    if request.papers.base_sha256 != request.original.sha256():
+        return "fail", "the file was made from another read than the one stored for this car"
+    return "pass", "made from this car's read"
+
+
+def _changed_ranges(request: WriteRequest) -> Outcome:
+    target = target_of(request)
+    if target is None or request.original is None:
+        return "fail", "cannot be compared with the original"
+    changes = target.changed_ranges(request.original)
+    outside = [
+        f"0x{start:08X}-0x{end:08X}"
+        for start, end in changes
+        if not any(low <= start and end <= high for low, high in request.papers.changed_ranges)
+    ]
+    if outside:
+        return "fail", f"{len(outside)} changes outside the declared ranges: {', '.join(outside[:8])}"
+    return "pass", f"{sum(end - start for start, end in changes)} bytes differ from the original"
+
+
+def _checksum(request: WriteRequest) -> Outcome:
+    spec, target = request.definition.checksum, target_of(request)
+    if target is None:
+        return "fail", "no complete image to check"
+    if request.papers.own_original and target is request.original:
+        return "pass", "the original as it was read"
+    if spec is None or request.checksum is None:
+        verdict, text = Verdict.UNKNOWN, "no checksum module for this ECU"
+    else:
+        region = request.definition.region(spec.region)
+        report = request.checksum.verify(target.slice(region.start, region.size_bytes))
+        verdict, text = report.verdict, report.detail or f"{report.family}: {len(report.blocks)} blocks"
+    if verdict is Verdict.OK:
+        return "pass", text
+    if verdict is Verdict.UNKNOWN and request.papers.checksum_by_master:
+        return "pass", f"{text}; the master signed that it is right"
+    return verdict.value, text
+
+
+def _consents(request: WriteRequest) -> Outcome:
+    if request.papers.own_original:
+        return "pass", "not needed to put the original back"
+    missing = [] if request.papers.use in USES else ["use declaration"]
+    missing += [] if "technician" in request.papers.consents else ["consent of the technician"]
+    return ("fail", f"missing: {', '.join(missing)}") if missing else ("pass", str(request.papers.use))
+
+
+_GATES: tuple[tuple[str, Callable[[WriteRequest], Outcome]], ...] = (
+    ("signatures", _signatures),
+    ("original_stored", _original_stored),
+    ("method", _method),
+    ("regions", _regions),
+    ("length", _length),
+    ("base_read", _base),
+    ("changed_ranges", _changed_ranges),
+    ("checksum", _checksum),
+    ("consents", _consents),
+)

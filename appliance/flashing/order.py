@@ -1,0 +1,37 @@
+"""What a write is to do, as data: kept in the journal from the first intent until the write is closed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from appliance.protocols.access import Block
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOrder:
+    """Blocks to make equal to the target, blocks that must stay, and where the bytes lie sealed."""
+
+    kind: str
+    """`tuned` or `original`: decides whether success is called done or restored."""
+    definition_id: str
+    definition_sha256: str
+    method: str
+    original_file: str
+    tuned_file: str | None
+    """Path or id of the sealed target; None when the target is the original."""
+    blocks: tuple[Block, ...]
+    guarded: tuple[Block, ...]
+    target_sha256: str
+
+    def to_json(self) -> str:
+        """Text for the journal."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> WriteOrder:
+        """Inverse of to_json."""
+        data = json.loads(text)
+        for key in ("blocks", "guarded"):
+            data[key] = tuple(Block(**block) for block in data[key])
+        return cls(**data)

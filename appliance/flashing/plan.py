@@ -1,0 +1,61 @@
+"""The plan: immutable, and impossible to make without passing every gate that needs no wire."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from appliance.contract.events import GateVerdict
+from appliance.flashing.errors import GatesRefusedError
+from appliance.flashing.gates import WriteRequest, check_request, target_of
+from appliance.flashing.image import MemoryImage, blocks_of
+from appliance.flashing.order import WriteOrder
+from appliance.protocols.access import Block
+
+
+@dataclass(frozen=True)
+class FlashPlan:
+    """Made from a request alone; raises GatesRefusedError with every gate that did not pass."""
+
+    request: WriteRequest = field(repr=False)
+    gates: tuple[GateVerdict, ...] = field(init=False)
+    order: WriteOrder = field(init=False)
+    target: MemoryImage = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        gates = check_request(self.request)
+        target = target_of(self.request)
+        if target is None or not all(gate.passed for gate in gates):
+            raise GatesRefusedError(gates)
+        object.__setattr__(self, "gates", tuple(gates))
+        object.__setattr__(self, "target", target)
+        object.__setattr__(self, "order", _order(self.request, target))
+
+
+def _order(request: WriteRequest, target: MemoryImage) -> WriteOrder:
+    writable = blocks_of(request.definition, writable_only=True)
+    spans = (request.tuned or target).spans
+    chosen = tuple(
+        block
+        for block in writable
+        if any(at <= block.start and block.end <= at + len(data) for at, data in spans.items())
+    )
+    return WriteOrder(
+        kind="tuned" if request.tuned is not None else "original",
+        definition_id=request.definition.id,
+        definition_sha256=request.definition.digest(),
+        method=request.method,
+        original_file=request.original_file or "",
+        tuned_file=request.tuned_file,
+        blocks=chosen,
+        guarded=_guarded(request, target, chosen),
+        target_sha256=target.sha256(),
+    )
+
+
+def _guarded(request: WriteRequest, target: MemoryImage, chosen: tuple[Block, ...]) -> tuple[Block, ...]:
+    """Blocks that the write must leave alone and that can be proven: they are verified with the rest."""
+    return tuple(
+        block
+        for block in blocks_of(request.definition)
+        if block not in chosen and target.covers(block.start, block.size)
+    )

@@ -1,0 +1,84 @@
+"""The gates that need the car and the box as they are now, and the sum of all gates."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from appliance.contract.events import GatesEvent, GateVerdict
+from appliance.contract.jobs import JobState
+from appliance.flashing.context import Job
+from appliance.flashing.errors import GatesRefusedError
+from appliance.flashing.gates import Papers, WriteRequest, check_request
+from appliance.flashing.plan import FlashPlan
+from appliance.protocols.access import AccessError, EcuIdentity, EcuState
+
+
+class Conditions(Protocol):
+    """What the engine knows of the link and of the box itself."""
+
+    async def link(self) -> list[GateVerdict]:
+        """Bus quiet, link clean, engine off."""
+
+    def host(self) -> list[GateVerdict]:
+        """Disk, temperature, pending updates."""
+
+
+async def preflight(job: Job, request: WriteRequest, conditions: Conditions) -> FlashPlan:
+    """Check every gate and show them all. Raises GatesRefusedError unless all pass."""
+    before = job.journal.job(job.id).state
+    job.journal.move(job.id, JobState.PREFLIGHT)
+    gates = check_request(request)
+    gates.append(await _identity(job, request.papers))
+    gates += await job.power.gates()
+    gates += await conditions.link()
+    gates += conditions.host()
+    gates.append(_no_open_write(job))
+    job.emit(GatesEvent(job.id, tuple(gates)))
+    job.journal.note(job.id, gates=[[gate.name, gate.verdict, gate.detail] for gate in gates])
+    if not all(gate.passed for gate in gates):
+        job.journal.move(job.id, before)
+        raise GatesRefusedError(gates)
+    return FlashPlan(request)
+
+
+async def _identity(job: Job, papers: Papers) -> GateVerdict:
+    """HW, SW, boot and VIN, asked again now, against the job and against the file's papers."""
+    try:
+        if await job.access.state() is not EcuState.APPLICATION:
+            return GateVerdict("identity", "fail", "the application does not answer: use recover instead")
+        now = await job.access.identify()
+    except AccessError as error:
+        return GateVerdict("identity", "fail", f"the ECU could not be asked: {error}")
+    problems = _mismatches(now, job.journal.job(job.id).identity, papers)
+    if problems:
+        return GateVerdict("identity", "fail", "; ".join(problems))
+    return GateVerdict("identity", "pass", f"HW {now.hw}, SW {now.sw}, VIN {now.vin or 'not offered'}")
+
+
+def _mismatches(now: EcuIdentity, known: EcuIdentity | None, papers: Papers) -> list[str]:
+    problems = []
+    if now.hw is None:
+        problems.append("the ECU does not tell its hardware number")
+    if known is None:
+        problems.append("the job has no identity: identify first")
+        known = now
+    fields = ["hw", "boot", "vin"] if papers.own_original else ["hw", "sw", "boot", "vin"]
+    for field in fields:
+        asked, kept = getattr(now, field), getattr(known, field)
+        if asked != kept:
+            problems.append(f"{field.upper()} is {asked}, the job was read from {kept}")
+    for field, wanted in (("hw", papers.ecu_hw), ("sw", papers.ecu_sw), ("boot", papers.ecu_boot)):
+        if wanted is not None and wanted != getattr(now, field):
+            problems.append(f"the file is for {field.upper()} {wanted}, this ECU is {getattr(now, field)}")
+    if papers.vin_matches is False:
+        problems.append("the file is for another VIN")
+    return problems
+
+
+def _no_open_write(job: Job) -> GateVerdict:
+    others = job.journal.open_flashes()
+    if others:
+        return GateVerdict(
+            "no_open_write", "fail", f"job {others[0].job_id} is half written: recover it first"
+        )
+    return GateVerdict("no_open_write", "pass", "no write is open")

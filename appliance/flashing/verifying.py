@@ -1,0 +1,46 @@
+"""Success is what the ECU's memory says: every block proven by a hash on the target or by reading it back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from appliance.contract.events import Phase
+from appliance.flashing.context import Job
+from appliance.flashing.image import MemoryImage
+from appliance.flashing.patience import persistently
+from appliance.protocols.access import Block, Purpose
+
+
+def method_of(job: Job) -> str:
+    """How this definition proves memory: `hash` or `read_back`."""
+    return job.definition.checking.verify
+
+
+async def differing(
+    job: Job, blocks: Sequence[Block], expected: MemoryImage, phase: Phase, purpose: Purpose
+) -> list[Block]:
+    """Blocks whose memory is not as expected. Raises AccessError when a block cannot be asked."""
+    progress = job.progress(phase, sum(block.size for block in blocks))
+    found = []
+    for block in blocks:
+        if not await _matches(job, block, expected.block(block), purpose):
+            found.append(block)
+        progress.add(block.size, moved=method_of(job) == "read_back")
+    return found
+
+
+async def _matches(job: Job, block: Block, expected: bytes, purpose: Purpose) -> bool:
+    if method_of(job) == "hash":
+        equal = await persistently(job, purpose, lambda: job.access.proves_equal(block, expected))
+        if equal is not None:
+            return equal
+    step = job.access.max_read_bytes
+    for offset in range(0, block.size, step):
+        wanted = expected[offset : offset + step]
+        if await _read(job, block.start + offset, len(wanted), purpose) != wanted:
+            return False
+    return True
+
+
+async def _read(job: Job, start: int, size: int, purpose: Purpose) -> bytes:
+    return await persistently(job, purpose, lambda: job.access.read(start, size))
