@@ -18,16 +18,9 @@ UNITS = frozenset({"v", "s", "ms", "us", "bytes", "bps", "ms_per_kib"})
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def explain(error: ValidationError, data: object, model: type[BaseModel]) -> list[str]:
-    """Lines `key.path: reason` for a refused table `data`; reasons for one key share its line."""
-    found: dict[str, list[str]] = {}
-    for item in error.errors(include_url=False):
-        path = _path_in_file(item, data)
-        reason = _reason(item, path, model)
-        reasons = found.setdefault(_dotted(path), [])
-        if reason not in reasons:
-            reasons.append(reason)
-    return [": ".join(filter(None, (path, " or ".join(reasons)))) for path, reasons in found.items()]
+def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """Lines `key.path: reason` for a file that `model` refused."""
+    return [_line(item, model) for item in error.errors(include_url=False)]
 
 
 def suggest(key: str, known: Iterable[str]) -> str:
@@ -41,29 +34,22 @@ def suggest(key: str, known: Iterable[str]) -> str:
     return f"unknown key; known here: {', '.join(names)}"
 
 
-def _path_in_file(item: ErrorDetails, data: object) -> KeyPath:
-    """The location without the names of union branches, which the file does not have."""
-    path: list[int | str] = []
-    for part in item["loc"]:
-        if isinstance(data, dict) and (part in data or item["type"] == "missing"):
-            data = data.get(part)
-        elif isinstance(data, list) and isinstance(part, int):
-            data = data[part]
-        else:
-            break
-        path.append(part)
-    return path
+def _line(item: ErrorDetails, model: type[BaseModel]) -> str:
+    reason = _reason(item, model)
+    return f"{_dotted(item['loc'])}: {reason}" if item["loc"] else reason
 
 
-def _reason(item: ErrorDetails, path: KeyPath, model: type[BaseModel]) -> str:
+def _reason(item: ErrorDetails, model: type[BaseModel]) -> str:
     match item["type"]:
         case "missing":
             return "missing"
         case "extra_forbidden":
-            return suggest(str(path[-1]), _keys_of_table(path[:-1], model))
+            *table, key = item["loc"]
+            return suggest(str(key), _keys_of_table(table, model))
         case "value_error":
             return str(item["ctx"]["error"])
-    reason = item["msg"].replace("Input should be", "must be")
+    reason = item["msg"].replace("Input should be an object", "must be a table")
+    reason = reason.replace("Input should be", "must be")
     return f"{reason[0].lower()}{reason[1:]}{_shown(item['input'])}"
 
 

@@ -22,6 +22,8 @@ PACKS = Path(__file__).with_name("packs")
 USER_DIR = Path("/etc/pitbox/definitions.d")
 USER_DIR_VARIABLE = "PITBOX_DEFINITIONS"
 MAX_FILE_BYTES = 1 << 20
+MAX_DOTS = 2_000
+"""The standard library's parser takes memory with the square of the parts of a dotted key."""
 
 _PLACE_IN_TOML = re.compile(r"(?P<reason>.*) \(at (?P<place>line \d+, column \d+|end of document)\)", re.S)
 
@@ -32,7 +34,7 @@ def load_definition(path: Path) -> Definition:
     try:
         return Definition.model_validate_json(_json(path, data))
     except ValidationError as error:
-        raise invalid(path, explain(error, data, Definition)) from error
+        raise invalid(path, explain(error, Definition)) from error
 
 
 def load_all(extra_dirs: Iterable[Path] = ()) -> Library:
@@ -40,8 +42,13 @@ def load_all(extra_dirs: Iterable[Path] = ()) -> Library:
 
     The user's directory is $PITBOX_DEFINITIONS or else /etc/pitbox/definitions.d, which need not exist.
     """
+    return load_dirs((PACKS, *_user_dirs(), *extra_dirs))
+
+
+def load_dirs(directories: Iterable[Path]) -> Library:
+    """The definitions of these directories alone, in their order."""
     library = Library()
-    for directory in (PACKS, *_user_dirs(), *extra_dirs):
+    for directory in directories:
         try:
             files = _definition_files(directory)
         except OSError as error:
@@ -83,6 +90,8 @@ def _content(path: Path) -> bytes:
         raise invalid(path, [f"is larger than {MAX_FILE_BYTES >> 20} MiB, more than any definition needs"])
     if not content.strip():
         raise invalid(path, ["is empty"])
+    if content.count(b".") > MAX_DOTS:
+        raise invalid(path, [f"has more than {MAX_DOTS} dots, more than any definition needs"])
     return content
 
 

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from appliance.definitions.fields import Strict, refuse
 
 ADDRESS_SPACE_BYTES = 1 << 32
 EXCLUDED_TAGS = frozenset({"immo", "immobiliser", "eeprom_key", "key", "odometer", "airbag", "crash"})
 """Contents Pitbox does not handle (design: out of bounds)."""
-
-
-def refuse(problems: Iterable[str]) -> None:
-    """Raises one ValueError that names every problem, if there is any."""
-    if text := "; ".join(problems):
-        raise ValueError(text)
-
-
-class Strict(BaseModel):
-    """Base of every table: immutable, no unknown keys, no silent type conversion."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Sectors(Strict):
@@ -90,6 +80,8 @@ def check_regions(regions: Sequence[Region]) -> Sequence[Region]:
 
 
 def _conflicts(regions: Sequence[Region]) -> Iterator[str]:
+    if not regions:
+        yield "there is no region"
     names = Counter(region.name for region in regions)
     block_ids = Counter(region.block_id for region in regions if region.block_id is not None)
     yield from (f"the name {name!r} is used {n} times" for name, n in names.items() if n > 1)
@@ -100,7 +92,7 @@ def _conflicts(regions: Sequence[Region]) -> Iterator[str]:
             yield f"{low.name!r} ends at 0x{low.end:X}, inside {high.name!r} at 0x{high.start:X}"
 
 
-Regions = Annotated[tuple[Region, ...], Field(min_length=1), AfterValidator(check_regions)]
+Regions = Annotated[tuple[Region, ...], AfterValidator(check_regions)]
 
 
 def out_of_reach(regions: Sequence[Region], address_bytes: int) -> Iterator[str]:

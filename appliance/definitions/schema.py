@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Literal
 
 import rfc8785
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from appliance.definitions.memory import Region, Regions, Strict, not_blocks, out_of_reach, refuse
-
-Byte = Annotated[int, Field(ge=0, le=0xFF)]
-Word = Annotated[int, Field(ge=0, le=0xFFFF)]
-CanId = Annotated[int, Field(ge=0, le=0x1FFFFFFF)]
-HexBytes = Annotated[str, Field(pattern=r"^([0-9A-Fa-f]{2})*$")]
-JsonInt = Annotated[int, Field(gt=-(1 << 53), lt=1 << 53)]
-"""A number every JSON reader keeps exactly (RFC 8785, 3.2.2.3)."""
-Pattern = Annotated[str, Field(pattern=r"[0-9A-Za-z]", max_length=100)]
-"""Shell-style (`*`, `?`, `[...]`); one of wildcards alone would recognise any ECU."""
-DtcText = Annotated[str, Field(pattern=r"^[PCBU][0-3][0-9A-F]{3}-[0-9A-F]{2}$")]
+from appliance.definitions.fields import (
+    Byte,
+    CanId,
+    DtcText,
+    HexBytes,
+    Parameter,
+    Pattern,
+    Strict,
+    Word,
+    refuse,
+)
+from appliance.definitions.memory import Region, Regions, not_blocks, out_of_reach
 
 
 class Evidence(Strict):
@@ -233,9 +234,7 @@ class Checksum(Strict):
 
     module: str
     region: str
-    parameters: dict[str, JsonInt | str | bool | list[JsonInt] | list[list[JsonInt]]] = Field(
-        default_factory=dict
-    )
+    parameters: dict[str, Parameter] = Field(default_factory=dict)
 
 
 class Voltage(Strict):

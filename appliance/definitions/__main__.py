@@ -1,0 +1,91 @@
+"""`python -m appliance.definitions check FILE... | list [--json] | support`.
+
+Exit status: 0 all is well, 1 a definition was refused, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from appliance.definitions.errors import DefinitionError
+from appliance.definitions.library import Library
+from appliance.definitions.loader import load_all, load_definition
+from appliance.definitions.schema import Definition
+from appliance.definitions.support import support_page
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; the exit status."""
+    options = _parser().parse_args(arguments)
+    match options.verb:
+        case "check":
+            return _check(options.files)
+        case "list":
+            return _list(load_all(), as_json=options.json)
+        case _:
+            print(support_page(), end="")
+            return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="pitbox definitions", description="ECU definitions.")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    check = verbs.add_parser("check", help="say what is wrong with definition files")
+    check.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    listing = verbs.add_parser("list", help="definitions this box can use, yours included")
+    listing.add_argument("--json", action="store_true", help="for machines")
+    verbs.add_parser("support", help="what is supported and which test proves it, as Markdown")
+    return parser
+
+
+def _check(files: Iterable[Path]) -> int:
+    library, refused = load_all(), False
+    for path in files:
+        try:
+            definition = load_definition(path)
+            library.add(definition, path)
+        except DefinitionError as error:
+            refused = True
+            _report(error)
+        else:
+            print(f"{path}: ok, {definition.id}, sha256 {definition.digest()}")
+    return int(refused)
+
+
+def _list(library: Library, as_json: bool) -> int:
+    rows = [_row(library, definition) for definition in library]
+    if as_json:
+        refused = [error.as_dict() for error in library.refused]
+        print(json.dumps({"definitions": rows, "refused": refused}, indent=2))
+    else:
+        for row in rows:
+            print(f"{row['id']:<24} {row['evidence']:<13} {row['recommended']:<6} {row['name']}")
+        for error in library.refused:
+            _report(error)
+    return int(bool(library.refused))
+
+
+def _row(library: Library, definition: Definition) -> dict[str, str | int]:
+    return {
+        "id": definition.id,
+        "name": definition.name,
+        "kind": definition.kind,
+        "evidence": definition.evidence.level,
+        "recommended": definition.method.recommended,
+        "recoverability": definition.recovery.recoverability,
+        "size_bytes": sum(region.size_bytes for region in definition.regions),
+        "sha256": definition.digest(),
+        "file": str(library.file_of(definition.id)),
+    }
+
+
+def _report(error: DefinitionError) -> None:
+    print("\n".join([*error.details, f"{error.code}: {error.what}. {error.do_now}"]), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
