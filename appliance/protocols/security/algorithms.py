@@ -1,0 +1,67 @@
+"""Finds the algorithm a definition names: built in, or from a package the owner installed.
+
+A plugin is a Python package with an entry point in the group `pitbox.security`, naming a function
+`key(level: int, seed: bytes, context: Mapping[str, object]) -> bytes`. `level` is the odd seed sub-function;
+`context` holds `definition` (its id). The same shape as the seed-and-key callbacks of other tools, so that an
+owner can wrap what they already have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import TypeAlias
+
+from appliance.contract.errors import PitboxError
+from appliance.definitions.schema import SecurityLevel
+from appliance.protocols.security.sa2 import sa2_key
+from appliance.protocols.security.toys import toy_key
+
+PLUGIN_GROUP = "pitbox.security"
+
+Context: TypeAlias = Mapping[str, object]
+KeyAlgorithm: TypeAlias = Callable[[int, bytes, Context], bytes]
+"""(odd level, seed, context) to key."""
+
+
+def algorithm_for(level: SecurityLevel) -> KeyAlgorithm:
+    """The algorithm of an unlock. Raises PitboxError SECURITY_PLUGIN_MISSING or SECURITY_PLUGIN_BROKEN."""
+    if level.algorithm.startswith("plugin:"):
+        return _plugin(level.algorithm.removeprefix("plugin:"))
+    if level.algorithm == "sa2":
+        script = bytes.fromhex(level.script or "")
+        return lambda _level, seed, _context: sa2_key(script, seed)
+    name, constant = level.algorithm, level.constant or 0
+    return lambda _level, seed, _context: toy_key(name, constant, seed)
+
+
+def _plugin(name: str) -> KeyAlgorithm:
+    found = list(entry_points(group=PLUGIN_GROUP, name=name))
+    if not found:
+        raise PitboxError(
+            "SECURITY_PLUGIN_MISSING",
+            f"the unlock algorithm {name!r} is not installed on this box",
+            do_now="Install the security package that its owner supplied, then start the job again.",
+            details=(f"looked for an entry point {name!r} in the group {PLUGIN_GROUP!r}",),
+        )
+    return _loaded(found[0])
+
+
+def _loaded(entry: EntryPoint) -> KeyAlgorithm:
+    try:
+        function: object = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise _broken(entry, str(error)) from error
+    if not callable(function):
+        raise _broken(entry, "it is not a function")
+    algorithm: KeyAlgorithm = function
+    return algorithm
+
+
+def _broken(entry: EntryPoint, why: str) -> PitboxError:
+    return PitboxError(
+        "SECURITY_PLUGIN_BROKEN",
+        f"the unlock algorithm {entry.name!r} cannot be loaded: {why}",
+        do_now="Reinstall the security package, or ask its owner for a version made for this box.",
+        details=(f"entry point {entry.value}",),
+    )

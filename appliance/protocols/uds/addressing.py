@@ -1,0 +1,51 @@
+"""From a definition to the addresses and settings of its links."""
+
+from __future__ import annotations
+
+from appliance.definitions.schema import Addressing, Definition
+from appliance.protocols.isotp.ceiling import Wire
+from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpSettings
+
+
+def physical_address(addressing: Addressing) -> IsoTpAddress:
+    """The ECU's own pair of identifiers; in mixed addressing both directions carry the same extension."""
+    mixed = addressing.mode == "mixed"
+    return IsoTpAddress(
+        addressing.request_id,
+        addressing.response_id,
+        addressing.extended_ids,
+        addressing.request_extension,
+        addressing.request_extension if mixed else addressing.response_extension,
+    )
+
+
+def functional_address(addressing: Addressing) -> IsoTpAddress:
+    """The address of all ECUs. A link on it only sends, which `rx_id == tx_id` says."""
+    return IsoTpAddress(
+        addressing.functional_id,
+        addressing.functional_id,
+        addressing.extended_ids,
+        addressing.request_extension,
+        addressing.request_extension,
+    )
+
+
+def link_settings(definition: Definition) -> IsoTpSettings:
+    """No separation time and no blocks asked of the ECU: it may send as fast as the wire goes."""
+    fd = definition.bus.kind == "can-fd"
+    return IsoTpSettings(
+        tx_frame_bytes=64 if fd else 8,
+        bit_rate_switch=fd,
+        padding=definition.addressing.padding,
+        stmin_override_us=definition.timing.stmin_override_us,
+    )
+
+
+def wire_of(definition: Definition) -> Wire:
+    """What the throughput of this ECU is measured against."""
+    return Wire(
+        definition.bus.bitrate_bps,
+        physical_address(definition.addressing),
+        definition.bus.data_bitrate_bps,
+        link_settings(definition),
+    )

@@ -1,0 +1,107 @@
+"""Who answers, and with which program."""
+
+from __future__ import annotations
+
+from appliance.definitions.schema import Definition
+from appliance.protocols.access import EcuIdentity, EcuRefusedError, EcuSilentError, EcuState, Refusal
+from appliance.protocols.obd.services import (
+    calibration_ids,
+    calibration_numbers,
+    module_voltage,
+    text,
+    vin,
+)
+from appliance.protocols.uds.client import UdsClient
+from appliance.protocols.uds.services.data import ACTIVE_SESSION_DID, read_data
+
+_STATE_ATTEMPTS = 3
+_VOLT_PER_BIT = 0.1
+
+
+class Identification:
+    """Asks for what a definition's identity table names."""
+
+    def __init__(self, client: UdsClient, definition: Definition) -> None:
+        self._client = client
+        self._dids = definition.identity
+        self._programming = definition.sessions.programming
+
+    async def state(self) -> EcuState:
+        """BOOTLOADER in the programming session, or if the software number cannot be told; else APPLICATION.
+
+        The active session (F186) alone is not enough: some bootloaders report the default session after a
+        reset. The software number lives in the application, so a bootloader has none.
+        """
+        try:
+            if await self._answers_programming_session():
+                return EcuState.BOOTLOADER
+            return await self._state_by_software_number()
+        except EcuSilentError:
+            return EcuState.SILENT
+
+    async def _answers_programming_session(self) -> bool:
+        try:
+            session = await self._client.ask(read_data(ACTIVE_SESSION_DID), attempts=_STATE_ATTEMPTS)
+        except EcuRefusedError:
+            return False
+        return session[:1] == bytes((self._programming,))
+
+    async def _state_by_software_number(self) -> EcuState:
+        try:
+            await self._client.ask(read_data(self._dids.sw), attempts=_STATE_ATTEMPTS)
+        except EcuRefusedError as error:
+            if error.refusal is Refusal.UNSUPPORTED:
+                return EcuState.BOOTLOADER
+        return EcuState.APPLICATION
+
+    async def identify(self) -> EcuIdentity:
+        """Every field the present program answers. Raises EcuSilentError if none does."""
+        state = await self.state()
+        if state is EcuState.SILENT:
+            raise EcuSilentError("the ECU answers neither as its application nor as its bootloader")
+        dids = self._dids
+        if state is EcuState.BOOTLOADER:
+            return EcuIdentity(
+                hw=await self._text(dids.hw if dids.bootloader_hw is None else dids.bootloader_hw),
+                boot=await self._text(dids.boot),
+                serial=await self._text(dids.serial),
+            )
+        calid, cvn = await self._calibrations() if dids.obd_mode_09 else ((), ())
+        return EcuIdentity(
+            hw=await self._text(dids.hw),
+            sw=await self._text(dids.sw),
+            boot=await self._text(dids.boot),
+            serial=await self._text(dids.serial),
+            vin=await self._vin(),
+            calid=calid,
+            cvn=cvn,
+        )
+
+    async def measured_v(self) -> float | None:
+        """The ECU's own supply reading (DID, else OBD 01 42); None if it has none."""
+        did = self._dids.voltage
+        record = None if did is None else await self._record(did)
+        if record:
+            return round(record[0] * _VOLT_PER_BIT, 1)
+        return await self._client.attempt(module_voltage()) if self._dids.obd_mode_09 else None
+
+    async def _vin(self) -> str | None:
+        found = await self._text(self._dids.vin)
+        if found is None and self._dids.obd_mode_09:
+            return next(iter(await self._client.attempt(vin()) or ()), None)
+        return found
+
+    async def _calibrations(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        calid = await self._client.attempt(calibration_ids())
+        cvn = await self._client.attempt(calibration_numbers())
+        return calid or (), cvn or ()
+
+    async def _text(self, did: int | None) -> str | None:
+        record = None if did is None else await self._record(did)
+        return text(record) or None if record else None
+
+    async def _record(self, did: int) -> bytes | None:
+        try:
+            return await self._client.ask(read_data(did))
+        except (EcuRefusedError, EcuSilentError):
+            return None

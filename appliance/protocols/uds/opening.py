@@ -1,0 +1,114 @@
+"""Sessions and rituals of each purpose (sheet 2.1)."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from appliance.definitions.schema import Definition
+from appliance.protocols.access import Purpose
+from appliance.protocols.uds.client import UdsClient
+from appliance.protocols.uds.request import Request
+from appliance.protocols.uds.services.control import (
+    DEFAULT_SESSION,
+    change_session,
+    switch_communication,
+    switch_dtc_setting,
+)
+from appliance.protocols.uds.services.data import write_data
+from appliance.protocols.uds.services.routine import start_routine
+from appliance.protocols.uds.unlocking import Unlock
+
+T = TypeVar("T")
+
+
+class Opener:
+    """Takes an ECU into the state a purpose needs, and back."""
+
+    def __init__(self, client: UdsClient, definition: Definition) -> None:
+        """Raises PitboxError if an unlock algorithm is missing, before anything is sent."""
+        self._client = client
+        self._definition = definition
+        self._sessions = definition.sessions
+        self._read_unlock = Unlock.of(self._sessions.read_security, definition.id)
+        self._write_unlock = Unlock.of(self._sessions.write_security, definition.id)
+        self._unlock: Unlock | None = None
+        self._session = DEFAULT_SESSION
+
+    async def open(self, purpose: Purpose) -> None:
+        """Session, unlock and preparations; tester present keeps them from then on."""
+        if purpose is Purpose.READ:
+            await self._open_for_reading()
+        else:
+            await self._open_for_writing(required=purpose is Purpose.WRITE)
+
+    async def reopen(self) -> None:
+        """Enter the present session anew and unlock it: the ECU forgets transfers that were under way."""
+        await self._enter(self._session)
+        await self._perform(self._unlock)
+        if self._unlock is self._write_unlock:
+            await self._write_fingerprint(required=False)
+
+    async def restore(self) -> None:
+        """Switch everything back on and leave the session, as far as the ECU lets us."""
+        await self._client.release_session()
+        for request in (
+            switch_communication(True),
+            switch_dtc_setting(True),
+            change_session(DEFAULT_SESSION),
+        ):
+            await self._client.attempt(request)
+        self._client.adopt(None)
+        self._session, self._unlock = DEFAULT_SESSION, None
+
+    async def _open_for_reading(self) -> None:
+        kind = self._sessions.read_session
+        if kind == "extended":
+            await self._enter(self._sessions.extended)
+        elif kind == "programming":
+            await self._enter(self._sessions.extended)
+            await self._check_preconditions(required=True)
+            await self._enter(self._sessions.programming)
+        await self._perform(self._read_unlock)
+
+    async def _open_for_writing(self, required: bool) -> None:
+        """Without `required`, only programming session and unlock have to succeed: a dead application answers
+        none of the others, and the bootloader need not.
+        """
+        await self._step(change_session(self._sessions.extended), required)
+        await self._check_preconditions(required)
+        if self._sessions.dtc_off:
+            await self._step(switch_dtc_setting(False), required)
+        if self._sessions.communication_off:
+            await self._step(switch_communication(False), required)
+        await self._enter(self._sessions.programming)
+        await self._perform(self._write_unlock)
+        await self._write_fingerprint(required)
+
+    async def _enter(self, session: int) -> None:
+        """Change the session; the jump into a bootloader may take as long as P2*."""
+        patience_s = self._client.timing.pending_answer_s
+        self._client.adopt(await self._client.ask(change_session(session), first_answer_s=patience_s))
+        self._client.keep_session()
+        self._session = session
+
+    async def _perform(self, unlock: Unlock | None) -> None:
+        self._unlock = unlock
+        if unlock is not None:
+            await unlock.perform(self._client)
+
+    async def _check_preconditions(self, required: bool) -> None:
+        routine = self._sessions.precondition_routine
+        if routine is not None:
+            await self._step(start_routine(routine, idempotent=True), required)
+
+    async def _write_fingerprint(self, required: bool) -> None:
+        writing = self._definition.writing
+        if writing.fingerprint_did is not None:
+            value = bytes.fromhex(writing.fingerprint or "")
+            await self._step(write_data(writing.fingerprint_did, value), required)
+
+    async def _step(self, request: Request[T], required: bool) -> None:
+        if required:
+            await self._client.ask(request)
+        else:
+            await self._client.attempt(request)

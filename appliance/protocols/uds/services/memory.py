@@ -1,0 +1,33 @@
+"""Memory by address (ISO 14229-1, 11.3 and 11.8), and how spans of memory are written on the wire."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from appliance.protocols.uds.request import Request, exactly, nothing, positive
+
+
+@dataclass(frozen=True, slots=True)
+class SpanFormat:
+    """addressAndLengthFormatIdentifier: how many bytes an address and a size take (ISO 14229-1, Annex H)."""
+
+    address_bytes: int = 4
+    size_bytes: int = 4
+
+    def encode(self, address: int, size: int) -> bytes:
+        """ALFID, address, size. Raises OverflowError if one does not fit."""
+        alfid = self.size_bytes << 4 | self.address_bytes
+        return bytes((alfid,)) + address.to_bytes(self.address_bytes) + size.to_bytes(self.size_bytes)
+
+
+def read_memory(span: SpanFormat, address: int, size: int) -> Request[bytes]:
+    """23: exactly `size` bytes."""
+    payload = bytes((0x23,)) + span.encode(address, size)
+    return Request(payload, positive(payload, 0), exactly(size), idempotent=True)
+
+
+def write_memory(span: SpanFormat, address: int, data: bytes) -> Request[None]:
+    """3D: the answer repeats address and size."""
+    place = span.encode(address, len(data))
+    payload = bytes((0x3D,)) + place + data
+    return Request(payload, positive(payload, len(place)), nothing, idempotent=True)

@@ -1,0 +1,104 @@
+"""Erases and programs blocks (ISO 14229-1, 14; sheet 2.1 and 2.2)."""
+
+from __future__ import annotations
+
+from appliance.definitions.schema import Definition
+from appliance.protocols.access import (
+    Block,
+    EcuRefusedError,
+    EcuSilentError,
+    Progress,
+)
+from appliance.protocols.uds.client import BrokenTransferError, UdsClient
+from appliance.protocols.uds.metering import TransferMeter
+from appliance.protocols.uds.services.memory import SpanFormat
+from appliance.protocols.uds.services.routine import routine_results, start_routine
+from appliance.protocols.uds.services.transfer import (
+    TRANSFER_HEADER_BYTES,
+    next_counter,
+    request_download,
+    send_block,
+)
+from appliance.protocols.uds.status import require_success
+from appliance.protocols.uds.transfer import Transfers
+
+_BY_ONE_BYTE_ID = b"\x01"
+"""Length format of a block number in routine options (sheet 2.1, VW example)."""
+
+
+def block_number(block: Block) -> int:
+    """The block's id. Raises ValueError for a block that has none."""
+    if block.block_id is None:
+        raise ValueError(f"a block of {block.region} has no block id")
+    return block.block_id
+
+
+def short_block_name(block: Block) -> bytes:
+    """How routines name a block by its id."""
+    return _BY_ONE_BYTE_ID + bytes((block_number(block),))
+
+
+class MemoryWriter:
+    """Writes as a definition's erasing and writing tables say."""
+
+    def __init__(
+        self, client: UdsClient, definition: Definition, transfers: Transfers, meter: TransferMeter
+    ) -> None:
+        self._client = client
+        self._transfers = transfers
+        self._erasing = definition.erasing
+        self._writing = definition.writing
+        self._span = SpanFormat(definition.writing.address_bytes, definition.writing.size_bytes)
+        self._meter = meter
+
+    async def erase(self, block: Block) -> None:
+        """Erase and wait for the end.
+
+        Never sent twice: when the answer was lost the ECU is asked for the routine's result instead. Raises
+        EcuSilentError if it cannot say.
+        """
+        await self._transfers.drop()
+        routine = self._erasing.routine
+        try:
+            record = await self._client.ask(start_routine(routine, self._erase_options(block)))
+        except (EcuSilentError, BrokenTransferError) as lost:
+            record = await self._erase_result(routine, lost)
+        require_success(record, "erase")
+
+    async def _erase_result(self, routine: int, lost: Exception) -> bytes:
+        try:
+            return await self._client.ask(routine_results(routine))
+        except EcuRefusedError as refusal:
+            message = "the answer to the erase routine was lost, and the ECU does not tell its result"
+            raise EcuSilentError(f"{message}: {refusal}") from lost
+
+    def _erase_options(self, block: Block) -> bytes:
+        if self._erasing.by == "block_id":
+            return short_block_name(block)
+        span = self._span if self._writing.by == "address" else SpanFormat()
+        return span.encode(block.start, block.size)
+
+    async def program(self, block: Block, data: bytes, progress: Progress) -> None:
+        """Download one block: 34, 36 as often as it takes, 37. Raises ValueError unless data fills it."""
+        if len(data) != block.size:
+            raise ValueError(f"{len(data)} bytes for a block of {block.size}")
+        with self._meter.moving():
+            share = await self._begin(block)
+            await self._send(data, share, progress)
+            await self._transfers.finish()
+
+    async def _begin(self, block: Block) -> int:
+        """Announce the block; memory bytes that one TransferData may carry."""
+        place = block_number(block) if self._writing.by == "block_id" else block.start
+        request = request_download(self._writing.data_format, self._span, place, block.size)
+        limit = await self._transfers.begin(request)
+        return min(limit, self._writing.block_bytes or limit) - TRANSFER_HEADER_BYTES
+
+    async def _send(self, data: bytes, share: int, progress: Progress) -> None:
+        counter = 0
+        for at in range(0, len(data), share):
+            counter = next_counter(counter)
+            part = data[at : at + share]
+            await self._client.ask(send_block(counter, part))
+            self._meter.moved(len(part), TRANSFER_HEADER_BYTES)
+            progress(len(part))
