@@ -8,10 +8,11 @@
     with Guest(state_disk=tmp_path / "state.ext4") as guest:
         print(guest.check("ls /state"))               # what had reached the disk
 
-In the guest: `/pitbox` is this checkout (what is written there is gone with the guest, and never reaches the
-host), `/results` is `guest.results` on the host, `/state` is the state disk, and all else is discarded. The
-product's dependencies are installed and `pitbox` is on the PATH. Commands run as root in `/pitbox`, under bash.
-There is no network.
+In the guest:
+- `/pitbox` is this checkout; what is written there is gone with the guest, and never reaches the host.
+- `/results` is `guest.results` on the host.
+- `/state` is the state disk; everything else is discarded.
+- Commands run under bash as root in `/pitbox`; `pitbox` is on the PATH with its dependencies. No network.
 """
 
 import shutil
