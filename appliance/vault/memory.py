@@ -78,7 +78,7 @@ def _may_lock_everything() -> bool:
 
 
 def _effective_capabilities() -> int:
-    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    status = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")
     return next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:"))
 
 

@@ -4,8 +4,7 @@ import os
 import random
 import shutil
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,100 +28,98 @@ def master_keys(tmp_path_factory: pytest.TempPathFactory) -> KeyRing:
 
 
 @pytest.fixture(scope="session")
-def slave_keys(tmp_path_factory: pytest.TempPathFactory, master_keys: KeyRing) -> KeyRing:
+def slave_keys(tmp_path_factory: pytest.TempPathFactory, master: MasterKeys) -> KeyRing:
     directory = tmp_path_factory.mktemp("slave") / "keys"
     keyring.create(directory, Role.SLAVE)
-    return keyring.pair(directory, master_private(master_keys).public())
-
-
-def master_private(keys: KeyRing) -> MasterKeys:
-    assert keys.master_keys is not None
-    return keys.master_keys
-
-
-@dataclass(frozen=True)
-class Vault:
-    """Both stores of one box below one folder."""
-
-    state: Path
-    keys: KeyRing
-    blobs: BlobStore
-    images: ImageStore
-
-    def seal(self, regions: Sequence[Region], contents: dict[int, bytes]) -> SealedImage:
-        pieces = [piece for start, data in contents.items() for piece in split(start, data)]
-        image = SealedImage(
-            file_id=new_file_id(),
-            kind=ImageKind.ORIGINAL,
-            definition="sim-uds-4m",
-            identity=ECU,
-            method="obd",
-            regions=tuple(regions),
-            segments=tuple(self.blobs.put(data, address) for address, data in pieces),
-        )
-        self.images.save(image)
-        return image
-
-
-@pytest.fixture
-def make_vault(tmp_path: Path) -> Callable[[KeyRing], Vault]:
-    def make(keys: KeyRing) -> Vault:
-        blobs = BlobStore(tmp_path / "state", keys)
-        return Vault(tmp_path / "state", keys, blobs, ImageStore(tmp_path / "state", keys, blobs))
-
-    return make
-
-
-@pytest.fixture
-def slave_vault(make_vault: Callable[[KeyRing], Vault], slave_keys: KeyRing) -> Vault:
-    return make_vault(slave_keys)
-
-
-@pytest.fixture
-def master_vault(make_vault: Callable[[KeyRing], Vault], master_keys: KeyRing) -> Vault:
-    return make_vault(master_keys)
-
-
-@dataclass(frozen=True)
-class Bench:
-    """A master, a slave paired with it, and a tuned file made from a known original for one job."""
-
-    master: MasterKeys
-    keys: KeyRing
-    tuned: TunedFile
-    limits: GrantLimits
-    use: GrantUse
-
-    def package(self, **tuned_changes: object) -> bytes:
-        tuned = replace(self.tuned, **tuned_changes)  # type: ignore[arg-type]
-        return build_package(self.master, self.keys.device_public(), tuned, self.limits, NOW_S)
+    return keyring.pair(directory, master.public())
 
 
 @pytest.fixture(scope="session")
-def bench(master_keys: KeyRing, slave_keys: KeyRing) -> Bench:
-    regions = (
+def master(master_keys: KeyRing) -> MasterKeys:
+    assert master_keys.master_keys is not None
+    return master_keys.master_keys
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def blobs(state: Path, slave_keys: KeyRing) -> BlobStore:
+    return BlobStore(state, slave_keys)
+
+
+@pytest.fixture
+def images(state: Path, slave_keys: KeyRing, blobs: BlobStore) -> ImageStore:
+    return ImageStore(state, slave_keys, blobs)
+
+
+@pytest.fixture(scope="session")
+def regions() -> tuple[Region, ...]:
+    return (
         Region(name="CAL", start=0x80040000, size=0x48000),
         Region(name="ASW", start=0x80100000, size=777),
     )
-    base = {region.start: random.Random(region.start).randbytes(region.size) for region in regions}
-    contents = base | {0x80040000: b"tuned" * 100 + base[0x80040000][500:]}
-    tuned = TunedFile(
+
+
+@pytest.fixture(scope="session")
+def original(regions: tuple[Region, ...]) -> dict[int, bytes]:
+    """Plaintext of a read by region start: incompressible, the same in every run."""
+    return {region.start: random.Random(region.start).randbytes(region.size) for region in regions}
+
+
+@pytest.fixture(scope="session")
+def tuned(regions: tuple[Region, ...], original: dict[int, bytes]) -> TunedFile:
+    contents = original | {0x80040000: b"tuned" * 100 + original[0x80040000][500:]}
+    return TunedFile(
         job_id="job-7",
         definition="sim-uds-4m",
         ecu=ECU,
         method="obd",
         regions=regions,
         contents=contents,
-        base_sha256=content_sha256(base),
-        changed_ranges=changed_ranges(base, contents),
+        base_sha256=content_sha256(original),
+        changed_ranges=changed_ranges(original, contents),
         checksum=Verdict.OK,
         use=Use.BENCH_RESEARCH,
         consents=("original_stored",),
         parent=new_file_id(),
     )
-    limits = GrantLimits(nbf_s=NOW_S - 60, exp_s=NOW_S + 1800, max_starts=2)
-    use = GrantUse(now_s=NOW_S, job_id="job-7", ecu=ECU)
-    return Bench(master_private(master_keys), slave_keys, tuned, limits, use)
+
+
+@pytest.fixture(scope="session")
+def limits() -> GrantLimits:
+    return GrantLimits(nbf_s=NOW_S - 60, exp_s=NOW_S + 1800, max_starts=2)
+
+
+@pytest.fixture(scope="session")
+def use() -> GrantUse:
+    return GrantUse(now_s=NOW_S, job_id="job-7", ecu=ECU)
+
+
+@pytest.fixture(scope="session")
+def package(master: MasterKeys, slave_keys: KeyRing, tuned: TunedFile, limits: GrantLimits) -> bytes:
+    return build_package(master, slave_keys.device_public(), tuned, limits, NOW_S)
+
+
+@pytest.fixture(scope="session")
+def new_image(regions: tuple[Region, ...], original: dict[int, bytes]) -> Callable[[BlobStore], SealedImage]:
+    """Seals `original` into a blob store and describes it; the record is not saved."""
+
+    def seal(blobs: BlobStore) -> SealedImage:
+        pieces = [piece for start, data in original.items() for piece in split(start, data)]
+        return SealedImage(
+            file_id=new_file_id(),
+            kind=ImageKind.ORIGINAL,
+            definition="sim-uds-4m",
+            identity=ECU,
+            method="obd",
+            regions=regions,
+            segments=tuple(blobs.put(data, address) for address, data in pieces),
+        )
+
+    return seal
 
 
 @pytest.fixture(scope="session")
