@@ -54,6 +54,11 @@ _STUFF = [_stuff_bits(state, _msb_first(byte, 8)) for state in range(8) for byte
 _STUFF_7 = [_stuff_bits(state, _msb_first(byte, 7)) for state in range(8) for byte in range(128)]
 _NEXT = [entry[0] << 8 for entry in _STUFF]
 _INSERTED = [entry[1] for entry in _STUFF]
+_LAST_INSERTED = [
+    _stuff_bits(state, _msb_first(byte, 8))[1] - _stuff_bits(state, _msb_first(byte >> 1, 7))[1]
+    for state in range(8)
+    for byte in range(256)
+]
 _CRC = [_crc_bits(byte << 7, [0] * 8) for byte in range(256)]
 
 
@@ -94,19 +99,26 @@ def dlc_of(length: int) -> int:
 @lru_cache(maxsize=256)
 def _fd_header(can_id: int, extended: bool, length: int, switch: bool) -> tuple[int, int, int]:
     """(nominal bits, data-phase stuff bits so far, stuffing state << 8) up to and with the DLC."""
-    head = [*_identifier_bits(can_id, extended, fd=True), 1, 0, 1 if switch else 0]
+    head = [*_identifier_bits(can_id, extended, fd=True), 1, 0]
     state, stuffed = _stuff_bits(_AFTER_SOF, head)
-    state, in_data = _stuff_bits(state, [0, *_msb_first(dlc_of(length), 4)])
-    return len(head) + 1 + stuffed, in_data, state << 8
+    state, in_data = _stuff_bits(state, [switch, 0, *_msb_first(dlc_of(length), 4)[:3]])
+    state, last = _stuff_bit(state, dlc_of(length) & 1)
+    return len(head) + 2 + stuffed, in_data + (last if length else 0), state << 8
 
 
 def fd_bits(frame: CanFrame) -> tuple[int, int]:
-    """(bits at the nominal rate, bits at the data rate) of an FD frame; data rate only if BRS is set."""
+    """(bits at the nominal rate, bits at the data rate) of an FD frame; data rate only if BRS is set.
+
+    The checksum field begins with a fixed stuff bit, which also serves as the stuff bit that five equal bits
+    right before it would ask for.
+    """
     nominal, stuffed, state = _fd_header(frame.can_id, frame.extended, len(frame.data), frame.bit_rate_switch)
     for byte in frame.data:
         index = state | byte
         stuffed += _INSERTED[index]
         state = _NEXT[index]
+    if frame.data:
+        stuffed -= _LAST_INSERTED[index]
     crc_field = 4 + 17 + 6 if len(frame.data) <= 16 else 4 + 21 + 7
     return nominal + _TRAILER_BITS, 5 + 8 * len(frame.data) + stuffed + crc_field
 

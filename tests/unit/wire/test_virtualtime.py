@@ -1,0 +1,113 @@
+"""Clocks that jump, stand still or run fast."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simulator.virtualtime import ScaledLoop, VirtualLoop, run_virtual
+
+
+@given(st.lists(st.floats(0, 1e6), max_size=20))
+def test_timers_run_in_order_and_exactly_when_due(delays: list[float]) -> None:
+    async def main() -> list[tuple[float, float]]:
+        loop = asyncio.get_running_loop()
+        fired: list[tuple[float, float]] = []
+        for delay in delays:
+            loop.call_at(delay, lambda due=delay: fired.append((due, loop.time())))  # type: ignore[misc]
+        await asyncio.sleep(1e6 + 1)
+        return fired
+
+    fired = run_virtual(main())
+    assert [due for due, _ in fired] == sorted(delays)
+    assert all(at == pytest.approx(due, abs=1e-6) for due, at in fired)
+
+
+def test_a_virtual_day_costs_no_time() -> None:
+    began = time.perf_counter()
+    run_virtual(asyncio.sleep(86_400))
+    assert time.perf_counter() - began < 5
+
+
+def test_timeouts_and_sleeps_agree() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(5):
+                await asyncio.sleep(5.001)
+        assert loop.time() == pytest.approx(5)
+        async with asyncio.timeout(5):
+            await asyncio.sleep(4.999)
+        assert loop.time() == pytest.approx(9.999)
+
+    run_virtual(main())
+
+
+def test_work_without_waiting_takes_no_virtual_time() -> None:
+    async def main() -> float:
+        for _ in range(10_000):
+            await asyncio.sleep(0)
+        return asyncio.get_running_loop().time()
+
+    assert run_virtual(main()) == 0
+
+
+def test_a_frozen_clock_waits_for_real_input_only() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        readable, writable = os.pipe()
+        arrived = asyncio.Event()
+        loop.add_reader(readable, arrived.set)
+        loop.frozen = True
+        due: list[float] = []
+        loop.call_later(1, lambda: due.append(loop.time()))
+        os.write(writable, b"x")
+        await arrived.wait()
+        loop.remove_reader(readable)
+        assert loop.frozen
+        assert (loop.time(), due) == (0, [])
+        loop.frozen = False
+        await asyncio.sleep(2)
+        assert due == [1]
+        os.close(readable)
+        os.close(writable)
+
+    run_virtual(main())
+
+
+def test_real_input_is_seen_while_virtual_time_is_busy() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        readable, writable = os.pipe()
+        arrived = asyncio.Event()
+        loop.add_reader(readable, arrived.set)
+        os.write(writable, b"x")
+        async with asyncio.timeout(1000):
+            while not arrived.is_set():
+                await asyncio.sleep(0.1)
+        loop.remove_reader(readable)
+        os.close(readable)
+        os.close(writable)
+
+    run_virtual(main())
+
+
+def test_scaled_seconds_pass_faster_than_the_walls() -> None:
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await asyncio.sleep(20)
+        return loop.time() - began
+
+    began = time.perf_counter()
+    with asyncio.Runner(loop_factory=lambda: ScaledLoop(200)) as runner:
+        scaled = runner.run(main())
+    wall = time.perf_counter() - began
+    assert scaled >= 20
+    assert 0.1 <= wall < 3
