@@ -46,6 +46,8 @@ def _reason(item: ErrorDetails, model: type[BaseModel]) -> str:
         case "extra_forbidden":
             *table, key = item["loc"]
             return suggest(str(key), _keys_of_table(table, model))
+        case "json_invalid":
+            return "has tables or arrays nested deeper than any definition needs"
         case "value_error":
             return str(item["ctx"]["error"])
     reason = item["msg"].replace("Input should be an object", "must be a table")
