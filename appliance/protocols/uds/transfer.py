@@ -14,8 +14,8 @@ from appliance.protocols.uds.services.transfer import exit_transfer
 class Transfers:
     """The one transfer an ECU can have under way.
 
-    An ECU refuses to end a transfer that is not complete (0x24) and to begin another while one is open (0x22);
-    entering the session anew is what drops it, so that is what `reopen` has to do.
+    An ECU refuses to end a transfer that is not complete (0x24), and to begin another while one is open
+    (0x22); entering the session anew is what drops it, so that is what `reopen` has to do.
     """
 
     def __init__(self, client: UdsClient, reopen: Callable[[], Awaitable[None]]) -> None:
@@ -26,8 +26,8 @@ class Transfers:
     async def begin(self, request: Request[int]) -> int:
         """Send 34 or 35; maxNumberOfBlockLength.
 
-        Raises EcuSilentError if the answer was lost and the ECU does not take the request a second time: cells
-        that a download was announced for count as begun, and want another erase.
+        Raises EcuSilentError if the answer was lost and the ECU does not take the request a second time:
+        cells that a download was announced for count as begun, and want another erase.
         """
         await self.drop()
         self._open = True
