@@ -1,0 +1,172 @@
+"""A simulated car: its supply, its bus, its ECUs, a gateway in front of them and other traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from appliance.definitions.schema import Definition
+from drivers.can.interface import CanPort
+from simulator.battery import Battery
+from simulator.bus import SimBus
+from simulator.ecu.core import Program, Surroundings
+from simulator.ecu.ecu import SimulatedEcu
+from simulator.ecu.options import EcuOptions
+from simulator.gateway import Gateway, GatewayPolicy
+from simulator.image_synthesis import Finish, synthesise
+from simulator.traffic import PeriodicFrame, Traffic
+
+
+class Bus(Protocol):
+    """Anything nodes can be attached to: a SimBus, or a real interface."""
+
+    def attach(self, name: str) -> CanPort:
+        """A new node. Raises CanBusGoneError."""
+
+
+@dataclass(frozen=True, slots=True)
+class CarSettings:
+    """How the car is built."""
+
+    seed: int = 0
+    """Decides the stock images, the seeds of security access and what interrupted erases leave."""
+    data_dir: Path | None = None
+    """Keeps each ECU's memory and records over the end of the process."""
+    voltage_v: float = 13.5
+    load_sag_v: float = 0.05
+    ripple_v: float = 0.0
+    gateway: GatewayPolicy | None = None
+    traffic: tuple[PeriodicFrame, ...] = ()
+    options: Mapping[str, EcuOptions] = field(default_factory=dict)
+    """By definition id."""
+    finish: Finish | None = None
+    images: Mapping[str, bytes] = field(default_factory=dict)
+    """Stock images by definition id; one is synthesised from the seed where none is given."""
+
+
+class Car:
+    """Comes with the supply connected and the ignition off: `power_up()` or `ignition = True` starts it."""
+
+    def __init__(
+        self, definitions: Sequence[Definition], bus: Bus, settings: CarSettings | None = None
+    ) -> None:
+        self.settings = settings or CarSettings()
+        self.bus = bus
+        self.engine_running = False
+        self.battery = Battery(self.settings.voltage_v, self.settings.load_sag_v, self.settings.ripple_v)
+        self.battery.on_change(self._supply)
+        self._definitions = tuple(definitions)
+        self._inner = bus if self.settings.gateway is None else bus_for(definitions[0])
+        self._gateway: Gateway | None = None
+        self._traffic: Traffic | None = None
+        self._connected = True
+        self._ignition = False
+        self._settled = True
+        self.ecus = {definition.id: self._ecu(definition) for definition in definitions}
+
+    @property
+    def ecu(self) -> SimulatedEcu:
+        """The first ECU, for a car that has one."""
+        return next(iter(self.ecus.values()))
+
+    @property
+    def ignition(self) -> bool:
+        """Key position."""
+        return self._ignition
+
+    @ignition.setter
+    def ignition(self, on: bool) -> None:
+        self._ignition = on
+        self._supply()
+
+    def power_up(self) -> None:
+        """Supply connected and ignition on: the ECUs boot."""
+        self._connected = True
+        self.ignition = True
+
+    def power_cut(self) -> None:
+        """The supply is gone this very moment; the key stays where it is."""
+        self._connected = False
+        self._supply()
+
+    def voltage_v(self, now_s: float | None = None) -> float:
+        """What a voltmeter at the diagnostic plug reads."""
+        return self.battery.voltage_v(now_s) if self._connected else 0.0
+
+    def close(self) -> None:
+        """End the simulation; files keep what the ECUs hold."""
+        self._sleep()
+        self.battery.close()
+        for ecu in self.ecus.values():
+            ecu.close()
+
+    def _ecu(self, definition: Definition) -> SimulatedEcu:
+        settings = self.settings
+        around = Surroundings(self.voltage_v, lambda: self.engine_running, self.battery.add_load)
+        return SimulatedEcu(
+            definition,
+            self._inner.attach,
+            lambda: (
+                settings.images.get(definition.id) or synthesise(definition, settings.seed, settings.finish)
+            ),
+            options=settings.options.get(definition.id),
+            around=around,
+            data_dir=settings.data_dir,
+            seed=settings.seed,
+        )
+
+    def _supply(self) -> None:
+        """Bring every controller into the state that supply and key ask for.
+
+        A controller that stops takes its load off the battery, which comes back here: once more, then.
+        """
+        if not self._settled:
+            self._changed_again = True
+            return
+        self._settled, self._changed_again = False, True
+        while self._changed_again:
+            self._changed_again = False
+            self._switch()
+        self._settled = True
+
+    def _switch(self) -> None:
+        supplied = self._connected and self._ignition
+        if supplied:
+            self._wake()
+        else:
+            self._sleep()
+        for ecu in self.ecus.values():
+            if supplied and self.battery.level_v >= ecu.core.options.brownout_v:
+                ecu.power_on()
+            else:
+                ecu.power_off()
+
+    def _wake(self) -> None:
+        if self.settings.gateway is not None and self._gateway is None:
+            ports = self.bus.attach("gateway"), self._inner.attach("gateway")
+            self._gateway = Gateway(*ports, self._definitions, self.settings.gateway)
+        if self.settings.traffic and self._traffic is None:
+            port = self.bus.attach("other controllers")
+            self._traffic = Traffic(port, self.settings.traffic, self._may_send)
+
+    def _sleep(self) -> None:
+        if self._gateway is not None:
+            self._gateway.close()
+            self._gateway = None
+        if self._traffic is not None:
+            self._traffic.close()
+            self._traffic = None
+
+    def _may_send(self, frame: PeriodicFrame) -> bool:
+        """An ECU's own messages stop with its application, or when 0x28 switches them off."""
+        if frame.owner is None:
+            return True
+        ecu = self.ecus[frame.owner]
+        return ecu.program is Program.APPLICATION and ecu.core.session.communication_on
+
+
+def bus_for(definition: Definition) -> SimBus:
+    """A simulated bus at the definition's bit rates."""
+    return SimBus(definition.bus.bitrate_bps, definition.bus.data_bitrate_bps)

@@ -1,0 +1,199 @@
+"""How requests reach an ECU and how it answers: timing, response-pending, busy, suppression (ISO 14229-2)."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from appliance.definitions.schema import Definition
+from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpError, IsoTpSettings
+from appliance.protocols.isotp.link import SoftIsoTpLink
+from drivers.can.interface import CanFrame, CanPort
+from simulator.ecu.core import Core, Program
+from simulator.ecu.dispatch import dispatch, wants_no_answer
+from simulator.ecu.functional import single_frame_payload
+from simulator.ecu.hooks import Mishap, RequestFate, RequestHook
+from simulator.ecu.nrc import SILENT_WHEN_FUNCTIONAL, Nrc, RefusedError
+from simulator.ecu.options import EcuOptions
+
+FIRST_PENDING = 0.8
+"""Share of P2 after which the first response-pending goes out."""
+NEXT_PENDING = 0.7
+"""Share of P2* after which each further one does."""
+KEEP_ALIVE = b"\x3e\x80"
+
+Result = TypeVar("Result")
+
+_QUIET_FATE = RequestFate(Mishap.PENDING)
+
+
+class Server:
+    """Serves one ECU on one port until closed."""
+
+    def __init__(self, core: Core, port: CanPort, hook: Callable[[], RequestHook | None]) -> None:
+        self._core = core
+        self._hook = hook
+        self._link = SoftIsoTpLink(
+            port, server_address(core.definition), server_settings(core.definition, core.options)
+        )
+        self._turn = asyncio.Lock()
+        self._sending = asyncio.Lock()
+        self._closed = False
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._start(self._serve())
+        self._unsubscribe = self._listen_to_everyone(port)
+
+    def close(self) -> None:
+        """Stop in the middle of whatever is going on."""
+        self._closed = True
+        self._unsubscribe()
+        self._link.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+
+    def _listen_to_everyone(self, port: CanPort) -> Callable[[], None]:
+        addressing = self._core.definition.addressing
+        if addressing.functional_id == addressing.request_id:
+            return lambda: None
+        return port.subscribe(self._on_functional, frozenset({addressing.functional_id}))
+
+    def _on_functional(self, frame: CanFrame) -> None:
+        request = single_frame_payload(frame.data, self._core.definition.addressing.request_extension)
+        if request is None or self._core.program is Program.BOOTING:
+            return
+        if request == KEEP_ALIVE:
+            self._core.session.touch()
+        else:
+            self._start(self._take_turn(request, functional=True))
+
+    def _start(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _serve(self) -> None:
+        while True:
+            try:
+                request = await self._link.receive(math.inf)
+            except IsoTpError:
+                continue  # a request that broke off is no request
+            await self._take_turn(request, functional=False)
+
+    async def _take_turn(self, request: bytes, functional: bool) -> None:
+        async with self._turn:
+            session = self._core.session
+            session.touch()
+            session.busy = True
+            try:
+                await self._answer(request, functional)
+            finally:
+                session.busy = False
+            self._core.session.touch()
+            follow_up, self._core.follow_up = self._core.follow_up, None
+            if follow_up:
+                follow_up()
+
+    async def _answer(self, request: bytes, functional: bool) -> None:
+        hook = self._hook()
+        fate = (hook(request) if hook else None) or _QUIET_FATE
+        if self._closed:
+            return
+        if fate.mishap is Mishap.BUSY:
+            await self._send(_negative(request, Nrc.BUSY_REPEAT_REQUEST))
+            return
+        delay_s = self._core.options.response_delay_s + fate.delay_s
+        if delay_s:
+            await asyncio.sleep(delay_s)
+        for _ in range(fate.count):
+            await self._send(_negative(request, Nrc.RESPONSE_PENDING))
+        answer, announced = await self._outcome(request, functional)
+        if answer is None or fate.mishap is Mishap.UNANSWERED or self._closed:
+            return
+        if answer[0] != 0x7F and wants_no_answer(request) and not (announced or fate.count):
+            return
+        await self._send(bytes((answer[0] ^ 0x01,)) + answer[1:] if _is_wrong(fate) else answer)
+
+    async def _outcome(self, request: bytes, functional: bool) -> tuple[bytes | None, bool]:
+        """(the answer, or None if none is due; whether response-pending was sent before it)."""
+        announced = False
+        try:
+            outcome = dispatch(self._core, request)
+            if isinstance(outcome, bytes):
+                return outcome, False
+            work = self._start(outcome)
+            announced = await self._wait_for(work, request)
+            return work.result(), announced
+        except RefusedError as refusal:
+            if functional and not announced and refusal.nrc in SILENT_WHEN_FUNCTIONAL:
+                return None, False
+            return _negative(request, refusal.nrc), announced
+
+    async def _wait_for(self, work: asyncio.Task[bytes], request: bytes) -> bool:
+        """Wait for work that may take longer than P2; True if that had to be announced."""
+        timing = self._core.definition.timing
+        try:
+            if (await asyncio.wait({work}, timeout=timing.p2_ms / 1000 * FIRST_PENDING))[0]:
+                return False
+            refusing = self._start(self._refuse_meanwhile())
+            try:
+                while not work.done():
+                    await self._send(_negative(request, Nrc.RESPONSE_PENDING))
+                    await asyncio.wait({work}, timeout=timing.p2_star_ms / 1000 * NEXT_PENDING)
+            finally:
+                refusing.cancel()
+        finally:
+            work.cancel()
+        return True
+
+    async def _refuse_meanwhile(self) -> None:
+        """Other requests while one is being worked on: busy, or nothing from a controller that boots."""
+        while True:
+            try:
+                request = await self._link.receive(math.inf)
+            except IsoTpError:
+                continue
+            if self._core.program is not Program.BOOTING:
+                await self._send(_negative(request, Nrc.BUSY_REPEAT_REQUEST))
+
+    async def _send(self, payload: bytes) -> None:
+        """One payload at a time; a tester that does not take it is not waited for."""
+        async with self._sending:
+            try:
+                await self._link.send(payload)
+            except IsoTpError:
+                return
+
+
+def server_address(definition: Definition) -> IsoTpAddress:
+    """The definition's address pair seen from the ECU."""
+    own = definition.addressing
+    answer_extension = own.request_extension if own.mode == "mixed" else own.response_extension
+    return IsoTpAddress(
+        own.response_id, own.request_id, own.extended_ids, answer_extension, own.request_extension
+    )
+
+
+def server_settings(definition: Definition, options: EcuOptions) -> IsoTpSettings:
+    """ISO-TP as the ECU speaks it."""
+    fd = definition.bus.kind == "can-fd"
+    longest = options.max_payload_bytes or definition.simulation.max_block_bytes
+    return IsoTpSettings(
+        block_size=options.block_size,
+        stmin=options.stmin,
+        tx_frame_bytes=64 if fd else 8,
+        bit_rate_switch=fd,
+        padding=definition.addressing.padding,
+        max_payload_bytes=longest,
+        wait_frames=options.wait_frames,
+    )
+
+
+def _negative(request: bytes, nrc: Nrc) -> bytes:
+    return bytes((0x7F, request[0], nrc))
+
+
+def _is_wrong(fate: RequestFate) -> bool:
+    return fate.mishap is Mishap.WRONG_SERVICE

@@ -1,0 +1,178 @@
+"""0x31 RoutineControl (ISO 14229-1, 13). All numbers are big-endian; `rid` is the routine id.
+
+| routine | request | answer |
+|---|---|---|
+| preconditions (`sessions.precondition_routine`) | `31 01 rid` | `71 01 rid 00` |
+| erase by address (`erasing`) | `31 01 rid alfid addr size`, whole sectors | `71 01 rid 00` |
+| erase by block | `31 01 rid 01 block` | `71 01 rid 00` |
+| result of the last erase | `31 03 rid` | `71 03 rid 00`, `24` if there was none since the session began |
+| check, `hash_range` | `31 01 rid alfid addr size` | `71 01 rid crc32:4` |
+| check, `compare_block` | `31 01 rid 01 block 00 04 crc32:4` | `71 01 rid 00` equal, `02` not equal |
+| dependencies (`checking`) | `31 01 rid` | `71 01 rid 00` the application may run, `02` it may not |
+
+`alfid` is that of the definition's downloads, or 44 where it downloads by block. CRC-32 is IEEE 802.3 (as
+zlib). The checks answer in the bootloader, unlocked, and `hash_range` in the
+application too wherever reading is allowed. A fingerprint the definition names has to be written before
+the first erase of a session (NRC 0x22).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Callable
+
+from appliance.definitions.memory import Region
+from simulator.ecu.core import Answer, Core
+from simulator.ecu.nrc import Nrc, RefusedError, require
+from simulator.ecu.operation import erase_part
+from simulator.ecu.services.data import parse_span, require_reading
+from simulator.ecu.session import Kind
+from simulator.ecu.watch import Counter
+
+GOOD = 0x00
+BAD = 0x02
+
+Routine = Callable[[Core, bytes], Answer]
+
+
+def routine_control(core: Core, request: bytes) -> Answer:
+    """NRC order: unknown routine 0x31, sub-function 0x12, then the routine's own."""
+    routine = _routines(core).get(int.from_bytes(request[2:4], "big"))
+    if routine is None:
+        raise RefusedError(Nrc.REQUEST_OUT_OF_RANGE)
+    if request[1] == 0x03 and routine in (_erase_span, _erase_block):
+        return _erase_result(core, request)
+    require(request[1] == 0x01, Nrc.SUB_FUNCTION_NOT_SUPPORTED)
+    return routine(core, request)
+
+
+def _routines(core: Core) -> dict[int | None, Routine]:
+    """Routines the running program offers in its present session, by identifier."""
+    definition, checking = core.definition, core.definition.checking
+    check = {"hash_range": _hash_range, "compare_block": _compare_block, "none": _no_check}[checking.style]
+    if not core.in_bootloader:
+        table: dict[int | None, Routine] = {definition.sessions.precondition_routine: _preconditions}
+        table |= {checking.routine: check} if checking.style == "hash_range" else {}
+    elif core.session.kind is Kind.PROGRAMMING:
+        erase = _erase_span if definition.erasing.by == "address" else _erase_block
+        table = {definition.erasing.routine: erase, checking.routine: check}
+        table[checking.dependencies_routine] = _dependencies
+    else:
+        table = {}
+    table.pop(None, None)
+    return table
+
+
+def _no_check(core: Core, request: bytes) -> Answer:
+    raise RefusedError(Nrc.REQUEST_OUT_OF_RANGE)
+
+
+def _done(request: bytes, *status: int) -> bytes:
+    return b"\x71\x01" + request[2:4] + bytes(status)
+
+
+def _preconditions(core: Core, request: bytes) -> Answer:
+    require(len(request) == 4, Nrc.INCORRECT_LENGTH)
+    require(not core.around.engine_running(), Nrc.ENGINE_RUNNING)
+    core.require_voltage()
+    core.session.preconditions_checked = True
+    return _done(request, GOOD)
+
+
+def _span(core: Core, request: bytes) -> tuple[int, int]:
+    writing = core.definition.writing
+    by_address = writing.by == "address"
+    expected = (writing.address_bytes, writing.size_bytes) if by_address else (4, 4)
+    return parse_span(request[4:], expected)
+
+
+def _block(core: Core, block_id: int) -> Region:
+    for region in core.definition.regions:
+        if region.block_id == block_id:
+            return region
+    raise RefusedError(Nrc.REQUEST_OUT_OF_RANGE)
+
+
+def _erase_span(core: Core, request: bytes) -> Answer:
+    core.require_write_access()
+    return _erase(core, request, *_span(core, request))
+
+
+def _erase_block(core: Core, request: bytes) -> Answer:
+    core.require_write_access()
+    require(len(request) == 6, Nrc.INCORRECT_LENGTH)
+    require(request[4] == 0x01, Nrc.REQUEST_OUT_OF_RANGE)
+    region = _block(core, request[5])
+    return _erase(core, request, region.start, region.size_bytes)
+
+
+def _erase(core: Core, request: bytes, start: int, size: int) -> Answer:
+    sectors = core.memory.sectors(start, size) if core.writable(start, size) else None
+    if sectors is None:
+        raise RefusedError(Nrc.REQUEST_OUT_OF_RANGE)
+    fingerprinted = core.session.fingerprint_written or core.definition.writing.fingerprint_did is None
+    require(fingerprinted, Nrc.CONDITIONS_NOT_CORRECT)
+    core.require_voltage()
+    return _erase_sectors(core, request, sectors, size)
+
+
+async def _erase_sectors(core: Core, request: bytes, sectors: list[tuple[int, int]], size: int) -> bytes:
+    start = sectors[0][0]
+    core.transfer, core.session.erased = None, False
+    core.begin_erase(start, size)
+    seconds = core.definition.simulation.erase_ms_per_kib * size / 1024 / 1000
+    await core.operate(Counter.ERASED, start, size, seconds, erase_part(core.memory, sectors))
+    core.note_erased(start, size)
+    core.session.erased = True
+    return _done(request, GOOD)
+
+
+def _erase_result(core: Core, request: bytes) -> Answer:
+    require(len(request) == 4, Nrc.INCORRECT_LENGTH)
+    require(core.session.erased, Nrc.REQUEST_SEQUENCE_ERROR)
+    return b"\x71" + request[1:] + bytes((GOOD,))
+
+
+def _hash_range(core: Core, request: bytes) -> Answer:
+    if core.in_bootloader:
+        core.require_write_access()
+    else:
+        require_reading(core)
+        core.require_read_access()
+    start, size = _span(core, request)
+    require(core.memory.contains(start, size), Nrc.REQUEST_OUT_OF_RANGE)
+    return _hash(core, request, start, size)
+
+
+async def _hash(core: Core, request: bytes, start: int, size: int) -> bytes:
+    return _done(request, *(await _crc32(core, start, size)).to_bytes(4, "big"))
+
+
+def _compare_block(core: Core, request: bytes) -> Answer:
+    core.require_write_access()
+    require(len(request) == 12, Nrc.INCORRECT_LENGTH)
+    require(request[4] == 0x01 and request[6:8] == b"\x00\x04", Nrc.REQUEST_OUT_OF_RANGE)
+    return _compare(core, request, _block(core, request[5]))
+
+
+async def _compare(core: Core, request: bytes, region: Region) -> bytes:
+    present = await _crc32(core, region.start, region.size_bytes)
+    return _done(request, GOOD if present == int.from_bytes(request[8:12], "big") else BAD)
+
+
+async def _crc32(core: Core, start: int, size: int) -> int:
+    await asyncio.sleep(core.definition.simulation.hash_ms_per_kib * size / 1024 / 1000)
+    return zlib.crc32(core.memory.read(start, size))
+
+
+def _dependencies(core: Core, request: bytes) -> Answer:
+    core.require_write_access()
+    require(len(request) == 4, Nrc.INCORRECT_LENGTH)
+    return _judge(core, request)
+
+
+async def _judge(core: Core, request: bytes) -> bytes:
+    covered = sum(region.size_bytes for region in core.definition.regions if region.writable)
+    await asyncio.sleep(core.definition.simulation.hash_ms_per_kib * covered / 1024 / 1000)
+    return _done(request, GOOD if core.judge_memory() else BAD)

@@ -1,0 +1,167 @@
+"""Faults on demand and at random: a plan says what goes wrong and when, and repeats the same run."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class FaultKind(StrEnum):
+    """What goes wrong."""
+
+    POWER_CUT = "power_cut"
+    """Supply gone at once; back after `duration_s`, or only by `power_up()` if that is 0."""
+    ECU_RESET = "ecu_reset"
+    BUS_OFF = "bus_off"
+    """The ECU's CAN controller gives up for a while."""
+    VOLTAGE = "voltage"
+    """Supply at `volts` for `duration_s`."""
+    RIPPLE = "ripple"
+    """Ripple of amplitude `volts` for `duration_s`."""
+    LOST_FRAME = "lost_frame"
+    """The next `count` frames (of `can_id`) reach nobody."""
+    DOUBLED_FRAME = "doubled_frame"
+    LATE_FRAME = "late_frame"
+    """Delivered `delay_s` after its end."""
+    CORRUPTED_FRAME = "corrupted_frame"
+    """CRC error on the wire; the controller repeats the frame by itself."""
+    GARBLED_FRAME = "garbled_frame"
+    """Delivered with its last byte XOR `mask`: broken below the receiver's CRC check."""
+    WRONG_READ = "wrong_read"
+    """One byte is read XOR `mask`, once."""
+    LIE = "lie"
+    """One byte is stored XOR `mask` and acknowledged as if it were right."""
+    LATE_ANSWER = "late_answer"
+    """The next `count` requests are answered `delay_s` late, without a response-pending."""
+    WRONG_ANSWER = "wrong_answer"
+    """The next `count` requests get the positive response of another service."""
+    LOST_ANSWER = "lost_answer"
+    """The next `count` requests are carried out and never answered."""
+    BUSY = "busy"
+    """The next `count` requests are answered with NRC 0x21."""
+    PENDING = "pending"
+    """The next request is answered with `count` response-pendings first."""
+    BOX_DIES = "box_dies"
+    """Calls what the caller of the injector handed over."""
+
+
+class Trigger(StrEnum):
+    """What is waited for; each is counted from the start of the simulation."""
+
+    PROGRAMMED = "programmed"
+    """`at` bytes were programmed by the ECU."""
+    ERASED = "erased"
+    READ = "read"
+    REQUEST = "request"
+    """The `at`-th request (of `service`), before it is carried out."""
+    FRAME = "frame"
+    """The `at`-th frame on the tester's bus."""
+    TIME = "time"
+    """`at` seconds after the injector was made."""
+
+
+BYTE_TRIGGERS = frozenset({Trigger.PROGRAMMED, Trigger.ERASED, Trigger.READ})
+FRAME_KINDS = frozenset(
+    {
+        FaultKind.LOST_FRAME,
+        FaultKind.DOUBLED_FRAME,
+        FaultKind.LATE_FRAME,
+        FaultKind.CORRUPTED_FRAME,
+        FaultKind.GARBLED_FRAME,
+    }
+)
+REQUEST_KINDS = frozenset(
+    {
+        FaultKind.LATE_ANSWER,
+        FaultKind.WRONG_ANSWER,
+        FaultKind.LOST_ANSWER,
+        FaultKind.BUSY,
+        FaultKind.PENDING,
+    }
+)
+
+
+class Fault(BaseModel):
+    """One fault: happens once, when its trigger is reached."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: FaultKind
+    on: Trigger
+    at: float = Field(ge=0)
+    ecu: str | None = None
+    """Definition id; None is the first ECU of the car."""
+    service: int | None = Field(default=None, ge=0, le=0xFF)
+    can_id: int | None = Field(default=None, ge=0, le=0x1FFF_FFFF)
+    duration_s: float = Field(default=0.0, ge=0)
+    delay_s: float = Field(default=0.0, ge=0)
+    volts: float = Field(default=0.0, ge=0, le=60)
+    mask: int = Field(default=0x01, ge=1, le=0xFF)
+    count: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Fault:
+        if self.service is not None and self.on is not Trigger.REQUEST:
+            raise ValueError("service belongs to on = 'request'")
+        if self.can_id is not None and self.kind not in FRAME_KINDS:
+            raise ValueError("can_id belongs to the frame faults")
+        if self.kind in (FaultKind.VOLTAGE, FaultKind.RIPPLE) and not self.duration_s:
+            raise ValueError(f"{self.kind.value} needs duration_s")
+        return self
+
+
+class FaultPlan(BaseModel):
+    """Faults in any order; `model_dump_json` and `model_validate_json` store and load it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    faults: tuple[Fault, ...] = ()
+
+
+CAR_FAULTS = tuple(one for one in FaultKind if one is not FaultKind.BOX_DIES)
+DEFAULT_REACH: Mapping[Trigger, float] = {
+    Trigger.PROGRAMMED: 262_144,
+    Trigger.ERASED: 262_144,
+    Trigger.READ: 1_048_576,
+    Trigger.REQUEST: 400,
+    Trigger.FRAME: 100_000,
+    Trigger.TIME: 60.0,
+}
+"""How far a random trigger may lie from the start."""
+
+
+def random_plan(
+    seed: int,
+    count: int,
+    kinds: Sequence[FaultKind] = CAR_FAULTS,
+    reach: Mapping[Trigger, float] = DEFAULT_REACH,
+) -> FaultPlan:
+    """`count` faults of these kinds, at triggers of `reach`; the same arguments give the same plan."""
+    dice = random.Random(f"faults/{seed}")
+    return FaultPlan(faults=tuple(_random_fault(dice, dice.choice(list(kinds)), reach) for _ in range(count)))
+
+
+def _random_fault(dice: random.Random, kind: FaultKind, reach: Mapping[Trigger, float]) -> Fault:
+    trigger = dice.choice(_fitting_triggers(kind, reach))
+    limit = reach[trigger]
+    at = dice.uniform(0, limit) if trigger is Trigger.TIME else dice.randint(1, int(limit))
+    volts = dice.uniform(0.2, 1.5) if kind is FaultKind.RIPPLE else dice.choice((4.0, 8.0, 11.5, 12.0, 16.5))
+    return Fault(
+        kind=kind,
+        on=trigger,
+        at=at,
+        duration_s=dice.uniform(0.05, 8.0),
+        delay_s=dice.uniform(0.01, 2.0),
+        volts=volts,
+        mask=1 << dice.randrange(8),
+        count=dice.randint(1, 3),
+    )
+
+
+def _fitting_triggers(kind: FaultKind, reach: Mapping[Trigger, float]) -> list[Trigger]:
+    """A byte read or stored wrong is told by its count; anything else may happen at any moment."""
+    natural = {FaultKind.WRONG_READ: Trigger.READ, FaultKind.LIE: Trigger.PROGRAMMED}.get(kind)
+    return [natural] if natural is not None and natural in reach else list(reach)

@@ -1,0 +1,80 @@
+"""Invented stock memory for a definition: code-like, tables and blank areas, the same for the same seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from appliance.definitions.memory import Region
+from appliance.definitions.schema import Definition
+from simulator.ecu.memory import FlashMemory
+from simulator.ecu.validity import stored_sum
+
+_FRAGMENT_BYTES = 64
+_FRAGMENTS = 512
+_BLANK_SHARE = 0.15
+"""Share of a code region, at its end, that was never programmed."""
+_NAME_OFFSET = 0x40
+
+Finish = Callable[[Definition, bytes], bytes]
+"""Puts checksums right in a whole image, for modules that a simulated ECU does not know itself."""
+
+
+def synthesise(definition: Definition, seed: int = 0, finish: Finish | None = None) -> bytes:
+    """All regions in ascending order, without the gaps between them."""
+    ordered = sorted(definition.regions, key=lambda region: region.start)
+    image = b"".join(_region(definition, region, seed) for region in ordered)
+    image = _with_own_checksum(definition, image)
+    return finish(definition, image) if finish else image
+
+
+def region_slice(definition: Definition, name: str) -> slice:
+    """Where a region lies in a whole image. Raises KeyError for an unknown name."""
+    offset = 0
+    for region in sorted(definition.regions, key=lambda one: one.start):
+        if region.name == name:
+            return slice(offset, offset + region.size_bytes)
+        offset += region.size_bytes
+    raise KeyError(name)
+
+
+def _region(definition: Definition, region: Region, seed: int) -> bytes:
+    dice = random.Random(f"{seed}/{definition.id}/{region.name}")
+    fill = _tables if region.tag in ("calibration", "data") else _code
+    used = int(region.size_bytes * (1 - _BLANK_SHARE))
+    content = bytearray(fill(dice, used).ljust(region.size_bytes, bytes([region.erased_byte])))
+    name = f"{definition.simulation.sw} {region.name}".encode("ascii")
+    if region.size_bytes >= _NAME_OFFSET + len(name):
+        content[_NAME_OFFSET : _NAME_OFFSET + len(name)] = name
+    return bytes(content)
+
+
+def _code(dice: random.Random, size: int) -> bytes:
+    """Fragments that recur as a compiler's output does: compresses by about half."""
+    common = [dice.randbytes(_FRAGMENT_BYTES) for _ in range(_FRAGMENTS)]
+    count = size // _FRAGMENT_BYTES
+    pieces = dice.choices(common, k=count)
+    for at in range(0, count, 3):
+        pieces[at] = dice.randbytes(_FRAGMENT_BYTES)
+    return b"".join(pieces)
+
+
+def _tables(dice: random.Random, size: int) -> bytes:
+    """Maps of 16-bit values that rise evenly, as characteristic curves do."""
+    tables, length = [], 0
+    while length < size:
+        base, step, count = dice.randrange(0x4000), dice.randrange(1, 0x180), dice.choice((16, 64, 256))
+        tables.append(b"".join((base + step * i & 0xFFFF).to_bytes(2, "big") for i in range(count)))
+        length += 2 * count
+    return b"".join(tables)[:size]
+
+
+def _with_own_checksum(definition: Definition, image: bytes) -> bytes:
+    own = stored_sum(definition)
+    if own is None:
+        return image
+    memory = FlashMemory(definition.regions, lambda: image)
+    own.store(memory)
+    finished = memory.whole()
+    memory.close()
+    return finished

@@ -1,0 +1,170 @@
+"""Makes the faults of a plan happen to a car."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+from drivers.can.interface import CanFrame
+from simulator.bus import Fate, FrameFate, SimBus
+from simulator.car import Car
+from simulator.ecu.ecu import SimulatedEcu
+from simulator.ecu.hooks import Mishap, RequestFate
+from simulator.ecu.watch import Counter
+from simulator.faults import BYTE_TRIGGERS, FRAME_KINDS, REQUEST_KINDS, Fault, FaultKind, FaultPlan, Trigger
+
+_FATES = {
+    FaultKind.LOST_FRAME: Fate.LOST,
+    FaultKind.DOUBLED_FRAME: Fate.DOUBLED,
+    FaultKind.LATE_FRAME: Fate.LATE,
+    FaultKind.CORRUPTED_FRAME: Fate.CORRUPTED,
+    FaultKind.GARBLED_FRAME: Fate.GARBLED,
+}
+_MISHAPS = {
+    FaultKind.LATE_ANSWER: Mishap.LATE,
+    FaultKind.WRONG_ANSWER: Mishap.WRONG_SERVICE,
+    FaultKind.LOST_ANSWER: Mishap.UNANSWERED,
+    FaultKind.BUSY: Mishap.BUSY,
+    FaultKind.PENDING: Mishap.PENDING,
+}
+
+
+class FaultInjector:
+    """Takes effect at once; `struck` tells what has happened so far, in order."""
+
+    def __init__(self, plan: FaultPlan, car: Car, box_dies: Callable[[], None] = lambda: None) -> None:
+        """Raises ValueError for a frame fault where the car's bus is not a SimBus."""
+        self.struck: list[Fault] = []
+        self._car = car
+        self._box_dies = box_dies
+        self._loop = asyncio.get_running_loop()
+        self._frames_seen = 0
+        self._at_frame: list[Fault] = []
+        self._next_frames: deque[Fault] = deque()
+        self._requests: dict[str, _RequestFaults] = {}
+        self._timers: list[asyncio.TimerHandle] = []
+        for fault in plan.faults:
+            self._arm(fault)
+        self._hook_frames(plan)
+
+    def close(self) -> None:
+        """Nothing more happens by time; the rest ends with the car."""
+        for timer in self._timers:
+            timer.cancel()
+
+    def _arm(self, fault: Fault) -> None:
+        if fault.on is Trigger.TIME:
+            self._later(fault.at, partial(self._strike, fault))
+        elif fault.on is Trigger.FRAME:
+            self._at_frame.append(fault)
+        elif fault.on is Trigger.REQUEST:
+            self._requests_of(self._ecu(fault)).waiting.append(fault)
+        else:
+            watch = self._ecu(fault).core.watch
+            watch.at(Counter(fault.on.value), int(fault.at), partial(self._strike, fault))
+
+    def _ecu(self, fault: Fault) -> SimulatedEcu:
+        return self._car.ecu if fault.ecu is None else self._car.ecus[fault.ecu]
+
+    def _requests_of(self, ecu: SimulatedEcu) -> _RequestFaults:
+        faults = self._requests.get(ecu.definition.id)
+        if faults is None:
+            faults = self._requests[ecu.definition.id] = _RequestFaults(self._strike)
+            ecu.request_hook = faults.on_request
+        return faults
+
+    def _hook_frames(self, plan: FaultPlan) -> None:
+        if not any(fault.on is Trigger.FRAME or fault.kind in FRAME_KINDS for fault in plan.faults):
+            return
+        if not isinstance(self._car.bus, SimBus):
+            raise ValueError("frame faults need the simulated bus: a real interface cannot be told to fail")
+        self._car.bus.fault = self._on_frame
+
+    def _on_frame(self, frame: CanFrame) -> FrameFate | None:
+        self._frames_seen += 1
+        for fault in [one for one in self._at_frame if one.at <= self._frames_seen]:
+            self._at_frame.remove(fault)
+            self._strike(fault)
+        for fault in self._next_frames:
+            if fault.can_id in (None, frame.can_id):
+                self._next_frames.remove(fault)
+                garbled = frame.data[:-1] + bytes(byte ^ fault.mask for byte in frame.data[-1:])
+                return FrameFate(_FATES[fault.kind], fault.delay_s, garbled)
+        return None
+
+    def _strike(self, fault: Fault, address: int | None = None) -> None:
+        self.struck.append(fault)
+        ecu = self._ecu(fault)
+        if fault.kind in FRAME_KINDS:
+            self._next_frames.extend([fault] * fault.count)
+        elif fault.kind in REQUEST_KINDS:
+            self._requests_of(ecu).schedule(fault)
+        elif fault.kind in (FaultKind.WRONG_READ, FaultKind.LIE):
+            self._spoil_byte(fault, ecu, address)
+        else:
+            self._strike_car(fault, ecu)
+
+    def _strike_car(self, fault: Fault, ecu: SimulatedEcu) -> None:
+        car = self._car
+        actions: dict[FaultKind, Callable[[], None]] = {
+            FaultKind.POWER_CUT: partial(self._cut, fault.duration_s),
+            FaultKind.ECU_RESET: ecu.reset,
+            FaultKind.BUS_OFF: ecu.bus_off,
+            FaultKind.VOLTAGE: partial(car.battery.hold, fault.volts, fault.duration_s),
+            FaultKind.RIPPLE: partial(car.battery.disturb, fault.volts, fault.duration_s),
+            FaultKind.BOX_DIES: self._box_dies,
+        }
+        actions[fault.kind]()
+
+    def _cut(self, duration_s: float) -> None:
+        self._car.power_cut()
+        if duration_s:
+            self._later(duration_s, self._car.power_up)
+
+    def _spoil_byte(self, fault: Fault, ecu: SimulatedEcu, address: int | None) -> None:
+        """Spoils the byte the trigger counted, or else the next one."""
+        counter = Counter.READ if fault.kind is FaultKind.WRONG_READ else Counter.PROGRAMMED
+        if address is None or fault.on not in BYTE_TRIGGERS or fault.on.value != counter.value:
+            due = partial(_spoil, fault, ecu)
+            ecu.core.watch.at(counter, ecu.core.watch.totals[counter] + 1, due)
+        else:
+            _spoil(fault, ecu, address)
+
+    def _later(self, seconds: float, action: Callable[[], None]) -> None:
+        self._timers.append(self._loop.call_later(seconds, action))
+
+
+class _RequestFaults:
+    """What happens to the coming requests of one ECU."""
+
+    def __init__(self, strike: Callable[[Fault], None]) -> None:
+        self.waiting: list[Fault] = []
+        self._strike = strike
+        self._seen: dict[int | None, int] = {}
+        self._next: deque[RequestFate] = deque()
+
+    def schedule(self, fault: Fault) -> None:
+        """Let it happen to the coming requests."""
+        mishap, pending = _MISHAPS[fault.kind], fault.kind is FaultKind.PENDING
+        late_s = fault.delay_s if mishap is Mishap.LATE else 0.0
+        fate = RequestFate(mishap, late_s, fault.count if pending else 0)
+        self._next.extend([fate] * (1 if pending else fault.count))
+
+    def on_request(self, request: bytes) -> RequestFate | None:
+        """Count the request, strike what waited for it, and tell its fate."""
+        for key in (None, request[0]):
+            self._seen[key] = self._seen.get(key, 0) + 1
+        for fault in [one for one in self.waiting if self._seen.get(one.service, 0) >= one.at]:
+            self.waiting.remove(fault)
+            self._strike(fault)
+        return self._next.popleft() if self._next else None
+
+
+def _spoil(fault: Fault, ecu: SimulatedEcu, address: int) -> None:
+    if fault.kind is FaultKind.WRONG_READ:
+        ecu.core.flips[address] = fault.mask
+    else:
+        stored = ecu.memory.read(address, 1)[0]
+        ecu.memory.force(address, bytes((stored ^ fault.mask,)))
