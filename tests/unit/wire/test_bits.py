@@ -48,7 +48,7 @@ def payload(frame: CanFrame) -> str:
 def classic_reference(frame: CanFrame) -> int:
     reserved = "00" if frame.extended else "0"
     covered = "0" + identifier(frame) + reserved + binary(len(frame.data), 4) + payload(frame)
-    return len(stuffed(covered + binary(crc15(covered), 15))) + len("1" "x1" "1111111" "111")
+    return len(stuffed(covered + binary(crc15(covered), 15))) + len("1x11111111111")
 
 
 def fd_reference(frame: CanFrame) -> tuple[int, int]:

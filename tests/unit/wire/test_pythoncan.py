@@ -1,0 +1,349 @@
+"""Ports over python-can: real time, but short."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import can
+import pytest
+
+from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpError, IsoTpSettings
+from appliance.protocols.isotp.link import SoftIsoTpLink
+from drivers.can.interface import CanBusGoneError, CanFrame
+from drivers.can.pythoncan import PythonCanPort, open_port
+from drivers.factory import open_can
+
+GROUP = f"239.74.{163 + os.getpid() % 64}.{1 + os.getpid() // 64 % 254}"
+"""Of this process alone, so that test runs side by side do not hear each other."""
+BUSES = [f"udp_multicast:{GROUP}", "virtual:pitbox-test"]
+WAIT_S = 5
+
+
+def on_both(spec: str, body: Callable[[PythonCanPort, PythonCanPort], Coroutine[Any, Any, None]]) -> None:
+    interface, channel = spec.split(":")
+
+    async def main() -> None:
+        one = open_port(interface, channel, 500_000, 2_000_000)
+        two = open_port(interface, channel, 500_000, 2_000_000)
+        try:
+            async with asyncio.timeout(WAIT_S):
+                await body(one, two)
+        finally:
+            one.close()
+            two.close()
+
+    asyncio.run(main())
+
+
+async def next_frame(port: PythonCanPort) -> CanFrame:
+    arrived: asyncio.Future[CanFrame] = asyncio.get_running_loop().create_future()
+    unsubscribe = port.subscribe(arrived.set_result)
+    try:
+        return await arrived
+    finally:
+        unsubscribe()
+
+
+@pytest.mark.parametrize("spec", BUSES)
+@pytest.mark.parametrize(
+    "frame",
+    [
+        CanFrame(0x7E0, b"\x02\x3e\x00"),
+        CanFrame(0x7E0, b""),
+        CanFrame(0x18DA10F1, bytes(8), extended=True),
+        CanFrame(0x123, bytes(range(64)), fd=True, bit_rate_switch=True),
+        CanFrame(0x1ABCDEF0, bytes(12), extended=True, fd=True),
+    ],
+)
+def test_frames_arrive_as_they_were_and_are_told_as_sent(spec: str, frame: CanFrame) -> None:
+    async def body(one: PythonCanPort, two: PythonCanPort) -> None:
+        sent = asyncio.Event()
+        own: list[CanFrame] = []
+        one.subscribe(own.append)
+        arrival = asyncio.ensure_future(next_frame(two))
+        await asyncio.sleep(0)
+        one.send(frame, sent.set)
+        assert not sent.is_set()
+        assert await arrival == frame
+        await sent.wait()
+        assert own == []
+        assert one.health().frames_seen == two.health().frames_seen == 1
+
+    on_both(spec, body)
+
+
+@pytest.mark.parametrize("spec", BUSES)
+@pytest.mark.parametrize("block_size", [0, 8])
+def test_whole_payloads_survive_a_bus_without_flow_control_of_its_own(spec: str, block_size: int) -> None:
+    async def body(one: PythonCanPort, two: PythonCanPort) -> None:
+        tester = SoftIsoTpLink(one, IsoTpAddress(0x7E0, 0x7E8))
+        ecu = SoftIsoTpLink(two, IsoTpAddress(0x7E8, 0x7E0), IsoTpSettings(block_size=block_size))
+        payload = bytes(n & 0xFF for n in range(4095))
+        for _ in range(2):
+            _, arrived = await asyncio.gather(tester.send(payload), ecu.receive(2))
+            assert arrived == payload
+
+    on_both(spec, body)
+
+
+@pytest.mark.parametrize("spec", BUSES)
+def test_a_burst_is_queued_and_arrives_whole_and_in_order(spec: str) -> None:
+    async def body(one: PythonCanPort, two: PythonCanPort) -> None:
+        seen: list[int] = []
+        done = asyncio.Event()
+        two.subscribe(lambda frame: seen.append(int.from_bytes(frame.data, "big")))
+        for number in range(1000):
+            one.send(CanFrame(0x100, number.to_bytes(2, "big")), done.set if number == 999 else None)
+        await done.wait()
+        while len(seen) < 1000:
+            await next_frame(two)
+        assert seen == list(range(1000))
+        assert 0 < one.health().load <= 1
+
+    on_both(spec, body)
+
+
+@pytest.mark.parametrize("spec", BUSES)
+def test_two_nodes_that_send_the_same_frame_hear_each_other(spec: str) -> None:
+    """Telling our echo by its content must not swallow a twin's frame."""
+
+    async def body(one: PythonCanPort, two: PythonCanPort) -> None:
+        heard: list[str] = []
+        one.subscribe(lambda _frame: heard.append("one"))
+        two.subscribe(lambda _frame: heard.append("two"))
+        sent = [asyncio.Event(), asyncio.Event()]
+        one.send(CanFrame(0x7E8, b"\x01"), sent[0].set)
+        two.send(CanFrame(0x7E8, b"\x01"), sent[1].set)
+        await asyncio.gather(*(event.wait() for event in sent))
+        while len(heard) < 2:
+            await asyncio.wait_for(next_frame(one), 1)
+        assert sorted(heard) == ["one", "two"]
+
+    on_both(spec, body)
+
+
+def test_two_ends_of_isotp_over_a_closed_port() -> None:
+    async def body(one: PythonCanPort, _two: PythonCanPort) -> None:
+        link = SoftIsoTpLink(one, IsoTpAddress(0x7E0, 0x7E8))
+        waiting = asyncio.ensure_future(link.receive(60))
+        await asyncio.sleep(0)
+        one.close()
+        with pytest.raises(IsoTpError, match="pitbox-test: the port was closed"):
+            await waiting
+        with pytest.raises(CanBusGoneError, match="closed"):
+            one.send(CanFrame(0x7E0, b""))
+
+    on_both(BUSES[1], body)
+
+
+def test_datagrams_that_are_no_can_frames_are_counted_and_passed_over() -> None:
+    async def body(one: PythonCanPort, two: PythonCanPort) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            for junk in (b"", b"junk", b"\x80", b"\x81\xa1x\x01"):
+                stranger.sendto(junk, (GROUP, 43113))
+        arrival = asyncio.ensure_future(next_frame(two))
+        await asyncio.sleep(0)
+        one.send(CanFrame(0x100, b"\x01"))
+        assert (await arrival).data == b"\x01"
+        assert two.gone is None
+        assert two.health().rx_errors == 4
+
+    on_both(BUSES[0], body)
+
+
+@pytest.mark.parametrize(
+    ("spec", "error", "told"),
+    [
+        ("socketcan:can77", CanBusGoneError, "cannot open the CAN bus socketcan:can77"),
+        ("subspace:can0", ValueError, r"no CAN interface type 'subspace' \(channel 'can0'\); use socketcan"),
+        ("udp_multicast:10.0.0.1", ValueError, "udp_multicast:10.0.0.1 is not an IP multicast group"),
+        ("udp_multicast:can0", ValueError, "udp_multicast:can0 is not an IP multicast group"),
+        ("serial:/dev/does-not-exist", CanBusGoneError, "cannot open the CAN bus serial:/dev/does-not-exist"),
+    ],
+)
+def test_a_bus_that_is_not_there_is_named(spec: str, error: type[Exception], told: str) -> None:
+    async def main() -> None:
+        with pytest.raises(error, match=told):
+            open_can(spec, 500_000)
+
+    asyncio.run(main())
+
+
+def test_an_fd_frame_needs_an_fd_bus() -> None:
+    async def main() -> None:
+        port = open_can("virtual:classic", 500_000)
+        with pytest.raises(ValueError, match="virtual:classic is open as classic CAN"):
+            port.send(CanFrame(0x100, bytes(12), fd=True))
+        port.close()
+
+    asyncio.run(main())
+
+
+class ScriptedBus(can.BusABC):
+    """A driver whose every answer the test decides; its descriptor is one end of a socket pair."""
+
+    def __init__(self, with_descriptor: bool = True) -> None:
+        super().__init__("scripted")
+        self.ours, self.theirs = socket.socketpair()
+        self.with_descriptor = with_descriptor
+        self.sent: list[can.Message] = []
+        self.refusals: deque[Exception] = deque()
+        self.incoming: deque[can.Message | Exception] = deque()
+
+    def send(self, msg: can.Message, timeout: float | None = None) -> None:
+        if self.refusals:
+            raise self.refusals.popleft()
+        self.sent.append(msg)
+
+    def arrive(self, *items: can.Message | Exception) -> None:
+        self.incoming.extend(items)
+        self.theirs.send(b"x" * len(items))
+
+    def _recv_internal(self, timeout: float | None) -> tuple[can.Message | None, bool]:
+        if not self.incoming:
+            time.sleep(timeout or 0)
+            return None, True
+        self.ours.recv(1)
+        item = self.incoming.popleft()
+        if isinstance(item, Exception):
+            raise item
+        return item, True
+
+    def fileno(self) -> int:
+        if not self.with_descriptor:
+            raise NotImplementedError
+        return self.ours.fileno()
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self.ours.close()
+        self.theirs.close()
+
+
+def scripted(
+    body: Callable[[PythonCanPort, ScriptedBus], Coroutine[Any, Any, None]],
+    echoes: bool = True,
+    with_descriptor: bool = True,
+) -> None:
+    async def main() -> None:
+        bus = ScriptedBus(with_descriptor)
+        port = PythonCanPort(bus, "scripted:x", echoes, 500_000, None)
+        try:
+            async with asyncio.timeout(WAIT_S):
+                await body(port, bus)
+        finally:
+            port.close()
+
+    asyncio.run(main())
+
+
+def message(can_id: int, data: bytes, **more: Any) -> can.Message:
+    return can.Message(arbitration_id=can_id, data=data, is_extended_id=False, **more)
+
+
+FULL = [
+    can.CanOperationError("Failed to transmit: No buffer space available", errno.ENOBUFS),
+    can.CanOperationError("Transmit buffer full"),
+]
+
+
+def test_a_full_transmit_queue_delays_frames_and_loses_none() -> None:
+    async def body(port: PythonCanPort, bus: ScriptedBus) -> None:
+        bus.refusals.extend(FULL)
+        for number in range(3):
+            port.send(CanFrame(0x100, bytes((number,))))
+        assert bus.sent == []
+        await asyncio.sleep(0.1)
+        assert [bytes(sent.data) for sent in bus.sent] == [b"\x00", b"\x01", b"\x02"]
+        assert port.gone is None
+
+    scripted(body)
+
+
+def test_no_more_than_a_queue_full_is_handed_over_before_the_wire_confirms() -> None:
+    async def body(port: PythonCanPort, bus: ScriptedBus) -> None:
+        confirmed: list[int] = []
+        for number in range(20):
+            port.send(CanFrame(0x100, bytes((number,))), lambda number=number: confirmed.append(number))  # type: ignore[misc]
+        await asyncio.sleep(0.01)
+        assert len(bus.sent) == 8
+        assert confirmed == []
+        bus.arrive(message(0x100, b"\x02", is_rx=False))  # the echoes of 0 and 1 were lost
+        await asyncio.sleep(0.01)
+        assert confirmed == [0, 1, 2]
+        assert len(bus.sent) == 11
+
+    scripted(body)
+
+
+@pytest.mark.parametrize("with_descriptor", [True, False])
+def test_without_an_echo_a_frame_counts_as_sent_when_the_driver_took_it(with_descriptor: bool) -> None:
+    async def body(port: PythonCanPort, bus: ScriptedBus) -> None:
+        sent = asyncio.Event()
+        port.send(CanFrame(0x100, b"\x01"), sent.set)
+        assert not sent.is_set()
+        await sent.wait()
+        arrival = asyncio.ensure_future(next_frame(port))
+        await asyncio.sleep(0)
+        bus.arrive(message(0x100, b"\x01"))
+        assert (await arrival).can_id == 0x100
+
+    scripted(body, echoes=False, with_descriptor=with_descriptor)
+
+
+def vanished() -> can.CanOperationError:
+    error = can.CanOperationError("Error receiving: Network is down", errno.ENETDOWN)
+    error.__cause__ = OSError(errno.ENETDOWN, "Network is down")
+    return error
+
+
+@pytest.mark.parametrize("with_descriptor", [True, False])
+def test_an_interface_that_vanishes_while_listening_is_told_once(with_descriptor: bool) -> None:
+    async def body(port: PythonCanPort, bus: ScriptedBus) -> None:
+        gone: asyncio.Future[CanBusGoneError] = asyncio.get_running_loop().create_future()
+        port.on_gone(gone.set_result)
+        bus.arrive(vanished())
+        assert "scripted:x: " in str(await gone)
+        with pytest.raises(CanBusGoneError, match="Network is down"):
+            port.send(CanFrame(0x100, b""))
+
+    scripted(body, with_descriptor=with_descriptor)
+
+
+def test_an_interface_that_vanishes_while_sending_is_told() -> None:
+    async def body(port: PythonCanPort, bus: ScriptedBus) -> None:
+        gone: list[CanBusGoneError] = []
+        port.on_gone(gone.append)
+        bus.refusals.append(can.CanOperationError("Failed to transmit: No such device", errno.ENODEV))
+        port.send(CanFrame(0x100, b""))
+        assert len(gone) == 1
+        with pytest.raises(CanBusGoneError, match="No such device"):
+            port.send(CanFrame(0x100, b""))
+
+    scripted(body)
+
+
+def test_error_frames_tell_the_counters_and_bus_off() -> None:
+    async def body(port: PythonCanPort, bus: ScriptedBus) -> None:
+        heard: list[CanFrame] = []
+        port.subscribe(heard.append)
+        bus.arrive(
+            message(0x204, bytes((0, 0, 0, 0, 0, 0, 96, 17)), is_error_frame=True),
+            message(0x123, b"", is_remote_frame=True),
+        )
+        await asyncio.sleep(0.01)
+        assert (port.health().tx_errors, port.health().rx_errors, port.health().bus_off) == (96, 17, False)
+        bus.arrive(message(0x040, bytes(8), is_error_frame=True))
+        await asyncio.sleep(0.01)
+        assert port.health().bus_off
+        assert "bus-off" in str(port.gone)
+        assert heard == []
+
+    scripted(body)
