@@ -169,8 +169,9 @@ class Reading(Strict):
 class Erasing(Strict):
     """Erase routine (0x31 01): what names the memory.
 
-    By address: format identifier, address and size as in the download (`44 <address> <size>`); by block id:
-    a count of 1 and the id (`01 <id>`, sheet obd 2.1).
+    By address: format identifier, address and size as in the download (`44 <address> <size>`, also where the
+    download goes by block id); by block id: a count of 1 and the id (`01 <id>`, sheet obd 2.1). Status 00 in
+    the answer is success.
     """
 
     routine: Word = 0xFF00
@@ -208,8 +209,8 @@ class Checking(Strict):
     """Routines by which the ECU proves its memory.
 
     `hash_range` gets format identifier, address and size as erasing by address does and answers a CRC-32
-    (IEEE 802.3, big-endian); `compare_block` gets `01 <block id> 00 04 <CRC-32>` and answers whether they
-    agree (sheet obd 2.1).
+    (IEEE 802.3, big-endian); `compare_block` gets `01 <block id> 00 04 <CRC-32>` and answers status 00 if
+    they agree (sheet obd 2.1).
     """
 
     routine: Word | None = None

@@ -106,7 +106,7 @@ def check_vector(definition: Definition, block: dict[str, Any], fill: str) -> di
     start = f"3101{definition.checking.routine:04X}"
     if definition.checking.style == "compare_block":
         request = f"{start}01{block['block_id']:02X}0004{crc}"
-        return {"fill_byte": fill, "request": request, "response": None}
+        return {"fill_byte": fill, "request": request, "response": f"71{start[2:]}00"}
     request = start + memory_field(definition, block["start"], block["size_bytes"])
     return {"fill_byte": fill, "request": request, "response": f"71{start[2:]}{crc}"}
 
