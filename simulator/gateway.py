@@ -51,9 +51,12 @@ class Gateway:
         for route in self._routes:
             self._start(route.requests())
             self._start(route.answers())
+        self._forget = [port.on_gone(lambda error: self.close()) for port in (outer, inner)]
 
     def close(self) -> None:
-        """Lose power."""
+        """Lose power, or a bus."""
+        for forget in self._forget:
+            forget()
         for task in self._tasks:
             task.cancel()
         for route in self._routes:
@@ -78,16 +81,18 @@ class _Route:
         self._ecu = SoftIsoTpLink(inner, _mirrored(address), settings)
         functional = frozenset({definition.addressing.functional_id})
         self._unsubscribe = outer.subscribe(self._on_functional, functional)
+        self._closed = False
 
     def close(self) -> None:
         """Stop listening."""
+        self._closed = True
         self._unsubscribe()
         self._tester.close()
         self._ecu.close()
 
     async def requests(self) -> None:
         """Tester to ECU."""
-        while True:
+        while not self._closed:
             try:
                 await self._request(await self._tester.receive(math.inf))
             except IsoTpError:
@@ -95,7 +100,7 @@ class _Route:
 
     async def answers(self) -> None:
         """ECU to tester."""
-        while True:
+        while not self._closed:
             try:
                 await self._tester.send(await self._ecu.receive(math.inf))
             except IsoTpError:

@@ -60,8 +60,11 @@ class Server:
         return port.subscribe(self._on_functional, frozenset({addressing.functional_id}))
 
     def _on_functional(self, frame: CanFrame) -> None:
-        request = single_frame_payload(frame.data, self._core.definition.addressing.request_extension)
-        if request is None or self._core.program is Program.BOOTING:
+        addressing = self._core.definition.addressing
+        if frame.extended != addressing.extended_ids or self._core.program is Program.BOOTING:
+            return
+        request = single_frame_payload(frame.data, addressing.request_extension)
+        if request is None:
             return
         if request == KEEP_ALIVE:
             self._core.session.touch()
@@ -75,7 +78,7 @@ class Server:
         return task
 
     async def _serve(self) -> None:
-        while True:
+        while not self._closed:
             try:
                 request = await self._link.receive(math.inf)
             except IsoTpError:
@@ -144,13 +147,14 @@ class Server:
                     await asyncio.wait({work}, timeout=timing.p2_star_ms / 1000 * NEXT_PENDING)
             finally:
                 refusing.cancel()
+                await asyncio.wait({refusing})
         finally:
             work.cancel()
         return True
 
     async def _refuse_meanwhile(self) -> None:
         """Other requests while one is being worked on: busy, or nothing from a controller that boots."""
-        while True:
+        while not self._closed:
             try:
                 request = await self._link.receive(math.inf)
             except IsoTpError:
