@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from appliance.checksums.checks import Check, Layout, LayoutModule
+from appliance.checksums.checks import Layout, LayoutModule
 from appliance.checksums.crc import crc32_register
 from appliance.checksums.errors import ChecksumUnsupported
 from appliance.checksums.gf2 import crc32_adjustment
@@ -127,24 +127,34 @@ class _Block:
         signature = self.image[self.adjust_at - _SIGNATURE_BYTES : self.adjust_at]
         return len(set(signature)) > 1
 
-    def records(self) -> Iterator[Check | ChecksumBlock]:
-        """Yield the records, those that cannot be checked as blocks."""
-        if not 1 <= self.count <= _MOST_RECORDS:
-            yield ChecksumBlock.broken(
-                f"{self.name}: claims {self.count} records", self.span.start, self.span.end
-            )
-            return
-        for index in range(self.count):
-            yield self._record(index, self.span.start + _RECORDS_AT + index * _RECORD_BYTES)
+    def records(self) -> Iterator[_Record | ChecksumBlock]:
+        """Yield the records; one that cannot be read is unknown if a sound record covers the header.
 
-    def _record(self, index: int, at: int) -> Check | ChecksumBlock:
+        Where none does, the header itself may be damaged, and that is a failure.
+        """
+        if not 1 <= self.count <= _MOST_RECORDS:
+            yield ChecksumBlock.broken(f"{self.name}: {self.count} records", self.span.start, self.span.end)
+            return
+        read = [self._record(self.span.start + _RECORDS_AT + n * _RECORD_BYTES) for n in range(self.count)]
+        yield from (record for record in read if record)
+        vouched = None in read and any(record and self._vouches(record) for record in read)
+        for index, record in enumerate(read):
+            if record is None:
+                made = ChecksumBlock.unknown if vouched else ChecksumBlock.broken
+                yield made(f"{self.name} record {index}", self.span.start, self.span.end)
+
+    def _vouches(self, record: _Record) -> bool:
+        """Tell whether the record holds and covers the header with all its records."""
+        header_end = self.span.start + _RECORDS_AT + self.count * _RECORD_BYTES
+        covers = record.span.start <= self.span.start and header_end <= record.span.end
+        return covers and record.computed(self.image) == record.target
+
+    def _record(self, at: int) -> _Record | None:
         span = Span(self._offset(u32le(self.image, at + 4)), self._offset(u32le(self.image, at + 8)) + 1)
         code = self.image[at + 0x1C] if at + _RECORD_BYTES <= self.span.end else -1
         inside = self.span.start <= span.start and span.end <= self.span.end
         if code not in set(_Algorithm) or not inside or span.size < 4 or span.size % 4:
-            return ChecksumBlock.unknown(
-                f"{self.name} record {index}", max(0, span.start), min(span.end, len(self.image))
-            )
+            return None
         algorithm = _Algorithm(code)
         init, expected = u32le(self.image, at + 0x0C), u32le(self.image, at + 0x10)
         store_at = self.adjust_at if algorithm is _Algorithm.CRC32 else span.end - 4
@@ -205,11 +215,9 @@ def _orphans(image: bytes, blocks: list[_Block]) -> list[ChecksumBlock]:
     return []
 
 
-def _sums_first(checks: list[Check]) -> tuple[Check, ...]:
+def _sums_first(records: list[_Record]) -> tuple[_Record, ...]:
     """Order for correction: the CRC of a block covers the dwords that its sums settle."""
-    return tuple(
-        sorted(checks, key=lambda c: isinstance(c, _Record) and c.algorithm is _Algorithm.CRC32),
-    )
+    return tuple(sorted(records, key=lambda record: record.algorithm is _Algorithm.CRC32))
 
 
 def _detail(blocks: list[_Block], programmed: list[_Block], signed: bool) -> str:

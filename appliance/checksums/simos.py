@@ -48,29 +48,34 @@ class Simos(LayoutModule):
         return "simos"
 
     def layout(self, image: bytes) -> Layout:
-        """Read the area table; the monitor sum lies inside the areas, so it settles first."""
-        found = [self._monitor(image)] if self.monitor else []
-        found.append(self._areas(image))
-        checks = tuple(item for item in found if isinstance(item, StoredCheck))
-        others = tuple(item for item in found if isinstance(item, ChecksumBlock))
+        """Read the area table; the monitor sum lies inside the areas, so it settles first.
+
+        Once one of the two is found, an unreadable table of the other is damage and not absence.
+        """
+        found = {"area CRC": self._areas(image)}
+        if self.monitor:
+            found = {"calibration monitor": self._monitor(image), **found}
+        checks = tuple(check for check in found.values() if check)
+        missing = ChecksumBlock.broken if checks else ChecksumBlock.unknown
+        others = tuple(missing(f"{name}: absurd areas") for name, check in found.items() if not check)
         return Layout(checks, others, self.signed, _SIGNED if self.signed else "")
 
-    def _areas(self, image: bytes) -> StoredCheck | ChecksumBlock:
+    def _areas(self, image: bytes) -> StoredCheck | None:
         at = self.header_at
         count = image[at + 8] if at + 12 <= len(image) else 0
         spans = self._table(image, at + 12, count)
         if not spans or not affordable(spans, len(image)):
-            return ChecksumBlock.unknown("area CRC")
+            return None
         return StoredCheck(
             "area CRC", _hull(spans), Store(at + 4, 4, "little"), lambda data: _crc(data, spans)
         )
 
-    def _monitor(self, image: bytes) -> StoredCheck | ChecksumBlock:
+    def _monitor(self, image: bytes) -> StoredCheck | None:
         spans = tuple(Span(self._offset(a.start), self._offset(a.end)) for a in self.monitor_areas)
         if not spans and len(image) >= _MONITOR_AREAS_AT:
             spans = self._table(image, _MONITOR_AREAS_AT, u32le(image, _MONITOR_AT + 0x10))
         if not spans or len(image) < _MONITOR_AREAS_AT or not affordable(spans, len(image)):
-            return ChecksumBlock.unknown("calibration monitor")
+            return None
         store = _HighFirst(_MONITOR_AT, 8, "little")
         return StoredCheck("calibration monitor", _hull(spans), store, lambda data: _monitor_sum(data, spans))
 

@@ -1,0 +1,1 @@
+"""Tests of the checksum room and the synthetic images they share."""
