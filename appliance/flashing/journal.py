@@ -8,12 +8,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState, may_move
-from appliance.flashing.database import Database
+from appliance.flashing.database import Database, JournalDamagedError
 from appliance.protocols.access import EcuIdentity
-from appliance.vault.records import Segment
+from appliance.vault.records import Segment, sha256_hex
+
+Parsed = TypeVar("Parsed")
 
 
 class Step(StrEnum):
@@ -92,9 +95,15 @@ class Journal:
         self._db.close()
 
     def create_job(self, job_id: str) -> None:
-        """A new draft."""
+        """A new draft. Raises PitboxError for an id that is taken."""
         now = self._now()
         with self._db.transaction() as sql:
+            if self._jobs("WHERE id=?", job_id):
+                raise PitboxError(
+                    "JOB_EXISTS",
+                    f"there is a job {job_id} already",
+                    do_now="List the jobs with `pitbox jobs`.",
+                )
             sql.execute(
                 "INSERT INTO job(id, state, created_at, updated_at) VALUES(?,?,?,?)",
                 (job_id, JobState.DRAFT.value, now, now),
@@ -108,8 +117,9 @@ class Journal:
     def describe(
         self, job_id: str, definition_id: str, definition_sha256: str, method: str, identity: EcuIdentity
     ) -> None:
-        """Pin what was identified."""
+        """Pin what was identified. Raises PitboxError for an unknown id."""
         with self._db.transaction() as sql:
+            self.job(job_id)
             sql.execute(
                 "UPDATE job SET definition_id=?, definition_sha256=?, method=?, identity=? WHERE id=?",
                 (definition_id, definition_sha256, method, json.dumps(asdict(identity)), job_id),
@@ -117,8 +127,8 @@ class Journal:
 
     def note(self, job_id: str, **facts: object) -> None:
         """Add facts (JSON values) to the job's detail."""
-        detail = {**self.job(job_id).detail, **facts}
         with self._db.transaction() as sql:
+            detail = {**self.job(job_id).detail, **facts}
             sql.execute("UPDATE job SET detail=? WHERE id=?", (json.dumps(detail), job_id))
 
     def read_verified(self, job_id: str, original_file: str) -> None:
@@ -129,16 +139,16 @@ class Journal:
 
     def job(self, job_id: str) -> JobRecord:
         """Raises PitboxError for an unknown id."""
-        rows = self._db.rows("SELECT * FROM job WHERE id=?", job_id)
-        if not rows:
+        found = self._jobs("WHERE id=?", job_id)
+        if not found:
             raise PitboxError(
                 "JOB_UNKNOWN", f"there is no job {job_id}", do_now="List the jobs with `pitbox jobs`."
             )
-        return _job(rows[0])
+        return found[0]
 
     def jobs(self) -> list[JobRecord]:
         """All jobs, newest first."""
-        return [_job(row) for row in self._db.rows("SELECT * FROM job ORDER BY created_at DESC, rowid DESC")]
+        return self._jobs("ORDER BY created_at DESC, rowid DESC")
 
     def add_chunk(self, job_id: str, reading_pass: int, chunk: ChunkRecord) -> None:
         """A chunk of a pass is read and its sealed bytes are on the disk."""
@@ -158,10 +168,8 @@ class Journal:
 
     def chunks(self, job_id: str, reading_pass: int) -> dict[int, ChunkRecord]:
         """Chunks of a pass by address."""
-        rows = self._db.rows(
-            "SELECT * FROM read_chunk WHERE job_id=? AND pass=? ORDER BY address", job_id, reading_pass
-        )
-        return {row["address"]: _chunk(row) for row in rows}
+        query = "SELECT * FROM read_chunk WHERE job_id=? AND pass=? ORDER BY address"
+        return {chunk.address: chunk for chunk in self._parsed(_chunk, query, job_id, reading_pass)}
 
     def forget_chunks(self, job_id: str) -> None:
         """Start the job's reading over."""
@@ -169,11 +177,15 @@ class Journal:
             sql.execute("DELETE FROM read_chunk WHERE job_id=?", (job_id,))
 
     def open_flash(self, job_id: str, write_order: str) -> int:
-        """The intent of a write, durable before anything reaches the ECU; returns its id."""
+        """The intent of a write, durable before anything reaches the ECU; returns its id.
+
+        Raises PitboxError while another write is open.
+        """
         with self._db.transaction() as sql:
+            self._refuse_second_write(None)
             cursor = sql.execute(
-                "INSERT INTO flash(job_id, write_order, opened_at) VALUES(?,?,?)",
-                (job_id, write_order, self._now()),
+                "INSERT INTO flash(job_id, write_order, order_sha256, opened_at) VALUES(?,?,?,?)",
+                (job_id, write_order, _seal(write_order), self._now()),
             )
             flash_id = int(cursor.lastrowid or 0)
             self._step(sql, flash_id, Step.INTENT, None, None)
@@ -183,11 +195,13 @@ class Journal:
     def resume_flash(self, flash: FlashRecord, write_order: str) -> int:
         """Take an interrupted write up again, perhaps with another target (the original); returns its id."""
         with self._db.transaction() as sql:
+            self._refuse_second_write(flash.id)
+            before = self._flashes("WHERE id=?", flash.id)[0].write_order
             sql.execute(
-                "UPDATE flash SET write_order=?, closed_at=NULL, outcome=NULL WHERE id=?",
-                (write_order, flash.id),
+                "UPDATE flash SET write_order=?, order_sha256=?, closed_at=NULL, outcome=NULL WHERE id=?",
+                (write_order, _seal(write_order), flash.id),
             )
-            step = Step.RESUMED if write_order == flash.write_order else Step.RETARGETED
+            step = Step.RESUMED if write_order == before else Step.RETARGETED
             self._step(sql, flash.id, step, None, None)
             self._move(sql, flash.job_id, JobState.RECOVERING)
         return flash.id
@@ -225,17 +239,39 @@ class Journal:
 
     def open_flashes(self) -> list[FlashRecord]:
         """Writes that did not end; at most one."""
-        return [_flash(row) for row in self._db.rows("SELECT * FROM flash WHERE closed_at IS NULL")]
+        return self._flashes("WHERE closed_at IS NULL")
 
     def last_flash(self, job_id: str) -> FlashRecord | None:
         """The job's newest write."""
-        rows = self._db.rows("SELECT * FROM flash WHERE job_id=? ORDER BY id DESC LIMIT 1", job_id)
-        return _flash(rows[0]) if rows else None
+        found = self._flashes("WHERE job_id=? ORDER BY id DESC LIMIT 1", job_id)
+        return found[0] if found else None
 
     def steps(self, flash_id: int) -> list[StepRecord]:
         """Steps of a write in their order."""
-        rows = self._db.rows("SELECT * FROM flash_step WHERE flash_id=? ORDER BY seq", flash_id)
-        return [StepRecord(Step(row["step"]), row["block_start"], row["at"], row["detail"]) for row in rows]
+        return self._parsed(_step_record, "SELECT * FROM flash_step WHERE flash_id=? ORDER BY seq", flash_id)
+
+    def _jobs(self, where: str, *values: object) -> list[JobRecord]:
+        return self._parsed(_job, f"SELECT * FROM job {where}", *values)
+
+    def _flashes(self, where: str, *values: object) -> list[FlashRecord]:
+        return self._parsed(_flash, f"SELECT * FROM flash {where}", *values)
+
+    def _parsed(self, parse: Callable[[sqlite3.Row], Parsed], query: str, *values: object) -> list[Parsed]:
+        """Rows as records. Raises JournalDamagedError for a row that no version of ours wrote."""
+        rows = self._db.rows(query, *values)
+        try:
+            return [parse(row) for row in rows]
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise JournalDamagedError(self.path, f"a record makes no sense: {error}") from error
+
+    def _refuse_second_write(self, own_id: int | None) -> None:
+        for other in self.open_flashes():
+            if other.id != own_id:
+                raise PitboxError(
+                    "WRITE_OPEN",
+                    f"the write of job {other.job_id} is not finished",
+                    do_now=f"Finish it first: `pitbox recover --job {other.job_id}`.",
+                )
 
     def _move(self, sql: sqlite3.Connection, job_id: str, state: JobState) -> None:
         old = self.job(job_id).state
@@ -281,4 +317,15 @@ def _chunk(row: sqlite3.Row) -> ChunkRecord:
 
 
 def _flash(row: sqlite3.Row) -> FlashRecord:
+    if _seal(row["write_order"]) != row["order_sha256"]:
+        raise ValueError("a write order is not what was recorded")
     return FlashRecord(row["id"], row["job_id"], row["write_order"], row["outcome"])
+
+
+def _step_record(row: sqlite3.Row) -> StepRecord:
+    return StepRecord(Step(row["step"]), row["block_start"], row["at"], row["detail"])
+
+
+def _seal(write_order: str) -> str:
+    """Hash kept beside an order: one flipped bit could name other blocks than were meant."""
+    return sha256_hex(write_order.encode())
