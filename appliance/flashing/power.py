@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 from appliance.contract.events import AlarmEvent, Emit, GateVerdict
 from appliance.definitions.schema import Voltage
 
-_SAMPLE_S = 0.02
+_SAMPLE_S = 0.017
+"""Not a whole part of the 10 ms and 20 ms that mains chargers pulse with: those would look like no ripple."""
+_FEWEST_SAMPLES = 8
 _WATCH_S = 0.1
 _GOOD_AGAIN_S = 1.0
 _FALL_V_PER_S = 0.02
@@ -113,25 +116,29 @@ class PowerGuard:
         return self._window.min_v <= value <= self._window.max_v
 
     async def _sample(self) -> float:
-        value = await self._meter.read_v()
+        try:
+            value = await self._meter.read_v()
+        except ConnectionError:
+            self.now_v = None
+            raise
         self.now_v = value
         self.min_v = value if self.min_v is None else min(self.min_v, value)
         self.max_v = value if self.max_v is None else max(self.max_v, value)
         return value
 
     async def _measure(self, seconds: float) -> PowerReading:
-        samples = []
-        for _ in range(max(8, int(seconds / _SAMPLE_S))):
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        samples: list[float] = []
+        while len(samples) < _FEWEST_SAMPLES or loop.time() - began < seconds:
             samples.append(await self._sample())
             await asyncio.sleep(_SAMPLE_S)
-        return assess(samples, seconds)
+        return assess(samples, loop.time() - began)
 
     async def _watch(self) -> None:
         while True:
-            try:
+            with suppress(ConnectionError):
                 await self._sample()
-            except ConnectionError:
-                self.now_v = None
             await asyncio.sleep(_WATCH_S)
 
     def _alarm(self, raised: bool) -> None:
