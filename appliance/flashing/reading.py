@@ -17,7 +17,7 @@ from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import ChunkRecord
 from appliance.flashing.patience import open_persistently, persistently
 from appliance.flashing.progress import Progress
-from appliance.protocols.access import Purpose
+from appliance.protocols.access import LinkLostError, Purpose
 from appliance.vault.errors import VaultError
 from appliance.vault.records import SEGMENT_MAX_BYTES, Segment
 
@@ -64,7 +64,7 @@ async def read_twice(job: Job, regions: Sequence[Region]) -> ReadResult:
         await _Pass(job, 2, Phase.READ_2).run(chunks)
     finally:
         await job.access.close()
-    return _result(job, regions)
+    return _result(job, regions, chunks)
 
 
 def _chunks_of(region: Region) -> Iterator[_Chunk]:
@@ -85,13 +85,15 @@ class _Pass:
         done = self._job.journal.chunks(self._job.id, self._number)
         progress = self._job.progress(self._phase, sum(chunk.size for chunk in chunks))
         for chunk in chunks:
-            if chunk.address in done and self._still_readable(done[chunk.address]):
+            if self._is_done(chunk, done.get(chunk.address)):
                 progress.add(chunk.size, moved=False)
             else:
                 await self._read_chunk(chunk, progress)
 
-    def _still_readable(self, record: ChunkRecord) -> bool:
-        """False for a sealed chunk that the disk lost or damaged: it is read again."""
+    def _is_done(self, chunk: _Chunk, record: ChunkRecord | None) -> bool:
+        """False also for a sealed chunk that the disk lost or damaged, or one of another length."""
+        if record is None or record.segment.length != chunk.size:
+            return False
         try:
             self._job.blobs.get(record.segment)
         except VaultError:
@@ -114,16 +116,23 @@ class _Pass:
         self._job.journal.add_chunk(self._job.id, self._number, record)
 
     async def _read(self, chunk: _Chunk, progress: Progress | None) -> bytes:
-        parts = []
-        for at in range(chunk.address, chunk.address + chunk.size, self._job.access.max_read_bytes):
-            size = min(self._job.access.max_read_bytes, chunk.address + chunk.size - at)
-            parts.append(await self._read_part(at, size))
+        data = bytearray()
+        while len(data) < chunk.size:
+            part = await self._read_part(chunk.address + len(data), chunk.size - len(data))
+            data += part
             if progress:
-                progress.add(size)
-        return b"".join(parts)
+                progress.add(len(part))
+        return bytes(data)
 
-    async def _read_part(self, at: int, size: int) -> bytes:
-        return await persistently(self._job, Purpose.READ, lambda: self._job.access.read(at, size))
+    async def _read_part(self, at: int, left: int) -> bytes:
+        return await persistently(self._job, Purpose.READ, lambda: self._read_once(at, left))
+
+    async def _read_once(self, at: int, left: int) -> bytes:
+        size = min(self._job.access.max_read_bytes, left)
+        part = await self._job.access.read(at, size)
+        if len(part) != size:
+            raise LinkLostError(f"{len(part)} bytes came from 0x{at:08X} where {size} were asked for")
+        return part
 
     async def _vote(self, chunk: _Chunk, readings: list[bytes]) -> tuple[bytes, int]:
         """Read on until every piece came twice alike; returns the bytes and how many pieces differed."""
@@ -148,36 +157,39 @@ class _Pass:
         return bytes(merged), len(disputed)
 
 
-def _result(job: Job, regions: Sequence[Region]) -> ReadResult:
-    second = job.journal.chunks(job.id, 2)
-    spans, segments = {}, []
-    for region in regions:
-        data = bytearray()
-        for chunk in _chunks_of(region):
-            segment = second[chunk.address].segment
-            data += job.blobs.get(segment)
-            segments.append(segment)
-        spans[region.start] = data
-    image = MemoryImage(spans)
-    passes = (_summary(job, 1, image), _summary(job, 2, image))
-    return ReadResult(image, tuple(regions), tuple(segments), passes)
-
-
-def _summary(job: Job, number: int, image: MemoryImage) -> PassSummary:
-    records = job.journal.chunks(job.id, number)
-    return PassSummary(
-        _delivered_sha256(job, records),
-        image.size_bytes,
-        sum(record.seconds for record in records.values()),
-        sum(record.voted for record in records.values()),
+def _result(job: Job, regions: Sequence[Region], chunks: Sequence[_Chunk]) -> ReadResult:
+    first, second = (_records(job, number, chunks) for number in (1, 2))
+    contents = {record.address: job.blobs.get(record.segment) for record in second}
+    spans = {
+        region.start: bytearray().join(contents[chunk.address] for chunk in _chunks_of(region))
+        for region in regions
+    }
+    return ReadResult(
+        MemoryImage(spans),
+        tuple(regions),
+        tuple(record.segment for record in second),
+        (_summary(job, first), _summary(job, second)),
     )
 
 
-def _delivered_sha256(job: Job, records: dict[int, ChunkRecord]) -> str:
+def _records(job: Job, number: int, chunks: Sequence[_Chunk]) -> list[ChunkRecord]:
+    known = job.journal.chunks(job.id, number)
+    return [known[chunk.address] for chunk in chunks]
+
+
+def _summary(job: Job, records: Sequence[ChunkRecord]) -> PassSummary:
+    return PassSummary(
+        _delivered_sha256(job, records),
+        sum(record.segment.length for record in records),
+        sum(record.seconds for record in records),
+        sum(record.voted for record in records),
+    )
+
+
+def _delivered_sha256(job: Job, records: Sequence[ChunkRecord]) -> str:
     """Hash of the kept bytes, or of the chunk hashes where what was delivered lost the vote and is gone."""
     digest = hashlib.sha256()
-    for _, record in sorted(records.items()):
-        data = job.blobs.get(record.segment)
-        kept = hashlib.sha256(data).hexdigest() == record.pt_sha256
-        digest.update(data if kept else bytes.fromhex(record.pt_sha256))
+    for record in sorted(records, key=lambda record: record.address):
+        kept = record.segment.pt_sha256 == record.pt_sha256
+        digest.update(job.blobs.get(record.segment) if kept else bytes.fromhex(record.pt_sha256))
     return digest.hexdigest()
