@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from appliance.checksums import ChecksumModule, Verdict
@@ -51,6 +51,11 @@ class WriteRequest:
     papers: Papers
     checksum: ChecksumModule | None
 
+    @property
+    def restores(self) -> bool:
+        """Whether the ECU's own original goes back: that needs nobody's papers."""
+        return self.papers.own_original and self.tuned is None
+
 
 def target_of(request: WriteRequest) -> MemoryImage | None:
     """The memory as it should be afterwards; None where the pieces do not fit together."""
@@ -73,8 +78,10 @@ Outcome = tuple[str, str]
 
 
 def _signatures(request: WriteRequest) -> Outcome:
-    if request.papers.own_original:
+    if request.restores:
         return "pass", "the ECU's own original needs nobody's permission"
+    if request.papers.own_original:
+        return "fail", "these papers are for the ECU's own original, and this is another file"
     if request.papers.signatures:
         return "fail", "; ".join(request.papers.signatures)
     return "pass", "manifest and grant are signed by the paired master"
@@ -95,7 +102,7 @@ def _original_stored(request: WriteRequest) -> Outcome:
 
 def _method(request: WriteRequest) -> Outcome:
     wanted = request.papers.method
-    if request.papers.own_original or wanted == request.method:
+    if request.restores or wanted == request.method:
         return "pass", request.method
     return "fail", f"the file is for {wanted}, this connection is {request.method}"
 
@@ -104,7 +111,7 @@ def _regions(request: WriteRequest) -> Outcome:
     if request.tuned is None:
         return "pass", "the regions of the original"
     known = {r.name: (r.start, r.size_bytes) for r in request.definition.regions if r.writable}
-    strange = [name for name in request.papers.regions if name not in known]
+    strange = [name for name, span in request.papers.regions.items() if known.get(name) != tuple(span)]
     if strange or not request.papers.regions:
         return "fail", f"not writable in this definition: {', '.join(strange) or 'no region named'}"
     starts = {start for start, _ in request.papers.regions.values()}
@@ -126,7 +133,7 @@ def _length(request: WriteRequest) -> Outcome:
 
 
 def _base(request: WriteRequest) -> Outcome:
-    if request.papers.own_original:
+    if request.restores:
         return "pass", "it is the read itself"
     if request.original is None:
         return "fail", "no read to compare with"
@@ -139,27 +146,41 @@ def _changed_ranges(request: WriteRequest) -> Outcome:
     target = target_of(request)
     if target is None or request.original is None:
         return "fail", "cannot be compared with the original"
+    declared = _joined(request.papers.changed_ranges)
     changes = target.changed_ranges(request.original)
     outside = [
         f"0x{start:08X}-0x{end:08X}"
         for start, end in changes
-        if not any(low <= start and end <= high for low, high in request.papers.changed_ranges)
+        if not any(low <= start and end <= high for low, high in declared)
     ]
     if outside:
         return "fail", f"{len(outside)} changes outside the declared ranges: {', '.join(outside[:8])}"
     return "pass", f"{sum(end - start for start, end in changes)} bytes differ from the original"
 
 
+def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same bytes in as few (start, end) ranges as possible: a change may cross from one into the next."""
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(ranges):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return joined
+
+
 def _checksum(request: WriteRequest) -> Outcome:
     spec, target = request.definition.checksum, target_of(request)
     if target is None:
         return "fail", "no complete image to check"
-    if request.papers.own_original and target is request.original:
+    if request.restores:
         return "pass", "the original as it was read"
     if spec is None or request.checksum is None:
         verdict, text = Verdict.UNKNOWN, "no checksum module for this ECU"
     else:
         region = request.definition.region(spec.region)
+        if not target.covers(region.start, region.size_bytes):
+            return "fail", f"the stored original lacks {region.name}, which the checksum is over"
         report = request.checksum.verify(target.slice(region.start, region.size_bytes))
         verdict, text = report.verdict, report.detail or f"{report.family}: {len(report.blocks)} blocks"
     if verdict is Verdict.OK:
@@ -170,7 +191,7 @@ def _checksum(request: WriteRequest) -> Outcome:
 
 
 def _consents(request: WriteRequest) -> Outcome:
-    if request.papers.own_original:
+    if request.restores:
         return "pass", "not needed to put the original back"
     missing = [] if request.papers.use in USES else ["use declaration"]
     missing += [] if "technician" in request.papers.consents else ["consent of the technician"]
