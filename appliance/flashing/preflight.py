@@ -25,20 +25,37 @@ class Conditions(Protocol):
 
 async def preflight(job: Job, request: WriteRequest, conditions: Conditions) -> FlashPlan:
     """Check every gate and show them all. Raises GatesRefusedError unless all pass."""
-    before = job.journal.job(job.id).state
-    job.journal.move(job.id, JobState.PREFLIGHT)
-    gates = check_request(request)
-    gates.append(await _identity(job, request.papers))
-    gates += await job.power.gates()
-    gates += await conditions.link()
-    gates += conditions.host()
-    gates.append(_no_open_write(job))
-    job.emit(GatesEvent(job.id, tuple(gates)))
-    job.journal.note(job.id, gates=[[gate.name, gate.verdict, gate.detail] for gate in gates])
-    if not all(gate.passed for gate in gates):
+    before = _enter(job)
+    try:
+        gates = await _all_gates(job, request, conditions)
+        job.emit(GatesEvent(job.id, tuple(gates)))
+        job.journal.note(job.id, gates=[[gate.name, gate.verdict, gate.detail] for gate in gates])
+        if not all(gate.passed for gate in gates):
+            raise GatesRefusedError(gates)
+        return FlashPlan(request)
+    except BaseException:
         job.journal.move(job.id, before)
-        raise GatesRefusedError(gates)
-    return FlashPlan(request)
+        raise
+
+
+def _enter(job: Job) -> JobState:
+    """Move to preflight; gives the state to go back to, also where a power cut left the job in preflight."""
+    known = job.journal.job(job.id)
+    if known.state is JobState.PREFLIGHT:
+        return JobState.READ_VERIFIED if known.original_file else JobState.IDENTIFIED
+    job.journal.move(job.id, JobState.PREFLIGHT)
+    return known.state
+
+
+async def _all_gates(job: Job, request: WriteRequest, conditions: Conditions) -> list[GateVerdict]:
+    return [
+        *check_request(request),
+        await _identity(job, request.papers),
+        *await job.power.gates(),
+        *await conditions.link(),
+        *conditions.host(),
+        _no_open_write(job),
+    ]
 
 
 async def _identity(job: Job, papers: Papers) -> GateVerdict:
