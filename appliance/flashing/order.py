@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
+from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.protocols.access import Block
 
 
@@ -23,6 +24,17 @@ class WriteOrder:
     blocks: tuple[Block, ...]
     guarded: tuple[Block, ...]
     target_sha256: str
+
+    def check_target(self, sha256: str) -> None:
+        """Raises PitboxError when the memory about to be written is not the one this order was made for."""
+        if sha256 != self.target_sha256:
+            raise PitboxError(
+                "TARGET_CHANGED",
+                "the file to be written is not the one this write was planned with",
+                do_now="Nothing was sent to the ECU just now. Recover with the original: "
+                "`pitbox recover --original`.",
+                ecu=EcuSafety.UNKNOWN,
+            )
 
     def to_json(self) -> str:
         """Text for the journal."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
+from itertools import repeat
 from typing import TypeVar
 
 from appliance.flashing.context import Job
@@ -18,9 +19,12 @@ from appliance.protocols.access import (
 
 Result = TypeVar("Result")
 
+CONDITION_PAUSE_S = 2.0
+MOST_CONDITION_PAUSES = 120
 _PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0, 5.0, 10.0, 10.0)
 _LOCKOUT_PAUSE_S = 11.0
 _WORTH_REPEATING = frozenset({Refusal.SEQUENCE, Refusal.SESSION_LOST, Refusal.BUSY, Refusal.LOCKED_OUT})
+_CONDITIONS = frozenset({Refusal.VOLTAGE, Refusal.CONDITIONS, Refusal.BUSY})
 
 
 async def persistently(job: Job, purpose: Purpose, action: Callable[[], Awaitable[Result]]) -> Result:
@@ -28,33 +32,52 @@ async def persistently(job: Job, purpose: Purpose, action: Callable[[], Awaitabl
 
     Raises the last AccessError when patience ends or when repeating cannot help.
     """
-    pauses = iter(_PAUSES_S)
+    patience = _Patience(job, purpose)
     while True:
         try:
             return await action()
         except AccessError as error:
-            await _pause(job, error, pauses)
-            await open_persistently(job, purpose, pauses)
+            await patience.bear(error)
+            await _open(job, purpose, patience)
 
 
-async def open_persistently(job: Job, purpose: Purpose, pauses: Iterator[float] | None = None) -> None:
+async def open_persistently(job: Job, purpose: Purpose) -> None:
     """Open the ECU, again and again with pauses. Raises the last AccessError."""
-    left = iter(_PAUSES_S) if pauses is None else pauses
+    await _open(job, purpose, _Patience(job, purpose))
+
+
+async def _open(job: Job, purpose: Purpose, patience: _Patience) -> None:
     while True:
         try:
             await job.access.open(purpose)
             return
         except AccessError as error:
-            await _pause(job, error, left)
+            await patience.bear(error)
 
 
-async def _pause(job: Job, error: AccessError, pauses: Iterator[float]) -> None:
-    """Wait before the next try; raise the error where there is none."""
-    pause_s = next(pauses, None)
-    if pause_s is None or not worth_repeating(error):
-        raise error
-    job.note(f"{error}: trying again")
-    await asyncio.sleep(pause_for(error, pause_s))
+class _Patience:
+    """What one step may cost in repeats; opening the ECU again for it draws on the same."""
+
+    def __init__(self, job: Job, purpose: Purpose) -> None:
+        self._job = job
+        self._purpose = purpose
+        self._pauses = iter(_PAUSES_S)
+        self._conditions = repeat(CONDITION_PAUSE_S, MOST_CONDITION_PAUSES)
+
+    async def bear(self, error: AccessError) -> None:
+        """Wait before the next try; raise the error where there is none."""
+        pause_s = self._pause_s(error)
+        if pause_s is None:
+            raise error
+        self._job.note(f"{error}: trying again")
+        await asyncio.sleep(pause_s)
+
+    def _pause_s(self, error: AccessError) -> float | None:
+        """None where repeating cannot help. Only a half-written ECU is worth waiting for conditions."""
+        if self._purpose is Purpose.RECOVER and may_change(error):
+            return next(self._conditions, None)
+        pause_s = next(self._pauses, None) if worth_repeating(error) else None
+        return None if pause_s is None else pause_for(error, pause_s)
 
 
 def worth_repeating(error: AccessError) -> bool:
@@ -62,6 +85,11 @@ def worth_repeating(error: AccessError) -> bool:
     if isinstance(error, EcuRefusedError):
         return error.refusal in _WORTH_REPEATING
     return isinstance(error, EcuSilentError | LinkLostError)
+
+
+def may_change(error: AccessError) -> bool:
+    """Whether the ECU refused for a condition that people or chargers can change."""
+    return isinstance(error, EcuRefusedError) and error.refusal in _CONDITIONS
 
 
 def pause_for(error: AccessError, pause_s: float) -> float:

@@ -7,53 +7,65 @@ import asyncio
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
 from appliance.flashing.context import Job
-from appliance.flashing.errors import NeedsBenchError, WriteInterruptedError
+from appliance.flashing.errors import NeedsBenchError, WriteInterruptedError, access_problem
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import FlashRecord, Journal, Step
 from appliance.flashing.order import WriteOrder
 from appliance.flashing.writing import Write, WriteResult
-from appliance.protocols.access import AccessError, EcuState, Purpose
+from appliance.protocols.access import AccessError, EcuSilentError, EcuState, LinkLostError, Purpose
 
 _PROBES = 6
 _PROBE_PAUSE_S = 1.0
 
 
 def mark_interrupted(journal: Journal) -> list[FlashRecord]:
-    """At the engine's start: every open write was interrupted, by a power cut or a crash."""
+    """With no write running, every open one was interrupted: by a power cut, a crash or a full disk."""
     found = journal.open_flashes()
     for flash in found:
         if journal.job(flash.job_id).state is not JobState.INTERRUPTED:
-            journal.move_with_step(
-                flash.id, Step.INTERRUPTED, flash.job_id, JobState.INTERRUPTED, "the box restarted"
-            )
+            _interrupt(journal, flash, "the box stopped without a word")
     return found
 
 
 async def recover(job: Job, flash: FlashRecord, order: WriteOrder, target: MemoryImage) -> WriteResult:
     """Finish a write. Raises NeedsBenchError, WriteInterruptedError or another PitboxError."""
+    order.check_target(target.sha256())
+    mark_interrupted(job.journal)
     flash_id = job.journal.resume_flash(flash, order.to_json())
-    if not await _answers(job):
-        raise _unreachable(job, flash_id)
+    try:
+        silence = await _silence(job)
+    except asyncio.CancelledError:
+        _interrupt(job.journal, flash, "cancelled")
+        raise
+    if silence is not None:
+        raise _unreachable(job, flash, silence) from silence
     return await Write(job, flash_id, order, target, Purpose.RECOVER).run()
 
 
-async def _answers(job: Job) -> bool:
-    """Whether anything of the ECU answers within a few seconds."""
-    for _ in range(_PROBES):
+async def _silence(job: Job) -> AccessError | None:
+    """None when anything of the ECU answers within a few seconds, else how it does not."""
+    silence: AccessError = EcuSilentError("the ECU does not answer")
+    for probe in range(_PROBES):
+        await asyncio.sleep(_PROBE_PAUSE_S if probe else 0)
         try:
             if await job.access.state() is not EcuState.SILENT:
-                return True
+                return None
         except AccessError as error:
             job.note(f"{error}: trying again")
-        await asyncio.sleep(_PROBE_PAUSE_S)
-    return False
+            silence = error
+    return silence
 
 
-def _unreachable(job: Job, flash_id: int) -> PitboxError:
-    recovery = job.definition.recovery
-    if recovery.recoverability == "bootloader":
-        why = "the ECU does not answer"
-        job.journal.move_with_step(flash_id, Step.INTERRUPTED, job.id, JobState.INTERRUPTED, why)
-        return WriteInterruptedError(job.id, why, recovery.advice)
-    job.journal.close_flash(flash_id, job.id, JobState.NEEDS_BENCH, "needs bench")
-    return NeedsBenchError(recovery.advice)
+def _unreachable(job: Job, flash: FlashRecord, silence: AccessError) -> PitboxError:
+    """Only an ECU that was touched, on a wire that works, and with no bootloader left, needs the bench."""
+    recovery, why = job.definition.recovery, str(silence)
+    touched = any(step.step is Step.ERASE_INTENT for step in job.journal.steps(flash.id))
+    if touched and recovery.recoverability != "bootloader" and not isinstance(silence, LinkLostError):
+        job.journal.close_flash(flash.id, job.id, JobState.NEEDS_BENCH, "needs bench")
+        return NeedsBenchError(recovery.advice)
+    _interrupt(job.journal, flash, why)
+    return WriteInterruptedError(job.id, why, recovery.advice) if touched else access_problem(silence)
+
+
+def _interrupt(journal: Journal, flash: FlashRecord, why: str) -> None:
+    journal.move_with_step(flash.id, Step.INTERRUPTED, flash.job_id, JobState.INTERRUPTED, why)

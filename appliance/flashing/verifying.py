@@ -23,20 +23,22 @@ async def differing(
     progress = job.progress(phase, sum(block.size for block in blocks))
     found = []
     for block in blocks:
-        if not await _matches(job, block, expected.block(block), purpose):
+        if not await holds(job, block, expected, purpose):
             found.append(block)
         progress.add(block.size, moved=method_of(job) == "read_back")
     return found
 
 
-async def _matches(job: Job, block: Block, expected: bytes, purpose: Purpose) -> bool:
+async def holds(job: Job, block: Block, expected: MemoryImage, purpose: Purpose) -> bool:
+    """Whether one block's memory is as expected. Raises AccessError when it cannot be asked."""
+    content = expected.block(block)
     if method_of(job) == "hash":
-        equal = await persistently(job, purpose, lambda: job.access.proves_equal(block, expected))
+        equal = await persistently(job, purpose, lambda: job.access.proves_equal(block, content))
         if equal is not None:
             return equal
     step = job.access.max_read_bytes
     for offset in range(0, block.size, step):
-        wanted = expected[offset : offset + step]
+        wanted = content[offset : offset + step]
         if await _read(job, block.start + offset, len(wanted), purpose) != wanted:
             return False
     return True
