@@ -23,7 +23,6 @@ from appliance.vault.records import (
     assemble,
     check_layout,
     gaps,
-    parse_canonical,
 )
 from appliance.vault.store import BlobStore
 
@@ -136,7 +135,6 @@ class ImageStore:
         return self._root / f"{Path(file_id).name}{_SUFFIX}"
 
     def _checked(self, data: bytes, file_id: str) -> SealedImage:
-        parse_canonical(data)
         entry = _Entry.model_validate_json(data)
         if not hmac.compare_digest(entry.mac, self._keys.record_mac(entry.image.canonical())):
             raise ValueError("it was not written by this box")

@@ -13,7 +13,7 @@ import pytest
 from appliance.vault.memory import Hardening
 
 CHILD = """
-import ctypes, json, os, resource, sys
+import ctypes, json, mmap, os, resource, sys
 from dataclasses import asdict
 from appliance.vault.memory import harden_process
 resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)
@@ -21,6 +21,7 @@ if sys.argv[1] == "limited":
     resource.setrlimit(resource.RLIMIT_MEMLOCK, (65536, 65536))
     if os.geteuid() == 0:
         os.setresuid(65534, 65534, 65534)
+untouched = mmap.mmap(-1, 256 << 20)
 report = harden_process()
 used = bytearray(b"x" * (16 << 20))
 status = dict(line.split(":", 1) for line in open("/proc/self/status") if ":" in line)

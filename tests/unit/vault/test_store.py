@@ -138,6 +138,13 @@ def is_directory(descriptor: int) -> bool:
     return stat.S_ISDIR(os.fstat(descriptor).st_mode)
 
 
+def test_a_new_file_never_replaces_one(tmp_path: Path) -> None:
+    durable.write_new(tmp_path / "seed", b"first")
+    with pytest.raises(FileExistsError):
+        durable.write_new(tmp_path / "seed", b"second")
+    assert (tmp_path / "seed").read_bytes() == b"first"
+
+
 def test_the_file_is_synced_before_its_name_and_the_name_before_the_answer(
     blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
