@@ -1,0 +1,194 @@
+"""Ports and ISO-TP against the kernel's own, on a virtual CAN FD interface; needs a kernel that has one."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import struct
+import subprocess
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import pytest
+
+from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpError, IsoTpSettings
+from appliance.protocols.isotp.link import SoftIsoTpLink
+from drivers.can.interface import CanBusGoneError, CanFrame
+from drivers.can.pythoncan import PythonCanPort, open_port
+
+INTERFACE = "pitboxtest0"
+WAIT_S = 60
+# linux/can/isotp.h
+SOL_CAN_ISOTP, OPTIONS, LINK_LAYER = 106, 1, 5
+EXTENDED_ADDRESS, TX_PADDING, RX_EXTENDED_ADDRESS, WAIT_TX_DONE = 0x002, 0x004, 0x200, 0x400
+TESTER = IsoTpAddress(0x7E0, 0x7E8)
+
+
+def ip(*words: str) -> bool:
+    return subprocess.run(["ip", "link", *words], check=False, capture_output=True).returncode == 0
+
+
+@pytest.fixture
+def vcan() -> Iterator[str]:
+    """A fresh CAN FD interface."""
+    for module in ("vcan", "can_isotp"):
+        if shutil.which("modprobe"):
+            subprocess.run(["modprobe", module], check=False, capture_output=True)
+    if not (shutil.which("ip") and ip("add", INTERFACE, "type", "vcan")):
+        pytest.skip("this kernel or user cannot make a virtual CAN interface; the guest can")
+    assert ip("set", INTERFACE, "mtu", "72", "up")
+    yield INTERFACE
+    ip("delete", INTERFACE)
+
+
+Body = Callable[[PythonCanPort, PythonCanPort], Coroutine[Any, Any, None]]
+
+
+def on_both(interface: str, body: Body) -> None:
+    async def main() -> None:
+        ports = [open_port("socketcan", interface, 500_000, 2_000_000) for _ in range(2)]
+        try:
+            async with asyncio.timeout(WAIT_S):
+                await body(*ports)
+        finally:
+            for port in ports:
+                port.close()
+
+    asyncio.run(main())
+
+
+def payload_of(length: int) -> bytes:
+    return bytes((n * 31 + n // 256) & 0xFF for n in range(length))
+
+
+def kernel_socket(interface: str, ours: IsoTpAddress, frame_bytes: int) -> socket.socket:
+    """The kernel's end of the link whose other end is ours."""
+    flags, extension, rx_extension = TX_PADDING | WAIT_TX_DONE, 0, 0
+    if ours.rx_extension is not None and ours.tx_extension is not None:
+        flags |= EXTENDED_ADDRESS | RX_EXTENDED_ADDRESS
+        extension, rx_extension = ours.rx_extension, ours.tx_extension
+    sock = socket.socket(socket.AF_CAN, socket.SOCK_DGRAM, socket.CAN_ISOTP)
+    sock.setsockopt(
+        SOL_CAN_ISOTP, OPTIONS, struct.pack("IIBBBB", flags, 0, extension, 0x55, 0x55, rx_extension)
+    )
+    sock.setsockopt(
+        SOL_CAN_ISOTP, LINK_LAYER, struct.pack("BBB", 72 if frame_bytes > 8 else 16, frame_bytes, 0)
+    )
+    sock.settimeout(WAIT_S)
+    flag = socket.CAN_EFF_FLAG if ours.extended_ids else 0
+    sock.bind((interface, ours.tx_id | flag, ours.rx_id | flag))
+    return sock
+
+
+def trace_of(port: PythonCanPort) -> list[CanFrame]:
+    seen: list[CanFrame] = []
+    port.subscribe(seen.append)
+    return seen
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        CanFrame(0x7E0, b"\x02\x3e\x00"),
+        CanFrame(0x7E0, b""),
+        CanFrame(0x18DA10F1, bytes(8), extended=True),
+        CanFrame(0x123, bytes(range(64)), fd=True, bit_rate_switch=True),
+    ],
+)
+def test_frames_arrive_as_they_were_and_are_told_as_sent(vcan: str, frame: CanFrame) -> None:
+    async def body(one: PythonCanPort, two: PythonCanPort) -> None:
+        own, others = trace_of(one), trace_of(two)
+        sent = asyncio.Event()
+        one.send(frame, sent.set)
+        await sent.wait()
+        await asyncio.sleep(0.1)
+        assert others == [frame]
+        assert own == []
+
+    on_both(vcan, body)
+
+
+def test_a_burst_arrives_whole_and_in_order(vcan: str) -> None:
+    async def body(one: PythonCanPort, two: PythonCanPort) -> None:
+        seen, done = trace_of(two), asyncio.Event()
+        for number in range(1000):
+            one.send(CanFrame(0x100, number.to_bytes(2, "big")), done.set if number == 999 else None)
+        await done.wait()
+        await asyncio.sleep(0.2)
+        assert [int.from_bytes(frame.data, "big") for frame in seen] == list(range(1000))
+
+    on_both(vcan, body)
+
+
+@pytest.mark.parametrize("frame_bytes", [8, 64])
+@pytest.mark.parametrize(
+    "address",
+    [
+        TESTER,
+        IsoTpAddress(0x18DA10F1, 0x18DAF110, extended_ids=True),
+        IsoTpAddress(0x6F1, 0x612, tx_extension=0x12, rx_extension=0xF1),
+    ],
+    ids=["normal", "29 bit", "extended"],
+)
+def test_the_kernels_isotp_sends_the_same_frames_and_reads_ours(
+    vcan: str, address: IsoTpAddress, frame_bytes: int
+) -> None:
+    async def body(one: PythonCanPort, two: PythonCanPort) -> None:
+        link = SoftIsoTpLink(one, address, IsoTpSettings(tx_frame_bytes=frame_bytes, padding=0x55))
+        trace = trace_of(two)
+        with kernel_socket(vcan, address, frame_bytes) as kernel:
+            for length in (1, 6, 7, 8, 14, 62, 63, 100, 1000, 4095):
+                trace.clear()
+                await link.send(payload_of(length))
+                assert await asyncio.to_thread(kernel.recv, 8192) == payload_of(length)
+                sending = asyncio.create_task(asyncio.to_thread(kernel.send, payload_of(length)))
+                assert await link.receive(WAIT_S) == payload_of(length)
+                await sending
+                await asyncio.sleep(0.05)
+                data = {
+                    can_id: [
+                        frame.data for frame in trace if frame.can_id == can_id and not flow(frame, address)
+                    ]
+                    for can_id in (address.tx_id, address.rx_id)
+                }
+                skip = 0 if address.tx_extension is None else 1
+                ours = [frame[skip:] for frame in data[address.tx_id]]
+                theirs = [frame[skip:] for frame in data[address.rx_id]]
+                assert ours == theirs
+
+    on_both(vcan, body)
+
+
+def flow(frame: CanFrame, address: IsoTpAddress) -> bool:
+    return frame.data[0 if address.tx_extension is None else 1] >> 4 == 3
+
+
+@pytest.mark.parametrize("how", [("set", INTERFACE, "down"), ("delete", INTERFACE)], ids=["down", "deleted"])
+def test_an_interface_that_vanishes_mid_payload_is_told_at_once(vcan: str, how: tuple[str, ...]) -> None:
+    async def body(one: PythonCanPort, two: PythonCanPort) -> None:
+        tester = SoftIsoTpLink(one, TESTER)
+        ecu = SoftIsoTpLink(two, IsoTpAddress(0x7E8, 0x7E0), IsoTpSettings(stmin=20))
+        sending = asyncio.create_task(tester.send(payload_of(4095)))
+        receiving = asyncio.create_task(ecu.receive(WAIT_S))
+        await asyncio.sleep(0.3)
+        assert not sending.done()
+        assert ip(*how)
+        for task in (sending, receiving):
+            with pytest.raises(IsoTpError, match=f"socketcan:{INTERFACE}: "):
+                await asyncio.wait_for(task, 5)
+        with pytest.raises(CanBusGoneError):
+            one.send(CanFrame(0x7E0, b""))
+
+    on_both(vcan, body)
+
+
+def test_a_bus_that_is_down_is_told_when_it_is_used(vcan: str) -> None:
+    assert ip("set", vcan, "down")
+
+    async def body(one: PythonCanPort, _two: PythonCanPort) -> None:
+        link = SoftIsoTpLink(one, TESTER)
+        with pytest.raises(IsoTpError, match=f"socketcan:{INTERFACE}: "):
+            await link.send(b"\x3e\x00")
+
+    on_both(vcan, body)
