@@ -12,7 +12,8 @@ In the guest:
 - `/pitbox` is this checkout; what is written there is gone with the guest, and never reaches the host.
 - `/results` is `guest.results` on the host.
 - `/state` is the state disk; everything else is discarded.
-- Commands run under bash as root in `/pitbox`; `pitbox` is on the PATH with its dependencies. No network.
+- Commands run under bash as root in `/pitbox`; `pitbox` is on the PATH with its dependencies.
+- There is no network but loopback, which carries multicast to 239.0.0.0/8 too.
 """
 
 import shutil
