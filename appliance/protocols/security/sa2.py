@@ -70,7 +70,8 @@ class _Machine:
             self.loops.pop()
 
     def skip(self) -> None:
-        self.at += self.operand(1)
+        distance = self.operand(1)
+        self.at += distance
 
     def skip_unless_carry(self) -> None:
         distance = self.operand(1)

@@ -8,6 +8,9 @@ from contextlib import suppress
 
 from appliance.protocols.access import AccessError
 
+_SHORTEST_PAUSE_S = 0.001
+"""Below what a clock of large numbers resolves, a pause would not move it at all."""
+
 
 class KeepAlive:
     """Calls `send` whenever `last_active_s()` is `every_s` in the past.
@@ -35,12 +38,11 @@ class KeepAlive:
 
     async def _run(self, every_s: float) -> None:
         loop = asyncio.get_running_loop()
-        pause_s = every_s
+        due_s = loop.time() + every_s
         while True:
-            await asyncio.sleep(pause_s)
-            idle_s = loop.time() - self._last_active_s()
-            if idle_s >= every_s:
+            await asyncio.sleep(max(due_s - loop.time(), _SHORTEST_PAUSE_S))
+            due_s = self._last_active_s() + every_s
+            if loop.time() >= due_s:
                 with suppress(AccessError):
                     await self._send()
-                idle_s = 0.0
-            pause_s = every_s - idle_s
+                due_s = loop.time() + every_s

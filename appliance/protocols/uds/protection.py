@@ -31,7 +31,7 @@ class ProtectionKind(StrEnum):
 _ADVICE = {
     ProtectionKind.NONE: "No protection by a gateway or by certificates was seen.",
     ProtectionKind.GATEWAY: "Protected by the maker's gateway: use authorised access or bench mode.",
-    ProtectionKind.CERTIFICATE: "This ECU wants its maker's certificate: use authorised access or bench mode.",
+    ProtectionKind.CERTIFICATE: "This ECU wants a certificate: use authorised access or bench mode.",
 }
 
 
