@@ -1,0 +1,85 @@
+"""The engine's way to a car: where ports, links and the voltmeter come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from appliance.contract.errors import PitboxError
+from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpLink, IsoTpSettings
+from appliance.protocols.isotp.kernel import KernelIsoTpLink
+from appliance.protocols.isotp.link import SoftIsoTpLink
+from drivers.can.interface import CanBusGoneError, CanPort
+from drivers.factory import open_can, open_voltmeter
+from drivers.voltmeter.interface import Voltmeter, VoltmeterError
+from drivers.voltmeter.simulated import SimulatedVoltmeter
+
+Opened = TypeVar("Opened")
+
+
+class Connection(Protocol):
+    """Real hardware or a simulated car."""
+
+    @property
+    def simulated(self) -> bool:
+        """Shown wherever a result is shown."""
+
+    @property
+    def meter(self) -> Voltmeter:
+        """The supply the ECU sees."""
+
+    def open_port(self, bitrate_bps: int, data_bitrate_bps: int | None) -> CanPort:
+        """Join the bus. Raises PitboxError."""
+
+    def open_link(self, port: CanPort, address: IsoTpAddress, settings: IsoTpSettings) -> IsoTpLink:
+        """An ISO-TP link over a port of this connection. Raises PitboxError."""
+
+
+class _MissingVoltmeter:
+    """Every reading fails: without a voltmeter nothing can be written."""
+
+    async def read_v(self) -> float:
+        raise VoltmeterError("no voltmeter is configured; start the engine with --voltmeter")
+
+
+def _voltmeter(spec: str | None) -> Voltmeter:
+    """A meter by name; `simulated:13.5` is a fixed supply for a simulated ECU in another process."""
+    if spec is None:
+        return _MissingVoltmeter()
+    if spec.startswith("simulated:"):
+        volts = float(spec.removeprefix("simulated:"))
+        return SimulatedVoltmeter(lambda: volts)
+    return open_voltmeter(spec)
+
+
+class HardwareConnection:
+    """A CAN interface by name, with the kernel's ISO-TP where it is SocketCAN, and a voltmeter by name."""
+
+    simulated = False
+
+    def __init__(self, can: str, voltmeter: str | None) -> None:
+        self._can = can
+        self.meter: Voltmeter = _attempt(lambda: _voltmeter(voltmeter))
+
+    def open_port(self, bitrate_bps: int, data_bitrate_bps: int | None) -> CanPort:
+        """Join the bus. Raises PitboxError."""
+        return _attempt(lambda: open_can(self._can, bitrate_bps, data_bitrate_bps))
+
+    def open_link(self, port: CanPort, address: IsoTpAddress, settings: IsoTpSettings) -> IsoTpLink:
+        """Kernel sockets on SocketCAN, our own state machine elsewhere."""
+        interface, _, channel = self._can.partition(":")
+        if interface == "socketcan":
+            return _attempt(lambda: KernelIsoTpLink(channel, address, settings))
+        return SoftIsoTpLink(port, address, settings)
+
+
+def _attempt(open_it: Callable[[], Opened]) -> Opened:
+    try:
+        return open_it()
+    except (CanBusGoneError, VoltmeterError, OSError, ValueError) as error:
+        raise PitboxError(
+            "HARDWARE_MISSING",
+            f"the hardware cannot be opened: {error}",
+            do_now="Check the HAT, its overlay and the interface name; `ip link` and `i2cdetect` help. For a "
+            "simulated car start the engine with --simulate.",
+        ) from error

@@ -1,0 +1,121 @@
+"""Finding the ECU: which bit rates and addresses answer, and which definition fits what answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from appliance.contract.errors import PitboxError
+from appliance.definitions.schema import Definition
+from appliance.engine.box import Box
+from appliance.engine.ecu import uds_client
+from appliance.flashing.errors import access_problem
+from appliance.protocols.access import AccessError, EcuIdentity, EcuState, LinkLostError
+from appliance.protocols.uds.access import UdsAccess
+from appliance.protocols.uds.addressing import link_settings, physical_address
+from appliance.protocols.uds.discovery import require_single_ecu
+from appliance.protocols.uds.protection import Protection, assess_protection
+from drivers.can.interface import CanPort
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The recognised ECU, and other answers on the same bus."""
+
+    definition: Definition
+    identity: EcuIdentity
+    protection: dict[str, object]
+    others: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    signature: Definition
+    identity: EcuIdentity
+    protection: Protection
+    state: EcuState
+
+
+async def find_ecu(box: Box, definition_id: str | None) -> Found:
+    """Ask at every bit rate and address that the library (or the named definition) knows."""
+    asked = [box.definition(definition_id)] if definition_id else list(box.library)
+    answers = [answer for one in _distinct(asked) if (answer := await _ask(box, one)) is not None]
+    if not answers:
+        raise PitboxError(
+            "ECU_NOT_FOUND",
+            f"nothing answered at {len(_distinct(asked))} known addresses",
+            do_now="Ignition on, engine off, plug seated, supply above 12 V? Try again, or choose the bench.",
+        )
+    recognised = [(answer, fit) for answer in answers if (fit := _fit(box, answer, asked)) is not None]
+    if not recognised:
+        raise _unknown(answers[0], definition_id)
+    answer, definition = recognised[0]
+    return Found(
+        definition,
+        answer.identity,
+        {"kind": answer.protection.kind.value, "advice": answer.protection.advice},
+        [f"{fit.id}: {other.identity.hw}" for other, fit in recognised[1:]],
+    )
+
+
+def _distinct(definitions: Iterable[Definition]) -> list[Definition]:
+    """One definition per bit rate and address."""
+    found: dict[tuple[object, ...], Definition] = {}
+    for one in definitions:
+        address = one.addressing
+        key = (one.bus, address.request_id, address.response_id, address.mode, address.request_extension)
+        found.setdefault(key, one)
+    return list(found.values())
+
+
+async def _ask(box: Box, definition: Definition) -> _Answer | None:
+    port = box.connection.open_port(definition.bus.bitrate_bps, definition.bus.data_bitrate_bps)
+    try:
+        await _refuse_two_at_one_address(box, definition, port)
+        async with uds_client(box, definition, port) as client:
+            access = UdsAccess(definition, client)
+            state = await access.state()
+            if state is EcuState.SILENT:
+                return None
+            return _Answer(definition, await access.identify(), await assess_protection(client), state)
+    except LinkLostError:  # nobody acknowledges at this bit rate
+        return None
+    except AccessError as error:
+        raise access_problem(error) from error
+    finally:
+        port.close()
+
+
+async def _refuse_two_at_one_address(box: Box, definition: Definition, port: CanPort) -> None:
+    address = physical_address(definition.addressing)
+    link = box.connection.open_link(port, address, link_settings(definition))
+    try:
+        await require_single_ecu(link, address)
+    finally:
+        link.close()
+
+
+def _fit(box: Box, answer: _Answer, asked: list[Definition]) -> Definition | None:
+    names = {"hw": answer.identity.hw, "sw": answer.identity.sw, "boot": answer.identity.boot}
+    for definition in box.library.recognise(names):
+        if definition in asked and definition.addressing == answer.signature.addressing:
+            return definition
+    return None
+
+
+def _unknown(answer: _Answer, definition_id: str | None) -> PitboxError:
+    identity = answer.identity
+    told = f"HW {identity.hw or 'not told'}, SW {identity.sw or 'not told'}"
+    if answer.state is EcuState.BOOTLOADER:
+        return PitboxError(
+            "ECU_IN_BOOTLOADER",
+            f"only the bootloader answers ({told}): the application is missing or incomplete",
+            do_now="If this box was writing it, run `pitbox recover`; else name the definition by hand.",
+        )
+    return PitboxError(
+        "DEFINITION_MISMATCH" if definition_id else "ECU_UNKNOWN",
+        f"an ECU answers ({told}), but {definition_id or 'no definition'} does not fit it"
+        if definition_id
+        else f"an ECU answers ({told}), and no definition fits it",
+        do_now="Look for a definition pack that knows it; do not force another one.",
+    )

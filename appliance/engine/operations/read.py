@@ -1,0 +1,99 @@
+"""Identify an ECU, read it twice and seal the original."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from appliance.contract.errors import PitboxError
+from appliance.contract.events import StateEvent
+from appliance.contract.jobs import JobState
+from appliance.definitions.memory import Region
+from appliance.definitions.schema import Definition
+from appliance.engine.box import Box
+from appliance.engine.ecu import on_ecu
+from appliance.engine.finding import find_ecu
+from appliance.engine.originals import save_image
+from appliance.flashing.errors import access_problem
+from appliance.flashing.reading import ReadResult, read_twice
+from appliance.protocols.access import AccessError
+from appliance.vault.images import ImageKind
+
+
+async def identify(box: Box, definition_id: str | None = None) -> dict[str, Any]:
+    """Find the ECU, recognise its definition, open a job for it."""
+    found = await find_ecu(box, definition_id)
+    job_id = uuid.uuid4().hex[:12]
+    box.journal.create_job(job_id)
+    definition = found.definition
+    box.journal.describe(job_id, definition.id, definition.digest(), "obd", found.identity)
+    box.journal.move(job_id, JobState.IDENTIFIED)
+    box.journal.note(job_id, protection=found.protection, found=found.others)
+    box.emit(StateEvent(job_id, JobState.IDENTIFIED.value))
+    return {
+        "job": job_id,
+        "definition": definition.id,
+        "name": definition.name,
+        "evidence": definition.evidence.level,
+        "identity": asdict(found.identity),
+        "protection": found.protection,
+        "method": {"recommended": definition.method.recommended, "reason": definition.method.reason},
+        "rituals": [asdict_ritual(ritual.when, ritual.text) for ritual in definition.rituals],
+        "others": found.others,
+    }
+
+
+def asdict_ritual(when: str, text: str) -> dict[str, str]:
+    """A ritual as JSON."""
+    return {"when": when, "text": text}
+
+
+async def read(box: Box, job_id: str, regions: Sequence[str] = ()) -> dict[str, Any]:
+    """Read twice, compare, seal; a job that was interrupted while reading goes on where it stopped."""
+    job = box.journal.job(job_id)
+    definition = box.definition(job.definition_id or "", job.definition_sha256)
+    chosen = _chosen(definition, regions)
+    async with on_ecu(box, job_id, definition) as ecu:
+        try:
+            result = await read_twice(ecu.job, chosen)
+        except AccessError as error:
+            raise access_problem(error) from error
+        ceiling = ecu.job.access.meter().ceiling_bytes_per_s
+    full = {region.name for region in chosen} >= {r.name for r in definition.regions if r.readable}
+    kind = ImageKind.ORIGINAL if full else ImageKind.RESCUE
+    file_id = save_image(box, kind, box.journal.job(job_id), chosen, result.segments)
+    summary = _summary(box, result, ceiling)
+    box.journal.note(job_id, **summary)
+    if full:
+        box.journal.read_verified(job_id, file_id)
+    else:
+        box.journal.move(job_id, JobState.IDENTIFIED)
+    box.emit(StateEvent(job_id, box.journal.job(job_id).state.value))
+    return {"job": job_id, "file": file_id, "full": full, **summary}
+
+
+def _chosen(definition: Definition, names: Sequence[str]) -> list[Region]:
+    readable = {region.name: region for region in definition.regions if region.readable}
+    unknown = [name for name in names if name not in readable]
+    if unknown:
+        raise PitboxError(
+            "REGION_UNKNOWN",
+            f"{definition.id} has no readable region {', '.join(unknown)}",
+            do_now=f"Choose from {', '.join(readable)}.",
+        )
+    return [region for name, region in readable.items() if not names or name in names]
+
+
+def _summary(box: Box, result: ReadResult, ceiling_bytes_per_s: float) -> dict[str, Any]:
+    moved = sum(one.bytes for one in result.passes)
+    seconds = sum(one.seconds for one in result.passes)
+    return {
+        "reads": [asdict(one) for one in result.passes],
+        "sealed": [
+            {"path": str(box.blobs.path(segment.ct_sha256)), "ct_sha256": segment.ct_sha256}
+            for segment in result.segments
+        ],
+        "read_efficiency": moved / seconds / ceiling_bytes_per_s if seconds and ceiling_bytes_per_s else None,
+    }

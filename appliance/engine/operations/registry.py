@@ -1,0 +1,102 @@
+"""Verbs a client may ask for, with their parameters checked before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from appliance.contract.errors import PitboxError
+from appliance.engine.box import Box
+from appliance.engine.operations import check, read, write
+from appliance.engine.tuning import MasterWish
+
+
+class _Parameters(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Identify(_Parameters):
+    """Find and recognise the ECU."""
+
+    definition: str | None = None
+
+
+class OfJob(_Parameters):
+    """Parameters of a verb that works on a job."""
+
+    job: str = Field(min_length=1, max_length=64)
+
+
+class Read(OfJob):
+    """Read twice and seal."""
+
+    regions: list[str] = []
+
+
+class Write(OfJob):
+    """Write a file that was handed in."""
+
+    upload: str
+    use: str = "bench_research"
+    changed_regions: list[str] = []
+    correct_checksums: bool = False
+
+
+class Recover(_Parameters):
+    """Finish an interrupted write."""
+
+    job: str | None = None
+    original: bool = False
+
+
+class Verify(OfJob):
+    """Compare the ECU's memory with a stored file."""
+
+    file: str | None = None
+
+
+class Dtc(OfJob):
+    """Fault codes."""
+
+    clear: bool = False
+
+
+Work = Coroutine[Any, Any, dict[str, Any]]
+
+
+def _write(box: Box, asked: Write) -> Work:
+    wish = MasterWish(asked.use, tuple(asked.changed_regions), asked.correct_checksums)
+    return write.write(box, asked.job, asked.upload, wish)
+
+
+_VERBS: dict[str, tuple[type[_Parameters], Callable[[Box, Any], Work]]] = {
+    "identify": (Identify, lambda box, asked: read.identify(box, asked.definition)),
+    "read": (Read, lambda box, asked: read.read(box, asked.job, asked.regions)),
+    "write": (Write, _write),
+    "restore": (OfJob, lambda box, asked: write.restore(box, asked.job)),
+    "recover": (Recover, lambda box, asked: write.recover(box, asked.job, asked.original)),
+    "verify": (Verify, lambda box, asked: check.verify(box, asked.job, asked.file)),
+    "dtc": (Dtc, lambda box, asked: check.dtc(box, asked.job, asked.clear)),
+}
+
+
+def prepare(verb: str, parameters: dict[str, Any]) -> Callable[[Box], Work]:
+    """The work a request asks for, ready to start. Raises PitboxError for a bad request."""
+    if verb not in _VERBS:
+        raise PitboxError(
+            "VERB_UNKNOWN", f"{verb!r} is no operation", do_now=f"Use one of {', '.join(_VERBS)}."
+        )
+    model, start = _VERBS[verb]
+    try:
+        asked = model.model_validate(parameters)
+    except ValidationError as error:
+        details = tuple(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise PitboxError(
+            "PARAMETERS_INVALID",
+            f"the parameters of {verb} do not fit",
+            do_now="Correct them.",
+            details=details,
+        ) from error
+    return lambda box: start(box, asked)

@@ -1,0 +1,40 @@
+"""How an engine is started."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationSettings:
+    """A simulated car instead of hardware: always asked for by name, never a fallback."""
+
+    definition: str
+    seed: int = 1
+    data_dir: Path | None = None
+    """Where the simulated ECU keeps its memory, so that it outlives the engine."""
+    pace: float | None = None
+    """Simulated seconds per real second; None is as fast as the machine can."""
+    faults: str | None = None
+    """A fault plan as JSON text."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """Paths, hardware names and role."""
+
+    state_dir: Path
+    socket_path: Path
+    role: str = "slave"
+    can: str | None = None
+    voltmeter: str | None = None
+    simulation: SimulationSettings | None = None
+    definition_dirs: tuple[Path, ...] = ()
+    allowed_uids: frozenset[int] = field(default_factory=frozenset)
+    set_journal_aside: bool = False
+
+    @property
+    def log_path(self) -> Path:
+        """The engine's log file."""
+        return self.state_dir / "log" / "engine.log"

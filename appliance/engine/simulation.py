@@ -1,0 +1,100 @@
+"""A simulated car in place of hardware, chosen by name at the start. The only room that imports it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+
+from appliance.checksums import ChecksumUnsupported
+from appliance.definitions.loader import load_all
+from appliance.definitions.schema import Definition
+from appliance.engine.box import checksum_module
+from appliance.engine.settings import EngineSettings, SimulationSettings
+from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpLink, IsoTpSettings
+from appliance.protocols.isotp.link import SoftIsoTpLink
+from drivers.can.interface import CanPort
+from drivers.voltmeter.simulated import SimulatedVoltmeter
+from simulator.bus import SimBus
+from simulator.car import Car, CarSettings, bus_for
+from simulator.faults import FaultPlan
+from simulator.image_synthesis import region_slice
+from simulator.injection import FaultInjector
+from simulator.virtualtime import ScaledLoop, VirtualLoop
+
+
+class SimulatedConnection:
+    """One simulated car with one ECU. A port at another bit rate hears nothing, as on a real bus."""
+
+    simulated = True
+
+    def __init__(self, car: Car, definition: Definition) -> None:
+        self.car = car
+        self.meter = SimulatedVoltmeter(car.voltage_v)
+        self._definition = definition
+
+    def open_port(self, bitrate_bps: int, data_bitrate_bps: int | None) -> CanPort:
+        """Join the car's bus, or a dead one where the bit rates differ."""
+        bus = self._definition.bus
+        if (bitrate_bps, data_bitrate_bps) == (bus.bitrate_bps, bus.data_bitrate_bps):
+            return self.car.bus.attach("pitbox")
+        return SimBus(bitrate_bps, data_bitrate_bps).attach("pitbox")
+
+    def open_link(self, port: CanPort, address: IsoTpAddress, settings: IsoTpSettings) -> IsoTpLink:
+        """Our own state machine, which runs on simulated time."""
+        return SoftIsoTpLink(port, address, settings)
+
+
+def loop_factory(simulation: SimulationSettings) -> Callable[[], asyncio.AbstractEventLoop]:
+    """Virtual time, or time that passes `pace` times as fast as the wall's."""
+    if simulation.pace is None:
+        return _frozen_loop
+    pace = simulation.pace
+    return lambda: ScaledLoop(pace)
+
+
+def pass_time(loop: asyncio.AbstractEventLoop, passing: bool) -> None:
+    """Virtual time passes only while the box works."""
+    if isinstance(loop, VirtualLoop):
+        loop.frozen = not passing
+
+
+def _frozen_loop() -> VirtualLoop:
+    loop = VirtualLoop()
+    loop.frozen = True
+    return loop
+
+
+async def connect(settings: EngineSettings, simulation: SimulationSettings) -> SimulatedConnection:
+    """Build the car; must run on the worker's loop. Raises DefinitionError, ValidationError."""
+    definition = load_all(settings.definition_dirs).get(simulation.definition)
+    plan = FaultPlan.model_validate_json(simulation.faults or "{}")
+    if simulation.data_dir:
+        simulation.data_dir.mkdir(parents=True, exist_ok=True)
+    car_settings = CarSettings(
+        seed=simulation.seed, data_dir=simulation.data_dir, finish=with_right_checksums
+    )
+    car = Car([definition], bus_for(definition), car_settings)
+    FaultInjector(plan, car, box_dies=_die)
+    car.power_up()
+    await asyncio.sleep(definition.simulation.boot_ms / 1000)
+    return SimulatedConnection(car, definition)
+
+
+def with_right_checksums(definition: Definition, image: bytes) -> bytes:
+    """A synthetic stock image with the checksums its family wants."""
+    spec, module = definition.checksum, checksum_module(definition)
+    if spec is None or module is None:
+        return image
+    where = region_slice(definition, spec.region)
+    try:
+        corrected = module.correct(image[where])
+    except ChecksumUnsupported:
+        return image
+    return image[: where.start] + corrected + image[where.stop :]
+
+
+def _die() -> None:
+    """The box loses its supply together with the car: nothing more runs, nothing is flushed."""
+    os.kill(os.getpid(), signal.SIGKILL)
