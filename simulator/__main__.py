@@ -58,6 +58,9 @@ def _parser() -> argparse.ArgumentParser:
         "--bus", required=True, type=_bus, help="INTERFACE:CHANNEL, e.g. socketcan:vcan0, virtual:demo"
     )
     parser.add_argument("--data-dir", type=Path, help="keep memory and records here")
+    parser.add_argument(
+        "--image", type=Path, help="stock memory of a new first ECU: its regions in order, without gaps"
+    )
     parser.add_argument("--seed", type=int, default=0, help="decides the stock image and every random value")
     parser.add_argument("--fault", default="{}", help='fault plan as JSON: {"faults": [...]}')
     parser.add_argument("--voltage", type=float, default=13.5, help="supply in volts")
@@ -84,7 +87,10 @@ async def _simulate(options: argparse.Namespace, definitions: list[Definition], 
     bus = RealBus(options.bus[0], options.bus[1], wire.bitrate_bps, wire.data_bitrate_bps)
     if options.data_dir:
         options.data_dir.mkdir(parents=True, exist_ok=True)
-    settings = CarSettings(seed=options.seed, data_dir=options.data_dir, voltage_v=options.voltage)
+    images = {definitions[0].id: options.image.read_bytes()} if options.image else {}
+    settings = CarSettings(
+        seed=options.seed, data_dir=options.data_dir, voltage_v=options.voltage, images=images
+    )
     car = Car(definitions, bus, settings)
     injector = FaultInjector(plan, car)
     try:

@@ -64,6 +64,7 @@ class Car:
         self._connected = True
         self._ignition = False
         self._settled = True
+        self._changed_again = False
         self.ecus = {definition.id: self._ecu(definition) for definition in definitions}
 
     @property

@@ -129,7 +129,7 @@ def _open_cells(size: int, build_image: Callable[[], bytes], path: Path | None) 
         cells[:] = _checked(build_image(), size)
         return cells
     if not path.exists():
-        fresh = path.with_suffix(".new")
+        fresh = path.with_name(path.name + ".new")
         fresh.write_bytes(_checked(build_image(), size))
         fresh.replace(path)
     handle = os.open(path, os.O_RDWR)

@@ -45,7 +45,7 @@ class NonVolatile:
     def _store(self) -> None:
         if self._path is None:
             return
-        fresh = self._path.with_suffix(".new")
+        fresh = self._path.with_name(self._path.name + ".new")
         fresh.write_text(json.dumps(asdict(self.records)))
         fresh.replace(self._path)
 

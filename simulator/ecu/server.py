@@ -117,7 +117,8 @@ class Server:
             return
         if answer[0] != 0x7F and wants_no_answer(request) and not (announced or fate.count):
             return
-        await self._send(bytes((answer[0] ^ 0x01,)) + answer[1:] if _is_wrong(fate) else answer)
+        wrong = fate.mishap is Mishap.WRONG_SERVICE
+        await self._send(_of_another_service(answer) if wrong else answer)
 
     async def _outcome(self, request: bytes, functional: bool) -> tuple[bytes | None, bool]:
         """(the answer, or None if none is due; whether response-pending was sent before it)."""
@@ -199,5 +200,6 @@ def _negative(request: bytes, nrc: Nrc) -> bytes:
     return bytes((0x7F, request[0], nrc))
 
 
-def _is_wrong(fate: RequestFate) -> bool:
-    return fate.mishap is Mishap.WRONG_SERVICE
+def _of_another_service(answer: bytes) -> bytes:
+    at = 1 if answer[0] == 0x7F else 0
+    return answer[:at] + bytes((answer[at] ^ 0x10,)) + answer[at + 1 :]

@@ -46,7 +46,7 @@ def test_a_torn_replacement_is_not_read(tmp_path: Path) -> None:
     file = tmp_path / "ecu.nvm"
     with NonVolatile(Records(), file).update() as records:
         records.failed_keys = 1
-    file.with_suffix(".new").write_text('{"failed_')
+    file.with_name("ecu.nvm.new").write_text('{"failed_')
     assert NonVolatile(Records(), file).records.failed_keys == 1
 
 

@@ -108,6 +108,20 @@ def build(**tables: dict[str, Any]) -> Definition:
     return Definition.model_validate_json(json.dumps(raw))
 
 
+def build_by_block(**tables: dict[str, Any]) -> Definition:
+    """The bench ECU with one sector per region, written by block id."""
+    regions = [
+        one | {"sectors": [{"size_bytes": one["size_bytes"], "count": 1}]}
+        for one in raw_definition()["regions"]
+    ]
+    raw = raw_definition() | {"regions": regions, "erasing": {"by": "block_id"}}
+    raw["writing"] = {"by": "block_id", "address_bytes": 1}
+    raw["checking"] = {"routine": 0x0202, "style": "compare_block"}
+    for name, changes in tables.items():
+        raw[name] = raw[name] | changes
+    return Definition.model_validate_json(json.dumps(raw))
+
+
 class RawTester:
     """Sends requests as hex or bytes and returns answers as bytes."""
 

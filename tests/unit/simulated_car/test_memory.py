@@ -1,4 +1,4 @@
-"""NOR flash: bits only move away from the erased state, sectors erase as one, and the file outlives the process."""
+"""NOR flash: bits only move away from the erased state, sectors erase as one, the file stays."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ START = 0x1000
 
 def region(start: int = START, erased: int = 0xFF, name: str = "flash") -> Region:
     return Region.model_validate_json(
-        f'{{"name": "{name}", "tag": "code", "start": {start}, "size_bytes": {SIZE}, "page_bytes": 16, "erased_byte": {erased},'
+        f'{{"name": "{name}", "tag": "code", "start": {start}, "size_bytes": {SIZE}, "page_bytes": 16,'
+        f' "erased_byte": {erased},'
         f' "sectors": [{{"size_bytes": 64, "count": 4}}]}}'
     )
 
@@ -107,7 +108,7 @@ def test_an_image_of_the_wrong_length_is_refused() -> None:
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from tests.unit.simulator.test_memory import START, SIZE, region
+from tests.unit.simulated_car.test_memory import START, SIZE, region
 from simulator.ecu.memory import FlashMemory
 memory = FlashMemory([region()], lambda: b"\\xff" * SIZE, Path(sys.argv[1]))
 memory.program(START + 3, b"half a page")

@@ -94,9 +94,10 @@ def test_the_session_ends_when_s3_runs_out_and_a_functional_keep_alive_holds_it(
 def test_a_programming_session_that_runs_out_goes_back_to_the_application() -> None:
     async def scenario(car: Car, tester: RawTester) -> None:
         await tester.enter_programming()
-        assert car.ecu.program is Program.BOOTLOADER
+        assert await tester.ask("22 F186") == bytes.fromhex("62 F186 02")
         await asyncio.sleep(S3_SERVER_S + 1)
         assert car.ecu.program is Program.APPLICATION
+        assert await tester.ask("22 F186") == bytes.fromhex("62 F186 01")
 
     on_virtual_time(scenario)
 
