@@ -97,7 +97,7 @@ lengths = st.one_of(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(
     lengths,
     st.sampled_from(ADDRESSES),
@@ -465,7 +465,7 @@ def test_frames_of_other_addresses_are_not_ours() -> None:
     run_virtual(main())
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from([0x7E0, 0x7E8]), st.binary(max_size=8)), max_size=60),
     st.integers(1, 200),

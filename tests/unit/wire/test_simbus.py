@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.can.bits import classic_bits, frame_seconds
@@ -58,6 +58,7 @@ frames = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(frames, max_size=4), min_size=2, max_size=4))
 def test_the_lowest_arbitration_field_goes_first_and_each_node_keeps_its_order(
     queues: list[list[CanFrame]],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import socket
 import struct
@@ -17,7 +18,8 @@ from appliance.protocols.isotp.link import SoftIsoTpLink
 from drivers.can.interface import CanBusGoneError, CanFrame
 from drivers.can.pythoncan import PythonCanPort, open_port
 
-INTERFACE = "pitboxtest0"
+INTERFACE = f"pb{os.getpid()}"
+"""Of this process alone: test runs side by side need one each."""
 WAIT_S = 60
 # linux/can/isotp.h
 SOL_CAN_ISOTP, OPTIONS, LINK_LAYER = 106, 1, 5

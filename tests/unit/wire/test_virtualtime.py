@@ -7,12 +7,13 @@ import os
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.virtualtime import ScaledLoop, VirtualLoop, run_virtual
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1e6), max_size=20))
 def test_timers_run_in_order_and_exactly_when_due(delays: list[float]) -> None:
     async def main() -> list[tuple[float, float]]:
