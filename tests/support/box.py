@@ -1,0 +1,174 @@
+"""One life of a box around the heart: everything is made anew from its state directory, as after a restart."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Literal
+
+from appliance.contract.events import Event, GateVerdict
+from appliance.contract.jobs import JobState
+from appliance.definitions.loader import PACKS, load_definition
+from appliance.definitions.schema import Definition
+from appliance.flashing.context import Job
+from appliance.flashing.gates import Papers, WriteRequest
+from appliance.flashing.image import MemoryImage
+from appliance.flashing.journal import Journal
+from appliance.flashing.power import Meter, PowerGuard
+from appliance.protocols.access import EcuAccess
+from appliance.vault.keys import KeyRing
+from appliance.vault.store import BlobStore
+from tests.support.probe_access import IDENTITY
+
+JOB = "job-1"
+ORIGINAL_FILE = "original-file"
+Verify = Literal["hash", "read_back"]
+VERIFY_STYLES: tuple[Verify, ...] = ("hash", "read_back")
+
+
+def small_definition(
+    verify: Verify = "hash", recoverability: str = "bootloader", sector_bytes: int = 4096
+) -> Definition:
+    """A shipped pack cut down to 12 sectors: 2 of boot (fixed), 6 of code, 4 of calibration."""
+    data = load_definition(PACKS / "pbx-x050.toml").model_dump(mode="json")
+    data["regions"] = [
+        _region("boot", 0x0000, 2, sector_bytes, writable=False),
+        _region("code", 0x10_0000, 6, sector_bytes),
+        _region("calibration", 0x20_0000, 4, sector_bytes),
+    ]
+    data["checking"] |= {"verify": verify}
+    data["recovery"] |= {"recoverability": recoverability}
+    data["voltage"] |= {"steady_s": 0.5}
+    data["checksum"] = None
+    return Definition.model_validate_json(json.dumps(data))
+
+
+def _region(name: str, start: int, count: int, size: int, *, writable: bool = True) -> dict[str, object]:
+    return {
+        "name": name,
+        "tag": name,
+        "start": start,
+        "size_bytes": count * size,
+        "sectors": [{"size_bytes": size, "count": count}],
+        "writable": writable,
+        "page_bytes": 64,
+    }
+
+
+def random_image(definition: Definition, seed: int = 1) -> MemoryImage:
+    """Incompressible memory of every region, the same for the same seed."""
+    source = random.Random(seed)
+    return MemoryImage({region.start: source.randbytes(region.size_bytes) for region in definition.regions})
+
+
+def tuned_from(definition: Definition, original: MemoryImage, *changed: int) -> MemoryImage:
+    """The calibration region with the bytes at these offsets inverted."""
+    region = definition.region("calibration")
+    content = bytearray(original.slice(region.start, region.size_bytes))
+    for offset in changed or (5, region.size_bytes - 9):
+        content[offset] ^= 0xFF
+    return MemoryImage({region.start: content})
+
+
+class SteadyMeter:
+    """A supply that does not move, unless told to."""
+
+    def __init__(self, volts: float = 13.5) -> None:
+        self.volts = volts
+
+    async def read_v(self) -> float:
+        return self.volts
+
+
+class AllClear:
+    """Link and host as they should be."""
+
+    async def link(self) -> list[GateVerdict]:
+        return [GateVerdict("link", "pass", "quiet")]
+
+    def host(self) -> list[GateVerdict]:
+        return [GateVerdict("host", "pass", "cool and roomy")]
+
+
+class Box:
+    """Journal, blobs and a job on the given access. Call `close` only where a box would shut down orderly."""
+
+    def __init__(
+        self,
+        state: Path,
+        keys: KeyRing,
+        definition: Definition,
+        access: EcuAccess,
+        meter: Meter | None = None,
+    ) -> None:
+        self.events: list[Event] = []
+        self.journal = Journal(state / "journal.db", lambda: 0.0)
+        self.blobs = BlobStore(state, keys)
+        power = PowerGuard(meter or SteadyMeter(), definition.voltage, self.events.append, JOB)
+        self.job = Job(
+            JOB, definition, access, self.journal, self.blobs, power, self.events.append, lambda: 0.0
+        )
+
+    def identified(self) -> Box:
+        """A fresh job whose ECU is known."""
+        definition = self.job.definition
+        self.journal.create_job(JOB)
+        self.journal.describe(JOB, definition.id, definition.digest(), "obd", IDENTITY)
+        self.journal.move(JOB, JobState.IDENTIFIED)
+        return self
+
+    def read_verified(self) -> Box:
+        """A job whose original is sealed."""
+        self.identified()
+        self.journal.move(JOB, JobState.READING)
+        self.journal.read_verified(JOB, ORIGINAL_FILE)
+        return self
+
+    def in_preflight(self) -> Box:
+        """A job that passed its gates."""
+        self.read_verified()
+        self.journal.move(JOB, JobState.PREFLIGHT)
+        return self
+
+    @property
+    def state(self) -> JobState:
+        return self.journal.job(JOB).state
+
+    def close(self) -> None:
+        self.journal.close()
+
+
+def request_for(definition: Definition, original: MemoryImage, tuned: MemoryImage | None) -> WriteRequest:
+    """A request that passes every gate: the original (no tuned image), or a tuned file with its papers."""
+    return WriteRequest(
+        job_id=JOB,
+        definition=definition,
+        method="obd",
+        original_file=ORIGINAL_FILE,
+        original=original,
+        tuned=tuned,
+        tuned_file=None if tuned is None else "tuned-file",
+        papers=Papers(own_original=True) if tuned is None else papers_for(definition, original, tuned),
+        checksum=None,
+    )
+
+
+def papers_for(definition: Definition, original: MemoryImage, tuned: MemoryImage) -> Papers:
+    """Papers of a tuned file that are in order."""
+    by_start = {region.start: region for region in definition.regions}
+    regions = {by_start[start].name: (start, len(data)) for start, data in tuned.spans.items()}
+    return Papers(
+        own_original=False,
+        method="obd",
+        ecu_hw=IDENTITY.hw,
+        ecu_sw=IDENTITY.sw,
+        ecu_boot=IDENTITY.boot,
+        vin_matches=True,
+        regions=regions,
+        base_sha256=original.sha256(),
+        changed_ranges=original.overlaid(tuned).changed_ranges(original),
+        checksum_by_master=True,
+        use="road_compliant",
+        consents=("technician",),
+    )

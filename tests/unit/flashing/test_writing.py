@@ -1,0 +1,421 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.events import AlarmEvent, NoteEvent
+from appliance.contract.jobs import JobState
+from appliance.definitions.schema import Definition
+from appliance.flashing.diagnosis import clear_dtcs, read_dtcs
+from appliance.flashing.errors import VerifyFailedError, WriteInterruptedError
+from appliance.flashing.image import MemoryImage
+from appliance.flashing.journal import Step
+from appliance.flashing.order import WriteOrder
+from appliance.flashing.plan import FlashPlan
+from appliance.flashing.recovering import mark_interrupted, recover
+from appliance.flashing.writing import WriteResult, write
+from appliance.protocols.access import (
+    AccessError,
+    EcuRefusedError,
+    EcuSilentError,
+    LinkLostError,
+    Purpose,
+    Refusal,
+)
+from simulator.virtualtime import run_virtual
+from tests.support.box import JOB, Box, SteadyMeter, Verify, random_image, request_for, tuned_from
+from tests.support.probe_access import Fault, ProbeAccess
+from tests.support.probe_ecu import ProbeEcu
+
+BEFORE_ERASE = sorted(Refusal)
+ENDLESS = 10_000
+PROOF: dict[Verify, str] = {"hash": "proves_equal", "read_back": "read"}
+"""The operation by which memory is proven."""
+
+
+@pytest.fixture
+def plan(definition: Definition, original: MemoryImage) -> FlashPlan:
+    """First and last sector of the calibration change."""
+    return FlashPlan(request_for(definition, original, tuned_from(definition, original)))
+
+
+def write_now(box: Box, plan: FlashPlan) -> WriteResult:
+    if not box.journal.jobs():
+        box.in_preflight()
+    return run_virtual(write(box.job, plan))
+
+
+def recover_now(box: Box, plan: FlashPlan) -> WriteResult:
+    flash = mark_interrupted(box.journal)[0]
+    order = WriteOrder.from_json(flash.write_order)
+    return run_virtual(recover(box.job, flash, order, plan.target))
+
+
+def steps(box: Box) -> list[Step]:
+    flash = box.journal.last_flash(JOB)
+    assert flash is not None
+    return [step.step for step in box.journal.steps(flash.id)]
+
+
+def assert_done(box: Box, ecu: ProbeEcu, plan: FlashPlan) -> None:
+    assert ecu.image().sha256() == plan.target.sha256()
+    assert ecu.running
+    assert box.journal.open_flashes() == []
+    assert box.state is JobState.DONE
+
+
+def test_only_what_differs_is_written_where_a_hash_tells(
+    box: Box, access: ProbeAccess, ecu: ProbeEcu, plan: FlashPlan, verify: Verify
+) -> None:
+    result = write_now(box, plan)
+    assert_done(box, ecu, plan)
+    calibration = plan.order.blocks
+    assert (result.total, result.verified_blocks) == (4, 12)
+    changed = [calibration[0].start, calibration[3].start]
+    assert access.erased == (changed if verify == "hash" else [block.start for block in calibration])
+    assert (result.written, result.skipped) == ((2, 2) if verify == "hash" else (4, 0))
+    assert result.programmed_bytes == result.written * 4096
+    assert result.programming_s == pytest.approx(result.programmed_bytes / 200_000)
+
+
+def test_nothing_is_erased_when_the_target_is_there_already(
+    box: Box,
+    access: ProbeAccess,
+    ecu: ProbeEcu,
+    definition: Definition,
+    original: MemoryImage,
+    verify: Verify,
+) -> None:
+    result = write_now(box, FlashPlan(request_for(definition, original, None)))
+    assert result.outcome is JobState.RESTORED
+    assert result.written == (0 if verify == "hash" else 10)
+    assert ecu.image().sha256() == original.sha256()
+
+
+def test_a_definition_that_promises_a_hash_its_access_lacks_is_read_back(
+    box: Box, access: ProbeAccess, ecu: ProbeEcu, plan: FlashPlan
+) -> None:
+    access.hashing = False
+    write_now(box, plan)
+    assert_done(box, ecu, plan)
+
+
+def test_every_intent_is_recorded_before_it_is_acted_on(
+    box: Box, access: ProbeAccess, ecu: ProbeEcu, plan: FlashPlan
+) -> None:
+    recorded: list[set[int | None]] = []
+
+    def look() -> None:
+        (flash,) = box.journal.open_flashes()
+        recorded.append(
+            {step.block_start for step in box.journal.steps(flash.id) if step.step is Step.ERASE_INTENT}
+        )
+
+    access.faults.append(Fault("erase", times=ENDLESS, strike=look))
+    write_now(box, plan)
+    assert len(recorded) == len(access.erased)
+    assert all(start in seen for start, seen in zip(access.erased, recorded, strict=True))
+
+
+@pytest.mark.parametrize("refusal", BEFORE_ERASE)
+@pytest.mark.parametrize("where", ["open", "erase"])
+def test_a_refusal_before_the_first_erase_leaves_the_ecu_untouched(
+    box: Box,
+    access: ProbeAccess,
+    ecu: ProbeEcu,
+    plan: FlashPlan,
+    original: MemoryImage,
+    refusal: Refusal,
+    where: str,
+) -> None:
+    access.faults.append(Fault(where, times=ENDLESS, error=EcuRefusedError(refusal, "no")))
+    with pytest.raises(PitboxError) as caught:
+        write_now(box, plan)
+    assert caught.value.code == f"ECU_REFUSED_{refusal.value.upper()}"
+    assert caught.value.ecu is EcuSafety.UNTOUCHED
+    assert ecu.image().sha256() == original.sha256()
+    assert box.journal.open_flashes() == []
+    assert box.state is JobState.READ_VERIFIED
+    assert access.closes == 1
+
+
+@pytest.mark.parametrize("refusal", [Refusal.VOLTAGE, Refusal.CONDITIONS, Refusal.PROGRAMMING])
+def test_a_refusal_that_ends_a_begun_erase_is_not_believed_to_have_changed_nothing(
+    box: Box, access: ProbeAccess, ecu: ProbeEcu, plan: FlashPlan, refusal: Refusal
+) -> None:
+    access.faults.append(Fault("erase", bytes_done=512, error=EcuRefusedError(refusal, "in the middle")))
+    write_now(box, plan)
+    assert_done(box, ecu, plan)
+
+
+@pytest.mark.parametrize("refusal", [Refusal.VOLTAGE, Refusal.CONDITIONS, Refusal.BUSY])
+@pytest.mark.parametrize("where", ["erase", "program", "proof", "commit"])
+def test_after_the_first_erase_the_box_waits_for_conditions(
+    box: Box,
+    access: ProbeAccess,
+    ecu: ProbeEcu,
+    plan: FlashPlan,
+    refusal: Refusal,
+    where: str,
+    verify: Verify,
+) -> None:
+    where = PROOF[verify] if where == "proof" else where
+
+    def stand_in_the_way() -> None:
+        access.faults.append(
+            Fault(where, call=access.calls[where] + 1, times=20, error=EcuRefusedError(refusal, "not now"))
+        )
+
+    access.faults.append(Fault("erase", call=1, after=True, strike=stand_in_the_way))
+    write_now(box, plan)
+    assert_done(box, ecu, plan)
+
+
+@pytest.mark.parametrize("where", ["erase", "program"])
+def test_a_condition_that_never_ends_leaves_an_interrupted_write(
+    box: Box, access: ProbeAccess, ecu: ProbeEcu, plan: FlashPlan, where: str
+) -> None:
+    access.faults.append(
+        Fault(where, call=2, times=ENDLESS, error=EcuRefusedError(Refusal.CONDITIONS, "engine runs"))
+    )
+    with pytest.raises(WriteInterruptedError) as caught:
+        write_now(box, plan)
+    assert caught.value.ecu is EcuSafety.HALF_WRITTEN
+    assert f"pitbox recover --job {JOB}" in caught.value.do_now
+    assert box.state is JobState.INTERRUPTED
+    access.faults.clear()
+    recover_now(box, plan)
+    assert_done(box, ecu, plan)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EcuRefusedError(Refusal.PROGRAMMING, "72"),
+        EcuRefusedError(Refusal.SEQUENCE, "24"),
+        EcuRefusedError(Refusal.SESSION_LOST, "7F"),
+        EcuRefusedError(Refusal.LOCKED_OUT, "37"),
+        EcuSilentError("nothing"),
+        LinkLostError("bus-off"),
+        AccessError("nonsense"),
+    ],
+    ids=lambda error: getattr(error, "refusal", type(error).__name__),
+)
+@pytest.mark.parametrize("where", ["erase", "program"])
+@pytest.mark.parametrize("bytes_done", [0, 1, 1023, 4096])
+def test_a_block_that_stumbled_is_erased_and_programmed_again(
+    box: Box,
+    access: ProbeAccess,
+    ecu: ProbeEcu,
+    plan: FlashPlan,
+    error: AccessError,
+    where: str,
+    bytes_done: int,
+) -> None:
+    access.faults.append(Fault(where, call=2, times=2, bytes_done=bytes_done, error=error))
+    write_now(box, plan)
+    assert_done(box, ecu, plan)
+
+
+@pytest.mark.parametrize("refusal", [Refusal.PROGRAMMING, Refusal.SECURITY, Refusal.UNSUPPORTED])
+def test_a_block_is_tried_three_times_and_no_more(
+    box: Box, access: ProbeAccess, plan: FlashPlan, refusal: Refusal
+) -> None:
+    access.faults.append(Fault("program", times=ENDLESS, error=EcuRefusedError(refusal, "no")))
+    with pytest.raises(WriteInterruptedError):
+        write_now(box, plan)
+    assert access.calls["program"] == 3
+    assert box.state is JobState.INTERRUPTED
+
+
+def test_a_half_written_ecu_is_opened_without_its_application(
+    box: Box, access: ProbeAccess, ecu: ProbeEcu, plan: FlashPlan
+) -> None:
+    access.faults.append(Fault("program", call=1, error=LinkLostError("plug")))
+    access.faults.append(Fault("commit", call=1, error=LinkLostError("plug")))
+    write_now(box, plan)
+    assert_done(box, ecu, plan)
+    assert access.opened_for == [Purpose.WRITE, Purpose.RECOVER, Purpose.RECOVER]
+
+
+def test_an_ecu_that_lies_about_programming_is_written_again(
+    box: Box, access: ProbeAccess, ecu: ProbeEcu, plan: FlashPlan
+) -> None:
+    access.faults.append(Fault("program", call=2, alters=lambda data: b"\0" + data[1:]))
+    write_now(box, plan)
+    assert_done(box, ecu, plan)
+    assert any("writing them again" in event.text for event in box.events if isinstance(event, NoteEvent))
+
+
+def test_an_ecu_that_always_lies_is_never_a_success(
+    box: Box, access: ProbeAccess, ecu: ProbeEcu, plan: FlashPlan
+) -> None:
+    access.faults.append(Fault("program", times=ENDLESS, alters=lambda data: data[:-1] + b"\0"))
+    with pytest.raises(WriteInterruptedError, match="not what was written"):
+        write_now(box, plan)
+    assert access.calls["commit"] == 0
+    assert box.state is JobState.INTERRUPTED
+    access.faults.clear()
+    recover_now(box, plan)
+    assert_done(box, ecu, plan)
+
+
+def test_a_stale_read_is_refused_before_anything_is_erased(
+    box: Box, access: ProbeAccess, ecu: ProbeEcu, plan: FlashPlan
+) -> None:
+    ecu.damage(0x10_0000)
+    with pytest.raises(VerifyFailedError) as caught:
+        write_now(box, plan)
+    assert caught.value.ecu is EcuSafety.UNTOUCHED
+    assert caught.value.details == ("code 0x00100000+0x1000",)
+    assert access.erased == []
+    assert box.journal.open_flashes() == []
+    assert box.state is JobState.READ_VERIFIED
+
+
+def test_a_neighbour_that_an_erase_damaged_is_found_and_mended(
+    box: Box, access: ProbeAccess, ecu: ProbeEcu, plan: FlashPlan
+) -> None:
+    access.faults.append(Fault("erase", call=1, after=True, strike=lambda: ecu.damage(0x10_5FFF)))
+    write_now(box, plan)
+    assert_done(box, ecu, plan)
+    assert 0x10_5000 in access.erased
+
+
+def test_a_damaged_boot_block_is_no_success_and_is_not_written(
+    box: Box, access: ProbeAccess, ecu: ProbeEcu, plan: FlashPlan
+) -> None:
+    access.faults.append(Fault("erase", call=1, after=True, strike=lambda: ecu.damage(0x0010)))
+    with pytest.raises(WriteInterruptedError, match="boot 0x00000000"):
+        write_now(box, plan)
+    assert box.state is JobState.INTERRUPTED
+    assert 0x0 not in access.erased
+
+
+def test_dtcs_never_block(box: Box, access: ProbeAccess, ecu: ProbeEcu, plan: FlashPlan) -> None:
+    access.faults += [
+        Fault("read_dtcs", call=1, error=EcuRefusedError(Refusal.CONDITIONS, "22")),
+        Fault("read_dtcs", call=2, takes_s=3600.0),
+        Fault("clear_dtcs", times=ENDLESS, error=EcuSilentError("nothing")),
+    ]
+
+    async def around() -> float:
+        loop = asyncio.get_running_loop()
+        assert await read_dtcs(box.job) is None
+        assert await read_dtcs(box.job) is None
+        assert not await clear_dtcs(box.job)
+        return loop.time()
+
+    assert run_virtual(around()) < 6.0
+    notes = [event.text for event in box.events if isinstance(event, NoteEvent)]
+    assert len(notes) == 3
+    write_now(box, plan)
+    assert_done(box, ecu, plan)
+
+
+@pytest.mark.parametrize("where", ["open", "proof"])
+def test_cancelling_before_the_first_erase_closes_the_journal(
+    box: Box,
+    access: ProbeAccess,
+    ecu: ProbeEcu,
+    plan: FlashPlan,
+    original: MemoryImage,
+    where: str,
+    verify: Verify,
+) -> None:
+    cancelled_while(box, access, plan, PROOF[verify] if where == "proof" else where)
+    assert ecu.image().sha256() == original.sha256()
+    assert box.journal.open_flashes() == []
+    assert box.state is JobState.READ_VERIFIED
+    assert access.closes == 1
+
+
+@pytest.mark.parametrize("where", ["erase", "program", "commit"])
+def test_cancelling_after_the_first_erase_leaves_it_interrupted(
+    box: Box, access: ProbeAccess, ecu: ProbeEcu, plan: FlashPlan, where: str
+) -> None:
+    cancelled_while(box, access, plan, where)
+    assert len(box.journal.open_flashes()) == 1
+    assert box.state is JobState.INTERRUPTED
+    assert access.closes == 1
+    access.faults.clear()
+    recover_now(box, plan)
+    assert_done(box, ecu, plan)
+
+
+def cancelled_while(box: Box, access: ProbeAccess, plan: FlashPlan, where: str) -> None:
+    """Cancel the write while the first call of an operation is under way."""
+    access.faults.append(Fault(where, takes_s=1000.0))
+    box.in_preflight()
+
+    async def run() -> None:
+        task = asyncio.create_task(write(box.job, plan))
+        while not access.calls[where]:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run_virtual(run())
+
+
+def test_a_sagging_supply_pauses_between_blocks_and_goes_on(
+    box: Box, access: ProbeAccess, ecu: ProbeEcu, plan: FlashPlan, meter: SteadyMeter
+) -> None:
+    async def run() -> WriteResult:
+        loop = asyncio.get_running_loop()
+
+        def sag() -> None:
+            meter.volts = 11.0
+            loop.call_later(60.0, setattr, meter, "volts", 13.4)
+
+        access.faults.append(Fault("program", call=1, after=True, strike=sag))
+        result = await write(box.job, plan)
+        assert loop.time() > 60.0
+        return result
+
+    box.in_preflight()
+    run_virtual(run())
+    assert_done(box, ecu, plan)
+    assert [event.raised for event in box.events if isinstance(event, AlarmEvent)] == [True, False]
+
+
+def test_a_target_that_is_not_the_planned_one_is_never_sent(
+    box: Box,
+    access: ProbeAccess,
+    ecu: ProbeEcu,
+    plan: FlashPlan,
+    definition: Definition,
+    original: MemoryImage,
+) -> None:
+    access.faults.append(Fault("program", times=ENDLESS, error=EcuRefusedError(Refusal.PROGRAMMING, "72")))
+    with pytest.raises(WriteInterruptedError):
+        write_now(box, plan)
+    erased = list(access.erased)
+    flash = box.journal.open_flashes()[0]
+    with pytest.raises(PitboxError, match="TARGET_CHANGED"):
+        run_virtual(recover(box.job, flash, plan.order, random_image(definition, seed=2)))
+    assert access.erased == erased
+
+
+def test_an_unfinished_write_can_be_turned_back_to_the_original(
+    box: Box, reborn: Callable[[], Box], access: ProbeAccess, ecu: ProbeEcu, plan: FlashPlan
+) -> None:
+    access.faults.append(
+        Fault("program", call=2, times=ENDLESS, error=EcuRefusedError(Refusal.PROGRAMMING, ""))
+    )
+    with pytest.raises(WriteInterruptedError):
+        write_now(box, plan)
+    access.faults.clear()
+    box = reborn()
+    original = plan.request.original
+    assert original is not None
+    order = FlashPlan(request_for(plan.request.definition, original, None)).order
+    flash = mark_interrupted(box.journal)[0]
+    result = run_virtual(recover(box.job, flash, order, original))
+    assert result.outcome is box.state is JobState.RESTORED
+    assert ecu.image().sha256() == original.sha256()
+    assert Step.RETARGETED in steps(box)
