@@ -50,22 +50,19 @@ def routine_control(core: Core, request: bytes) -> Answer:
 def _routines(core: Core) -> dict[int | None, Routine]:
     """Routines the running program offers in its present session, by identifier."""
     definition, checking = core.definition, core.definition.checking
-    check = {"hash_range": _hash_range, "compare_block": _compare_block, "none": _no_check}[checking.style]
+    table: dict[int | None, Routine] = {}
     if not core.in_bootloader:
-        table: dict[int | None, Routine] = {definition.sessions.precondition_routine: _preconditions}
-        table |= {checking.routine: check} if checking.style == "hash_range" else {}
+        table[definition.sessions.precondition_routine] = _preconditions
+        if checking.style == "hash_range":
+            table[checking.routine] = _hash_range
     elif core.session.kind is Kind.PROGRAMMING:
-        erase = _erase_span if definition.erasing.by == "address" else _erase_block
-        table = {definition.erasing.routine: erase, checking.routine: check}
+        table[definition.erasing.routine] = (
+            _erase_span if definition.erasing.by == "address" else _erase_block
+        )
+        table[checking.routine] = _hash_range if checking.style == "hash_range" else _compare_block
         table[checking.dependencies_routine] = _dependencies
-    else:
-        table = {}
-    table.pop(None, None)
+    table.pop(None, None)  # what the definition does not name
     return table
-
-
-def _no_check(core: Core, request: bytes) -> Answer:
-    raise RefusedError(Nrc.REQUEST_OUT_OF_RANGE)
 
 
 def _done(request: bytes, *status: int) -> bytes:
