@@ -154,6 +154,8 @@ class Database:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
             kind = StorageError if code in _STORAGE_CODES else JournalDamagedError
             raise kind(self._path, str(error)) from error
+        except UnicodeError as error:
+            raise JournalDamagedError(self._path, str(error)) from error
         except OSError as error:
             raise StorageError(self._path, error.strerror or str(error)) from error
 

@@ -185,7 +185,7 @@ class Journal:
             self._refuse_second_write(None)
             cursor = sql.execute(
                 "INSERT INTO flash(job_id, write_order, order_sha256, opened_at) VALUES(?,?,?,?)",
-                (job_id, write_order, _seal(write_order), self._now()),
+                (job_id, write_order, _seal(job_id, write_order), self._now()),
             )
             flash_id = int(cursor.lastrowid or 0)
             self._step(sql, flash_id, Step.INTENT, None, None)
@@ -199,7 +199,7 @@ class Journal:
             before = self._flashes("WHERE id=?", flash.id)[0].write_order
             sql.execute(
                 "UPDATE flash SET write_order=?, order_sha256=?, closed_at=NULL, outcome=NULL WHERE id=?",
-                (write_order, _seal(write_order), flash.id),
+                (write_order, _seal(flash.job_id, write_order), flash.id),
             )
             step = Step.RESUMED if write_order == before else Step.RETARGETED
             self._step(sql, flash.id, step, None, None)
@@ -261,7 +261,7 @@ class Journal:
         rows = self._db.rows(query, *values)
         try:
             return [parse(row) for row in rows]
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
             raise JournalDamagedError(self.path, f"a record makes no sense: {error}") from error
 
     def _refuse_second_write(self, own_id: int | None) -> None:
@@ -317,7 +317,7 @@ def _chunk(row: sqlite3.Row) -> ChunkRecord:
 
 
 def _flash(row: sqlite3.Row) -> FlashRecord:
-    if _seal(row["write_order"]) != row["order_sha256"]:
+    if _seal(row["job_id"], row["write_order"]) != row["order_sha256"]:
         raise ValueError("a write order is not what was recorded")
     return FlashRecord(row["id"], row["job_id"], row["write_order"], row["outcome"])
 
@@ -326,6 +326,6 @@ def _step_record(row: sqlite3.Row) -> StepRecord:
     return StepRecord(Step(row["step"]), row["block_start"], row["at"], row["detail"])
 
 
-def _seal(write_order: str) -> str:
-    """Hash kept beside an order: one flipped bit could name other blocks than were meant."""
-    return sha256_hex(write_order.encode())
+def _seal(job_id: str, write_order: str) -> str:
+    """Hash kept beside an order: one flipped bit could name another car or other blocks than were meant."""
+    return sha256_hex(f"{job_id}\n{write_order}".encode())

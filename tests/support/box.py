@@ -1,4 +1,4 @@
-"""One life of a box around the heart: everything is made anew from its state directory, as after a restart."""
+"""One life of a box around the heart: all is made anew from its state directory, as after a restart."""
 
 from __future__ import annotations
 

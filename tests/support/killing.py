@@ -1,4 +1,4 @@
-"""kill -9 in process: the state directory as it is at that instant, and nothing of the old box ever runs on."""
+"""kill -9 in process: the state directory as it is at that instant, and the old box never runs on."""
 
 from __future__ import annotations
 

@@ -13,7 +13,6 @@ import pytest
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
-from appliance.definitions.schema import Definition
 from appliance.flashing.errors import NeedsBenchError
 from appliance.flashing.order import WriteOrder
 from appliance.flashing.plan import FlashPlan
