@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 
@@ -99,7 +100,7 @@ def test_busy_is_asked_again_until_it_is_not() -> None:
     async def scenario(link: ScriptedLink) -> list[float]:
         await client(link).ask(start_routine(0xFF00))
         times = [at for at, _ in link.sent]
-        return [round(after - before, 3) for before, after in zip(times, times[1:], strict=False)]
+        return [round(after - before, 3) for before, after in itertools.pairwise(times)]
 
     assert play(scenario, *busy, asked("31 01 FF00", "71 01 FF00")) == [0.101, 0.201, 0.301]
 

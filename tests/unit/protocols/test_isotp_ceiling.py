@@ -1,0 +1,67 @@
+"""The yardstick for throughput, against frame counts and the sheet's figures (sheet 1.3)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.protocols.isotp.ceiling import Wire, ceiling_bytes_per_s, transfer_frames, transfer_seconds
+from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpSettings
+from appliance.protocols.isotp.link import SoftIsoTpLink
+from simulator.bus import SimBus
+from simulator.virtualtime import run_virtual
+
+ADDRESS = IsoTpAddress(0x7E0, 0x7E8)
+CLASSIC = Wire(500_000, ADDRESS)
+FD = Wire(
+    500_000,
+    IsoTpAddress(0x18DA10F1, 0x18DAF110, extended_ids=True),
+    2_000_000,
+    IsoTpSettings(tx_frame_bytes=64, bit_rate_switch=True),
+)
+MIXED = Wire(500_000, IsoTpAddress(0x7E1, 0x7E9, tx_extension=0x30, rx_extension=0x30))
+
+
+@pytest.mark.parametrize(
+    ("wire", "payload_bytes", "frames"),
+    [
+        (CLASSIC, 7, 1),
+        (CLASSIC, 8, 3),
+        (CLASSIC, 4095, 2 + 585 - 1 + 1),
+        (MIXED, 6, 1),
+        (MIXED, 7, 3),
+        (FD, 62, 1),
+    ],
+)
+def test_frames_of_a_payload(wire: Wire, payload_bytes: int, frames: int) -> None:
+    assert len(list(transfer_frames(bytes(payload_bytes), wire))) == frames
+
+
+def test_ceilings_lie_where_the_sheet_puts_them() -> None:
+    assert 25_900 < ceiling_bytes_per_s(4095, CLASSIC) < 31_500
+    assert ceiling_bytes_per_s(4095, MIXED) < ceiling_bytes_per_s(4095, CLASSIC)
+    assert 150_000 < ceiling_bytes_per_s(4095, FD) < 180_000
+
+
+@given(st.binary(min_size=1, max_size=600), st.sampled_from([CLASSIC, MIXED, FD]))
+def test_an_undisturbed_link_takes_exactly_that_long(payload: bytes, wire: Wire) -> None:
+    async def main() -> float:
+        bus = SimBus(wire.bitrate_bps, wire.data_bitrate_bps)
+        back = IsoTpAddress(
+            wire.address.rx_id,
+            wire.address.tx_id,
+            wire.address.extended_ids,
+            wire.address.rx_extension,
+            wire.address.tx_extension,
+        )
+        sender = SoftIsoTpLink(bus.attach("sender"), wire.address, wire.settings)
+        receiver = SoftIsoTpLink(bus.attach("receiver"), back, wire.settings)
+        await sender.send(payload)
+        seconds = asyncio.get_running_loop().time()
+        assert await receiver.receive(1.0) == payload
+        return seconds
+
+    assert run_virtual(main()) == pytest.approx(transfer_seconds(payload, wire))

@@ -1,0 +1,308 @@
+"""What is told to the kernel, against the layouts of linux/can/isotp.h, and what its errors become.
+
+The sockets themselves are tried in the guest of tests/vm: few build machines have the module.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import errno
+import socket
+import struct
+from collections import deque
+from collections.abc import Callable, Coroutine
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import pytest
+
+from appliance.contract.errors import PitboxError
+from appliance.protocols.isotp import kernel
+from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpError, IsoTpSettings
+from appliance.protocols.isotp.kernel import KernelIsoTpLink, send_deadline_s, socket_options
+from drivers.can.interface import CanBusGoneError
+
+NORMAL = IsoTpAddress(0x7E0, 0x7E8)
+FLAGS_TX_PADDING, FLAGS_WAIT_TX_DONE, FLAGS_FORCE_TXSTMIN = 0x004, 0x400, 0x080
+FLAGS_EXTEND_ADDR, FLAGS_RX_EXT_ADDR, FLAGS_SF_BROADCAST = 0x002, 0x200, 0x800
+
+
+class CanIsotpOptions(ctypes.Structure):
+    _fields_ = (
+        ("flags", ctypes.c_uint32),
+        ("frame_txtime", ctypes.c_uint32),
+        ("ext_address", ctypes.c_uint8),
+        ("txpad_content", ctypes.c_uint8),
+        ("rxpad_content", ctypes.c_uint8),
+        ("rx_ext_address", ctypes.c_uint8),
+    )
+
+
+class CanIsotpFcOptions(ctypes.Structure):
+    _fields_ = (("bs", ctypes.c_uint8), ("stmin", ctypes.c_uint8), ("wftmax", ctypes.c_uint8))
+
+
+class CanIsotpLlOptions(ctypes.Structure):
+    _fields_ = (("mtu", ctypes.c_uint8), ("tx_dl", ctypes.c_uint8), ("tx_flags", ctypes.c_uint8))
+
+
+def general(address: IsoTpAddress = NORMAL, settings: IsoTpSettings | None = None) -> CanIsotpOptions:
+    packed = dict(socket_options(address, settings or IsoTpSettings()))[1]
+    assert len(packed) == ctypes.sizeof(CanIsotpOptions)
+    return CanIsotpOptions.from_buffer_copy(packed)
+
+
+def link_layer(settings: IsoTpSettings) -> tuple[int, int, int]:
+    packed = dict(socket_options(NORMAL, settings))[5]
+    assert len(packed) == ctypes.sizeof(CanIsotpLlOptions)
+    options = CanIsotpLlOptions.from_buffer_copy(packed)
+    return options.mtu, options.tx_dl, options.tx_flags
+
+
+def test_a_send_always_waits_for_its_last_frame() -> None:
+    assert general().flags == FLAGS_WAIT_TX_DONE | FLAGS_TX_PADDING
+    assert general(settings=IsoTpSettings(padding=None)).flags == FLAGS_WAIT_TX_DONE
+
+
+def test_no_pause_is_added_to_each_frame() -> None:
+    assert general().frame_txtime == 0xFFFFFFFF
+
+
+def test_padding_byte() -> None:
+    assert general(settings=IsoTpSettings(padding=0xAA)).txpad_content == 0xAA
+
+
+def test_extended_addressing_has_a_byte_for_each_direction() -> None:
+    options = general(IsoTpAddress(0x6F1, 0x612, tx_extension=0x12, rx_extension=0xF1))
+    assert options.flags & (FLAGS_EXTEND_ADDR | FLAGS_RX_EXT_ADDR) == FLAGS_EXTEND_ADDR | FLAGS_RX_EXT_ADDR
+    assert (options.ext_address, options.rx_ext_address) == (0x12, 0xF1)
+
+
+def test_mixed_addressing_has_one_byte_for_both() -> None:
+    options = general(IsoTpAddress(0x7E1, 0x7E9, tx_extension=0x30, rx_extension=0x30))
+    assert options.flags & (FLAGS_EXTEND_ADDR | FLAGS_RX_EXT_ADDR) == FLAGS_EXTEND_ADDR
+    assert options.ext_address == 0x30
+
+
+def test_a_functional_link_only_sends() -> None:
+    assert general(IsoTpAddress(0x7DF, 0x7DF)).flags & FLAGS_SF_BROADCAST
+
+
+def test_separation_time_is_given_in_nanoseconds() -> None:
+    settings = IsoTpSettings(stmin_override_us=350)
+    assert dict(socket_options(NORMAL, settings))[3] == struct.pack("=I", 350_000)
+    assert general(settings=settings).flags & FLAGS_FORCE_TXSTMIN
+    assert 3 not in dict(socket_options(NORMAL, IsoTpSettings()))
+
+
+def test_our_flow_control() -> None:
+    packed = dict(socket_options(NORMAL, IsoTpSettings(block_size=8, stmin=0xF3)))[2]
+    assert len(packed) == ctypes.sizeof(CanIsotpFcOptions)
+    options = CanIsotpFcOptions.from_buffer_copy(packed)
+    assert (options.bs, options.stmin, options.wftmax) == (8, 0xF3, 0)
+
+
+def test_frame_types() -> None:
+    assert link_layer(IsoTpSettings()) == (16, 8, 0)
+    assert link_layer(IsoTpSettings(tx_frame_bytes=64)) == (72, 64, 0)
+    assert link_layer(IsoTpSettings(tx_frame_bytes=64, bit_rate_switch=True)) == (72, 64, 1)
+
+
+def test_a_send_may_take_as_long_as_the_slowest_receiver_wants() -> None:
+    assert send_deadline_s(4095, IsoTpSettings()) > 585 * 0.127
+    assert 2.0 < send_deadline_s(7, IsoTpSettings(stmin_override_us=0)) < 2.1
+
+
+class FakeSocket:
+    """Records options; sends and receives what a test tells it."""
+
+    made: ClassVar[deque[FakeSocket]] = deque()
+
+    def __init__(self) -> None:
+        self.options: list[tuple[int, int, bytes]] = []
+        self.bound: tuple[str, int, int] | None = None
+        self.closed = False
+        self.send_result: OSError | None = None
+        self.incoming: deque[bytes | OSError] = deque()
+        self._ours, self.peer = socket.socketpair()
+        FakeSocket.made.append(self)
+
+    def setsockopt(self, level: int, option: int, value: bytes) -> None:
+        assert self.bound is None, "options have to be set before bind"
+        self.options.append((level, option, value))
+
+    def bind(self, address: tuple[str, int, int]) -> None:
+        self.bound = address
+
+    def fileno(self) -> int:
+        return self._ours.fileno()
+
+    def send(self, payload: bytes) -> int:
+        if self.send_result is not None:
+            raise self.send_result
+        return len(payload)
+
+    def recv(self, size: int, flags: int) -> bytes:
+        if not self.incoming:
+            raise BlockingIOError
+        event = self.incoming.popleft()
+        if isinstance(event, OSError):
+            raise event
+        return event
+
+    def close(self) -> None:
+        self.closed = True
+        self._ours.close()
+        self.peer.close()
+
+
+def failing(code: int) -> OSError:
+    return OSError(code, f"errno {code}")
+
+
+@pytest.fixture
+def sockets(monkeypatch: pytest.MonkeyPatch) -> deque[FakeSocket]:
+    FakeSocket.made.clear()
+    monkeypatch.setattr(KernelIsoTpLink, "_make_socket", staticmethod(FakeSocket))
+    monkeypatch.setattr(kernel, "_QUEUE_FULL_PAUSES_S", (0.0, 0.0, 0.0))
+    return FakeSocket.made
+
+
+Scenario = Callable[[KernelIsoTpLink], Coroutine[Any, Any, None]]
+
+
+def with_link(scenario: Scenario, address: IsoTpAddress = NORMAL) -> None:
+    """On a real loop: the link sends from a thread, which a virtual clock would not wait for."""
+
+    async def main() -> None:
+        link = KernelIsoTpLink("can0", address, IsoTpSettings(timeout_s=0.01))
+        try:
+            await scenario(link)
+        finally:
+            link.close()
+
+    asyncio.run(main())
+
+
+def test_options_come_before_bind_and_receive_id_before_transmit_id(sockets: deque[FakeSocket]) -> None:
+    async def scenario(link: KernelIsoTpLink) -> None:
+        await link.send(b"\x3e\x00")
+
+    with_link(scenario)
+    assert sockets[0].bound == ("can0", 0x7E8, 0x7E0)
+    assert {level for level, _, _ in sockets[0].options} == {106}
+    assert sockets[0].closed
+
+
+def test_29_bit_identifiers_are_flagged(sockets: deque[FakeSocket]) -> None:
+    async def scenario(link: KernelIsoTpLink) -> None:
+        link.drain()
+
+    with_link(scenario, IsoTpAddress(0x18DA10F1, 0x18DAF110, extended_ids=True))
+    assert sockets[0].bound == ("can0", 0x98DAF110, 0x98DA10F1)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (errno.ECOMM, "no flow control"),
+        (errno.EMSGSIZE, "OVERFLOW"),
+        (errno.EBADMSG, "broken flow control"),
+        (errno.EIO, "errno 5"),
+    ],
+)
+def test_after_any_failed_send_the_next_one_has_a_new_socket(
+    sockets: deque[FakeSocket], code: int, reason: str
+) -> None:
+    async def scenario(link: KernelIsoTpLink) -> None:
+        sockets[0].send_result = failing(code)
+        with pytest.raises(IsoTpError, match=reason):
+            await link.send(bytes(100))
+        assert sockets[0].closed
+        await link.send(bytes(100))
+        assert len(sockets) == 2
+
+    with_link(scenario)
+
+
+@pytest.mark.parametrize("code", [errno.ENETDOWN, errno.ENODEV, errno.ENXIO])
+def test_an_interface_that_vanished_is_told_apart(sockets: deque[FakeSocket], code: int) -> None:
+    async def scenario(link: KernelIsoTpLink) -> None:
+        sockets[0].send_result = failing(code)
+        with pytest.raises(CanBusGoneError, match="can0"):
+            await link.send(b"\x3e\x00")
+
+    with_link(scenario)
+
+
+def test_a_full_transmit_queue_is_waited_for(
+    sockets: deque[FakeSocket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[int] = []
+
+    def send(fake: FakeSocket, payload: bytes) -> int:
+        attempts.append(len(sockets))
+        if len(attempts) < 3:
+            raise failing(errno.ENOBUFS)
+        return len(payload)
+
+    monkeypatch.setattr(FakeSocket, "send", send)
+
+    async def scenario(link: KernelIsoTpLink) -> None:
+        await link.send(bytes(8))
+
+    with_link(scenario)
+    assert attempts == [1, 2, 3]
+
+
+def test_a_queue_that_stays_full_names_the_remedy(
+    sockets: deque[FakeSocket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def send(fake: FakeSocket, payload: bytes) -> int:
+        raise failing(errno.ENOBUFS)
+
+    monkeypatch.setattr(FakeSocket, "send", send)
+
+    async def scenario(link: KernelIsoTpLink) -> None:
+        with pytest.raises(IsoTpError, match="txqueuelen"):
+            await link.send(bytes(8))
+
+    with_link(scenario)
+
+
+def test_payloads_and_errors_arrive_in_order(sockets: deque[FakeSocket]) -> None:
+    async def scenario(link: KernelIsoTpLink) -> None:
+        sockets[0].incoming.extend([b"one", b"two", failing(errno.EILSEQ)])
+        sockets[0].peer.send(b"!")
+        assert await link.receive(1.0) == b"one"
+        assert await link.receive(1.0) == b"two"
+        with pytest.raises(IsoTpError, match="out of order"):
+            await link.receive(1.0)
+        assert sockets[0].closed
+        with pytest.raises(TimeoutError, match="within 50 ms"):
+            await link.receive(0.05)
+        assert len(sockets) == 2
+
+    with_link(scenario)
+
+
+def test_drain_forgets_what_came_unasked(sockets: deque[FakeSocket]) -> None:
+    async def scenario(link: KernelIsoTpLink) -> None:
+        sockets[0].incoming.extend([b"late", b"later"])
+        assert link.drain() == 2
+        with pytest.raises(TimeoutError):
+            await link.receive(0.01)
+
+    with_link(scenario)
+
+
+def test_a_kernel_without_isotp_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object) -> None:
+        raise OSError(errno.EPROTONOSUPPORT, "Protocol not supported")
+
+    monkeypatch.setattr(kernel, "socket", SimpleNamespace(**vars(socket) | {"socket": refuse}))
+
+    with pytest.raises(PitboxError, match="Protocol not supported") as caught:
+        KernelIsoTpLink._make_socket()
+    assert caught.value.code == "ISOTP_KERNEL_MISSING"
