@@ -6,24 +6,27 @@ from typing import Any
 
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.events import Phase
+from appliance.contract.jobs import JobState
 from appliance.engine.box import Box
 from appliance.engine.ecu import on_ecu
+from appliance.engine.originals import target_of_order
 from appliance.flashing.diagnosis import clear_dtcs, new_codes, read_dtcs
 from appliance.flashing.errors import VerifyFailedError, access_problem
 from appliance.flashing.image import MemoryImage, blocks_of
+from appliance.flashing.journal import JobRecord
+from appliance.flashing.order import WriteOrder
 from appliance.flashing.patience import open_persistently
 from appliance.flashing.verifying import differing, method_of
 from appliance.protocols.access import AccessError, Purpose
 
+_WRITTEN = (JobState.DONE.value, JobState.RESTORED.value)
+
 
 async def verify(box: Box, job_id: str, file_id: str | None = None) -> dict[str, Any]:
-    """Compare every block of the ECU with a stored file, the job's original by default. Writes nothing."""
+    """Compare every block of the ECU with what it should hold, or with a stored file. Writes nothing."""
     job = box.journal.job(job_id)
     definition = box.definition(job.definition_id or "", job.definition_sha256)
-    chosen = file_id or job.original_file
-    if chosen is None:
-        raise PitboxError("NO_ORIGINAL", f"job {job_id} has no stored read", do_now="Read the ECU first.")
-    expected = MemoryImage(box.images.read_plaintext(box.images.load(chosen)))
+    expected = _expected(box, job, file_id)
     blocks = [block for block in blocks_of(definition) if expected.covers(block.start, block.size)]
     purpose = Purpose.WRITE if definition.checking.verify == "hash" else Purpose.READ
     async with on_ecu(box, job_id, definition) as ecu:
@@ -38,13 +41,18 @@ async def verify(box: Box, job_id: str, file_id: str | None = None) -> dict[str,
     if wrong:
         names = [f"{block.region} 0x{block.start:08X}+0x{block.size:X}" for block in wrong]
         raise VerifyFailedError(names, EcuSafety.UNTOUCHED)
-    return {
-        "job": job_id,
-        "file": chosen,
-        "method": method,
-        "blocks": len(blocks),
-        "sha256": expected.sha256(),
-    }
+    return {"job": job_id, "method": method, "blocks": len(blocks), "sha256": expected.sha256()}
+
+
+def _expected(box: Box, job: JobRecord, file_id: str | None) -> MemoryImage:
+    """The named file; else what the job last wrote; else what it read. Raises PitboxError."""
+    flash = box.journal.last_flash(job.id)
+    if file_id is None and flash is not None and flash.outcome in _WRITTEN:
+        return target_of_order(box, WriteOrder.from_json(flash.write_order))
+    chosen = file_id or job.original_file
+    if chosen is None:
+        raise PitboxError("NO_ORIGINAL", f"job {job.id} has no stored read", do_now="Read the ECU first.")
+    return MemoryImage(box.images.read_plaintext(box.images.load(chosen)))
 
 
 async def dtc(box: Box, job_id: str, clear: bool = False) -> dict[str, Any]:
