@@ -1,0 +1,46 @@
+# `make demo` shows the main job on this machine; `make test` sets up and runs every check that needs no guest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUNS ?= 1000
+SEED ?= 1
+
+.PHONY: setup demo test lint unit vm faults benchmarks lock clean
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml requirements-test.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements-test.lock --editable '.[test]'
+	touch $@
+
+demo: setup
+	$(BIN)/pitbox demo
+
+test: lint unit
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: setup
+	$(BIN)/pytest -n auto -m 'not vm'
+
+# Boots a Debian guest with real SocketCAN and kernel ISO-TP; see tests/vm/install.sh for what it needs.
+vm: setup
+	$(BIN)/pytest -m vm tests/vm
+
+# The fault campaign, e.g. `make faults RUNS=5000 SEED=7`.
+faults: setup
+	$(BIN)/python -m tests.faults.campaign --runs $(RUNS) --seed $(SEED)
+
+benchmarks: setup
+	$(BIN)/python -m benchmarks.all
+
+lock: setup
+	$(BIN)/pip freeze --exclude-editable > requirements-test.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
