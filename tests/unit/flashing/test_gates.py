@@ -1,0 +1,506 @@
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from appliance.checksums import module_for
+from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.events import GatesEvent, GateVerdict
+from appliance.contract.jobs import JobState
+from appliance.definitions.schema import Checksum, Definition
+from appliance.flashing.errors import GatesRefusedError
+from appliance.flashing.gates import Papers, WriteRequest, check_request
+from appliance.flashing.image import MemoryImage
+from appliance.flashing.plan import FlashPlan
+from appliance.flashing.preflight import preflight
+from appliance.flashing.writing import write
+from appliance.protocols.access import EcuIdentity, LinkLostError
+from simulator.virtualtime import run_virtual
+from tests.support.box import (
+    JOB,
+    ORIGINAL_FILE,
+    AllClear,
+    Box,
+    SteadyMeter,
+    Verify,
+    papers_for,
+    random_image,
+    request_for,
+    small_definition,
+    tuned_from,
+)
+from tests.support.probe_access import IDENTITY, Fault, ProbeAccess
+from tests.support.probe_ecu import ProbeEcu
+
+DEFINITION = small_definition()
+CALIBRATION = DEFINITION.region("calibration")
+ORIGINAL = random_image(DEFINITION)
+TUNED = tuned_from(DEFINITION, ORIGINAL)
+GOOD = request_for(DEFINITION, ORIGINAL, TUNED)
+OFFLINE = [
+    "signatures",
+    "original_stored",
+    "method",
+    "regions",
+    "length",
+    "base_read",
+    "changed_ranges",
+    "checksum",
+    "consents",
+]
+ON_THE_WIRE = [
+    "identity",
+    "voltage_window",
+    "voltage_steady",
+    "voltage_ripple",
+    "link",
+    "host",
+    "no_open_write",
+]
+
+
+@pytest.fixture
+def verify() -> Verify:
+    """Gates do not depend on how writes are proven."""
+    return "hash"
+
+
+def with_papers(**changes: Any) -> WriteRequest:
+    return replace(GOOD, papers=replace(GOOD.papers, **changes))
+
+
+def with_tuned(tuned: MemoryImage) -> WriteRequest:
+    return replace(GOOD, tuned=tuned)
+
+
+def failing(request: WriteRequest) -> list[str]:
+    return [gate.name for gate in check_request(request) if not gate.passed]
+
+
+def refused(request: WriteRequest) -> GatesRefusedError:
+    with pytest.raises(GatesRefusedError) as caught:
+        FlashPlan(request)
+    return caught.value
+
+
+def test_a_request_in_order_passes_every_gate() -> None:
+    assert [gate.name for gate in check_request(GOOD)] == OFFLINE
+    assert failing(GOOD) == []
+    plan = FlashPlan(GOOD)
+    assert plan.target.sha256() == ORIGINAL.overlaid(TUNED).sha256() == plan.order.target_sha256
+    assert {block.region for block in plan.order.blocks} == {"calibration"}
+    assert {block.region for block in plan.order.guarded} == {"boot", "code"}
+    assert plan.order.kind == "tuned"
+
+
+@pytest.mark.parametrize(
+    ("gate", "request_"),
+    [
+        ("signatures", with_papers(signatures=("GRANT_EXPIRED: the grant ran out",))),
+        ("original_stored", replace(GOOD, original_file=None)),
+        ("method", with_papers(method="bench")),
+        ("method", with_papers(method=None)),
+        ("regions", with_papers(regions={})),
+        ("regions", with_papers(regions={"boot": (0, 8192)})),
+        ("regions", with_papers(regions={**GOOD.papers.regions, "code": (0x10_0000, 24576)})),
+        ("regions", with_papers(regions={"calibration": (CALIBRATION.start, 4096)})),
+        ("base_read", with_papers(base_sha256="00" * 32)),
+        ("base_read", with_papers(base_sha256=None)),
+        ("changed_ranges", with_papers(changed_ranges=())),
+        ("changed_ranges", with_papers(changed_ranges=GOOD.papers.changed_ranges[:1])),
+        ("checksum", with_papers(checksum_by_master=False)),
+        ("consents", with_papers(use="anything")),
+        ("consents", with_papers(use=None)),
+        ("consents", with_papers(consents=("customer",))),
+    ],
+)
+def test_each_gate_fails_alone_and_by_name(gate: str, request_: WriteRequest) -> None:
+    assert failing(request_) == [gate]
+    error = refused(request_)
+    assert error.code == "GATES_REFUSED"
+    assert error.ecu is EcuSafety.UNTOUCHED
+    assert [detail.split(":")[0] for detail in error.details] == [gate]
+
+
+def test_all_failing_gates_are_listed_at_once() -> None:
+    papers = replace(Papers(own_original=False), signatures=("no",), use="")
+    short = MemoryImage({CALIBRATION.start: b"short"})
+    error = refused(replace(GOOD, papers=papers, original_file=None, tuned=short))
+    assert [detail.split(":")[0] for detail in error.details] == OFFLINE
+    assert all(name in str(error) for name in OFFLINE)
+
+
+# --- bad files
+
+
+@pytest.mark.parametrize(
+    ("tuned", "gates"),
+    [
+        (MemoryImage({}), {"regions"}),
+        (MemoryImage({CALIBRATION.start: b""}), {"length"}),
+        (MemoryImage({CALIBRATION.start: bytes(TUNED.spans[CALIBRATION.start][:-1])}), {"length"}),
+        (MemoryImage({CALIBRATION.start: bytes(CALIBRATION.size_bytes + 1)}), {"length", "changed_ranges"}),
+        (MemoryImage({CALIBRATION.start + 4096: bytes(4096)}), {"regions", "length"}),
+        (MemoryImage({0: bytes(8192)}), {"regions", "changed_ranges"}),
+        (MemoryImage({0x5000_0000: bytes(64)}), {"regions", "length", "changed_ranges"}),
+    ],
+    ids=["no bytes", "empty", "truncated", "too long", "in the middle", "the boot block", "nowhere"],
+)
+def test_a_file_that_does_not_fit_is_refused(tuned: MemoryImage, gates: set[str]) -> None:
+    assert gates <= set(failing(with_tuned(tuned)))
+    refused(with_tuned(tuned))
+
+
+class Gigabyte(bytes):
+    """Says that it is 1 GiB long, and has no bytes that anybody could look at."""
+
+    def __len__(self) -> int:
+        return 1 << 30
+
+    def __getitem__(self, key: object) -> bytes:
+        raise AssertionError("a file of a wrong length needs no reading")
+
+
+def test_a_huge_file_is_refused_by_its_length_alone() -> None:
+    huge = with_tuned(MemoryImage({CALIBRATION.start: Gigabyte()}))
+    assert "length" in failing(huge)
+    refused(huge)
+
+
+@given(offset=st.integers(0, CALIBRATION.size_bytes - 1), mask=st.integers(1, 255))
+@settings(deadline=None)
+def test_one_changed_byte_is_allowed_inside_a_declared_range_only(offset: int, mask: int) -> None:
+    content = bytearray(ORIGINAL.spans[CALIBRATION.start])
+    content[offset] ^= mask
+    address = CALIBRATION.start + offset
+    declared = [
+        (CALIBRATION.start + 100, CALIBRATION.start + 200),
+        (CALIBRATION.start + 200, CALIBRATION.start + 300),
+    ]
+    request = replace(
+        with_tuned(MemoryImage({CALIBRATION.start: content})),
+        papers=replace(GOOD.papers, changed_ranges=tuple(declared)),
+    )
+    inside = CALIBRATION.start + 100 <= address < CALIBRATION.start + 300
+    assert failing(request) == ([] if inside else ["changed_ranges"])
+
+
+def test_a_change_may_cross_from_one_declared_range_into_the_next() -> None:
+    content = bytearray(ORIGINAL.spans[CALIBRATION.start])
+    content[150:250] = bytes(byte ^ 0xFF for byte in content[150:250])
+    start = CALIBRATION.start
+    declared = ((start + 200, start + 300), (start + 100, start + 200))
+    papers = replace(GOOD.papers, changed_ranges=declared)
+    assert failing(replace(GOOD, tuned=MemoryImage({start: content}), papers=papers)) == []
+    apart = replace(papers, changed_ranges=((start + 100, start + 200), (start + 201, start + 300)))
+    assert failing(replace(GOOD, tuned=MemoryImage({start: content}), papers=apart)) == ["changed_ranges"]
+
+
+@given(st.data())
+@settings(max_examples=300, deadline=None)
+def test_no_plan_comes_from_a_request_with_anything_wrong(data: st.DataObject) -> None:
+    """Whatever is changed, alone or together: no plan, and each gate that fails is listed."""
+    names = data.draw(st.lists(st.sampled_from(sorted(MUTATIONS)), min_size=1, unique=True))
+    request = GOOD
+    for name in names:
+        request = MUTATIONS[name](request, data)
+    failed = failing(request)
+    assert failed
+    assert [detail.split(":")[0] for detail in refused(request).details] == failed
+
+
+Mutation = Callable[[WriteRequest, st.DataObject], WriteRequest]
+
+
+def _papers(**changes: Callable[[st.DataObject], Any]) -> Mutation:
+    def mutate(request: WriteRequest, data: st.DataObject) -> WriteRequest:
+        drawn = {name: draw(data) for name, draw in changes.items()}
+        return replace(request, papers=replace(request.papers, **drawn))
+
+    return mutate
+
+
+def _tuned(request: WriteRequest, data: st.DataObject) -> WriteRequest:
+    """Another length, or a byte outside the declared ranges."""
+    content = bytearray(TUNED.spans[CALIBRATION.start])
+    if data.draw(st.booleans()):
+        content = content[: data.draw(st.integers(0, len(content) - 1))]
+    else:
+        content[data.draw(st.integers(6, len(content) - 10))] ^= data.draw(st.integers(1, 255))
+    return replace(request, tuned=MemoryImage({CALIBRATION.start: content}))
+
+
+def _moved(request: WriteRequest, data: st.DataObject) -> WriteRequest:
+    start = data.draw(st.integers(0, 1 << 32).filter(lambda at: at != CALIBRATION.start))
+    return replace(request, tuned=MemoryImage({start: TUNED.spans[CALIBRATION.start]}))
+
+
+def _other_original(request: WriteRequest, data: st.DataObject) -> WriteRequest:
+    return replace(request, original=random_image(DEFINITION, data.draw(st.integers(2, 50))))
+
+
+MUTATIONS: dict[str, Mutation] = {
+    "own original": _papers(own_original=lambda data: True),
+    "signatures": _papers(
+        signatures=lambda data: tuple(data.draw(st.lists(st.text(), min_size=1, max_size=3)))
+    ),
+    "method": _papers(
+        method=lambda data: data.draw(st.none() | st.text().filter(lambda text: text != "obd"))
+    ),
+    "base": _papers(base_sha256=lambda data: data.draw(st.none() | st.text())),
+    "use": _papers(use=lambda data: data.draw(st.none() | st.text())),
+    "consents": _papers(
+        consents=lambda data: tuple(data.draw(st.lists(st.sampled_from(["customer", "owner"]))))
+    ),
+    "ranges": _papers(changed_ranges=lambda data: GOOD.papers.changed_ranges[1:]),
+    "regions": _papers(
+        regions=lambda data: data.draw(
+            st.dictionaries(
+                st.sampled_from(["boot", "code", "data"]), st.tuples(st.integers(0), st.integers(0))
+            )
+        )
+    ),
+    "checksum": _papers(checksum_by_master=lambda data: False),
+    "tuned": _tuned,
+    "moved": _moved,
+    "other original": _other_original,
+    "no original": lambda request, data: replace(request, original=None),
+    "original not stored": lambda request, data: replace(request, original_file=None),
+}
+
+
+# --- checksums
+
+
+def with_checksum(region: str, tuned: MemoryImage) -> WriteRequest:
+    start, end = CALIBRATION.start, CALIBRATION.end - 4
+    parameters = {"base": start, "ranges": [[start, end]], "store_at": end, "order": "big"}
+    spec = Checksum(module="crc32-at", region=region, parameters=parameters)
+    definition = DEFINITION.model_copy(update={"checksum": spec})
+    module = module_for(spec.module, parameters)
+    papers = papers_for(definition, ORIGINAL, tuned)
+    return replace(GOOD, definition=definition, tuned=tuned, checksum=module, papers=papers)
+
+
+def test_the_files_own_checksum_decides_where_the_box_can_check_it() -> None:
+    request = with_checksum("calibration", TUNED)
+    assert request.checksum is not None
+    assert failing(request) == ["checksum"], "the master's word does not outweigh a checksum that is wrong"
+    right = request.checksum.correct(bytes(TUNED.spans[CALIBRATION.start]))
+    assert failing(with_checksum("calibration", MemoryImage({CALIBRATION.start: right}))) == []
+    wrong = right[:50] + bytes([right[50] ^ 1]) + right[51:]
+    assert failing(with_checksum("calibration", MemoryImage({CALIBRATION.start: wrong}))) == ["checksum"]
+
+
+def test_a_checksum_over_memory_that_was_never_read_is_no_pass() -> None:
+    request = with_checksum("boot", TUNED)
+    spans = {start: data for start, data in ORIGINAL.spans.items() if start}
+    part = MemoryImage(spans)
+    papers = replace(request.papers, base_sha256=part.sha256())
+    assert failing(replace(request, original=part, papers=papers)) == ["checksum"]
+
+
+# --- the original
+
+
+def test_the_own_original_goes_back_without_anybodys_papers() -> None:
+    request = request_for(DEFINITION, ORIGINAL, None)
+    assert request.papers == Papers(own_original=True)
+    plan = FlashPlan(request)
+    assert plan.order.kind == "original"
+    assert {block.region for block in plan.order.blocks} == {"code", "calibration"}
+    assert {block.region for block in plan.order.guarded} == {"boot"}
+
+
+def test_a_checksum_that_never_held_does_not_keep_the_original_from_going_back() -> None:
+    request = replace(with_checksum("calibration", TUNED), tuned=None, papers=Papers(own_original=True))
+    assert failing(request) == []
+
+
+def test_papers_of_the_original_do_not_let_another_file_in() -> None:
+    request = replace(GOOD, papers=Papers(own_original=True))
+    assert failing(request) == [
+        "signatures",
+        "method",
+        "regions",
+        "base_read",
+        "changed_ranges",
+        "checksum",
+        "consents",
+    ]
+    refused(request)
+
+
+def test_an_original_that_lacks_a_writable_region_is_no_original() -> None:
+    part = MemoryImage({CALIBRATION.start: ORIGINAL.spans[CALIBRATION.start]})
+    error = refused(replace(request_for(DEFINITION, ORIGINAL, None), original=part))
+    assert error.details == ("original_stored: fail: the stored original lacks code",)
+
+
+# --- the plan
+
+
+def test_a_plan_cannot_be_changed() -> None:
+    plan = FlashPlan(GOOD)
+    for field in dataclasses.fields(plan):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(plan, field.name, None)
+    for field in dataclasses.fields(plan.order):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(plan.order, field.name, None)
+    with pytest.raises(TypeError):
+        FlashPlan(GOOD, gates=())  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match="order"):
+        replace(plan, order=plan.order)
+
+
+def test_memory_that_changed_since_the_plan_was_made_is_not_written(box: Box, access: ProbeAccess) -> None:
+    spans = {start: bytearray(data) for start, data in ORIGINAL.spans.items()}
+    plan = FlashPlan(request_for(DEFINITION, MemoryImage(spans), None))
+    spans[CALIBRATION.start][7] ^= 1
+    box.in_preflight()
+    with pytest.raises(PitboxError, match="TARGET_CHANGED"):
+        run_virtual(write(box.job, plan))
+    assert access.erased == []
+    assert box.journal.open_flashes() == []
+
+
+# --- on the wire
+
+
+class Trouble:
+    """Link and host with one gate each that can be made to fail, or to break."""
+
+    def __init__(self, link: str = "pass", host: str = "pass", breaks: BaseException | None = None) -> None:
+        self._link = link
+        self._host = host
+        self._breaks = breaks
+
+    async def link(self) -> list[GateVerdict]:
+        if self._breaks:
+            raise self._breaks
+        return [GateVerdict("link", self._link, "")]
+
+    def host(self) -> list[GateVerdict]:
+        return [GateVerdict("host", self._host, "")]
+
+
+def wire_failing(box: Box, request: WriteRequest, conditions: Trouble | AllClear | None = None) -> list[str]:
+    """Names of the gates that a preflight refuses with; the job is then where it was."""
+    before = box.state
+    with pytest.raises(GatesRefusedError) as caught:
+        run_virtual(preflight(box.job, request, conditions or AllClear()))
+    assert box.state is before
+    return [gate.name for gate in caught.value.gates if not gate.passed]
+
+
+def test_preflight_shows_every_gate_and_gives_a_plan(box: Box) -> None:
+    box.read_verified()
+    plan = run_virtual(preflight(box.job, GOOD, AllClear()))
+    assert box.state is JobState.PREFLIGHT
+    (event,) = (event for event in box.events if isinstance(event, GatesEvent))
+    assert [gate.name for gate in event.gates] == OFFLINE + ON_THE_WIRE
+    assert [name for name, *_ in box.journal.job(JOB).detail["gates"]] == OFFLINE + ON_THE_WIRE
+    assert plan.order == FlashPlan(GOOD).order
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        (replace(IDENTITY, hw="OTHER"), "HW is OTHER"),
+        (replace(IDENTITY, hw=None), "does not tell its hardware number"),
+        (replace(IDENTITY, sw="OTHER"), "SW is OTHER"),
+        (replace(IDENTITY, boot="OTHER"), "BOOT is OTHER"),
+        (replace(IDENTITY, vin="OTHER"), "VIN is OTHER"),
+    ],
+)
+def test_another_ecu_than_the_one_that_was_read_is_refused(
+    box: Box, access: ProbeAccess, now: EcuIdentity, said: str
+) -> None:
+    box.read_verified()
+    access.identity = now
+    assert wire_failing(box, GOOD) == ["identity"]
+    assert said in str(box.journal.job(JOB).detail["gates"])
+
+
+@pytest.mark.parametrize("field", ["ecu_hw", "ecu_sw", "ecu_boot"])
+def test_a_file_for_another_ecu_is_refused(box: Box, field: str) -> None:
+    box.read_verified()
+    assert wire_failing(box, with_papers(**{field: "ANOTHER"})) == ["identity"]
+    assert "the file is for" in str(box.journal.job(JOB).detail["gates"])
+
+
+def test_a_file_for_another_vin_is_refused(box: Box) -> None:
+    box.read_verified()
+    assert wire_failing(box, with_papers(vin_matches=False)) == ["identity"]
+
+
+def test_the_original_goes_back_onto_other_software(box: Box, access: ProbeAccess) -> None:
+    box.read_verified()
+    access.identity = replace(IDENTITY, sw="TUNED-SW")
+    run_virtual(preflight(box.job, request_for(DEFINITION, ORIGINAL, None), AllClear()))
+
+
+def test_an_ecu_that_cannot_be_asked_is_refused(box: Box, access: ProbeAccess, ecu: ProbeEcu) -> None:
+    box.read_verified()
+    access.faults.append(Fault("identify", error=LinkLostError("plug")))
+    assert wire_failing(box, GOOD) == ["identity"]
+    ecu.running = False
+    assert wire_failing(box, GOOD) == ["identity"]
+    ecu.powered = False
+    assert wire_failing(box, GOOD) == ["identity"]
+
+
+def test_supply_link_and_host_fail_by_name(box: Box, meter: SteadyMeter) -> None:
+    box.read_verified()
+    assert wire_failing(box, GOOD, Trouble(link="fail")) == ["link"]
+    assert wire_failing(box, GOOD, Trouble(host="unknown")) == ["host"]
+    meter.volts = 11.0
+    assert wire_failing(box, GOOD) == ["voltage_window"]
+
+
+def test_a_write_that_is_open_anywhere_in_the_box_bars_the_next(box: Box, definition: Definition) -> None:
+    box.read_verified()
+    box.journal.create_job("other")
+    for state in (JobState.IDENTIFIED, JobState.PREFLIGHT):
+        box.journal.move("other", state)
+    box.journal.open_flash("other", FlashPlan(GOOD).order.to_json())
+    assert wire_failing(box, GOOD) == ["no_open_write"]
+
+
+def test_everything_wrong_is_shown_at_once(box: Box, access: ProbeAccess, meter: SteadyMeter) -> None:
+    box.read_verified()
+    access.identity = EcuIdentity()
+    meter.volts = 11.0
+    bad = replace(with_papers(signatures=("no",)), original_file=None)
+    failed = wire_failing(box, bad, Trouble(link="fail", host="fail"))
+    assert failed == ["signatures", "original_stored", "identity", "voltage_window", "link", "host"]
+
+
+def test_a_preflight_that_breaks_leaves_the_job_where_it_was(box: Box) -> None:
+    box.read_verified()
+    for breaks in (RuntimeError("broken"), asyncio.CancelledError()):
+        with pytest.raises(type(breaks)):
+            run_virtual(preflight(box.job, GOOD, Trouble(breaks=breaks)))
+        assert box.state is JobState.READ_VERIFIED
+
+
+def test_a_job_whose_box_died_in_preflight_passes_it_again(box: Box, reborn: Callable[[], Box]) -> None:
+    box.in_preflight()
+    again = reborn()
+    assert wire_failing_from_preflight(again) is JobState.READ_VERIFIED
+    run_virtual(preflight(again.job, GOOD, AllClear()))
+    assert again.journal.job(JOB).original_file == ORIGINAL_FILE
+
+
+def wire_failing_from_preflight(box: Box) -> JobState:
+    with pytest.raises(GatesRefusedError):
+        run_virtual(preflight(box.job, GOOD, Trouble(link="fail")))
+    return box.state
