@@ -13,6 +13,7 @@ from appliance.flashing.errors import access_problem
 from appliance.protocols.access import AccessError, EcuIdentity, EcuState, LinkLostError
 from appliance.protocols.uds.access import UdsAccess
 from appliance.protocols.uds.addressing import link_settings, physical_address
+from appliance.protocols.uds.bitrate import detect_bitrate
 from appliance.protocols.uds.discovery import require_single_ecu
 from appliance.protocols.uds.protection import Protection, assess_protection
 from drivers.can.interface import CanPort
@@ -24,7 +25,7 @@ class Found:
 
     definition: Definition
     identity: EcuIdentity
-    protection: dict[str, object]
+    protection: Protection
     others: list[str] = field(default_factory=list)
 
 
@@ -38,7 +39,7 @@ class _Answer:
 
 async def find_ecu(box: Box, definition_id: str | None) -> Found:
     """Ask at every bit rate and address that the library (or the named definition) knows."""
-    asked = [box.definition(definition_id)] if definition_id else list(box.library)
+    asked = [box.definition(definition_id)] if definition_id else await _at_the_bus_rate(box)
     answers = [answer for one in _distinct(asked) if (answer := await _ask(box, one)) is not None]
     if not answers:
         raise PitboxError(
@@ -53,9 +54,22 @@ async def find_ecu(box: Box, definition_id: str | None) -> Found:
     return Found(
         definition,
         answer.identity,
-        {"kind": answer.protection.kind.value, "advice": answer.protection.advice},
+        answer.protection,
         [f"{fit.id}: {other.identity.hw}" for other, fit in recognised[1:]],
     )
+
+
+async def _at_the_bus_rate(box: Box) -> list[Definition]:
+    """Definitions at the rate of this bus: a frame sent at a wrong rate would disturb every other node."""
+    rates = tuple(sorted({one.bus.bitrate_bps for one in box.library}, reverse=True))
+    if len(rates) < 2:
+        return list(box.library)
+
+    async def listen(bitrate_bps: int, listen_only: bool) -> CanPort:
+        return box.connection.open_port(bitrate_bps, None)
+
+    found = await detect_bitrate(listen, rates)
+    return [one for one in box.library if one.bus.bitrate_bps == found]
 
 
 def _distinct(definitions: Iterable[Definition]) -> list[Definition]:

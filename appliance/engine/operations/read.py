@@ -14,11 +14,12 @@ from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
 from appliance.engine.box import Box
 from appliance.engine.ecu import on_ecu
-from appliance.engine.finding import find_ecu
+from appliance.engine.finding import Found, find_ecu
 from appliance.engine.originals import save_image
 from appliance.flashing.errors import access_problem
 from appliance.flashing.reading import ReadResult, read_twice
 from appliance.protocols.access import AccessError
+from appliance.protocols.uds.protection import ProtectionKind
 from appliance.vault.images import ImageKind
 
 
@@ -30,7 +31,8 @@ async def identify(box: Box, definition_id: str | None = None) -> dict[str, Any]
     definition = found.definition
     box.journal.describe(job_id, definition.id, definition.digest(), "obd", found.identity)
     box.journal.move(job_id, JobState.IDENTIFIED)
-    box.journal.note(job_id, protection=found.protection, found=found.others)
+    protection = {"kind": found.protection.kind.value, "evidence": list(found.protection.evidence)}
+    box.journal.note(job_id, protection=protection, found=found.others)
     box.emit(StateEvent(job_id, JobState.IDENTIFIED.value))
     return {
         "job": job_id,
@@ -38,16 +40,19 @@ async def identify(box: Box, definition_id: str | None = None) -> dict[str, Any]
         "name": definition.name,
         "evidence": definition.evidence.level,
         "identity": asdict(found.identity),
-        "protection": found.protection,
-        "method": {"recommended": definition.method.recommended, "reason": definition.method.reason},
-        "rituals": [asdict_ritual(ritual.when, ritual.text) for ritual in definition.rituals],
+        "protection": protection,
+        "method": _recommended(found),
+        "rituals": [ritual.model_dump() for ritual in definition.rituals],
         "others": found.others,
     }
 
 
-def asdict_ritual(when: str, text: str) -> dict[str, str]:
-    """A ritual as JSON."""
-    return {"when": when, "text": text}
+def _recommended(found: Found) -> dict[str, str]:
+    """The definition's method, or the bench where a gateway or a certificate stands in the way."""
+    if found.protection.kind is ProtectionKind.NONE:
+        method = found.definition.method
+        return {"recommended": method.recommended, "reason": method.reason}
+    return {"recommended": "bench", "reason": found.protection.advice}
 
 
 async def read(box: Box, job_id: str, regions: Sequence[str] = ()) -> dict[str, Any]:
