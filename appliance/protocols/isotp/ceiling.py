@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from random import Random
 
@@ -22,6 +22,12 @@ class Wire:
     address: IsoTpAddress
     data_bitrate_bps: int | None = None
     settings: IsoTpSettings = field(default_factory=IsoTpSettings)
+
+    def mirrored(self) -> Wire:
+        """The same wire seen from the other end."""
+        ours = self.address
+        theirs = IsoTpAddress(ours.rx_id, ours.tx_id, ours.extended_ids, ours.rx_extension, ours.tx_extension)
+        return replace(self, address=theirs)
 
     def frame(self, pci: bytes, *, answer: bool = False) -> CanFrame:
         """The CAN frame of one PCI, sent by this side or, as its `answer`, by the other."""

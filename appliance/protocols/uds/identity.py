@@ -11,7 +11,7 @@ from appliance.protocols.obd.services import (
     text,
     vin,
 )
-from appliance.protocols.uds.client import UdsClient
+from appliance.protocols.uds.client import BrokenTransferError, UdsClient
 from appliance.protocols.uds.services.data import ACTIVE_SESSION_DID, read_data
 
 _STATE_ATTEMPTS = 3
@@ -30,13 +30,14 @@ class Identification:
         """BOOTLOADER in the programming session, or if the software number cannot be told; else APPLICATION.
 
         The active session (F186) alone is not enough: some bootloaders report the default session after a
-        reset. The software number lives in the application, so a bootloader has none.
+        reset. The software number lives in the application, so a bootloader has none. Frames that nobody
+        acknowledges are silence too: the ECU may be the only other node.
         """
         try:
             if await self._answers_programming_session():
                 return EcuState.BOOTLOADER
             return await self._state_by_software_number()
-        except EcuSilentError:
+        except (EcuSilentError, BrokenTransferError):
             return EcuState.SILENT
 
     async def _answers_programming_session(self) -> bool:

@@ -7,19 +7,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from appliance.protocols.access import WireMeter
-from appliance.protocols.isotp.ceiling import Wire, ceiling_bytes_per_s
+from appliance.protocols.isotp.ceiling import Wire, ceiling_bytes_per_s, transfer_seconds
 
 _CLASSIC_PDU_BYTES = 4095
+_SAMPLE_EVERY = 7
+"""Of so many PDUs one is measured bit by bit: stuff bits depend on content, and counting them takes time.
+Not a power of two, lest the samples all fall on the same place of each sector.
+"""
 
 
 class TransferMeter:
-    """Memory bytes moved, seconds spent, and the largest PDU they were moved in."""
+    """Memory bytes moved, seconds spent on them, and how fast the wire could have carried just those."""
 
     def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+        self._outward = wire
+        self._inward = wire.mirrored()
         self._payload_bytes = 0
         self._busy_s = 0.0
-        self._pdu_bytes = 0
+        self._pdus = 0
+        self._sampled_bytes = 0
+        self._sampled_s = 0.0
 
     @contextmanager
     def moving(self) -> Iterator[None]:
@@ -31,13 +38,25 @@ class TransferMeter:
         finally:
             self._busy_s += loop.time() - began_s
 
-    def moved(self, data_bytes: int, header_bytes: int) -> None:
-        """A PDU with so many memory bytes behind its header arrived."""
-        self._payload_bytes += data_bytes
-        self._pdu_bytes = max(self._pdu_bytes, data_bytes + header_bytes)
+    def sent(self, header: bytes, data: bytes) -> None:
+        """A PDU of this header and these memory bytes was acknowledged."""
+        self._moved(header, data, self._outward)
+
+    def received(self, header: bytes, data: bytes) -> None:
+        """A PDU of this header and these memory bytes arrived."""
+        self._moved(header, data, self._inward)
 
     def reading(self, repeats: int) -> WireMeter:
-        """The figures so far; the ceiling is that of the PDUs used, or of the largest classic one."""
-        pdu_bytes = self._pdu_bytes or _CLASSIC_PDU_BYTES
-        ceiling = ceiling_bytes_per_s(pdu_bytes, self._wire)
-        return WireMeter(self._payload_bytes, self._busy_s, ceiling, self._wire.bitrate_bps, repeats)
+        """The figures so far; before anything was moved, the ceiling is that of the largest classic PDU."""
+        if self._sampled_bytes:
+            ceiling = self._sampled_bytes / self._sampled_s
+        else:
+            ceiling = ceiling_bytes_per_s(_CLASSIC_PDU_BYTES, self._outward)
+        return WireMeter(self._payload_bytes, self._busy_s, ceiling, self._outward.bitrate_bps, repeats)
+
+    def _moved(self, header: bytes, data: bytes, wire: Wire) -> None:
+        self._payload_bytes += len(data)
+        if self._pdus % _SAMPLE_EVERY == 0:
+            self._sampled_bytes += len(data)
+            self._sampled_s += transfer_seconds(header + data, wire)
+        self._pdus += 1

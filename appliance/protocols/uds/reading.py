@@ -10,7 +10,6 @@ from appliance.protocols.uds.client import REPEAT_BACK_OFF_S, BrokenTransferErro
 from appliance.protocols.uds.metering import TransferMeter
 from appliance.protocols.uds.services.memory import SpanFormat, read_memory
 from appliance.protocols.uds.services.transfer import (
-    TRANSFER_HEADER_BYTES,
     fetch_block,
     next_counter,
     request_upload,
@@ -18,7 +17,6 @@ from appliance.protocols.uds.services.transfer import (
 from appliance.protocols.uds.transfer import Transfers
 
 _PLAIN = 0x00
-_READ_HEADER_BYTES = 1
 
 
 class MemoryReader:
@@ -46,9 +44,10 @@ class MemoryReader:
     async def _read_by_address(self, start: int, length: int, data: bytearray) -> None:
         while len(data) < length:
             size = min(self._reading.block_bytes, length - len(data))
-            part = await self._client.ask(read_memory(self._span, start + len(data), size))
+            request = read_memory(self._span, start + len(data), size)
+            part = await self._client.ask(request)
             data += part
-            self._meter.moved(size, _READ_HEADER_BYTES)
+            self._meter.received(request.echo, part)
 
     async def _read_by_upload(self, start: int, length: int, data: bytearray) -> None:
         """Uploads that break off go on behind the last byte received, three times without any progress."""
@@ -68,13 +67,12 @@ class MemoryReader:
         counter, end = 0, len(data) + length
         while len(data) < end:
             counter = next_counter(counter)
-            part = await self._client.ask(fetch_block(counter))
+            request = fetch_block(counter)
+            part = await self._client.ask(request)
             if not 0 < len(part) <= end - len(data):
-                raise AccessError(
-                    f"an upload of {length} bytes brought a block of {len(part)} bytes too many"
-                )
+                raise AccessError(f"a block of {len(part)} bytes came where {end - len(data)} were left")
             data += part
-            self._meter.moved(len(part), TRANSFER_HEADER_BYTES)
+            self._meter.received(request.echo, part)
         await self._transfers.finish()
 
 

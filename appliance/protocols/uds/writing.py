@@ -99,6 +99,7 @@ class MemoryWriter:
         for at in range(0, len(data), share):
             counter = next_counter(counter)
             part = data[at : at + share]
-            await self._client.ask(send_block(counter, part))
-            self._meter.moved(len(part), TRANSFER_HEADER_BYTES)
+            request = send_block(counter, part)
+            await self._client.ask(request)
+            self._meter.sent(request.payload[:TRANSFER_HEADER_BYTES], part)
             progress(len(part))

@@ -1,0 +1,47 @@
+"""Throughput figures, addresses and link settings."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from appliance.protocols.uds.access import UdsAccess
+from appliance.protocols.uds.addressing import functional_address, link_settings, physical_address
+
+from .scripted import asked, later
+from .uds_bench import T300, definition, run
+
+
+def test_the_meter_counts_memory_bytes_and_the_time_spent_on_them() -> None:
+    async def scenario(access: UdsAccess) -> tuple[int, float, int]:
+        before = access.meter()
+        assert (before.payload_bytes, before.busy_s) == (0, 0.0)
+        assert before.ceiling_bytes_per_s > 20_000
+        await access.read(0x10000, 4)
+        await asyncio.sleep(1.0)
+        after = access.meter()
+        return after.payload_bytes, after.busy_s, after.bitrate_bps
+
+    answer = asked("23 23 010000 0004", later(0.02, "63 AAAAAAAA"))
+    assert run(T300, scenario, answer) == (4, pytest.approx(0.02), 500_000)
+
+
+def test_addresses_follow_from_the_definition() -> None:
+    mixed = physical_address(T300.addressing)
+    assert (mixed.tx_id, mixed.rx_id, mixed.tx_extension, mixed.rx_extension) == (0x7E1, 0x7E9, 0x30, 0x30)
+    everyone = functional_address(definition("pbx-fd20").addressing)
+    assert (everyone.tx_id, everyone.rx_id, everyone.extended_ids) == (0x18DB33F1, 0x18DB33F1, True)
+    extended = definition(
+        "pbx-e400",
+        addressing={"mode": "extended", "request_extension": 0x12, "response_extension": 0xF1},
+    )
+    address = physical_address(extended.addressing)
+    assert (address.tx_extension, address.rx_extension) == (0x12, 0xF1)
+
+
+def test_links_are_set_as_the_bus_and_the_ecu_need() -> None:
+    fd = link_settings(definition("pbx-fd20"))
+    assert (fd.tx_frame_bytes, fd.bit_rate_switch, fd.padding) == (64, True, 0xCC)
+    classic = link_settings(definition("pbx-s18"))
+    assert (classic.tx_frame_bytes, classic.bit_rate_switch, classic.stmin_override_us) == (8, False, 350)

@@ -1,0 +1,136 @@
+"""Sessions, unlocks and rituals of each purpose, and what happens when the ECU refuses one."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from appliance.protocols.access import (
+    EcuRefusedError,
+    EcuSilentError,
+    Purpose,
+    Refusal,
+)
+from appliance.protocols.uds.access import UdsAccess
+
+from .scripted import Step, asked
+from .uds_bench import E400, ENTER_E400_WRITING, PRESENT, SESSION_ANSWER, definition, run, vectors
+
+
+def test_open_for_writing() -> None:
+    run(E400, lambda access: access.open(Purpose.WRITE), *ENTER_E400_WRITING)
+
+
+def test_open_for_writing_with_precondition_and_fingerprint() -> None:
+    expected = vectors("pbx-s18")["requests"]
+    steps = (
+        asked("10 03", f"50 03 {SESSION_ANSWER}"),
+        asked(expected["precondition"], "71 01 0203 00"),
+        asked("85 02", "C5 02"),
+        asked("28 03 01", "68 03"),
+        asked("10 02", f"50 02 {SESSION_ANSWER}"),
+        asked("27 11", "67 11 1A1B1C1D"),
+        asked("27 12 CE4C01D7", "67 12"),
+        asked(expected["fingerprint"], "6E F15A"),
+    )
+    run(definition("pbx-s18"), lambda access: access.open(Purpose.WRITE), *steps)
+
+
+def test_open_for_reading_in_each_session() -> None:
+    locked = (asked("27 01", "67 01 12345678"), asked("27 02 4CD9B278", "67 02"))
+    extended = asked("10 03", f"50 03 {SESSION_ANSWER}")
+    programming = asked("10 02", f"50 02 {SESSION_ANSWER}")
+
+    def opened(session: str, *steps: Step) -> None:
+        chosen = definition("pbx-e400", sessions={"read_session": session})
+        run(chosen, lambda access: access.open(Purpose.READ), *steps, *locked)
+
+    opened("default")
+    opened("extended", extended)
+    opened("programming", extended, programming)
+
+
+def test_an_unlocked_level_gets_no_key() -> None:
+    steps = (*ENTER_E400_WRITING[:4], asked("27 03", "67 03 00000000"))
+    run(E400, lambda access: access.open(Purpose.WRITE), *steps)
+
+
+def test_recovery_needs_only_the_programming_session_and_the_unlock() -> None:
+    """A dead application: refusals and silence on everything else, and the write goes on all the same."""
+    steps = (
+        asked("10 03", "7F 10 12"),
+        asked("31 01 0203"),
+        PRESENT,
+        asked("31 01 0203", "7F 31 7F"),
+        asked("85 02", "7F 85 11"),
+        asked("28 03 01", "7F 28 11"),
+        asked("10 02", f"50 02 {SESSION_ANSWER}"),
+        asked("27 11", "67 11 1A1B1C1D"),
+        asked("27 12 CE4C01D7", "67 12"),
+        asked("2E F15A 261120504258000001", "7F 2E 31"),
+    )
+
+    async def scenario(access: UdsAccess) -> float:
+        await access.open(Purpose.RECOVER)
+        return asyncio.get_running_loop().time()
+
+    assert run(definition("pbx-s18"), scenario, *steps) < 1.0
+
+
+def test_recovery_gives_a_silent_ecu_up_within_seconds() -> None:
+    async def scenario(access: UdsAccess) -> float:
+        with pytest.raises(EcuSilentError):
+            await access.open(Purpose.RECOVER)
+        return asyncio.get_running_loop().time()
+
+    steps = (asked("10 03"), *[asked("3E 00")] * 9)
+    assert run(E400, scenario, *steps) < 10.0
+
+
+@pytest.mark.parametrize(
+    ("refused_step", "refusal"), [("10 03", Refusal.CONDITIONS), ("85 02", Refusal.CONDITIONS)]
+)
+def test_writing_needs_every_step(refused_step: str, refusal: Refusal) -> None:
+    names = ["10 03", "85 02"]
+    at = names.index(refused_step)
+    sid = refused_step[:2]
+    steps = (*ENTER_E400_WRITING[:at], asked(refused_step, f"7F {sid} 22"))
+    with pytest.raises(EcuRefusedError) as caught:
+        run(E400, lambda access: access.open(Purpose.WRITE), *steps)
+    assert caught.value.refusal is refusal
+
+
+def test_a_refused_key_is_tried_once_more_and_never_again() -> None:
+    wrong = (asked("27 03", "67 03 FFFFFFFF"), asked("27 04 3F211BFF", "7F 27 35"))
+    with pytest.raises(EcuRefusedError) as caught:
+        run(E400, lambda access: access.open(Purpose.WRITE), *ENTER_E400_WRITING[:4], *wrong, *wrong)
+    assert (caught.value.refusal, caught.value.code) == (Refusal.SECURITY, 0x35)
+
+
+@pytest.mark.parametrize("code", ["36", "37"])
+def test_a_locked_out_tester_does_not_try_again(code: str) -> None:
+    steps = (*ENTER_E400_WRITING[:4], asked("27 03", f"7F 27 {code}"))
+    with pytest.raises(EcuRefusedError) as caught:
+        run(E400, lambda access: access.open(Purpose.WRITE), *steps)
+    assert caught.value.refusal is Refusal.LOCKED_OUT
+
+
+def test_after_a_lost_answer_to_the_key_the_seed_tells_whether_it_arrived() -> None:
+    steps = (*ENTER_E400_WRITING[:5], asked("27 04 3F211BFF"), PRESENT, asked("27 03", "67 03 00000000"))
+    run(E400, lambda access: access.open(Purpose.WRITE), *steps)
+
+
+def test_close_gives_everything_back_and_never_raises() -> None:
+    async def scenario(access: UdsAccess) -> None:
+        await access.open(Purpose.WRITE)
+        await access.close()
+        await access.close()
+
+    refusals = (asked("28 00 01", "7F 28 11"), asked("85 01"), PRESENT, asked("85 01"))
+    silence = [asked("3E 00")] * 2
+    run(E400, scenario, *ENTER_E400_WRITING, *refusals, *silence)
+
+
+def test_an_access_that_was_not_opened_sends_nothing_when_closed() -> None:
+    run(E400, lambda access: access.close())

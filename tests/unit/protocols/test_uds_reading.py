@@ -1,0 +1,102 @@
+"""Reads by address and by upload, byte for byte, and with answers lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from appliance.protocols.access import (
+    AccessError,
+    EcuRefusedError,
+    Refusal,
+)
+from appliance.protocols.uds.access import MAX_READ_BYTES, UdsAccess
+
+from .scripted import asked
+from .uds_bench import E400, PRESENT, SESSION_ANSWER, T300, run
+
+UPLOAD_16 = "35 00 44 80010000 00000010"
+
+
+def test_reading_by_address_is_cut_to_the_definitions_size() -> None:
+    steps = (
+        asked("23 23 010000 0800", "63" + "AA" * 2048),
+        asked("23 23 010800 0001", "63 BB"),
+    )
+    data = run(T300, lambda access: access.read(0x10000, 2049), *steps)
+    assert data == b"\xaa" * 2048 + b"\xbb"
+
+
+def test_reading_by_upload_takes_blocks_as_the_ecu_cuts_them() -> None:
+    steps = (
+        asked(UPLOAD_16, "75 20 0FFF"),
+        asked("36 01", "76 01" + "11" * 9),
+        asked("36 02", "76 02" + "22" * 7),
+        asked("37", "77"),
+    )
+    assert run(E400, lambda access: access.read(0x80010000, 16), *steps) == b"\x11" * 9 + b"\x22" * 7
+
+
+def test_a_lost_block_is_asked_for_again_under_its_number() -> None:
+    steps = (
+        asked(UPLOAD_16, "75 20 0FFF"),
+        asked("36 01"),
+        PRESENT,
+        asked("36 01", "76 01" + "11" * 16),
+        asked("37", "77"),
+    )
+
+    async def scenario(access: UdsAccess) -> int:
+        await access.read(0x80010000, 16)
+        return access.meter().retries
+
+    assert run(E400, scenario, *steps) == 1
+
+
+def test_an_upload_that_broke_off_goes_on_where_it_stopped() -> None:
+    steps = (
+        asked(UPLOAD_16, "75 20 0FFF"),
+        asked("36 01", "76 01" + "11" * 9),
+        asked("36 02", "7F 36 24"),
+        asked("10 01", f"50 01 {SESSION_ANSWER}"),
+        asked("35 00 44 80010009 00000007", "75 20 0FFF"),
+        asked("36 01", "76 01" + "22" * 7),
+        asked("37", "77"),
+    )
+    assert run(E400, lambda access: access.read(0x80010000, 16), *steps) == b"\x11" * 9 + b"\x22" * 7
+
+
+def test_after_a_lost_answer_the_session_is_entered_anew_before_the_next_upload() -> None:
+    steps = (
+        asked(UPLOAD_16),
+        PRESENT,
+        asked("10 01", f"50 01 {SESSION_ANSWER}"),
+        asked(UPLOAD_16, "75 20 0FFF"),
+        asked("36 01", "76 01" + "11" * 16),
+        asked("37"),
+        PRESENT,
+        asked("37", "7F 37 24"),
+    )
+    assert run(E400, lambda access: access.read(0x80010000, 16), *steps) == b"\x11" * 16
+
+
+@pytest.mark.parametrize("part", ["", "11" * 17])
+def test_a_block_of_impossible_length_ends_the_read(part: str) -> None:
+    with pytest.raises(AccessError, match="came where 16 were left"):
+        run(
+            E400,
+            lambda access: access.read(0x80010000, 16),
+            asked(UPLOAD_16, "75 20 0FFF"),
+            asked("36 01", "76 01" + part),
+        )
+
+
+def test_a_refused_read_is_not_repeated() -> None:
+    with pytest.raises(EcuRefusedError) as caught:
+        run(T300, lambda access: access.read(0x10000, 1), asked("23 23 010000 0001", "7F 23 33"))
+    assert caught.value.refusal is Refusal.SECURITY
+
+
+@pytest.mark.parametrize("length", [0, -1, MAX_READ_BYTES + 1])
+def test_impossible_lengths_are_a_mistake_of_the_caller(length: int) -> None:
+    with pytest.raises(ValueError, match="are possible"):
+        run(E400, lambda access: access.read(0, length))
