@@ -49,7 +49,8 @@ async def find_ecu(box: Box, definition_id: str | None) -> Found:
         )
     recognised = [(answer, fit) for answer in answers if (fit := _fit(box, answer, asked)) is not None]
     if not recognised:
-        raise _unknown(answers[0], definition_id)
+        applications = [answer for answer in answers if answer.state is EcuState.APPLICATION]
+        raise _unknown((applications or answers)[0], definition_id)
     answer, definition = recognised[0]
     return Found(
         definition,
@@ -73,12 +74,10 @@ async def _at_the_bus_rate(box: Box) -> list[Definition]:
 
 
 def _distinct(definitions: Iterable[Definition]) -> list[Definition]:
-    """One definition per bit rate and address."""
+    """One definition per bit rate, address and set of identity fields."""
     found: dict[tuple[object, ...], Definition] = {}
     for one in definitions:
-        address = one.addressing
-        key = (one.bus, address.request_id, address.response_id, address.mode, address.request_extension)
-        found.setdefault(key, one)
+        found.setdefault((one.bus, one.addressing, one.identity), one)
     return list(found.values())
 
 
@@ -112,7 +111,8 @@ async def _refuse_two_at_one_address(box: Box, definition: Definition, port: Can
 def _fit(box: Box, answer: _Answer, asked: list[Definition]) -> Definition | None:
     names = {"hw": answer.identity.hw, "sw": answer.identity.sw, "boot": answer.identity.boot}
     for definition in box.library.recognise(names):
-        if definition in asked and definition.addressing == answer.signature.addressing:
+        wire = (definition.addressing, definition.identity)
+        if definition in asked and wire == (answer.signature.addressing, answer.signature.identity):
             return definition
     return None
 
