@@ -76,20 +76,6 @@ class UdsClient:
         except AccessError:
             return None
 
-    async def answers_to(self, payload: bytes, window_s: float) -> tuple[bytes, ...]:
-        """Every payload that arrives within the window after sending; for those who look at answers raw."""
-        async with self._lock:
-            await self._send(payload)
-            answers = []
-            until_s = self._now() + window_s
-            while (left_s := until_s - self._now()) > 0:
-                try:
-                    with _link_errors():
-                        answers.append(await self._link.receive(left_s))
-                except EcuSilentError:
-                    break
-            return tuple(answers)
-
     def adopt(self, promised: SessionTiming | None) -> None:
         """Use the timing of a `50` answer; None goes back to the definition's."""
         self.timing = self._defined if promised is None else self._defined.adopting(promised)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from appliance.protocols.access import EcuRefusedError, Refusal
 
-BUSY_REPEAT_REQUEST = 0x21
-REQUEST_OUT_OF_RANGE = 0x31
 SECURITY_ACCESS_DENIED = 0x33
-AUTHENTICATION_REQUIRED = 0x34
 INVALID_KEY = 0x35
 RESPONSE_PENDING = 0x78
 

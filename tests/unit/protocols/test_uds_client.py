@@ -191,7 +191,7 @@ def test_a_bus_that_is_gone_is_not_tried_again() -> None:
 
 
 def test_an_attempt_swallows_refusal_and_silence_within_its_deadline() -> None:
-    async def scenario(link: ScriptedLink) -> tuple[None, None, float]:
+    async def scenario(link: ScriptedLink) -> tuple[bytes | None, bytes | None, float]:
         asking = client(link)
         refused = await asking.attempt(read_data(0xF191))
         silent = await asking.attempt(start_routine(0x0203), within_s=0.5)

@@ -7,11 +7,11 @@ import asyncio
 import pytest
 
 from appliance.protocols.access import (
+    EcuAccess,
     EcuIdentity,
     EcuRefusedError,
     EcuState,
 )
-from appliance.protocols.uds.access import UdsAccess
 
 from .scripted import Step, asked
 from .uds_bench import APPLICATION_ANSWERS, E400, SW, definition, run
@@ -37,7 +37,7 @@ def test_state(steps: tuple[Step, ...], state: EcuState) -> None:
 
 
 def test_silence_is_told_quickly() -> None:
-    async def scenario(access: UdsAccess) -> float:
+    async def scenario(access: EcuAccess) -> float:
         await access.state()
         return asyncio.get_running_loop().time()
 

@@ -7,12 +7,12 @@ import asyncio
 import pytest
 
 from appliance.protocols.access import (
+    EcuAccess,
     EcuRefusedError,
     EcuSilentError,
     Purpose,
     Refusal,
 )
-from appliance.protocols.uds.access import UdsAccess
 
 from .scripted import Step, asked
 from .uds_bench import E400, ENTER_E400_WRITING, PRESENT, SESSION_ANSWER, definition, run, vectors
@@ -71,7 +71,7 @@ def test_recovery_needs_only_the_programming_session_and_the_unlock() -> None:
         asked("2E F15A 261120504258000001", "7F 2E 31"),
     )
 
-    async def scenario(access: UdsAccess) -> float:
+    async def scenario(access: EcuAccess) -> float:
         await access.open(Purpose.RECOVER)
         return asyncio.get_running_loop().time()
 
@@ -79,7 +79,7 @@ def test_recovery_needs_only_the_programming_session_and_the_unlock() -> None:
 
 
 def test_recovery_gives_a_silent_ecu_up_within_seconds() -> None:
-    async def scenario(access: UdsAccess) -> float:
+    async def scenario(access: EcuAccess) -> float:
         with pytest.raises(EcuSilentError):
             await access.open(Purpose.RECOVER)
         return asyncio.get_running_loop().time()
@@ -122,7 +122,7 @@ def test_after_a_lost_answer_to_the_key_the_seed_tells_whether_it_arrived() -> N
 
 
 def test_close_gives_everything_back_and_never_raises() -> None:
-    async def scenario(access: UdsAccess) -> None:
+    async def scenario(access: EcuAccess) -> None:
         await access.open(Purpose.WRITE)
         await access.close()
         await access.close()

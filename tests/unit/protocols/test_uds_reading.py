@@ -6,10 +6,11 @@ import pytest
 
 from appliance.protocols.access import (
     AccessError,
+    EcuAccess,
     EcuRefusedError,
     Refusal,
 )
-from appliance.protocols.uds.access import MAX_READ_BYTES, UdsAccess
+from appliance.protocols.uds.access import MAX_READ_BYTES
 
 from .scripted import asked
 from .uds_bench import E400, PRESENT, SESSION_ANSWER, T300, run
@@ -45,7 +46,7 @@ def test_a_lost_block_is_asked_for_again_under_its_number() -> None:
         asked("37", "77"),
     )
 
-    async def scenario(access: UdsAccess) -> int:
+    async def scenario(access: EcuAccess) -> int:
         await access.read(0x80010000, 16)
         return access.meter().retries
 

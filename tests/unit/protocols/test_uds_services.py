@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from udsoncan import Response
+from udsoncan.ResponseCode import ResponseCode
 
 from appliance.protocols.access import Dtc, Refusal
 from appliance.protocols.obd import services as obd
@@ -207,7 +207,7 @@ RESERVED_FOR_DATA_LINK_SECURITY = set(range(0x3B, 0x50))
 
 
 def test_every_code_that_udsoncan_names_has_a_name() -> None:
-    codes = {value for value in vars(Response.Code).values() if isinstance(value, int) and 0 < value < 0x95}
+    codes = {value for value in vars(ResponseCode).values() if isinstance(value, int) and 0 < value < 0x95}
     assert len(codes) > 40
     unnamed = {code for code in codes if nrc.nrc_name(code) == "unknown"}
     assert unnamed <= RESERVED_FOR_DATA_LINK_SECURITY

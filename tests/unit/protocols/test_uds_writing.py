@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from appliance.protocols.access import (
     Block,
+    EcuAccess,
     EcuRefusedError,
     EcuSilentError,
     Purpose,
     Refusal,
 )
-from appliance.protocols.uds.access import UdsAccess
 
 from .scripted import Step, asked, later
 from .uds_bench import (
@@ -139,7 +139,7 @@ def test_a_refused_block_is_the_callers_to_judge() -> None:
 
 
 def test_a_download_left_open_is_dropped_with_its_session_before_the_next_erase() -> None:
-    async def scenario(access: UdsAccess) -> None:
+    async def scenario(access: EcuAccess) -> None:
         await access.open(Purpose.WRITE)
         with pytest.raises(EcuRefusedError):
             await access.program(BLOCK, BLOCK_DATA, no_progress)

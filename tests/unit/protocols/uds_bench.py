@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.schema import Definition
-from appliance.protocols.access import Block
+from appliance.protocols.access import Block, EcuAccess
 from appliance.protocols.uds.access import UdsAccess
 from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.timing import UdsTiming
@@ -39,7 +39,7 @@ def first_block(name: str) -> Block:
     return Block(given_["region"], given_["start"], given_["size_bytes"], given_["block_id"])
 
 
-def run(chosen: Definition, scenario: Callable[[UdsAccess], Awaitable[T]], *steps: Step) -> T:
+def run(chosen: Definition, scenario: Callable[[EcuAccess], Awaitable[T]], *steps: Step) -> T:
     async def main(link: ScriptedLink) -> T:
         client = UdsClient(link, SilentLink(), UdsTiming.of(chosen.timing))
         try:
