@@ -6,6 +6,7 @@ Frames are handled in callbacks, not in tasks: a payload of 4095 bytes wakes its
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from functools import partial
 
@@ -74,7 +75,7 @@ class SoftIsoTpLink:
             if self._incoming.active:
                 await self._wait_for_arrival(None)
             elif (left := deadline - self._loop.time()) > 0:
-                await self._wait_for_arrival(left)
+                await self._wait_for_arrival(None if left == math.inf else left)
             else:
                 raise TimeoutError(f"no answer within {timeout_s * 1000:.0f} ms")
         arrived = self._payloads.popleft()
