@@ -1,7 +1,7 @@
 """The guest's disk: Debian 13 with the generic kernel and the product's dependencies, built once and cached.
 
 The cache is `$PITBOX_VM_CACHE`, else `~/.cache/pitbox-vm`. Each build lies in a directory named by the hash
-of its recipe (suite, `packages.txt`, Python requirements, `rootfs/`, this module), so that a changed recipe
+of its recipe (suite, `packages.txt`, Python requirements, `rootfs/`, this file), so that a changed recipe
 makes a new one.
 """
 
@@ -23,6 +23,7 @@ from tests.vm.sources import guest_sources
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
+LOCK = CHECKOUT / "requirements-test.lock"
 SUITE = "trixie"
 PYTHON = "3.13"
 DISK_BYTES = 2 * 1024**3
@@ -86,8 +87,8 @@ def guest_image() -> Image:
 
 def recipe_key() -> str:
     """A hash over everything of ours that decides what is in the image."""
-    recipe = [SUITE, PYTHON, DISK_BYTES, PACKAGES, MASKED_UNITS, requirements(), Path(__file__).read_text()]
-    digest = hashlib.sha256(json.dumps(recipe).encode())
+    recipe = [SUITE, PYTHON, DISK_BYTES, PACKAGES, MASKED_UNITS, requirements(), LOCK.read_text()]
+    digest = hashlib.sha256(json.dumps(recipe).encode() + Path(__file__).read_bytes())
     for path in sorted(path for path in (HERE / "rootfs").rglob("*") if path.is_file()):
         digest.update(str(path.relative_to(HERE)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
@@ -116,8 +117,9 @@ def _install_requirements(site: Path) -> None:
     """Wheels for the guest's interpreter, fetched with this machine's own pip settings."""
     target = ["--target", str(site), "--python-version", PYTHON, "--implementation", "cp"]
     platforms = [word for platform in _PLATFORMS for word in ("--platform", platform)]
+    versions = ["--constraint", str(LOCK)]
     quiet = ["--quiet", "--no-compile", "--only-binary=:all:", "--disable-pip-version-check"]
-    _tool(sys.executable, "-m", "pip", "install", *quiet, *target, *platforms, *requirements())
+    _tool(sys.executable, "-m", "pip", "install", *quiet, *target, *platforms, *versions, *requirements())
 
 
 def _bootstrap(root: Path, site: Path) -> None:
