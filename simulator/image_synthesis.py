@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import struct
 from collections.abc import Callable
 
 from appliance.definitions.memory import Region
@@ -15,6 +16,9 @@ _FRAGMENTS = 512
 _BLANK_SHARE = 0.15
 """Share of a code region, at its end, that was never programmed."""
 _NAME_OFFSET = 0x40
+_SIMOS_COUNT_IN_HEADER = 8
+_SIMOS_HEADER_BYTES = 20
+"""Up to the end of an area table with one entry (sheet obd, 6.2)."""
 
 Finish = Callable[[Definition, bytes], bytes]
 """Puts checksums right in a whole image, for modules that a simulated ECU does not know itself."""
@@ -24,7 +28,7 @@ def synthesise(definition: Definition, seed: int = 0, finish: Finish | None = No
     """All regions in ascending order, without the gaps between them."""
     ordered = sorted(definition.regions, key=lambda region: region.start)
     image = b"".join(_region(definition, region, seed) for region in ordered)
-    image = _with_own_checksum(definition, image)
+    image = _with_own_checksum(definition, _with_area_table(definition, image))
     return finish(definition, image) if finish else image
 
 
@@ -67,6 +71,23 @@ def _tables(dice: random.Random, size: int) -> bytes:
         tables.append(b"".join((base + step * i & 0xFFFF).to_bytes(2, "big") for i in range(count)))
         length += 2 * count
     return b"".join(tables)[:size]
+
+
+def _with_area_table(definition: Definition, image: bytes) -> bytes:
+    """A Simos block names the area its CRC is over: all behind the header."""
+    checksum = definition.checksum
+    if checksum is None or checksum.module != "simos":
+        return image
+    block = definition.region(checksum.region)
+    header_at = checksum.parameters.get("header_at", 0x300)
+    if not isinstance(header_at, int):
+        raise ValueError(f"checksum parameter 'header_at' is not a number: {header_at!r}")
+    header_end = header_at + _SIMOS_HEADER_BYTES
+    table = struct.pack("<III", 1, block.start + header_end, block.end - 1)
+    content = bytearray(image)
+    at = region_slice(definition, block.name).start + header_at + _SIMOS_COUNT_IN_HEADER
+    content[at : at + len(table)] = table
+    return bytes(content)
 
 
 def _with_own_checksum(definition: Definition, image: bytes) -> bytes:
