@@ -164,7 +164,7 @@ class Gigabyte(bytes):
     def __len__(self) -> int:
         return 1 << 30
 
-    def __getitem__(self, key: object) -> bytes:
+    def __getitem__(self, key: object) -> Any:
         raise AssertionError("a file of a wrong length needs no reading")
 
 
@@ -281,7 +281,7 @@ MUTATIONS: dict[str, Mutation] = {
 
 def with_checksum(region: str, tuned: MemoryImage) -> WriteRequest:
     start, end = CALIBRATION.start, CALIBRATION.end - 4
-    parameters = {"base": start, "ranges": [[start, end]], "store_at": end, "order": "big"}
+    parameters: dict[str, Any] = {"base": start, "ranges": [[start, end]], "store_at": end, "order": "big"}
     spec = Checksum(module="crc32-at", region=region, parameters=parameters)
     definition = DEFINITION.model_copy(update={"checksum": spec})
     module = module_for(spec.module, parameters)
@@ -407,7 +407,8 @@ def test_preflight_shows_every_gate_and_gives_a_plan(box: Box) -> None:
     assert box.state is JobState.PREFLIGHT
     (event,) = (event for event in box.events if isinstance(event, GatesEvent))
     assert [gate.name for gate in event.gates] == OFFLINE + ON_THE_WIRE
-    assert [name for name, *_ in box.journal.job(JOB).detail["gates"]] == OFFLINE + ON_THE_WIRE
+    recorded: Any = box.journal.job(JOB).detail["gates"]
+    assert [name for name, *_ in recorded] == OFFLINE + ON_THE_WIRE
     assert plan.order == FlashPlan(GOOD).order
 
 
