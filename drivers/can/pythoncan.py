@@ -12,7 +12,9 @@ import asyncio
 import errno
 import ipaddress
 import socket
+import sys
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 import can
@@ -25,6 +27,9 @@ _WINDOW_FRAMES = 8
 """Frames handed to the driver and not yet echoed: less than the usual transmit queue of ten."""
 _RETRY_S = 0.001
 _RECEIVE_BUFFER_BYTES = 4 << 20
+_LONGEST_DATAGRAM_BYTES = 1 << 16
+_OWN_GROUP_ONLY = {socket.AF_INET: (socket.IPPROTO_IP, 49), socket.AF_INET6: (socket.IPPROTO_IPV6, 29)}
+"""IP_MULTICAST_ALL and IPV6_MULTICAST_ALL (linux/in.h, linux/in6.h), which Python has no names for."""
 _ECHO_OPTIONS: dict[str, dict[str, Any]] = {
     "socketcan": {"receive_own_messages": True},
     "virtual": {"receive_own_messages": True},
@@ -182,7 +187,7 @@ def open_port(
         )
     except (can.CanError, OSError, ValueError) as error:
         raise CanBusGoneError(f"cannot open the CAN bus {name}: {error}") from error
-    _enlarge_receive_buffer(bus)
+    _prepare_socket(bus)
     return PythonCanPort(bus, name, interface in _ECHO_OPTIONS, bitrate_bps, data_bitrate_bps)
 
 
@@ -211,13 +216,23 @@ def _descriptor(bus: can.BusABC) -> int | None:
         return None
 
 
-def _enlarge_receive_buffer(bus: can.BusABC) -> None:
+def _prepare_socket(bus: can.BusABC) -> None:
     """A burst of a whole payload must fit while the loop is busy elsewhere; the kernel caps the wish."""
     descriptor = _descriptor(bus)
     if descriptor is None:
         return
     with socket.socket(fileno=socket.dup(descriptor)) as alias:
         alias.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+        if alias.family in _OWN_GROUP_ONLY and sys.platform == "linux":
+            _listen_to_own_group(alias)
+
+
+def _listen_to_own_group(multicast: socket.socket) -> None:
+    """Linux hands a socket the groups that others joined too; what came of those so far is thrown away."""
+    multicast.setsockopt(*_OWN_GROUP_ONLY[multicast.family], 0)
+    with suppress(BlockingIOError):
+        while True:
+            multicast.recv(_LONGEST_DATAGRAM_BYTES, socket.MSG_DONTWAIT)
 
 
 def _is_full(error: Exception) -> bool:

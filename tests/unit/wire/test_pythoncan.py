@@ -22,6 +22,7 @@ from drivers.factory import open_can
 
 GROUP = f"239.74.{163 + os.getpid() % 64}.{1 + os.getpid() // 64 % 254}"
 """Of this process alone, so that test runs side by side do not hear each other."""
+OTHER = GROUP.replace("239.74.", "239.75.")
 WAIT_S = 60
 
 
@@ -91,6 +92,29 @@ def test_frames_arrive_as_they_were_and_are_told_as_sent(spec: str, frame: CanFr
         assert one.health().frames_seen == two.health().frames_seen == 1
 
     on_both(spec, body)
+
+
+@multicast
+def test_another_group_on_the_same_machine_is_not_heard() -> None:
+    async def main() -> None:
+        ours, stranger = (
+            open_port("udp_multicast", GROUP, 500_000),
+            open_port("udp_multicast", OTHER, 500_000),
+        )
+        also_ours = open_port("udp_multicast", GROUP, 500_000)
+        try:
+            arrival = asyncio.ensure_future(next_frame(ours))
+            await asyncio.sleep(0)
+            sent = asyncio.Event()
+            stranger.send(CanFrame(0x7E0, b"stranger"), sent.set)
+            await sent.wait()
+            also_ours.send(CanFrame(0x7E0, b"friend"))
+            assert (await asyncio.wait_for(arrival, WAIT_S)).data == b"friend"
+        finally:
+            for port in (ours, stranger, also_ours):
+                port.close()
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("spec", BUSES)
