@@ -1,0 +1,66 @@
+"""Multicast CAN buses between processes, and processes that say when they are ready."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import can
+import pytest
+
+ROOT = Path(__file__).parents[3]
+END_S = 20
+_IP_MULTICAST_ALL = 49
+
+
+def group(number: int) -> str:
+    """A multicast group of this process and this `number`: tests side by side do not hear each other."""
+    return f"239.{80 + number}.{163 + os.getpid() % 64}.{1 + os.getpid() // 64 % 254}"
+
+
+def _has_multicast() -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((group(0), 9))
+        except OSError:
+            return False
+    return True
+
+
+needs_multicast = pytest.mark.skipif(
+    not _has_multicast() and not os.environ.get("CI"),
+    reason="this machine has no route for IP multicast: no foreign ECU, no foreign client tried",
+)
+"""Where CI is set the test runs and fails instead: a witness must not get lost unseen."""
+
+
+@contextmanager
+def foreign_bus(channel: str) -> Iterator[can.BusABC]:
+    """python-can's own bus on a multicast group, deaf to the other groups of this machine."""
+    with can.Bus(interface="udp_multicast", channel=channel, fd=False) as bus:
+        with socket.socket(fileno=socket.dup(bus.fileno())) as alias:
+            alias.setsockopt(socket.IPPROTO_IP, _IP_MULTICAST_ALL, 0)
+        while bus.recv(0) is not None:
+            pass  # what other groups said before
+        yield bus
+
+
+@contextmanager
+def process(module: str, *arguments: str) -> Iterator[dict[str, Any]]:
+    """`python -m module` for the length of the block; gives the JSON line it printed once it was ready."""
+    command = [sys.executable, "-m", module, *arguments]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:
+        try:
+            assert running.stdout is not None
+            yield json.loads(running.stdout.readline())
+        finally:
+            running.send_signal(signal.SIGTERM)
+            assert running.wait(END_S) == 0
