@@ -221,12 +221,23 @@ def test_a_truncated_journal_is_refused(path: Path, whole: bytes, share: float) 
     refused_untouched(path, whole[: int(len(whole) * share)])
 
 
-def test_another_sqlite_file_is_no_journal(path: Path) -> None:
+@pytest.mark.parametrize("statement", ["CREATE TABLE job(id TEXT)", "PRAGMA application_id = 1346982978"])
+def test_another_sqlite_file_is_no_journal(path: Path, statement: str) -> None:
     path.parent.mkdir()
-    with sqlite3.connect(path) as sql:
-        sql.execute("CREATE TABLE job(id TEXT)")
+    sql = sqlite3.connect(path)
+    sql.execute(statement)
     sql.close()
+    with pytest.raises(JournalDamagedError, match="not a journal"):
+        opened(path)
     refused_untouched(path, path.read_bytes())
+
+
+def test_an_emptied_journal_is_not_taken_for_a_new_one(path: Path) -> None:
+    path.parent.mkdir()
+    path.touch()
+    with pytest.raises(JournalDamagedError, match="not a journal"):
+        opened(path)
+    assert path.read_bytes() == b""
 
 
 def test_a_write_ahead_log_without_its_journal_is_damage(path: Path) -> None:

@@ -34,7 +34,7 @@ class Supply:
 
 def pulsing(period_s: float) -> Callable[[float], float]:
     """A charger that charges half the time, 0.6 V higher."""
-    return lambda now: 13.8 if now % period_s < period_s / 2 else 13.2
+    return lambda now: 13.8 if (now + 0.003) % period_s < period_s / 2 else 13.2
 
 
 def gates(supply: Meter) -> dict[str, GateVerdict]:

@@ -142,6 +142,17 @@ def test_a_refusal_before_the_first_erase_leaves_the_ecu_untouched(
     assert access.closes == 1
 
 
+@pytest.mark.parametrize("refusal", [Refusal.VOLTAGE, Refusal.CONDITIONS, Refusal.SECURITY])
+@pytest.mark.parametrize("where", ["open", "erase"])
+def test_before_the_first_erase_the_technician_is_told_at_once(
+    box: Box, access: ProbeAccess, plan: FlashPlan, refusal: Refusal, where: str
+) -> None:
+    access.faults.append(Fault(where, error=EcuRefusedError(refusal, "no")))
+    with pytest.raises(PitboxError):
+        write_now(box, plan)
+    assert access.calls[where] == 1
+
+
 @pytest.mark.parametrize("refusal", [Refusal.VOLTAGE, Refusal.CONDITIONS, Refusal.PROGRAMMING])
 def test_a_refusal_that_ends_a_begun_erase_is_not_believed_to_have_changed_nothing(
     box: Box, access: ProbeAccess, ecu: ProbeEcu, plan: FlashPlan, refusal: Refusal
