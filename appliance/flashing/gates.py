@@ -170,24 +170,32 @@ def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _checksum(request: WriteRequest) -> Outcome:
-    spec, target = request.definition.checksum, target_of(request)
-    if target is None:
+    target = target_of(request)
+    if target is None or request.original is None:
         return "fail", "no complete image to check"
     if request.restores:
         return "pass", "the original as it was read"
-    if spec is None or request.checksum is None:
-        verdict, text = Verdict.UNKNOWN, "no checksum module for this ECU"
-    else:
-        region = request.definition.region(spec.region)
-        if not target.covers(region.start, region.size_bytes):
-            return "fail", f"the stored original lacks {region.name}, which the checksum is over"
-        report = request.checksum.verify(target.slice(region.start, region.size_bytes))
-        verdict, text = report.verdict, report.detail or f"{report.family}: {len(report.blocks)} blocks"
-    if verdict is Verdict.OK:
-        return "pass", text
+    verdict, text = _checksum_verdict(request, request.original, target)
     if verdict is Verdict.UNKNOWN and request.papers.checksum_by_master:
         return "pass", f"{text}; the master signed that it is right"
-    return verdict.value, text
+    return "pass" if verdict is Verdict.OK else verdict.value, text
+
+
+def _checksum_verdict(
+    request: WriteRequest, original: MemoryImage, target: MemoryImage
+) -> tuple[Verdict, str]:
+    """The module's word on the target counts only if it holds the original for right (sheet 6.0)."""
+    spec, module = request.definition.checksum, request.checksum
+    if spec is None or module is None:
+        return Verdict.UNKNOWN, "no checksum module for this ECU"
+    region = request.definition.region(spec.region)
+    if not target.covers(region.start, region.size_bytes):
+        return Verdict.FAIL, f"the stored original lacks {region.name}, which the checksum is over"
+    stock = module.verify(original.slice(region.start, region.size_bytes))
+    if stock.verdict is not Verdict.OK:
+        return Verdict.UNKNOWN, f"{stock.family} does not hold the original itself for right"
+    report = module.verify(target.slice(region.start, region.size_bytes))
+    return report.verdict, report.detail or f"{report.family}: {len(report.blocks)} blocks"
 
 
 def _consents(request: WriteRequest) -> Outcome:

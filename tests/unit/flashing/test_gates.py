@@ -285,8 +285,12 @@ def with_checksum(region: str, tuned: MemoryImage) -> WriteRequest:
     spec = Checksum(module="crc32-at", region=region, parameters=parameters)
     definition = DEFINITION.model_copy(update={"checksum": spec})
     module = module_for(spec.module, parameters)
-    papers = papers_for(definition, ORIGINAL, tuned)
-    return replace(GOOD, definition=definition, tuned=tuned, checksum=module, papers=papers)
+    stock = module.correct(ORIGINAL.slice(CALIBRATION.start, CALIBRATION.size_bytes))
+    original = ORIGINAL.overlaid(MemoryImage({CALIBRATION.start: stock}))
+    papers = papers_for(definition, original, tuned)
+    return replace(
+        GOOD, definition=definition, original=original, tuned=tuned, checksum=module, papers=papers
+    )
 
 
 def test_the_files_own_checksum_decides_where_the_box_can_check_it() -> None:
@@ -297,6 +301,14 @@ def test_the_files_own_checksum_decides_where_the_box_can_check_it() -> None:
     assert failing(with_checksum("calibration", MemoryImage({CALIBRATION.start: right}))) == []
     wrong = right[:50] + bytes([right[50] ^ 1]) + right[51:]
     assert failing(with_checksum("calibration", MemoryImage({CALIBRATION.start: wrong}))) == ["checksum"]
+
+
+def test_a_module_that_refuses_the_original_says_nothing_of_the_file() -> None:
+    request = with_checksum("calibration", TUNED)
+    foreign = replace(request, original=ORIGINAL, papers=papers_for(request.definition, ORIGINAL, TUNED))
+    assert failing(foreign) == [], "unknown, and the master signed for it"
+    alone = replace(foreign, papers=replace(foreign.papers, checksum_by_master=False))
+    assert failing(alone) == ["checksum"]
 
 
 def test_a_checksum_over_memory_that_was_never_read_is_no_pass() -> None:
