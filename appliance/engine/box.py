@@ -13,6 +13,7 @@ from appliance.definitions.library import Library
 from appliance.definitions.loader import load_all
 from appliance.definitions.schema import Definition
 from appliance.engine.connection import Connection
+from appliance.engine.interruptions import settle
 from appliance.engine.settings import EngineSettings
 from appliance.flashing.journal import Journal
 from appliance.flashing.recovering import mark_interrupted
@@ -36,7 +37,7 @@ class Box:
     emit: Emit
     now: Callable[[], float] = time.time
     uploads: dict[str, bytes] = field(default_factory=dict)
-    """Files handed in by a client, in memory only."""
+    """Files handed in by a client, in memory only and until they are used."""
 
     def definition(self, definition_id: str, sha256: str | None = None) -> Definition:
         """The definition of that id; a job that pinned another version of it is refused."""
@@ -49,17 +50,16 @@ class Box:
             )
         return definition
 
-    def upload(self, upload_id: str) -> bytes:
-        """A file that was handed in. Raises PitboxError."""
+    def take_upload(self, upload_id: str) -> bytes:
+        """A file that was handed in; the box forgets it. Raises PitboxError."""
         if upload_id not in self.uploads:
             raise PitboxError("UPLOAD_UNKNOWN", "the file was not handed in", do_now="Send the file again.")
-        return self.uploads[upload_id]
+        return self.uploads.pop(upload_id)
 
 
 def open_box(settings: EngineSettings, connection: Connection, emit: Callable[[Event], None]) -> Box:
-    """Open or create the state directory; writes that a power cut left open become `interrupted`."""
+    """Open or create the state directory; what a power cut interrupted is noted. Raises PitboxError."""
     state = settings.state_dir
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
     if settings.set_journal_aside:
         _set_aside(settings)
     keys = vault_keys.load_or_create(state / "keys", Role(settings.role))
@@ -69,6 +69,7 @@ def open_box(settings: EngineSettings, connection: Connection, emit: Callable[[E
     images.remove_temporaries()
     journal = Journal(state / "journal.db", time.time)
     mark_interrupted(journal)
+    settle(journal)
     library = load_all(settings.definition_dirs)
     return Box(settings, connection, keys, journal, blobs, images, library, emit)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
@@ -15,6 +16,7 @@ from drivers.voltmeter.interface import Voltmeter, VoltmeterError
 from drivers.voltmeter.simulated import SimulatedVoltmeter
 
 Opened = TypeVar("Opened")
+log = logging.getLogger("pitbox.engine")
 
 
 class Connection(Protocol):
@@ -28,6 +30,10 @@ class Connection(Protocol):
     def meter(self) -> Voltmeter:
         """The supply the ECU sees."""
 
+    @property
+    def voltmeter_missing(self) -> str | None:
+        """Why the supply cannot be measured: reading is possible then, writing is not. None when it can."""
+
     def open_port(self, bitrate_bps: int, data_bitrate_bps: int | None) -> CanPort:
         """Join the bus. Raises PitboxError."""
 
@@ -35,21 +41,32 @@ class Connection(Protocol):
         """An ISO-TP link over a port of this connection. Raises PitboxError."""
 
 
-class _MissingVoltmeter:
-    """Every reading fails: without a voltmeter nothing can be written."""
+class MissingVoltmeter:
+    """Every reading fails: an ECU may be read without a voltmeter, but the gates let nothing be written."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
 
     async def read_v(self) -> float:
-        raise VoltmeterError("no voltmeter is configured; start the engine with --voltmeter")
+        """Raises VoltmeterError."""
+        raise VoltmeterError(self.why)
 
 
 def _voltmeter(spec: str | None) -> Voltmeter:
-    """A meter by name; `simulated:13.5` is a fixed supply for a simulated ECU in another process."""
+    """A meter by name; `simulated:13.5` is a fixed supply for a simulated ECU in another process.
+
+    Raises ValueError for a name that means nothing; a meter that does not answer is a missing one.
+    """
     if spec is None:
-        return _MissingVoltmeter()
+        return MissingVoltmeter("no voltmeter is configured; start the engine with --voltmeter")
     if spec.startswith("simulated:"):
         volts = float(spec.removeprefix("simulated:"))
         return SimulatedVoltmeter(lambda: volts)
-    return open_voltmeter(spec)
+    try:
+        return open_voltmeter(spec)
+    except VoltmeterError as error:
+        log.warning("no voltmeter, so nothing can be written: %s", error)
+        return MissingVoltmeter(str(error))
 
 
 class HardwareConnection:
@@ -60,6 +77,11 @@ class HardwareConnection:
     def __init__(self, can: str, voltmeter: str | None) -> None:
         self._can = can
         self.meter: Voltmeter = _attempt(lambda: _voltmeter(voltmeter))
+
+    @property
+    def voltmeter_missing(self) -> str | None:
+        """Why the supply cannot be measured."""
+        return self.meter.why if isinstance(self.meter, MissingVoltmeter) else None
 
     def open_port(self, bitrate_bps: int, data_bitrate_bps: int | None) -> CanPort:
         """Join the bus. Raises PitboxError."""

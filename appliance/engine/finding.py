@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.definitions.schema import Definition
 from appliance.engine.box import Box
 from appliance.engine.ecu import uds_client
@@ -14,9 +15,11 @@ from appliance.protocols.access import AccessError, EcuIdentity, EcuState, LinkL
 from appliance.protocols.uds.access import UdsAccess
 from appliance.protocols.uds.addressing import link_settings, physical_address
 from appliance.protocols.uds.bitrate import detect_bitrate
-from appliance.protocols.uds.discovery import require_single_ecu
+from appliance.protocols.uds.discovery import DuplicateEcuError, require_single_ecu
 from appliance.protocols.uds.protection import Protection, assess_protection
 from drivers.can.interface import CanPort
+
+log = logging.getLogger("pitbox.engine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +102,28 @@ async def _ask(box: Box, definition: Definition) -> _Answer | None:
         port.close()
 
 
+async def refuse_two_ecus(box: Box, definition: Definition) -> None:
+    """Raises PitboxError TWO_ECUS_AT_ONE_ID; a bus that does not work is for the gates to tell."""
+    port = box.connection.open_port(definition.bus.bitrate_bps, definition.bus.data_bitrate_bps)
+    try:
+        await _refuse_two_at_one_address(box, definition, port)
+    except AccessError as error:
+        log.info("whether one ECU answers was not found out: %s", error)
+    finally:
+        port.close()
+
+
 async def _refuse_two_at_one_address(box: Box, definition: Definition, port: CanPort) -> None:
     address = physical_address(definition.addressing)
     link = box.connection.open_link(port, address, link_settings(definition))
     try:
         await require_single_ecu(link, address)
+    except DuplicateEcuError as error:
+        raise PitboxError(
+            "TWO_ECUS_AT_ONE_ID",
+            str(error),
+            do_now="Unplug one of the two (a bench ECU beside the car's?). Neither was written.",
+        ) from error
     finally:
         link.close()
 
@@ -124,7 +144,9 @@ def _unknown(answer: _Answer, definition_id: str | None) -> PitboxError:
         return PitboxError(
             "ECU_IN_BOOTLOADER",
             f"only the bootloader answers ({told}): the application is missing or incomplete",
-            do_now="If this box was writing it, run `pitbox recover`; else name the definition by hand.",
+            ecu=EcuSafety.HALF_WRITTEN,
+            do_now="Keep it powered. If this box was writing it, run `pitbox recover`; if its journal is "
+            "lost, `pitbox recover --definition` puts a sealed original back.",
         )
     return PitboxError(
         "DEFINITION_MISMATCH" if definition_id else "ECU_UNKNOWN",

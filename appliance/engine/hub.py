@@ -3,15 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from appliance.contract.events import AlarmEvent, Event, GatesEvent, ProgressEvent, StateEvent
 
-_QUEUE = 256
+QUEUE_EVENTS = 256
 
 _KEPT = (AlarmEvent, GatesEvent, ProgressEvent, StateEvent)
 """Kinds whose latest event belongs to the snapshot."""
+
+
+class Listener:
+    """Hears every event from the moment it was made until it is closed, or cut off for falling behind."""
+
+    def __init__(self, hub: Hub, on_cut: Callable[[], None]) -> None:
+        self._hub = hub
+        self._on_cut = on_cut
+        self._queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+
+    async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+        while (data := await self._queue.get()) is not None:
+            yield data
+
+    def hear(self, data: dict[str, Any]) -> None:
+        """Queue an event; a listener with a full queue is cut off and may come back."""
+        if self._queue.qsize() < QUEUE_EVENTS:
+            self._queue.put_nowait(data)
+            return
+        self.close()
+        self._on_cut()
+
+    def close(self) -> None:
+        """Hear nothing more; what is queued is still delivered."""
+        self._hub.forget(self)
+        self._queue.put_nowait(None)
 
 
 class Hub:
@@ -19,10 +45,10 @@ class Hub:
 
     def __init__(self) -> None:
         self._latest: dict[str, dict[str, Any]] = {}
-        self._listeners: set[asyncio.Queue[dict[str, Any] | None]] = set()
+        self._listeners: set[Listener] = set()
 
     def publish(self, event: Event) -> None:
-        """Hand an event to every listener; one who does not keep up is cut off and may come back."""
+        """Hand an event to every listener."""
         data = event.as_dict()
         if isinstance(event, _KEPT):
             self._latest[str(data["kind"])] = data
@@ -30,13 +56,8 @@ class Hub:
 
     def tell(self, data: dict[str, Any]) -> None:
         """Hand a plain message to every listener."""
-        for queue in tuple(self._listeners):
-            if queue.qsize() >= _QUEUE:
-                self._listeners.discard(queue)
-                queue.get_nowait()
-                queue.put_nowait(None)
-            else:
-                queue.put_nowait(data)
+        for listener in tuple(self._listeners):
+            listener.hear(data)
 
     def snapshot(self) -> dict[str, Any]:
         """Latest event of each lasting kind."""
@@ -46,12 +67,17 @@ class Hub:
         """A new operation starts: nothing of the old one is current any more."""
         self._latest.clear()
 
-    async def listen(self) -> AsyncIterator[dict[str, Any]]:
-        """Events from now on, until the listener falls behind or goes away."""
-        queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
-        self._listeners.add(queue)
-        try:
-            while (data := await queue.get()) is not None:
-                yield data
-        finally:
-            self._listeners.discard(queue)
+    def listen(self, on_cut: Callable[[], None] = lambda: None) -> Listener:
+        """A listener that hears from now on; `on_cut` is called should it not keep up."""
+        listener = Listener(self, on_cut)
+        self._listeners.add(listener)
+        return listener
+
+    def forget(self, listener: Listener) -> None:
+        """The listener is gone."""
+        self._listeners.discard(listener)
+
+    def close(self) -> None:
+        """End every listener's stream."""
+        for listener in tuple(self._listeners):
+            listener.close()

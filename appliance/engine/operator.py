@@ -11,13 +11,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from appliance.contract.errors import EcuSafety, PitboxError
-from appliance.contract.jobs import ECU_IN_DANGER
 from appliance.engine.box import Box
 from appliance.engine.hub import Hub
 from appliance.engine.operations.registry import Work
+from appliance.engine.outcome import count_seconds, note_failure
 from appliance.engine.worker import Worker
+from appliance.flashing.journal import Step
 
 _KEPT = 50
+_WRITING = frozenset({"write", "restore", "recover"})
+_JUDGED = _WRITING | {"read"}
+"""Verbs whose failure becomes the result of the job's report."""
 log = logging.getLogger("pitbox.engine")
 
 
@@ -32,6 +36,8 @@ class Operation:
     result: dict[str, Any] | None = None
     error: dict[str, object] | None = None
     finished: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[Any] | None = None
+    """The work itself; it belongs to the worker's thread."""
 
     def as_dict(self) -> dict[str, Any]:
         """JSON form."""
@@ -53,12 +59,9 @@ class Operator:
         self._worker = worker
         self._hub = hub
         self._operations: OrderedDict[str, Operation] = OrderedDict()
-        self._running: tuple[Operation, asyncio.Future[dict[str, Any]]] | None = None
-
-    @property
-    def current(self) -> Operation | None:
+        self._closing = False
+        self.current: Operation | None = None
         """The running operation."""
-        return self._running[0] if self._running else None
 
     def get(self, operation_id: str) -> Operation:
         """Raises PitboxError for an unknown id."""
@@ -71,21 +74,14 @@ class Operator:
         return self._operations[operation_id]
 
     def start(self, verb: str, job: str | None, work: Callable[[Box], Work]) -> Operation:
-        """Begin. Raises PitboxError ENGINE_BUSY while another operation runs."""
-        if self._running is not None:
-            busy = self._running[0]
-            raise PitboxError(
-                "ENGINE_BUSY",
-                f"the box is busy with {busy.verb}" + (f" of job {busy.job}" if busy.job else ""),
-                do_now="Watch it with `pitbox jobs --watch`, or wait until it is done.",
-                ecu=EcuSafety.UNTOUCHED,
-            )
+        """Begin. Raises PitboxError ENGINE_BUSY while another operation runs, ENGINE_STOPPING at the end."""
+        self._refuse_second()
         operation = Operation(uuid.uuid4().hex[:12], verb, job)
         self._remember(operation)
         self._hub.clear()
         self._hub.tell({"kind": "operation", **operation.as_dict()})
-        future = asyncio.wrap_future(self._worker.submit(self._run(work)))
-        self._running = (operation, future)
+        self.current = operation
+        future = asyncio.wrap_future(self._worker.submit(self._run(operation, work)))
         future.add_done_callback(lambda done: self._finish(operation, done))
         return operation
 
@@ -98,66 +94,110 @@ class Operator:
             return
 
     async def cancel(self, operation_id: str) -> None:
-        """Stop an operation that has not touched the ECU. Raises PitboxError once it has."""
+        """Stop an operation that has not erased anything. Raises PitboxError once it has."""
         operation = self.get(operation_id)
-        if self._running is None or self._running[0] is not operation:
+        if operation is self.current:
+            await self._worker.call(lambda: self._cancel(operation))
+
+    async def close(self) -> None:
+        """Start nothing more; cancel what may be cancelled and wait for what may not."""
+        self._closing = True
+        operation = self.current
+        if operation is None:
             return
-        job = operation.job
-        if await self._worker.call(lambda: job is not None and self._in_danger(job)):
+        try:
+            await self.cancel(operation.id)
+        except PitboxError as error:
+            log.warning("stopping after %s: %s", operation.verb, error.what)
+        await operation.finished.wait()
+
+    def _refuse_second(self) -> None:
+        if self._closing:
+            raise PitboxError(
+                "ENGINE_STOPPING", "the engine is stopping", do_now="Start the engine again, then try again."
+            )
+        if self.current is not None:
+            busy = self.current
+            raise PitboxError(
+                "ENGINE_BUSY",
+                f"the box is busy with {busy.verb}" + (f" of job {busy.job}" if busy.job else ""),
+                do_now="Watch it with `pitbox jobs --watch`, or wait until it is done.",
+            )
+
+    def _cancel(self, operation: Operation) -> None:
+        """In the worker's thread: nothing can be erased between the look and the cancelling."""
+        if operation.verb in _WRITING and self._touched(operation.job):
             raise PitboxError(
                 "TOO_LATE_TO_CANCEL",
                 "the ECU's memory is being written",
                 ecu=EcuSafety.HALF_WRITTEN,
                 do_now="Let it finish. Stopping now would leave the ECU half written.",
             )
-        self._running[1].cancel()
+        if operation.task is not None:
+            operation.task.cancel()
 
-    def _in_danger(self, job_id: str) -> bool:
-        return self._box.journal.job(job_id).state in ECU_IN_DANGER
+    def _touched(self, job_id: str | None) -> bool:
+        """Whether an open write (of that job) has begun to erase."""
+        journal = self._box.journal
+        return any(
+            step.step is Step.ERASE_INTENT
+            for flash in journal.open_flashes()
+            if job_id in (None, flash.job_id)
+            for step in journal.steps(flash.id)
+        )
 
-    async def _run(self, work: Callable[[Box], Work]) -> dict[str, Any]:
+    async def _run(self, operation: Operation, work: Callable[[Box], Work]) -> dict[str, Any]:
         """On the worker's loop; simulated time passes only in here."""
-        loop = asyncio.get_running_loop()
+        operation.task = asyncio.current_task()
+        loop, job_id = asyncio.get_running_loop(), self._job_of(operation)
         self._worker.pass_time(loop, True)
         began = loop.time()
         try:
             result = await work(self._box)
-            self._count_seconds(str(result["job"]), loop.time() - began)
+            job_id = str(result["job"])
             return result
+        except PitboxError as error:
+            if job_id is not None and operation.verb in _JUDGED:
+                note_failure(self._box.journal, job_id, error)
+            raise
         finally:
             self._worker.pass_time(loop, False)
+            if job_id is not None:
+                count_seconds(self._box.journal, job_id, loop.time() - began)
 
-    def _count_seconds(self, job_id: str, seconds: float) -> None:
-        so_far = self._box.journal.job(job_id).detail.get("seconds")
-        total = seconds + (so_far if isinstance(so_far, float) else 0.0)
-        self._box.journal.note(job_id, seconds=round(total, 3))
+    def _job_of(self, operation: Operation) -> str | None:
+        """The job named, or the one whose write is open and will be recovered."""
+        if operation.job is not None or operation.verb != "recover":
+            return operation.job
+        return next((flash.job_id for flash in self._box.journal.open_flashes()), None)
 
     def _finish(self, operation: Operation, done: asyncio.Future[dict[str, Any]]) -> None:
-        self._running = None
+        self.current = None
         if done.cancelled():
             operation.state = "cancelled"
         elif (error := done.exception()) is not None:
-            operation.state, operation.error = "failed", self._told(error)
+            operation.state, operation.error = "failed", told(error, self._box)
         else:
             operation.state, operation.result = "done", done.result()
         operation.finished.set()
         self._hub.tell({"kind": "operation", **operation.as_dict()})
 
-    def _told(self, error: BaseException) -> dict[str, object]:
-        """Five answers for any error; the unexpected ones go to the log with their trace."""
-        if not isinstance(error, PitboxError):
-            log.error("unexpected error", exc_info=error)
-            error = PitboxError(
-                "INTERNAL",
-                f"unexpected {type(error).__name__}: {error}",
-                ecu=EcuSafety.UNKNOWN,
-                do_now="Keep the ECU powered. `pitbox jobs` tells whether a write is open; send us the log.",
-            )
-        error.log = error.log or str(self._box.settings.log_path)
-        log.warning("%s: %s", error.code, error.what)
-        return error.as_dict()
-
     def _remember(self, operation: Operation) -> None:
         self._operations[operation.id] = operation
         while len(self._operations) > _KEPT:
             self._operations.popitem(last=False)
+
+
+def told(error: BaseException, box: Box) -> dict[str, object]:
+    """Five answers for any error; the unexpected ones go to the log with their trace."""
+    if not isinstance(error, PitboxError):
+        log.error("unexpected error", exc_info=error)
+        error = PitboxError(
+            "INTERNAL",
+            f"unexpected {type(error).__name__}: {error}",
+            ecu=EcuSafety.UNKNOWN,
+            do_now="Keep the ECU powered. `pitbox jobs` tells whether a write is open; send us the log.",
+        )
+    error.log = error.log or str(box.settings.log_path)
+    log.warning("%s: %s", error.code, error.what)
+    return error.as_dict()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
 from appliance.engine.box import Box
-from appliance.flashing.image import MemoryImage
+from appliance.engine.plaintext import Opened
+from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.flashing.journal import JobRecord
 from appliance.flashing.order import WriteOrder
 from appliance.protocols.access import EcuIdentity
@@ -25,7 +26,6 @@ class Original:
 
     file_id: str
     image: MemoryImage
-    record: SealedImage
 
 
 def sealed_identity(box: Box, identity: EcuIdentity) -> SealedIdentity:
@@ -50,10 +50,11 @@ def save_image(
     regions: Iterable[Region],
     segments: tuple[Segment, ...],
     parent: str | None = None,
+    file_id: str | None = None,
 ) -> str:
     """Record sealed segments as a file of the vault; returns its id."""
     record = SealedImage(
-        file_id=new_file_id(),
+        file_id=file_id or new_file_id(),
         kind=kind,
         definition=job.definition_id or "",
         identity=sealed_identity(box, job.identity or EcuIdentity()),
@@ -66,7 +67,9 @@ def save_image(
     return record.file_id
 
 
-def seal_target(box: Box, definition: Definition, job: JobRecord, tuned: MemoryImage) -> str:
+def seal_target(
+    box: Box, definition: Definition, job: JobRecord, tuned: MemoryImage, file_id: str | None
+) -> str:
     """Keep the new content sealed to this box until the write is closed, so that recovery needs nobody."""
     segments = tuple(
         box.blobs.put(piece, address)
@@ -74,28 +77,62 @@ def seal_target(box: Box, definition: Definition, job: JobRecord, tuned: MemoryI
         for address, piece in split(start, data)
     )
     regions = [region for region in definition.regions if region.start in tuned.spans]
-    return save_image(box, ImageKind.TUNED, job, regions, segments, job.original_file)
+    return save_image(box, ImageKind.TUNED, job, regions, segments, job.original_file, file_id)
 
 
-def load_original(box: Box, job: JobRecord) -> Original | None:
+def load_original(box: Box, job: JobRecord, opened: Opened) -> Original | None:
     """The job's original, opened in memory; None when the job has none."""
     if job.original_file is None:
         return None
-    record = box.images.load(job.original_file)
-    return Original(job.original_file, MemoryImage(box.images.read_plaintext(record)), record)
+    return Original(job.original_file, open_image(box, job.original_file, opened))
 
 
-def target_of_order(box: Box, order: WriteOrder) -> MemoryImage:
+def open_image(box: Box, file_id: str, opened: Opened) -> MemoryImage:
+    """A stored file's plaintext, to be wiped with `opened`. Raises VaultError."""
+    return opened.keep(MemoryImage(box.images.read_plaintext(box.images.load(file_id))))
+
+
+def target_of_order(box: Box, order: WriteOrder, opened: Opened) -> MemoryImage:
     """What an interrupted write was to make of the memory. Raises PitboxError if the bytes are not that."""
-    original = MemoryImage(box.images.read_plaintext(box.images.load(order.original_file)))
-    target = original
+    target = open_image(box, order.original_file, opened)
     if order.tuned_file is not None:
-        tuned = MemoryImage(box.images.read_plaintext(box.images.load(order.tuned_file)))
-        target = original.overlaid(tuned)
+        target = opened.keep(target.overlaid(open_image(box, order.tuned_file, opened)))
     if target.sha256() != order.target_sha256:
         raise PitboxError(
             "TARGET_CHANGED",
             "the sealed target is not the one the write was begun with",
+            ecu=EcuSafety.UNKNOWN,
             do_now="Put the original back with `pitbox recover --original`.",
         )
     return target
+
+
+def order_of_original(box: Box, definition: Definition, file_id: str, opened: Opened) -> WriteOrder:
+    """Every writable block back to a stored original; the blocks it also holds are guarded."""
+    original = open_image(box, file_id, opened)
+    writable = blocks_of(definition, writable_only=True)
+    return WriteOrder(
+        kind="original",
+        definition_id=definition.id,
+        definition_sha256=definition.digest(),
+        method=box.images.load(file_id).method,
+        original_file=file_id,
+        tuned_file=None,
+        blocks=writable,
+        guarded=tuple(
+            block
+            for block in blocks_of(definition)
+            if block not in writable and original.covers(block.start, block.size)
+        ),
+        target_sha256=original.sha256(),
+    )
+
+
+def known_originals(box: Box) -> list[dict[str, object]]:
+    """Sealed originals in the store, whatever the journal knows of them."""
+    records = (box.images.load(file_id) for file_id in box.images.file_ids())
+    return [
+        {"file": one.file_id, "definition": one.definition, **one.identity.model_dump(exclude={"vin_hmac"})}
+        for one in records
+        if one.kind is ImageKind.ORIGINAL
+    ]

@@ -7,7 +7,10 @@ import os
 import signal
 from collections.abc import Callable
 
+from pydantic import ValidationError
+
 from appliance.checksums import ChecksumUnsupported
+from appliance.contract.errors import PitboxError
 from appliance.definitions.loader import load_all
 from appliance.definitions.schema import Definition
 from appliance.engine.box import checksum_module
@@ -28,6 +31,7 @@ class SimulatedConnection:
     """One simulated car with one ECU. A port at another bit rate hears nothing, as on a real bus."""
 
     simulated = True
+    voltmeter_missing: str | None = None
 
     def __init__(self, car: Car, definition: Definition) -> None:
         self.car = car
@@ -67,9 +71,9 @@ def _frozen_loop() -> VirtualLoop:
 
 
 async def connect(settings: EngineSettings, simulation: SimulationSettings) -> SimulatedConnection:
-    """Build the car; must run on the worker's loop. Raises DefinitionError, ValidationError."""
+    """Build the car; must run on the worker's loop. Raises PitboxError."""
     definition = load_all(settings.definition_dirs).get(simulation.definition)
-    plan = FaultPlan.model_validate_json(simulation.faults or "{}")
+    plan = _fault_plan(definition, simulation.faults or "{}")
     if simulation.data_dir:
         simulation.data_dir.mkdir(parents=True, exist_ok=True)
     car_settings = CarSettings(
@@ -80,6 +84,24 @@ async def connect(settings: EngineSettings, simulation: SimulationSettings) -> S
     car.power_up()
     await asyncio.sleep(definition.simulation.boot_ms / 1000)
     return SimulatedConnection(car, definition)
+
+
+def _fault_plan(definition: Definition, text: str) -> FaultPlan:
+    try:
+        plan = FaultPlan.model_validate_json(text)
+    except ValidationError as error:
+        problems = tuple(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise _no_plan("the fault plan does not fit its schema", problems) from error
+    strangers = {fault.ecu for fault in plan.faults} - {None, definition.id}
+    if strangers:
+        raise _no_plan(f"the car has no ECU {', '.join(sorted(map(str, strangers)))}")
+    return plan
+
+
+def _no_plan(what: str, details: tuple[str, ...] = ()) -> PitboxError:
+    return PitboxError(
+        "FAULTS_INVALID", what, do_now="Correct the JSON given with --faults.", details=details
+    )
 
 
 def with_right_checksums(definition: Definition, image: bytes) -> bytes:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-
-import bincopy
 
 from appliance.checksums import ChecksumRefused, ChecksumUnsupported, correct_like_stock
 from appliance.contract.errors import PitboxError
 from appliance.definitions.schema import Definition
 from appliance.engine.box import Box, checksum_module
 from appliance.engine.originals import Original, sealed_identity, sealed_regions
+from appliance.engine.plainfile import contents_of
+from appliance.engine.plaintext import Opened
 from appliance.flashing.gates import Papers
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import JobRecord
@@ -20,7 +19,8 @@ from appliance.vault.errors import VaultError
 from appliance.vault.grants import GrantUse
 from appliance.vault.keys import Role
 from appliance.vault.manifest import Manifest, Use, Verdict
-from appliance.vault.package import GrantLimits, TunedFile, build_package, open_package
+from appliance.vault.package import GrantLimits, TunedFile, build_package, inspect_package, open_package
+from appliance.vault.records import new_file_id
 
 _GRANT_S = 1800
 
@@ -31,28 +31,52 @@ class Tuned:
 
     content: MemoryImage | None
     papers: Papers
+    grant_id: str | None = None
+    """The grant whose starts are counted."""
+    file_id: str | None = None
+    """Under which the content will be sealed on this box."""
 
 
 @dataclass(frozen=True, slots=True)
 class MasterWish:
     """What a master-role technician states about a plain file."""
 
-    use: str
+    use: str = Use.BENCH_RESEARCH.value
     changed_regions: tuple[str, ...] = ()
     """Regions in which bytes may differ from the original; the calibration by default."""
     correct_checksums: bool = False
 
 
-def open_tuned(box: Box, job: JobRecord, data: bytes) -> Tuned:
+def open_tuned(box: Box, job: JobRecord, data: bytes, opened: Opened) -> Tuned:
     """Open a signed package for this job; what is wrong with its papers becomes a failing gate."""
-    use = GrantUse(
-        now_s=int(box.now()), job_id=job.id, ecu=sealed_identity(box, job.identity or EcuIdentity())
-    )
     try:
+        grant_id = inspect_package(data, box.keys).grant.grant_id
+        use = GrantUse(
+            now_s=int(box.now()),
+            job_id=job.id,
+            ecu=sealed_identity(box, job.identity or EcuIdentity()),
+            starts=_starts(job).get(grant_id, 0),
+        )
         manifest, contents = open_package(data, box.keys, use)
     except VaultError as error:
-        return Tuned(None, Papers(own_original=False, signatures=(f"{error.code}: {error.what}",)))
-    return Tuned(MemoryImage(contents), _papers(box, job, manifest))
+        reasons = (f"{error.code}: {error.what}", *error.details)
+        return Tuned(None, Papers(own_original=False, signatures=reasons))
+    content = opened.keep(MemoryImage(contents))
+    return Tuned(content, _papers(box, job, manifest), grant_id, new_file_id())
+
+
+def count_start(box: Box, job_id: str, tuned: Tuned) -> None:
+    """A write is about to begin under this grant. A recovery needs no grant and is never counted."""
+    if tuned.grant_id is not None:
+        starts = _starts(box.journal.job(job_id))
+        starts[tuned.grant_id] = starts.get(tuned.grant_id, 0) + 1
+        box.journal.note(job_id, grant_starts=starts)
+
+
+def _starts(job: JobRecord) -> dict[str, int]:
+    """Writes of this job begun so far, by grant; a grant is for one job alone."""
+    known = job.detail.get("grant_starts")
+    return dict(known) if isinstance(known, dict) else {}
 
 
 def _papers(box: Box, job: JobRecord, manifest: Manifest) -> Papers:
@@ -85,16 +109,30 @@ def package_plain_file(
             "a slave-role box takes signed packages (*.pitbox), not plain files",
             do_now="Have the master make a package for this job.",
         )
-    contents = _contents(definition, original, data)
+    _refuse_unknown_regions(definition, wish)
+    contents = contents_of(definition, original.image, data)
     if wish.correct_checksums:
         contents = _corrected(definition, original, contents)
-    regions = tuple(region for region in definition.regions if region.start in contents)
-    tuned = TunedFile(
+    now_s = int(box.now())
+    limits = GrantLimits(nbf_s=now_s - 60, exp_s=now_s + _GRANT_S)
+    tuned = _tuned_file(box, job, definition, original, contents, wish)
+    return build_package(master, box.keys.device_public(), tuned, limits, now_s)
+
+
+def _tuned_file(
+    box: Box,
+    job: JobRecord,
+    definition: Definition,
+    original: Original,
+    contents: dict[int, bytes],
+    wish: MasterWish,
+) -> TunedFile:
+    return TunedFile(
         job_id=job.id,
         definition=definition.id,
         ecu=sealed_identity(box, job.identity or EcuIdentity()),
         method=job.method or "obd",
-        regions=sealed_regions(regions),
+        regions=sealed_regions(region for region in definition.regions if region.start in contents),
         contents=contents,
         base_sha256=original.image.sha256(),
         changed_ranges=_allowed(definition, contents, wish),
@@ -103,51 +141,17 @@ def package_plain_file(
         consents=("technician",),
         parent=original.file_id,
     )
-    now_s = int(time.time())
-    limits = GrantLimits(nbf_s=now_s - 60, exp_s=now_s + _GRANT_S)
-    return build_package(master, box.keys.device_public(), tuned, limits, now_s)
 
 
-def _contents(definition: Definition, original: Original, data: bytes) -> dict[int, bytes]:
-    """The writable regions a plain file holds: all of the original's memory, or exactly one region."""
-    writable = [region for region in definition.regions if region.writable]
-    if data[:1] in (b":", b"S"):
-        return _from_records(definition, data)
-    if len(data) == original.image.size_bytes:
-        whole, at = {}, 0
-        for start, old in original.image.spans.items():
-            whole[start] = data[at : at + len(old)]
-            at += len(old)
-        return {region.start: whole[region.start] for region in writable}
-    fitting = [region for region in writable if region.size_bytes == len(data)]
-    if len(fitting) != 1:
+def _refuse_unknown_regions(definition: Definition, wish: MasterWish) -> None:
+    writable = [region.name for region in definition.regions if region.writable]
+    unknown = [name for name in wish.changed_regions if name not in writable]
+    if unknown:
         raise PitboxError(
-            "FILE_LENGTH",
-            f"the file has {len(data)} bytes, the read has {original.image.size_bytes}, and no region fits",
-            do_now="Use the full image, one region, or Intel HEX / S-record with addresses.",
+            "REGION_UNKNOWN",
+            f"{definition.id} has no writable region {', '.join(unknown)}",
+            do_now=f"Choose from {', '.join(writable)}.",
         )
-    return {fitting[0].start: data}
-
-
-def _from_records(definition: Definition, data: bytes) -> dict[int, bytes]:
-    try:
-        file = bincopy.BinFile()
-        file.add(data.decode("ascii"))
-        segments = [(segment.minimum_address, bytes(segment.data)) for segment in file.segments]
-    except (UnicodeDecodeError, bincopy.Error) as error:
-        raise PitboxError(
-            "FILE_FORMAT", f"the file is not valid Intel HEX or S-record: {error}", do_now="Export it again."
-        ) from error
-    found = {}
-    for region in definition.regions:
-        for start, content in segments:
-            if region.writable and start <= region.start and region.end <= start + len(content):
-                found[region.start] = content[region.start - start : region.end - start]
-    if not found:
-        raise PitboxError(
-            "FILE_LENGTH", "the file holds no complete writable region", do_now="Export whole regions."
-        )
-    return found
 
 
 def _corrected(definition: Definition, original: Original, contents: dict[int, bytes]) -> dict[int, bytes]:

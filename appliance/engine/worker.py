@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import logging
+import os
+import sys
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -13,9 +16,21 @@ Result = TypeVar("Result")
 PassTime = Callable[[asyncio.AbstractEventLoop, bool], None]
 """Lets simulated time pass while there is work; real time needs nothing."""
 
+log = logging.getLogger("pitbox.engine")
+
+
+def die(why: str, error: BaseException | None = None) -> None:
+    """End the process at once: half an engine must not go on, and the journal knows where it stood."""
+    log.critical("the engine ends itself: %s", why, exc_info=error)
+    logging.shutdown()
+    os._exit(os.EX_SOFTWARE)
+
 
 class Worker:
-    """Owns everything that touches car, journal and plaintext; others hand it work."""
+    """Owns everything that touches car, journal and plaintext; others hand it work.
+
+    If its thread, a callback or a background task on its loop dies, so does the process.
+    """
 
     def __init__(
         self,
@@ -23,7 +38,9 @@ class Worker:
         pass_time: PassTime = lambda loop, passing: None,
     ) -> None:
         self.loop = loop_factory()
+        self.loop.set_exception_handler(_unhandled)
         self.pass_time = pass_time
+        self._stopping = False
         self._thread = threading.Thread(target=self._run, name="pitbox-worker", daemon=True)
         self._thread.start()
 
@@ -39,11 +56,29 @@ class Worker:
 
         return await asyncio.wrap_future(self.submit(inside()))
 
+    async def turn(self) -> None:
+        """Return once the worker's loop has made a turn."""
+        await self.call(lambda: None)
+
     def stop(self) -> None:
         """End the thread; work in progress is dropped, as it would be by a power cut."""
+        self._stopping = True
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(timeout=5)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
-        self.loop.run_forever()
+        try:
+            self.loop.run_forever()
+        finally:
+            if not self._stopping:
+                die("the worker's thread ended", sys.exc_info()[1])
+
+
+def _unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A callback or a task that nobody waits for has failed: the bus, the supply or a timer is unattended."""
+    error = context.get("exception")
+    if error is None:
+        loop.default_exception_handler(context)
+        return
+    die(str(context.get("message")), error)

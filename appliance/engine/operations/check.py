@@ -7,17 +7,19 @@ from typing import Any
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.events import Phase
 from appliance.contract.jobs import JobState
+from appliance.definitions.schema import Definition
 from appliance.engine.box import Box
-from appliance.engine.ecu import on_ecu
-from appliance.engine.originals import target_of_order
+from appliance.engine.ecu import on_ecu, require_same_ecu
+from appliance.engine.originals import open_image, target_of_order
+from appliance.engine.plaintext import Opened, wiped_afterwards
 from appliance.flashing.diagnosis import clear_dtcs, new_codes, read_dtcs
-from appliance.flashing.errors import VerifyFailedError, access_problem
+from appliance.flashing.errors import VerifyFailedError
 from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.flashing.journal import JobRecord
 from appliance.flashing.order import WriteOrder
 from appliance.flashing.patience import open_persistently
 from appliance.flashing.verifying import differing, method_of
-from appliance.protocols.access import AccessError, Purpose
+from appliance.protocols.access import Block, Purpose
 
 _WRITTEN = (JobState.DONE.value, JobState.RESTORED.value)
 
@@ -26,33 +28,46 @@ async def verify(box: Box, job_id: str, file_id: str | None = None) -> dict[str,
     """Compare every block of the ECU with what it should hold, or with a stored file. Writes nothing."""
     job = box.journal.job(job_id)
     definition = box.definition(job.definition_id or "", job.definition_sha256)
-    expected = _expected(box, job, file_id)
-    blocks = [block for block in blocks_of(definition) if expected.covers(block.start, block.size)]
+    with wiped_afterwards() as opened:
+        expected = _expected(box, job, file_id, opened)
+        blocks = [block for block in blocks_of(definition) if expected.covers(block.start, block.size)]
+        return await _compare(box, job, definition, expected, blocks)
+
+
+async def _compare(
+    box: Box, job: JobRecord, definition: Definition, expected: MemoryImage, blocks: list[Block]
+) -> dict[str, Any]:
     purpose = Purpose.WRITE if definition.checking.verify == "hash" else Purpose.READ
-    async with on_ecu(box, job_id, definition) as ecu:
+    async with on_ecu(box, job.id, definition) as ecu:
+        await require_same_ecu(ecu.job, job.identity)
         try:
             await open_persistently(ecu.job, purpose)
             wrong = await differing(ecu.job, blocks, expected, Phase.VERIFY, purpose)
-        except AccessError as error:
-            raise access_problem(error) from error
         finally:
             await ecu.job.access.close()
         method = method_of(ecu.job)
     if wrong:
         names = [f"{block.region} 0x{block.start:08X}+0x{block.size:X}" for block in wrong]
         raise VerifyFailedError(names, EcuSafety.UNTOUCHED)
-    return {"job": job_id, "method": method, "blocks": len(blocks), "sha256": expected.sha256()}
+    return {"job": job.id, "method": method, "blocks": len(blocks), "sha256": expected.sha256()}
 
 
-def _expected(box: Box, job: JobRecord, file_id: str | None) -> MemoryImage:
+def _expected(box: Box, job: JobRecord, file_id: str | None, opened: Opened) -> MemoryImage:
     """The named file; else what the job last wrote; else what it read. Raises PitboxError."""
     flash = box.journal.last_flash(job.id)
     if file_id is None and flash is not None and flash.outcome in _WRITTEN:
-        return target_of_order(box, WriteOrder.from_json(flash.write_order))
+        return target_of_order(box, WriteOrder.from_json(flash.write_order), opened)
     chosen = file_id or job.original_file
     if chosen is None:
         raise PitboxError("NO_ORIGINAL", f"job {job.id} has no stored read", do_now="Read the ECU first.")
-    return MemoryImage(box.images.read_plaintext(box.images.load(chosen)))
+    of = box.images.load(chosen).definition
+    if of != job.definition_id:
+        raise PitboxError(
+            "FILE_OTHER_DEFINITION",
+            f"the stored file {chosen} is of {of}, and this job is of {job.definition_id}",
+            do_now="Choose a stored file of this ECU.",
+        )
+    return open_image(box, chosen, opened)
 
 
 async def dtc(box: Box, job_id: str, clear: bool = False) -> dict[str, Any]:

@@ -13,12 +13,13 @@ from appliance.contract.jobs import JobState
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
 from appliance.engine.box import Box
-from appliance.engine.ecu import on_ecu
+from appliance.engine.ecu import on_ecu, require_same_ecu
 from appliance.engine.finding import Found, find_ecu
+from appliance.engine.interruptions import mark_read_resumed, note_interrupted_read
 from appliance.engine.originals import save_image
-from appliance.flashing.errors import access_problem
+from appliance.engine.plaintext import wipe_image
+from appliance.flashing.journal import JobRecord
 from appliance.flashing.reading import ReadResult, read_twice
-from appliance.protocols.access import AccessError
 from appliance.protocols.uds.protection import ProtectionKind
 from appliance.vault.images import ImageKind
 
@@ -56,27 +57,40 @@ def _recommended(found: Found) -> dict[str, str]:
 
 
 async def read(box: Box, job_id: str, regions: Sequence[str] = ()) -> dict[str, Any]:
-    """Read twice, compare, seal; a job that was interrupted while reading goes on where it stopped."""
+    """Read twice, compare, seal; a job that was interrupted while reading goes on where it stopped.
+
+    The first full read is the job's original and is never replaced: a later one is kept beside it.
+    """
     job = box.journal.job(job_id)
     definition = box.definition(job.definition_id or "", job.definition_sha256)
     chosen = _chosen(definition, regions)
+    _begin_or_go_on(box, job)
     async with on_ecu(box, job_id, definition) as ecu:
-        try:
-            result = await read_twice(ecu.job, chosen)
-        except AccessError as error:
-            raise access_problem(error) from error
+        await require_same_ecu(ecu.job, job.identity)
+        result = await read_twice(ecu.job, chosen)
         ceiling = ecu.job.access.meter().ceiling_bytes_per_s
+    wipe_image(result.image)
     full = {region.name for region in chosen} >= {r.name for r in definition.regions if r.readable}
-    kind = ImageKind.ORIGINAL if full else ImageKind.RESCUE
-    file_id = save_image(box, kind, box.journal.job(job_id), chosen, result.segments)
+    kind = ImageKind.ORIGINAL if full and job.original_file is None else ImageKind.RESCUE
+    file_id = save_image(box, kind, job, chosen, result.segments)
     summary = _summary(box, result, ceiling)
-    box.journal.note(job_id, **summary)
-    if full:
-        box.journal.read_verified(job_id, file_id)
-    else:
+    box.journal.note(job_id, result=None, **summary)
+    mark_read_resumed(box.journal, job_id)
+    original = job.original_file or (file_id if full else None)
+    if original is None:
         box.journal.move(job_id, JobState.IDENTIFIED)
+    else:
+        box.journal.read_verified(job_id, original)
     box.emit(StateEvent(job_id, box.journal.job(job_id).state.value))
     return {"job": job_id, "file": file_id, "full": full, **summary}
+
+
+def _begin_or_go_on(box: Box, job: JobRecord) -> None:
+    """Only an interrupted read is resumed: a finished one is no proof of what the memory holds now."""
+    if job.state is JobState.READING:
+        note_interrupted_read(box.journal, job)
+    else:
+        box.journal.forget_chunks(job.id)
 
 
 def _chosen(definition: Definition, names: Sequence[str]) -> list[Region]:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from appliance.contract.errors import PitboxError
 from appliance.engine.box import Box
-from appliance.engine.operations import check, read, write
+from appliance.engine.operations import check, read, rescue, write
 from appliance.engine.tuning import MasterWish
+from appliance.vault.manifest import Use
 
 
 class _Parameters(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+JobId = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
+FileName = Annotated[str, Field(pattern=r"^[0-9a-f-]{1,64}$")]
 
 
 class Identify(_Parameters):
@@ -26,7 +31,7 @@ class Identify(_Parameters):
 class OfJob(_Parameters):
     """Parameters of a verb that works on a job."""
 
-    job: str = Field(min_length=1, max_length=64)
+    job: JobId
 
 
 class Read(OfJob):
@@ -39,22 +44,24 @@ class Write(OfJob):
     """Write a file that was handed in."""
 
     upload: str
-    use: str = "bench_research"
+    use: Use = Use.BENCH_RESEARCH
     changed_regions: list[str] = []
     correct_checksums: bool = False
 
 
 class Recover(_Parameters):
-    """Finish an interrupted write."""
+    """Finish an interrupted write; with a definition, put a sealed original back without a journal."""
 
-    job: str | None = None
+    job: JobId | None = None
     original: bool = False
+    definition: str | None = None
+    file: FileName | None = None
 
 
 class Verify(OfJob):
     """Compare the ECU's memory with a stored file."""
 
-    file: str | None = None
+    file: FileName | None = None
 
 
 class Dtc(OfJob):
@@ -67,8 +74,15 @@ Work = Coroutine[Any, Any, dict[str, Any]]
 
 
 def _write(box: Box, asked: Write) -> Work:
-    wish = MasterWish(asked.use, tuple(asked.changed_regions), asked.correct_checksums)
+    wish = MasterWish(asked.use.value, tuple(asked.changed_regions), asked.correct_checksums)
     return write.write(box, asked.job, asked.upload, wish)
+
+
+async def _recover(box: Box, asked: Recover) -> dict[str, Any]:
+    job_id = asked.job
+    if asked.definition is not None and job_id is None:
+        job_id = await rescue.reopen(box, asked.definition, asked.file)
+    return await write.recover(box, job_id, asked.original)
 
 
 _VERBS: dict[str, tuple[type[_Parameters], Callable[[Box, Any], Work]]] = {
@@ -76,7 +90,7 @@ _VERBS: dict[str, tuple[type[_Parameters], Callable[[Box, Any], Work]]] = {
     "read": (Read, lambda box, asked: read.read(box, asked.job, asked.regions)),
     "write": (Write, _write),
     "restore": (OfJob, lambda box, asked: write.restore(box, asked.job)),
-    "recover": (Recover, lambda box, asked: write.recover(box, asked.job, asked.original)),
+    "recover": (Recover, _recover),
     "verify": (Verify, lambda box, asked: check.verify(box, asked.job, asked.file)),
     "dtc": (Dtc, lambda box, asked: check.dtc(box, asked.job, asked.clear)),
 }

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.events import StateEvent
+from appliance.contract.jobs import JobState
 from appliance.definitions.schema import Definition
 from appliance.engine.box import Box, checksum_module
 from appliance.engine.conditions import LiveConditions
 from appliance.engine.ecu import Ecu, on_ecu
-from appliance.engine.originals import Original, load_original, seal_target, target_of_order
-from appliance.engine.tuning import MasterWish, Tuned, open_tuned, package_plain_file
+from appliance.engine.finding import refuse_two_ecus
+from appliance.engine.originals import (
+    Original,
+    load_original,
+    order_of_original,
+    seal_target,
+    target_of_order,
+)
+from appliance.engine.plaintext import Opened, wiped_afterwards
+from appliance.engine.tuning import MasterWish, Tuned, count_start, open_tuned, package_plain_file
 from appliance.flashing.diagnosis import clear_dtcs, read_dtcs
 from appliance.flashing.gates import Papers, WriteRequest
-from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.flashing.journal import FlashRecord, JobRecord
 from appliance.flashing.order import WriteOrder
 from appliance.flashing.preflight import preflight
@@ -30,20 +37,20 @@ _PACKAGE_MAGIC = b"PK\x03\x04"
 async def write(box: Box, job_id: str, upload: str, wish: MasterWish | None = None) -> dict[str, Any]:
     """Write a tuned file: a signed package, or on a master-role box a plain file."""
     job, definition = _identified(box, job_id)
-    original = load_original(box, job)
-    data = box.upload(upload)
-    if not data.startswith(_PACKAGE_MAGIC) and original is not None:
-        data = package_plain_file(
-            box, job, definition, original, data, wish or MasterWish(use="bench_research")
-        )
-    tuned = open_tuned(box, job, data)
-    return await _write(box, job, definition, original, tuned)
+    data = box.take_upload(upload)
+    with wiped_afterwards() as opened:
+        original = load_original(box, job, opened)
+        if not data.startswith(_PACKAGE_MAGIC) and original is not None:
+            data = package_plain_file(box, job, definition, original, data, wish or MasterWish())
+        return await _write(box, job, definition, original, open_tuned(box, job, data, opened), opened)
 
 
 async def restore(box: Box, job_id: str) -> dict[str, Any]:
     """Put the ECU's own original back: offline, for everyone, always."""
     job, definition = _identified(box, job_id)
-    return await _write(box, job, definition, load_original(box, job), Tuned(None, Papers(own_original=True)))
+    with wiped_afterwards() as opened:
+        original = load_original(box, job, opened)
+        return await _write(box, job, definition, original, Tuned(None, Papers(own_original=True)), opened)
 
 
 async def recover(box: Box, job_id: str | None = None, original: bool = False) -> dict[str, Any]:
@@ -51,42 +58,61 @@ async def recover(box: Box, job_id: str | None = None, original: bool = False) -
     flash = _interrupted_flash(box, job_id)
     job, definition = _identified(box, flash.job_id)
     order = WriteOrder.from_json(flash.write_order)
-    if original:
-        order = _back_to_original(box, definition, order)
-    target = target_of_order(box, order)
-    async with on_ecu(box, job.id, definition) as ecu:
-        result = await finish(ecu.job, flash, order, target)
-        after = await read_dtcs(ecu.job)
-    return _done(box, job.id, result, after, ecu)
+    with wiped_afterwards() as opened:
+        if original:
+            order = order_of_original(box, definition, order.original_file, opened)
+        target = target_of_order(box, order, opened)
+        _forget_outcome(box, job)
+        async with on_ecu(box, job.id, definition) as ecu:
+            result = await finish(ecu.job, flash, order, target)
+            return await _done(box, result, ecu)
 
 
 async def _write(
-    box: Box, job: JobRecord, definition: Definition, original: Original | None, tuned: Tuned
+    box: Box, job: JobRecord, definition: Definition, original: Original | None, tuned: Tuned, opened: Opened
 ) -> dict[str, Any]:
+    request = WriteRequest(
+        job_id=job.id,
+        definition=definition,
+        method=job.method or "obd",
+        original_file=original.file_id if original else None,
+        original=original.image if original else None,
+        tuned=tuned.content,
+        tuned_file=tuned.file_id,
+        papers=tuned.papers,
+        checksum=checksum_module(definition),
+    )
+    _forget_outcome(box, job)
+    await refuse_two_ecus(box, definition)
     async with on_ecu(box, job.id, definition) as ecu:
-        sealed = None
-        if tuned.content is not None:
-            sealed = seal_target(box, definition, job, tuned.content)
-        request = WriteRequest(
-            job_id=job.id,
-            definition=definition,
-            method=job.method or "obd",
-            original_file=original.file_id if original else None,
-            original=original.image if original else None,
-            tuned=tuned.content,
-            tuned_file=sealed,
-            papers=tuned.papers,
-            checksum=checksum_module(definition),
-        )
         live = LiveConditions(definition, ecu.port, ecu.client, box.settings.state_dir)
-        before = await read_dtcs(ecu.job)
-        box.journal.note(job.id, dtcs_before=_codes(before))
+        box.journal.note(job.id, dtcs_before=_codes(await read_dtcs(ecu.job)))
         plan = await preflight(ecu.job, request, live)
-        await clear_dtcs(ecu.job)
-        box.emit(StateEvent(job.id, "flashing"))
+        opened.keep(plan.target)
+        await _make_ready(box, ecu, tuned)
         result = await execute(ecu.job, plan)
-        after = await read_dtcs(ecu.job)
-    return _done(box, job.id, result, after, ecu)
+        return await _done(box, result, ecu)
+
+
+async def _make_ready(box: Box, ecu: Ecu, tuned: Tuned) -> None:
+    """What must be durable before the first step: the sealed target, and the grant's start."""
+    job = ecu.job
+    try:
+        if tuned.content is not None:
+            seal_target(box, job.definition, box.journal.job(job.id), tuned.content, tuned.file_id)
+        count_start(box, job.id, tuned)
+        await clear_dtcs(job)
+    except BaseException:
+        box.journal.move(job.id, JobState.READ_VERIFIED)
+        raise
+    box.emit(StateEvent(job.id, JobState.FLASHING.value))
+
+
+def _forget_outcome(box: Box, job: JobRecord) -> None:
+    """What an earlier write of this job did is not what this one does, however it ends."""
+    box.journal.note(job.id, result=None, blocks=None, verify=None, write_efficiency=None, dtcs_after=None)
+    if job.state is JobState.READING and job.original_file:
+        box.journal.move(job.id, JobState.READ_VERIFIED)
 
 
 def _identified(box: Box, job_id: str) -> tuple[JobRecord, Definition]:
@@ -110,25 +136,9 @@ def _interrupted_flash(box: Box, job_id: str | None) -> FlashRecord:
     return flash
 
 
-def _back_to_original(box: Box, definition: Definition, order: WriteOrder) -> WriteOrder:
-    original = MemoryImage(box.images.read_plaintext(box.images.load(order.original_file)))
-    writable = blocks_of(definition, writable_only=True)
-    fixed = [block for block in blocks_of(definition) if block not in writable]
-    return replace(
-        order,
-        kind="original",
-        tuned_file=None,
-        blocks=writable,
-        guarded=tuple(block for block in fixed if original.covers(block.start, block.size)),
-        target_sha256=original.sha256(),
-    )
-
-
-def _done(
-    box: Box, job_id: str, result: WriteResult, after: tuple[Dtc, ...] | None, ecu: Ecu
-) -> dict[str, Any]:
-    ceiling = ecu.job.access.meter().ceiling_bytes_per_s
-    spent = result.programming_s
+async def _done(box: Box, result: WriteResult, ecu: Ecu) -> dict[str, Any]:
+    """Keep what the write proved before anything else is asked of the ECU."""
+    job_id, ceiling, spent = ecu.job.id, ecu.job.access.meter().ceiling_bytes_per_s, result.programming_s
     facts: dict[str, Any] = {
         "result": result.outcome.value,
         "blocks": {"total": result.total, "written": result.written, "skipped": result.skipped},
@@ -139,11 +149,12 @@ def _done(
             "sha256": result.target_sha256,
         },
         "write_efficiency": result.programmed_bytes / spent / ceiling if spent and ceiling else None,
-        "dtcs_after": _codes(after),
     }
     box.journal.note(job_id, **facts)
     box.emit(StateEvent(job_id, result.outcome.value))
-    return {"job": job_id, **facts}
+    after = _codes(await read_dtcs(ecu.job))
+    box.journal.note(job_id, dtcs_after=after)
+    return {"job": job_id, **facts, "dtcs_after": after}
 
 
 def _codes(dtcs: tuple[Dtc, ...] | None) -> list[str] | None:

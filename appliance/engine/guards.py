@@ -1,0 +1,130 @@
+"""What stands between a request and its handler: who may ask, how much, and how errors are told."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.engine.box import Box
+from appliance.engine.operator import told
+from appliance.engine.peers import may_drive, peer_of
+
+MAX_FILE_BYTES = 64 * 1024 * 1024
+MAX_JSON_BYTES = 1024 * 1024
+_STATUS = {
+    "ENGINE_BUSY": 409,
+    "TOO_LATE_TO_CANCEL": 409,
+    "JOB_UNKNOWN": 404,
+    "OPERATION_UNKNOWN": 404,
+    "PEER_REFUSED": 403,
+    "FILE_TOO_LARGE": 413,
+    "INTERNAL": 500,
+    "STORAGE_FAILED": 507,
+    "JOURNAL_DAMAGED": 500,
+    "ENGINE_STOPPING": 503,
+}
+_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def errors_as_json(box: Box) -> Middleware:
+    """Every error of a handler becomes its five answers as JSON, those of aiohttp included."""
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except ConnectionError:  # the client has gone: there is nobody to tell
+            raise
+        except web.HTTPException as error:
+            return _answer(_of_http(error), box, error.status)
+        except Exception as error:  # noqa: BLE001 - told and logged, never hidden
+            return _answer(error, box)
+
+    return guard
+
+
+def only_known_users(box: Box) -> Middleware:
+    """Root, the engine's own user and those named at the start may ask (SO_PEERCRED)."""
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        connection = request.transport.get_extra_info("socket") if request.transport else None
+        if connection is None or not may_drive(peer_of(connection), box.settings.allowed_uids):
+            raise PitboxError(
+                "PEER_REFUSED",
+                "this user may not drive the engine",
+                ecu=EcuSafety.UNKNOWN,
+                do_now="Run the command as the engine's user, or start the engine with --allow-uid.",
+            )
+        return await handler(request)
+
+    return guard
+
+
+async def body_of(request: web.Request, most_bytes: int) -> bytes:
+    """The whole body. Raises PitboxError FILE_TOO_LARGE before more than `most_bytes` are in memory."""
+    if (request.content_length or 0) > most_bytes:
+        raise _too_large(most_bytes)
+    parts, size = [], 0
+    async for part in request.content.iter_any():
+        size += len(part)
+        if size > most_bytes:
+            raise _too_large(most_bytes)
+        parts.append(part)
+    return b"".join(parts)
+
+
+async def json_object(request: web.Request) -> dict[str, Any]:
+    """The body as a JSON object. Raises PitboxError."""
+    try:
+        value = json.loads(await body_of(request, MAX_JSON_BYTES))
+    except (ValueError, RecursionError) as error:
+        raise PitboxError("JSON_INVALID", f"the body is not JSON: {error}", do_now="Send JSON.") from error
+    if not isinstance(value, dict):
+        raise PitboxError("JSON_INVALID", "the body is not a JSON object", do_now="Send an object.")
+    return value
+
+
+def id_of(request: web.Request, unknown: str) -> str:
+    """The id in the path; one that cannot be ours is answered with the code `unknown`."""
+    text = request.match_info["id"]
+    if not _ID.fullmatch(text):
+        raise PitboxError(unknown, f"{text[:64]!r} is no id", do_now="List the jobs with `pitbox jobs`.")
+    return text
+
+
+def seconds_of(text: str | None) -> float:
+    """A duration in a query. Raises PitboxError."""
+    try:
+        return max(0.0, float(text or 0))
+    except ValueError as error:
+        raise PitboxError("PARAMETERS_INVALID", "wait is not a number", do_now="Give seconds.") from error
+
+
+def _answer(error: BaseException, box: Box, status: int | None = None) -> web.Response:
+    answers = told(error, box)
+    return web.json_response(answers, status=status or _STATUS.get(str(answers["code"]), 400))
+
+
+def _of_http(error: web.HTTPException) -> PitboxError:
+    return PitboxError(
+        f"HTTP_{error.status}",
+        f"the engine has no such request: {error.reason}",
+        do_now="Update this client: it asks for something this engine does not offer.",
+    )
+
+
+def _too_large(most_bytes: int) -> PitboxError:
+    return PitboxError(
+        "FILE_TOO_LARGE",
+        f"the file is larger than {most_bytes >> 20} MiB",
+        do_now="No ECU image is that large: choose the right file.",
+    )

@@ -1,0 +1,64 @@
+"""The one socket the engine listens on: a UNIX socket, never the network."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from appliance.contract.errors import EcuSafety, PitboxError
+
+_BACKLOG = 64
+SOCKET_MODE = 0o660
+
+
+def refuse_second_engine(path: Path) -> None:
+    """Raises PitboxError ENGINE_RUNS_ALREADY when somebody listens there; a dead socket is fine."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return
+    raise PitboxError(
+        "ENGINE_RUNS_ALREADY",
+        f"an engine already listens on {path}",
+        ecu=EcuSafety.UNKNOWN,
+        do_now="Use the running engine, or stop it first.",
+    )
+
+
+def listening_socket(path: Path) -> socket.socket:
+    """A UNIX socket for this user and group; one left by a killed engine is replaced, a live one is not.
+
+    It appears under its name only once it takes connections. Raises PitboxError.
+    """
+    refuse_second_engine(path)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _publish(listening, path)
+    except OSError as error:
+        listening.close()
+        raise PitboxError(
+            "SOCKET_UNUSABLE",
+            f"the engine cannot listen on {path}: {error.strerror or error}",
+            ecu=EcuSafety.UNKNOWN,
+            do_now="Choose another --socket: a short path in a directory this user may write to.",
+        ) from error
+    return listening
+
+
+def withdraw(path: Path) -> None:
+    """No new clients: the name is gone."""
+    path.unlink(missing_ok=True)
+
+
+def _publish(listening: socket.socket, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not path.is_socket():
+        raise FileExistsError(f"{path.name} is there and is no socket")
+    building = path.with_name(f"{path.name}.{os.getpid()}")
+    building.unlink(missing_ok=True)
+    listening.bind(str(building))
+    building.chmod(SOCKET_MODE)
+    listening.listen(_BACKLOG)
+    building.replace(path)

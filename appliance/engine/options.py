@@ -1,0 +1,83 @@
+"""The engine's command line."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from appliance.engine.settings import EngineSettings, SimulationSettings
+
+
+def parse(arguments: list[str] | None = None) -> EngineSettings:
+    """Settings from the command line; exits with status 2 for wrong usage."""
+    options = _parser().parse_args(arguments)
+    return EngineSettings(
+        state_dir=options.state,
+        socket_path=options.socket,
+        role=options.role,
+        can=options.can,
+        voltmeter=options.voltmeter,
+        simulation=_simulation(options),
+        definition_dirs=tuple(options.definitions),
+        allowed_uids=frozenset(options.allow_uid),
+        set_journal_aside=options.set_journal_aside,
+    )
+
+
+def _simulation(options: argparse.Namespace) -> SimulationSettings | None:
+    if options.simulate is None:
+        return None
+    return SimulationSettings(options.simulate, options.seed, options.car_data, options.pace, options.faults)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pitbox engine",
+        description="The process that may touch the car. It listens on a UNIX socket only.",
+    )
+    _add_places(parser)
+    _add_hardware(parser)
+    _add_simulation(parser)
+    return parser
+
+
+def _add_places(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--state", type=Path, default=Path("/var/lib/pitbox"), help="journal, keys, sealed files"
+    )
+    parser.add_argument(
+        "--socket", type=Path, default=Path("/run/pitbox/engine.sock"), help="where clients connect"
+    )
+    parser.add_argument(
+        "--role", choices=("slave", "master"), default="slave", help="a master may export plaintext"
+    )
+    parser.add_argument("--definitions", type=Path, action="append", default=[], help="a folder of your own")
+    parser.add_argument(
+        "--allow-uid", type=int, action="append", default=[], help="another user who may connect"
+    )
+    parser.add_argument(
+        "--set-journal-aside", action="store_true", help="keep a damaged journal, start a new one"
+    )
+
+
+def _add_hardware(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--can", help="CAN bus, e.g. socketcan:can0")
+    parser.add_argument(
+        "--voltmeter", help="e.g. ina226:/dev/i2c-1:0x40, or simulated:13.5 beside `pitbox sim`"
+    )
+
+
+def _add_simulation(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("a simulated car instead of hardware")
+    group.add_argument("--simulate", metavar="DEFINITION", help="definition id of the simulated ECU")
+    group.add_argument("--seed", type=int, default=1, help="decides its memory and its faults")
+    group.add_argument("--car-data", type=Path, help="where the simulated ECU keeps its memory")
+    group.add_argument("--pace", type=_pace, help="simulated seconds per second; default: as fast as it goes")
+    group.add_argument("--faults", help="fault plan as JSON")
+
+
+def _pace(text: str) -> float:
+    pace = float(text)
+    if not 0 < pace <= 1e6:
+        raise argparse.ArgumentTypeError("it must be above 0 and at most 1000000")
+    return pace

@@ -1,0 +1,103 @@
+"""Plain tuned files of a master: .bin, Intel HEX and S-record, cut into the regions of a definition."""
+
+from __future__ import annotations
+
+import re
+
+import bincopy
+
+from appliance.contract.errors import PitboxError
+from appliance.definitions.memory import Region
+from appliance.definitions.schema import Definition
+from appliance.flashing.image import MemoryImage
+
+_RECORD = re.compile(rb"(:[0-9A-Fa-f]{10,}|S[0-9][0-9A-Fa-f]{6,})\s")
+"""How an Intel HEX or S-record file begins; a .bin that happens to is hardly ever one."""
+
+
+def contents_of(definition: Definition, original: MemoryImage, data: bytes) -> dict[int, bytes]:
+    """New content of whole writable regions by start address.
+
+    Raises PitboxError FILE_FORMAT or FILE_LENGTH, and FILE_CHANGES_FIXED for a file that also changes what
+    this definition never writes.
+    """
+    found = _from_records(definition, data) if _RECORD.match(data) else _from_bin(definition, original, data)
+    _refuse_fixed_changes(definition, original, found)
+    return {region.start: found[region.start] for region in definition.regions if _is_new(region, found)}
+
+
+def _is_new(region: Region, found: dict[int, bytes]) -> bool:
+    return region.writable and region.start in found
+
+
+def _from_bin(definition: Definition, original: MemoryImage, data: bytes) -> dict[int, bytes]:
+    """All that was read, in ascending order, or exactly one writable region."""
+    if len(data) == original.size_bytes:
+        return _cut(original, data)
+    fitting = [r for r in definition.regions if r.writable and r.size_bytes == len(data)]
+    if len(fitting) != 1:
+        sizes = ", ".join(f"{r.name} {r.size_bytes}" for r in definition.regions if r.writable)
+        raise PitboxError(
+            "FILE_LENGTH",
+            f"the file has {len(data)} bytes; the whole read has {original.size_bytes}, single regions have "
+            f"{sizes}",
+            do_now="Use the full image, one region of a length of its own, or Intel HEX / S-record.",
+        )
+    return {fitting[0].start: data}
+
+
+def _cut(original: MemoryImage, data: bytes) -> dict[int, bytes]:
+    found, at = {}, 0
+    for start, old in original.spans.items():
+        found[start] = data[at : at + len(old)]
+        at += len(old)
+    return found
+
+
+def _from_records(definition: Definition, data: bytes) -> dict[int, bytes]:
+    """Whole regions; a file that holds a part of one is refused, for the rest of it would be invented."""
+    segments = _segments(data)
+    found: dict[int, bytes] = {}
+    used = 0
+    for region in definition.regions:
+        for start, content in segments:
+            if start <= region.start and region.end <= start + len(content):
+                found[region.start] = content[region.start - start : region.end - start]
+                used += region.size_bytes
+    given = sum(len(content) for _, content in segments)
+    if used != given or not any(_is_new(region, found) for region in definition.regions):
+        raise PitboxError(
+            "FILE_LENGTH",
+            f"{given - used} of the file's {given} bytes are not in a complete region of {definition.id}",
+            do_now="Export whole regions, at least one that is written.",
+        )
+    return found
+
+
+def _segments(data: bytes) -> list[tuple[int, bytes]]:
+    try:
+        file = bincopy.BinFile()
+        file.add(data.decode("ascii"))
+        return [(segment.minimum_address, bytes(segment.data)) for segment in file.segments]
+    except (ValueError, bincopy.Error) as error:
+        raise PitboxError(
+            "FILE_FORMAT", f"the file is not valid Intel HEX or S-record: {error}", do_now="Export it again."
+        ) from error
+
+
+def _refuse_fixed_changes(definition: Definition, original: MemoryImage, found: dict[int, bytes]) -> None:
+    changed = [
+        region.name
+        for region in definition.regions
+        if not region.writable
+        and region.start in found
+        and original.covers(region.start, region.size_bytes)
+        and original.slice(region.start, region.size_bytes) != found[region.start]
+    ]
+    if changed:
+        raise PitboxError(
+            "FILE_CHANGES_FIXED",
+            f"the file also changes {', '.join(changed)}, which this definition never writes",
+            do_now="Nothing was written. Make the file from this ECU's own read and change writable regions "
+            "only.",
+        )

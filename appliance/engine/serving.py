@@ -1,0 +1,114 @@
+"""The life of an engine: harden, open, listen, work until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiohttp import web
+
+from appliance.contract.errors import PitboxError
+from appliance.contract.events import Event
+from appliance.engine.api import Api
+from appliance.engine.box import open_box
+from appliance.engine.connection import Connection, HardwareConnection
+from appliance.engine.hub import Hub
+from appliance.engine.listening import listening_socket, refuse_second_engine, withdraw
+from appliance.engine.operator import Operator
+from appliance.engine.settings import EngineSettings
+from appliance.engine.watchdog import Watchdog
+from appliance.engine.worker import Worker, die
+from appliance.vault.memory import harden_process
+
+_LAST_ANSWERS_S = 1.0
+log = logging.getLogger("pitbox.engine")
+
+
+async def serve(settings: EngineSettings) -> None:
+    """Work until SIGTERM or SIGINT; a write that has begun is finished first. Raises PitboxError."""
+    hardening = harden_process()
+    for gap in hardening.gaps:
+        log.warning("process hardening: %s", gap)
+    refuse_second_engine(settings.socket_path)
+    loop, hub = asyncio.get_running_loop(), Hub()
+
+    def emit(event: Event) -> None:
+        loop.call_soon_threadsafe(hub.publish, event)
+
+    worker, connection = await _worker_and_connection(settings)
+    box = await worker.call(lambda: open_box(settings, connection, emit))
+    for refused in box.library.refused:
+        log.warning("%s: %s", refused.what, "; ".join(refused.details))
+    operator = Operator(box, worker, hub)
+    async with _listening(
+        Api(box, worker, hub, operator, hardening.gaps).application(), settings.socket_path
+    ):
+        print(f"pitbox engine: listening on {settings.socket_path}", flush=True)
+        await _until_stopped(operator, worker)
+        hub.close()
+    worker.stop()
+
+
+@asynccontextmanager
+async def _listening(application: web.Application, path: Path) -> AsyncIterator[None]:
+    """A handler whose client has gone is cancelled; the operation it started is not."""
+    runner = web.AppRunner(
+        application, access_log=None, handler_cancellation=True, shutdown_timeout=_LAST_ANSWERS_S
+    )
+    await runner.setup()
+    listening = listening_socket(path)
+    try:
+        await web.SockSite(runner, listening).start()
+        yield
+    finally:
+        withdraw(path)
+        await runner.cleanup()
+
+
+async def _until_stopped(operator: Operator, worker: Worker) -> None:
+    """The first signal waits for a write that has begun, the second does not."""
+    asked, again = asyncio.Event(), asyncio.Event()
+
+    def on_signal() -> None:
+        (again if asked.is_set() else asked).set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+    watchdog = Watchdog()
+    signs = asyncio.create_task(watchdog.run(worker.turn))
+    signs.add_done_callback(_refuse_to_live_without)
+    watchdog.ready()
+    await asked.wait()
+    watchdog.stopping()
+    ended = [asyncio.create_task(operator.close()), asyncio.create_task(again.wait())]
+    await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
+    for task in (*ended, signs):
+        task.cancel()
+
+
+def _refuse_to_live_without(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        die("the watchdog's task ended", error)
+
+
+async def _worker_and_connection(settings: EngineSettings) -> tuple[Worker, Connection]:
+    if settings.simulation is not None:
+        from appliance.engine import simulation  # noqa: PLC0415 - real boxes never load the simulator
+
+        worker = Worker(simulation.loop_factory(settings.simulation), simulation.pass_time)
+        connecting = simulation.connect(settings, settings.simulation)
+        worker.pass_time(worker.loop, True)
+        connection: Connection = await asyncio.wrap_future(worker.submit(connecting))
+        worker.pass_time(worker.loop, False)
+        return worker, connection
+    if settings.can is None:
+        raise PitboxError(
+            "NO_HARDWARE_NAMED",
+            "neither a CAN bus nor a simulated car was named",
+            do_now="Start with --can socketcan:can0 --voltmeter ina226:/dev/i2c-1:0x40, or with --simulate.",
+        )
+    return Worker(), HardwareConnection(settings.can, settings.voltmeter)
