@@ -80,11 +80,11 @@ def seal_target(
     return save_image(box, ImageKind.TUNED, job, regions, segments, job.original_file, file_id)
 
 
-def load_original(box: Box, job: JobRecord, opened: Opened) -> Original | None:
-    """The job's original, opened in memory; None when the job has none."""
+def load_original(box: Box, job: JobRecord, opened: Opened | None = None) -> Original | None:
+    """The job's original, opened in memory to be wiped with `opened`; None when the job has none."""
     if job.original_file is None:
         return None
-    return Original(job.original_file, open_image(box, job.original_file, opened))
+    return Original(job.original_file, open_image(box, job.original_file, opened or Opened()))
 
 
 def open_image(box: Box, file_id: str, opened: Opened) -> MemoryImage:
