@@ -8,6 +8,7 @@ from appliance.contract.events import Phase
 from appliance.flashing.context import Job
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.patience import persistently
+from appliance.flashing.seams import pieces_of, seams_of
 from appliance.protocols.access import Block, Purpose
 
 
@@ -21,9 +22,10 @@ async def differing(
 ) -> list[Block]:
     """Blocks whose memory is not as expected. Raises AccessError when a block cannot be asked."""
     progress = job.progress(phase, sum(block.size for block in blocks))
+    seams = _seams(job, expected)
     found = []
     for block in blocks:
-        if not await holds(job, block, expected, purpose):
+        if not await _holds(job, block, expected, purpose, seams):
             found.append(block)
         progress.add(block.size, moved=method_of(job) == "read_back")
     return found
@@ -31,15 +33,32 @@ async def differing(
 
 async def holds(job: Job, block: Block, expected: MemoryImage, purpose: Purpose) -> bool:
     """Whether one block's memory is as expected. Raises AccessError when it cannot be asked."""
-    content = expected.block(block)
+    return await _holds(job, block, expected, purpose, _seams(job, expected))
+
+
+def _seams(job: Job, expected: MemoryImage) -> frozenset[int]:
+    return seams_of(job.definition, expected) if method_of(job) == "hash" else frozenset()
+
+
+async def _holds(
+    job: Job, block: Block, expected: MemoryImage, purpose: Purpose, seams: frozenset[int]
+) -> bool:
+    for piece in pieces_of(block, seams):
+        if not await _piece_holds(job, piece, expected, purpose):
+            return False
+    return True
+
+
+async def _piece_holds(job: Job, piece: Block, expected: MemoryImage, purpose: Purpose) -> bool:
+    content = expected.block(piece)
     if method_of(job) == "hash":
-        equal = await persistently(job, purpose, lambda: job.access.proves_equal(block, content))
+        equal = await persistently(job, purpose, lambda: job.access.proves_equal(piece, content))
         if equal is not None:
             return equal
     step = job.access.max_read_bytes
-    for offset in range(0, block.size, step):
+    for offset in range(0, piece.size, step):
         wanted = content[offset : offset + step]
-        if await _read(job, block.start + offset, len(wanted), purpose) != wanted:
+        if await _read(job, piece.start + offset, len(wanted), purpose) != wanted:
             return False
     return True
 

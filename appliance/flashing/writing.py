@@ -78,6 +78,7 @@ class Write:
         steps = job.journal.steps(flash_id)
         self._touched = any(step.step is Step.ERASE_INTENT for step in steps)
         self._programmed = _programmed(steps)
+        self._unfinished = _unfinished(steps)
         self._finished: int | None = None
         self._written: set[Block] = set()
         self._programmed_bytes = 0
@@ -113,13 +114,18 @@ class Write:
         return Purpose.WRITE if self._fresh and not self._touched else Purpose.RECOVER
 
     async def _to_write(self) -> list[Block]:
-        """Blocks that differ; without a hash on the target, all that the journal does not call programmed."""
+        """Blocks that differ; without a hash on the target, all that the journal does not call programmed.
+
+        A block that was in flight is written again though it holds the target already: an ECU that was never
+        told of its end calls its memory incomplete.
+        """
         order = self._order
         if not self._touched:
             await self._refuse_foreign_memory()
         if method_of(self._job) != "hash":
             return [block for block in order.blocks if block.start not in self._programmed]
-        blocks = await differing(self._job, order.blocks, self._target, Phase.COMPARE, self._purpose)
+        wrong = await differing(self._job, order.blocks, self._target, Phase.COMPARE, self._purpose)
+        blocks = [block for block in order.blocks if block in wrong or block.start in self._unfinished]
         skipped = len(order.blocks) - len(blocks)
         self._job.journal.step(
             self._flash_id, Step.SKIPPED, detail=f"{skipped} blocks already hold the target"
@@ -279,5 +285,16 @@ def _programmed(steps: Sequence[StepRecord]) -> set[int | None]:
         elif step.step is Step.PROGRAMMED:
             starts.add(step.block_start)
         elif step.step is Step.ERASE_INTENT:
+            starts.discard(step.block_start)
+    return starts
+
+
+def _unfinished(steps: Sequence[StepRecord]) -> set[int | None]:
+    """Starts of the blocks whose last erase was not followed by their programming to the end."""
+    starts: set[int | None] = set()
+    for step in steps:
+        if step.step is Step.ERASE_INTENT:
+            starts.add(step.block_start)
+        elif step.step is Step.PROGRAMMED:
             starts.discard(step.block_start)
     return starts

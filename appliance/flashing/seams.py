@@ -1,0 +1,51 @@
+"""Where a hash over a block is blind, and the pieces it has to be asked for instead.
+
+A CRC over data that holds its own CRC is the same whatever the data is: in the sector that stores the CRC-32
+of its region, a tuned file with a right checksum hashes as the stock does. Cut out, the stored value gives it
+away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+from appliance.checksums import module_for
+from appliance.contract.errors import PitboxError
+from appliance.definitions.schema import Definition
+from appliance.flashing.image import MemoryImage
+from appliance.protocols.access import Block
+
+_WORD_BYTES = 4
+"""No two contents of so few bytes share a CRC-32."""
+
+
+def seams_of(definition: Definition, expected: MemoryImage) -> frozenset[int]:
+    """Addresses before and behind every checksum stored in the expected memory.
+
+    Raises PitboxError for a checksum module that does not exist. A definition that compares whole blocks by
+    their id has no seams: its blocks cannot be cut.
+    """
+    spec = definition.checksum
+    if spec is None or definition.checking.style != "hash_range":
+        return frozenset()
+    region = definition.region(spec.region)
+    if not expected.covers(region.start, region.size_bytes):
+        return frozenset()
+    try:
+        module = module_for(spec.module, spec.parameters)
+    except ValueError as error:
+        raise PitboxError(
+            "DEFINITION_CHECKSUM",
+            f"definition {definition.id}: {error}",
+            do_now="Correct checksum.module or checksum.parameters in the definition.",
+        ) from error
+    report = module.verify(expected.slice(region.start, region.size_bytes))
+    stores = [region.start + block.store_at for block in report.blocks if block.store_at is not None]
+    return frozenset(seam for at in stores for seam in (at, at + _WORD_BYTES))
+
+
+def pieces_of(block: Block, seams: frozenset[int]) -> list[Block]:
+    """The block, cut at the seams inside it."""
+    cuts = [block.start, *sorted(seam for seam in seams if block.start < seam < block.end), block.end]
+    return [replace(block, start=start, size=end - start) for start, end in pairwise(cuts)]
