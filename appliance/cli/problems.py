@@ -1,0 +1,85 @@
+"""Errors of the command line itself, each with its five answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from appliance.contract.errors import EcuSafety, PitboxError
+
+ENGINE_LOG = "journalctl -u pitbox-engine"
+_RECOVER = (
+    "Leave the ignition on and the car's engine off. Start the box's program again (`systemctl start "
+    "pitbox-engine`), then `pitbox recover`: every step was noted, nothing is lost."
+)
+_REPEAT = (
+    "Start the box's program again (`systemctl start pitbox-engine`), then repeat the command: what was "
+    "already read is kept."
+)
+
+
+class EngineUnreachableError(PitboxError):
+    """Nobody answers on the engine's socket."""
+
+    def __init__(self, socket_path: Path, why: str) -> None:
+        super().__init__(
+            "ENGINE_UNREACHABLE",
+            f"no engine answers on {socket_path}: {why}",
+            ecu=EcuSafety.UNTOUCHED,
+            do_now="Start it with `systemctl start pitbox-engine`. For a simulated car: `pitbox engine "
+            f"--simulate pbx-e400 --state ./box --socket {socket_path}`. Another socket: --socket PATH.",
+            log=ENGINE_LOG,
+        )
+
+
+class EngineLostError(PitboxError):
+    """The engine stopped while it worked for us."""
+
+    def __init__(self, verb: str, in_danger: bool) -> None:
+        super().__init__(
+            "ENGINE_LOST",
+            f"the engine stopped during {verb}",
+            ecu=EcuSafety.UNKNOWN if in_danger else EcuSafety.UNTOUCHED,
+            do_now=_RECOVER if in_danger else _REPEAT,
+            log=ENGINE_LOG,
+        )
+
+
+class LeftRunningError(PitboxError):
+    """The technician left; the engine goes on."""
+
+    def __init__(self, verb: str, in_danger: bool) -> None:
+        super().__init__(
+            "LEFT_RUNNING",
+            f"you left; the box goes on with {verb} by itself",
+            ecu=EcuSafety.HALF_WRITTEN if in_danger else EcuSafety.UNTOUCHED,
+            do_now="Do not switch the ignition off. Watch it with `pitbox jobs --watch`.",
+            log=ENGINE_LOG,
+        )
+
+
+class CancelledError(PitboxError):
+    """The operation was cancelled in time."""
+
+    def __init__(self, verb: str) -> None:
+        super().__init__(
+            "CANCELLED",
+            f"{verb} was cancelled before anything was erased",
+            ecu=EcuSafety.UNTOUCHED,
+            do_now="Start again when you are ready; what was already read is kept.",
+            log=ENGINE_LOG,
+        )
+
+
+class JobChoiceError(PitboxError):
+    """No job, or more than one, is meant by what was given."""
+
+    def __init__(self, code: str, what: str, do_now: str, details: Sequence[str] = ()) -> None:
+        super().__init__(code, what, do_now=do_now, details=tuple(details), log=ENGINE_LOG)
+
+
+class FileProblemError(PitboxError):
+    """A file on this machine cannot be used; the engine was not asked."""
+
+    def __init__(self, code: str, what: str, do_now: str) -> None:
+        super().__init__(code, what, do_now=do_now, log="none: the engine was not asked")

@@ -1,0 +1,64 @@
+"""A job's report for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from appliance.cli.words import (
+    PHASES,
+    blocks_line,
+    clock,
+    codes,
+    gate_lines,
+    identity_lines,
+    outcome_line,
+    proof_line,
+    share,
+    size,
+)
+
+
+def report_lines(report: dict[str, Any]) -> Iterator[str]:
+    """Everything the report holds, in the order of the work."""
+    yield outcome_line(report["result"])
+    definition, method, evidence = (report[key] or "-" for key in ("definition", "method", "evidence"))
+    yield f"  {definition}, method {method}, evidence: {evidence}"
+    yield from identity_lines(report["identity"])
+    yield from _reads(report)
+    if report["gates"]:
+        yield "Checks before the first erase:"
+        yield from gate_lines(report["gates"])
+    yield from _writing(report)
+    yield from _circumstances(report)
+
+
+def _reads(report: dict[str, Any]) -> Iterator[str]:
+    for number, one in enumerate(report["reads"], 1):
+        voted = f", {one['voted_blocks']} pieces settled by vote" if one["voted_blocks"] else ""
+        yield f"Read {number}: {size(one['bytes'])} in {clock(one['seconds'])}, sha256 {one['sha256']}{voted}"
+    if report["sealed"]:
+        yield f"Sealed: {len(report['sealed'])} segments"
+
+
+def _writing(report: dict[str, Any]) -> Iterator[str]:
+    if report["blocks"]:
+        yield f"Written: {blocks_line(report['blocks'])}"
+    if report["verify"]:
+        yield f"Proof: {proof_line(report['verify'])}"
+    for one in report["interruptions"]:
+        phase, resumed = (
+            PHASES.get(one["phase"], one["phase"]),
+            "taken up again" if one["resumed"] else "OPEN",
+        )
+        yield f"Interrupted: {phase} at {size(one['at_byte'])}, {resumed}"
+
+
+def _circumstances(report: dict[str, Any]) -> Iterator[str]:
+    dtcs, wire, voltage = report["dtcs"], report["wire"], report["voltage"]
+    yield f"Fault codes before: {codes(dtcs['before'])}; after: {codes(dtcs['after'])}"
+    if voltage:
+        yield f"Supply: {voltage['min_v']:.2f} to {voltage['max_v']:.2f} V"
+    efficiency = f"read {share(wire['read_efficiency'])}, write {share(wire['write_efficiency'])}"
+    yield f"Wire: {wire['bitrate'] or '-'} bit/s; {efficiency} of what it can carry"
+    yield f"Time on the ECU: {clock(report['seconds'])}"

@@ -1,0 +1,1 @@
+"""What `pitbox` can be asked to do: a file per group of verbs."""

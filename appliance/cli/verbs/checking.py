@@ -1,0 +1,61 @@
+"""verify and dtc: nothing is written to memory."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import Any
+
+from appliance.cli.answer import Answer
+from appliance.cli.choosing import has_original, identified
+from appliance.cli.following import perform
+from appliance.cli.options import Verbs, add_job, add_verb
+from appliance.cli.screen import Screen
+from appliance.cli.verbs.session import IDENTIFY_FIRST, READ_FIRST, client_of, job_of
+from appliance.cli.words import proof_line
+
+
+def add(verbs: Verbs) -> None:
+    """Declare the verbs."""
+    parser = add_verb(
+        verbs,
+        "verify",
+        verify,
+        "prove every block of the ECU's memory",
+        "Against what this job last wrote, else against its original, or against --file. Nothing is written.",
+    )
+    add_job(parser, "the newest that holds an original")
+    parser.add_argument("--file", metavar="ID", help="another sealed file of this box")
+    parser = add_verb(verbs, "dtc", dtc, "show the ECU's fault codes", "With --clear, after clearing.")
+    add_job(parser, "the newest whose ECU is known")
+    parser.add_argument("--clear", action="store_true", help="clear them, as far as the ECU lets it")
+
+
+def verify(options: argparse.Namespace, screen: Screen) -> Answer:
+    """Compare memory with what it should hold."""
+    client = client_of(options)
+    job = job_of(client, options, screen, has_original, READ_FIRST)
+    result = perform(client, screen, "verify", job=job, file=options.file)
+    return Answer(result, [f"✔ The ECU holds what it should: {proof_line(result)}"])
+
+
+def dtc(options: argparse.Namespace, screen: Screen) -> Answer:
+    """Fault codes."""
+    client = client_of(options)
+    job = job_of(client, options, screen, identified, IDENTIFY_FIRST)
+    result = perform(client, screen, "dtc", job=job, clear=options.clear)
+    return Answer(result, list(dtc_lines(result)))
+
+
+def dtc_lines(result: dict[str, Any]) -> Iterator[str]:
+    """One fault code per line; after clearing, what came back."""
+    if result["cleared"] is False:
+        yield "⚠ The ECU did not clear its fault codes."
+    if not result["dtcs"]:
+        yield "✔ No fault codes stored."
+    for one in result["dtcs"]:
+        new = "  NEW" if one["code"] in result["new"] else ""
+        yield f"  {one['code']}  status 0x{one['status']:02X}{new}"
+    gone = [code for code in result["before"] if code not in {one["code"] for one in result["dtcs"]}]
+    if gone:
+        yield f"  Cleared: {', '.join(gone)}"

@@ -1,0 +1,136 @@
+"""jobs, report and export: what the box knows already."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from appliance.cli.answer import Answer
+from appliance.cli.choosing import any_job, has_original, in_danger
+from appliance.cli.client import EngineClient
+from appliance.cli.options import Verbs, add_job, add_verb
+from appliance.cli.problems import FileProblemError
+from appliance.cli.reporting import report_lines
+from appliance.cli.screen import Screen
+from appliance.cli.verbs.session import IDENTIFY_FIRST, READ_FIRST, client_of, job_of
+from appliance.cli.words import error_lines, size
+from appliance.contract.errors import PitboxError
+
+_FORMATS = ("bin", "ihex", "srec")
+_COLUMNS = ("definition", "hw", "sw", "vin")
+
+
+def add(verbs: Verbs) -> None:
+    """Declare the verbs."""
+    parser = add_verb(verbs, "jobs", jobs, "list the jobs of this box, newest first")
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="follow what the box is doing until Ctrl-C (--json: one line per event)",
+    )
+    parser = add_verb(verbs, "report", report, "tell a job's whole story")
+    add_job(parser, "the newest")
+    parser = add_verb(
+        verbs,
+        "export",
+        export,
+        "write a job's original to a plain file (master role only)",
+        "A slave-role box keeps every file sealed and refuses.",
+    )
+    add_job(parser, "the newest that holds an original")
+    parser.add_argument("--format", choices=_FORMATS, default="bin", help="default: bin")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="a new file")
+
+
+def jobs(options: argparse.Namespace, screen: Screen) -> Answer:
+    """List, or follow."""
+    client = client_of(options)
+    if options.watch:
+        return _watch(client, screen, as_json=options.json)
+    found = client.get("/v1/jobs")
+    return Answer(found, list(job_lines(found)))
+
+
+def job_lines(found: list[dict[str, Any]]) -> Iterator[str]:
+    """A line per job, those in danger marked."""
+    if not found:
+        yield "No jobs yet. Begin with `pitbox identify`."
+    for job in found:
+        mark = "⚠" if in_danger(job) else " "
+        told = [job["id"], job["state"].replace("_", " "), *(job[key] or "-" for key in _COLUMNS)]
+        yield f"{mark} {'  '.join(f'{text:<14}' for text in told)}".rstrip()
+    if any(map(in_danger, found)):
+        yield "⚠ ECU half written. Do not start the engine. Nothing is lost: `pitbox recover`."
+
+
+def _watch(client: EngineClient, screen: Screen, *, as_json: bool) -> Answer:
+    """Until Ctrl-C, or until the engine ends. Raises EngineUnreachableError."""
+    try:
+        while True:
+            for event in client.events():
+                if as_json:
+                    screen.line_of_json(event)
+                else:
+                    _show(event, screen)
+    except KeyboardInterrupt:
+        return Answer(None)
+
+
+def _show(event: dict[str, Any], screen: Screen) -> None:
+    kind = event["kind"]
+    if kind == "snapshot":
+        _show_operation(event["operation"], screen)
+        for latest in event["latest"].values():
+            screen.event(latest)
+    elif kind == "operation":
+        _show_operation(event, screen)
+    elif kind == "state":
+        screen.note(f"Job {event['job_id']} is {event['state'].replace('_', ' ')}")
+    else:
+        screen.event(event)
+
+
+def _show_operation(operation: dict[str, Any] | None, screen: Screen) -> None:
+    if operation is None:
+        screen.note("The box is idle.")
+        return
+    screen.note(f"{operation['verb']}: {operation['state']}")
+    if operation["error"]:
+        screen.tell(error_lines(PitboxError.from_dict(operation["error"])))
+
+
+def report(options: argparse.Namespace, screen: Screen) -> Answer:
+    """A job's report."""
+    client = client_of(options)
+    job = job_of(client, options, screen, any_job, IDENTIFY_FIRST)
+    found = client.get(f"/v1/jobs/{job}/report")
+    return Answer(found, list(report_lines(found)))
+
+
+def export(options: argparse.Namespace, screen: Screen) -> Answer:
+    """An original as a plain file, readable by its owner only."""
+    client = client_of(options)
+    job = job_of(client, options, screen, has_original, READ_FIRST)
+    data = client.download(f"/v1/jobs/{job}/export?format={options.format}")
+    _save(options.output, data)
+    digest = hashlib.sha256(data).hexdigest()
+    document = {"job": job, "file": str(options.output), "bytes": len(data), "sha256": digest}
+    return Answer(document, [f"✔ {options.output}: {size(len(data))}, sha256 {digest}"])
+
+
+def _save(path: Path, data: bytes) -> None:
+    """Raises FileProblemError; never overwrites, and leaves nothing half written."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise FileProblemError("FILE_NOT_MADE", f"{path}: {error.strerror}", "Choose a new name.") from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+    except OSError as error:
+        path.unlink()
+        raise FileProblemError("FILE_NOT_MADE", f"{path}: {error.strerror}", "Make room.") from error

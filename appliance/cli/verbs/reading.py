@@ -1,0 +1,89 @@
+"""identify and read."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import Any
+
+from appliance.cli.answer import Answer
+from appliance.cli.choosing import readable
+from appliance.cli.following import perform
+from appliance.cli.options import Verbs, add_job, add_verb
+from appliance.cli.screen import Screen
+from appliance.cli.verbs.session import IDENTIFY_FIRST, client_of, job_of
+from appliance.cli.words import clock, identity_lines, share, size
+
+
+def add(verbs: Verbs) -> None:
+    """Declare the verbs."""
+    parser = add_verb(
+        verbs,
+        "identify",
+        identify,
+        "find the ECU, recognise it and open a job",
+        "Plug in, ignition on, engine off. Nothing is written.",
+    )
+    parser.add_argument("--definition", metavar="ID", help="look for this ECU only")
+    parser = add_verb(
+        verbs,
+        "read",
+        read,
+        "read the ECU twice, compare and seal",
+        "A read that a power cut interrupted goes on where it stopped. Nothing is written.",
+    )
+    add_job(parser, "the newest whose ECU can be read")
+    parser.add_argument(
+        "--regions",
+        type=names,
+        default=[],
+        metavar="A,B",
+        help="only these; a partial read is no original",
+    )
+
+
+def names(text: str) -> list[str]:
+    """A list of names with commas between them."""
+    return [name for name in (part.strip() for part in text.split(",")) if name]
+
+
+def identify(options: argparse.Namespace, screen: Screen) -> Answer:
+    """Find the ECU."""
+    result = perform(client_of(options), screen, "identify", definition=options.definition)
+    return Answer(result, list(identify_lines(result)))
+
+
+def identify_lines(result: dict[str, Any]) -> Iterator[str]:
+    """What was found and what is recommended."""
+    yield f"✔ {result['name']}  [{result['definition']}, evidence: {result['evidence']}]"
+    yield from identity_lines(result["identity"])
+    method = result["method"]
+    yield f"  Method: {method['recommended']}. {method['reason']}"
+    protection = result["protection"]
+    if protection["kind"] != "none":
+        yield f"  Protection: {protection['kind'].replace('_', ' ')}. {protection['advice']}"
+    yield from (
+        f"  {ritual['when'].replace('_', ' ').capitalize()}: {ritual['text']}" for ritual in result["rituals"]
+    )
+    yield from (f"  Also on the bus: {other}" for other in result["others"])
+    yield f"Job {result['job']} is open. Next: `pitbox read`."
+
+
+def read(options: argparse.Namespace, screen: Screen) -> Answer:
+    """Read twice and seal."""
+    client = client_of(options)
+    job = job_of(client, options, screen, readable, IDENTIFY_FIRST)
+    result = perform(client, screen, "read", job=job, regions=options.regions)
+    return Answer(result, list(read_lines(result)))
+
+
+def read_lines(result: dict[str, Any]) -> Iterator[str]:
+    """Hashes of both passes and how they agree."""
+    for number, one in enumerate(result["reads"], 1):
+        told = f"{size(one['bytes'])} in {clock(one['seconds'])}, sha256 {one['sha256'][:16]}…"
+        yield f"  Read {number}: {told}"
+    voted = sum(one["voted_blocks"] for one in result["reads"])
+    agreed = "identical" if not voted else f"{voted} pieces differed and were settled by a third read"
+    yield f"✔ Both reads: {agreed}. {share(result['read_efficiency'])} of what the wire can carry."
+    kind = "Sealed as this job's original" if result["full"] else "Sealed as a partial read (not an original)"
+    yield f"  {kind}: {len(result['sealed'])} segments, file {result['file']}"

@@ -1,0 +1,113 @@
+"""Facts in a technician's words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from appliance.cli.problems import ENGINE_LOG
+from appliance.contract.errors import EcuSafety, PitboxError
+
+PHASES = {
+    "identify": "Identify",
+    "read_1": "Read 1/2",
+    "read_2": "Read 2/2",
+    "preflight": "Checks",
+    "compare": "Compare",
+    "write": "Write",
+    "verify": "Verify",
+    "commit": "Commit",
+    "dtc": "Fault codes",
+    "recover": "Recover",
+}
+SAFETY = {
+    EcuSafety.UNTOUCHED: "Untouched: nothing was written.",
+    EcuSafety.INTACT: "Intact: its memory is proven good.",
+    EcuSafety.HALF_WRITTEN: "HALF WRITTEN. Keep it powered. Do not start the engine. Nothing is lost.",
+    EcuSafety.UNKNOWN: "Not known. Treat it as half written: keep it powered, do not start the engine.",
+}
+_IDENTITY = (
+    ("hw", "Hardware"),
+    ("sw", "Software"),
+    ("boot", "Boot loader"),
+    ("serial", "Serial"),
+    ("vin", "VIN"),
+    ("calid", "Calibration id"),
+    ("cvn", "Calibration number"),
+)
+_METHODS = {"hash": "a hash on the ECU", "read_back": "reading back"}
+_OUTCOMES = {
+    "done": "Done: every block is proven in the ECU's memory.",
+    "restored": "Restored: the ECU holds its own original again, proven block by block.",
+    "needs_bench": "The ECU needs the bench: it is half written and no longer answers on this connection.",
+    "interrupted": "INTERRUPTED: the ECU is half written. Run `pitbox recover`.",
+}
+
+
+def error_lines(error: PitboxError) -> Iterator[str]:
+    """The five answers."""
+    yield f"✘ {error.what}"
+    yield from (f"    - {detail}" for detail in error.details)
+    yield f"  ECU:    {SAFETY[error.ecu]}"
+    yield f"  Do now: {error.do_now}"
+    yield f"  Code:   {error.code}"
+    yield f"  Log:    {error.log or ENGINE_LOG}"
+
+
+def gate_lines(gates: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    """All gates, passed or not; unknown is not a pass."""
+    width = max((len(gate["name"]) for gate in gates), default=0)
+    for gate in gates:
+        mark = "✔" if gate["verdict"] == "pass" else "✘"
+        word = "" if gate["verdict"] in ("pass", "fail") else f"{gate['verdict']}: "
+        yield f"  {mark} {gate['name'].replace('_', ' '):<{width}}  {word}{gate['detail']}"
+
+
+def identity_lines(identity: Mapping[str, Any]) -> Iterator[str]:
+    """What the ECU told of itself; what it did not tell is left out."""
+    for key, title in _IDENTITY:
+        value = identity.get(key)
+        if value:
+            yield f"  {title + ':':<20}{', '.join(value) if isinstance(value, list) else value}"
+
+
+def outcome_line(result: str) -> str:
+    """How a job stands."""
+    return _OUTCOMES.get(result, f"Result: {result}")
+
+
+def blocks_line(blocks: Mapping[str, int]) -> str:
+    """What was written and what did not need it."""
+    return f"{blocks['written']} of {blocks['total']} blocks written, {blocks['skipped']} already right"
+
+
+def proof_line(verify: Mapping[str, Any]) -> str:
+    """How memory was proven."""
+    method = {"hash": "a hash on the ECU", "read_back": "reading back"}.get(
+        verify["method"], verify["method"]
+    )
+    return f"{verify['blocks']} blocks proven by {method}; image sha256 {str(verify['sha256'])[:16]}…"
+
+
+def codes(found: Sequence[str] | None) -> str:
+    """Fault codes in a line."""
+    if found is None:
+        return "not read"
+    return ", ".join(found) or "none"
+
+
+def share(value: float | None) -> str:
+    """0.95 as 95 %."""
+    return "-" if value is None else f"{value:.0%}".replace("%", " %")
+
+
+def size(count: int) -> str:
+    """Bytes in the unit that reads best."""
+    if count >= 1 << 20:
+        return f"{count / (1 << 20):.2f} MiB"
+    return f"{count / 1024:.1f} KiB" if count >= 1024 else f"{count} bytes"
+
+
+def clock(seconds: float) -> str:
+    """Seconds as m:ss."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
