@@ -51,7 +51,7 @@ class UdsAccess:
         self._transfers = Transfers(client, self._opener.reopen)
         self._reader = MemoryReader(client, definition.reading, self._transfers, self._meter)
         self._writer = MemoryWriter(client, definition, self._transfers, self._meter)
-        self._proof = MemoryProof(client, definition.checking, definition.writing)
+        self._proof = MemoryProof(client, definition)
         self._faults = FaultMemory(client)
         self._opened = False
 
