@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +12,9 @@ import pytest
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpError, IsoTpSettings
 from appliance.protocols.isotp.link import SoftIsoTpLink
 from drivers.can.interface import CanFrame
-from simulator.bus import SimBus, SimPort
+from simulator.bus import SimBus
 from simulator.virtualtime import run_virtual
+from tests.support.canisotp_node import CanIsoTpNode
 
 MODE = isotp.AddressingMode
 
@@ -54,49 +54,6 @@ PAIRS = {
 }
 SHORT = [1, 5, 6, 7, 8, 13, 14, 61, 62, 63, 113, 255, 256, 700]
 LONG = [4095, 4096, 4500]
-
-
-class CanIsoTpNode:
-    """The other library on a port of the simulated bus."""
-
-    def __init__(self, port: SimPort, address: isotp.Address, params: dict[str, Any]) -> None:
-        self.errors: list[Exception] = []
-        self._port = port
-        self._inbox: deque[isotp.CanMessage] = deque()
-        self._loop = asyncio.get_running_loop()
-        self.layer = isotp.TransportLayerLogic(
-            rxfn=lambda _timeout: self._inbox.popleft() if self._inbox else None,
-            txfn=self._transmit,
-            address=address,
-            params=params,
-            error_handler=self.errors.append,
-        )
-        port.subscribe(self._on_frame)
-
-    def send(self, payload: bytes) -> None:
-        self.layer.send(payload)
-        self.layer.process()
-
-    def received(self) -> bytes:
-        """The payload that arrived; empty if none."""
-        return bytes(self.layer.recv() or b"")
-
-    def _on_frame(self, frame: CanFrame) -> None:
-        self._inbox.append(
-            isotp.CanMessage(frame.can_id, 0, frame.data, frame.extended, frame.fd, frame.bit_rate_switch)
-        )
-        self.layer.process()
-
-    def _transmit(self, message: isotp.CanMessage) -> None:
-        self._port.send(
-            CanFrame(
-                message.arbitration_id,
-                bytes(message.data),
-                message.is_extended_id,
-                message.is_fd,
-                message.bitrate_switch,
-            )
-        )
 
 
 @dataclass
