@@ -11,6 +11,7 @@ from aiohttp import web
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import ECU_IN_DANGER
+from appliance.definitions.schema import Definition
 from appliance.engine.box import Box
 from appliance.engine.guards import (
     MAX_FILE_BYTES,
@@ -167,21 +168,53 @@ class Api:
 
     async def _definitions(self, request: web.Request) -> web.Response:
         """Every definition; a file that was refused is listed with the error instead of its evidence."""
-        usable = [
-            {
-                "id": one.id,
-                "name": one.name,
-                "kind": one.kind,
-                "evidence": one.evidence.level,
-                "refused": None,
-            }
-            for one in self._box.library
-        ]
+        usable = [_usable(one) for one in self._box.library]
         refused = [
-            {"id": "", "name": one.what, "kind": "refused", "evidence": "none", "refused": one.as_dict()}
+            {
+                "id": "",
+                "name": one.what,
+                "kind": "refused",
+                "evidence": "none",
+                "refused": one.as_dict(),
+                "regions": [],
+            }
             for one in self._box.library.refused
         ]
         return web.json_response([*usable, *refused])
+
+
+def _usable(definition: Definition) -> dict[str, Any]:
+    """A definition as far as a client needs it: its regions with the sizes of their erase sectors."""
+    return {
+        "id": definition.id,
+        "name": definition.name,
+        "kind": definition.kind,
+        "evidence": definition.evidence.level,
+        "refused": None,
+        "regions": [
+            {
+                "name": region.name,
+                "tag": region.tag,
+                "start": region.start,
+                "size_bytes": region.size_bytes,
+                "writable": region.writable,
+                "sectors": [size for _, size in region.sector_spans()],
+            }
+            for region in definition.regions
+        ],
+    }
+
+
+def _refused(error: PitboxError) -> dict[str, Any]:
+    told = error.as_dict()
+    return {
+        "id": "",
+        "name": error.what,
+        "kind": "refused",
+        "evidence": "none",
+        "refused": told,
+        "regions": [],
+    }
 
 
 def _abort(request: web.Request) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from appliance.contract.jobs import JobState
 from appliance.definitions.schema import Definition
 from appliance.engine.interruptions import read_interruptions, write_interruptions
-from appliance.flashing.journal import Journal
+from appliance.flashing.journal import JobRecord, Journal, Step
+from appliance.flashing.order import WriteOrder
 from appliance.protocols.access import EcuIdentity
+
+_PROVEN = (JobState.DONE.value, JobState.RESTORED.value)
 
 
 def report_of(journal: Journal, job_id: str, definition: Definition | None) -> dict[str, Any]:
@@ -28,7 +32,7 @@ def report_of(journal: Journal, job_id: str, definition: Definition | None) -> d
             {"name": name, "verdict": verdict, "detail": detail}
             for name, verdict, detail in _list(known.get("gates"))
         ],
-        "blocks": known.get("blocks"),
+        "blocks": _blocks(journal, job),
         "verify": known.get("verify"),
         "dtcs": {"before": known.get("dtcs_before"), "after": known.get("dtcs_after")},
         "voltage": known.get("voltage"),
@@ -40,6 +44,21 @@ def report_of(journal: Journal, job_id: str, definition: Definition | None) -> d
         "interruptions": [*read_interruptions(job), *write_interruptions(journal, job_id)],
         "seconds": known.get("seconds", 0.0),
     }
+
+
+def _blocks(journal: Journal, job: JobRecord) -> dict[str, int | None] | None:
+    """Blocks of the job's write over all its interruptions; what was skipped is known once all is proven."""
+    flash = journal.last_flash(job.id)
+    if flash is None:
+        return None
+    proven = flash.outcome in _PROVEN
+    if proven and job.detail.get("blocks") is None:  # a later write got no further than its gates
+        return None
+    ordered = {block.start for block in WriteOrder.from_json(flash.write_order).blocks}
+    counted = Step.ERASE_INTENT if proven else Step.PROGRAMMED
+    written = ordered & {step.block_start for step in journal.steps(flash.id) if step.step is counted}
+    skipped = len(ordered) - len(written) if proven else None
+    return {"total": len(ordered), "written": len(written), "skipped": skipped}
 
 
 def _list(value: object) -> list[Any]:
