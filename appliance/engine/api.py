@@ -205,18 +205,6 @@ def _usable(definition: Definition) -> dict[str, Any]:
     }
 
 
-def _refused(error: PitboxError) -> dict[str, Any]:
-    told = error.as_dict()
-    return {
-        "id": "",
-        "name": error.what,
-        "kind": "refused",
-        "evidence": "none",
-        "refused": told,
-        "regions": [],
-    }
-
-
 def _abort(request: web.Request) -> None:
     """Drop a client that does not read: its handler waits for room in a full socket."""
     if request.transport is not None:
