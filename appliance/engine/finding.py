@@ -45,11 +45,7 @@ async def find_ecu(box: Box, definition_id: str | None) -> Found:
     asked = [box.definition(definition_id)] if definition_id else await _at_the_bus_rate(box)
     answers = [answer for one in _distinct(asked) if (answer := await _ask(box, one)) is not None]
     if not answers:
-        raise PitboxError(
-            "ECU_NOT_FOUND",
-            f"nothing answered at {len(_distinct(asked))} known addresses",
-            do_now="Ignition on, engine off, plug seated, supply above 12 V? Try again, or choose the bench.",
-        )
+        raise _nobody(box, len(_distinct(asked)))
     recognised = [(answer, fit) for answer in answers if (fit := _fit(box, answer, asked)) is not None]
     if not recognised:
         applications = [answer for answer in answers if answer.state is EcuState.APPLICATION]
@@ -135,6 +131,23 @@ def _fit(box: Box, answer: _Answer, asked: list[Definition]) -> Definition | Non
         if definition in asked and wire == (answer.signature.addressing, answer.signature.identity):
             return definition
     return None
+
+
+def _nobody(box: Box, addresses: int) -> PitboxError:
+    """Silence, with the write that may be its cause."""
+    what = f"nothing answered at {addresses} known addresses"
+    for flash in box.journal.open_flashes():
+        return PitboxError(
+            "ECU_NOT_FOUND",
+            f"{what}, and the write of job {flash.job_id} is not finished",
+            ecu=EcuSafety.UNKNOWN,
+            do_now=f"If this is that ECU: ignition on, then `pitbox recover --job {flash.job_id}`.",
+        )
+    return PitboxError(
+        "ECU_NOT_FOUND",
+        what,
+        do_now="Ignition on, engine off, plug seated, supply above 12 V? Try again, or choose the bench.",
+    )
 
 
 def _unknown(answer: _Answer, definition_id: str | None) -> PitboxError:
