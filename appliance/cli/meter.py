@@ -72,7 +72,7 @@ def progress_line(event: Mapping[str, Any], *, bar: bool) -> str:
     if event["bytes_per_s"]:
         parts.append(f"{event['bytes_per_s'] / 1000:.1f} kB/s")
     if event.get("wire_share"):
-        parts.append(f"{share(event['wire_share'])} of the wire")
+        parts.append(f"{share(min(1.0, event['wire_share']))} of the wire")
     if event.get("eta_s") and done < 1.0:
         parts.append(f"{clock(event['eta_s'])} left")
     if event.get("voltage_v") is not None:

@@ -56,8 +56,11 @@ class Screen:
 
     def tell(self, lines: Iterable[str]) -> None:
         """Part of the story while it happens; left out when quiet."""
+        if self._quiet:
+            return
+        self._meter.clear()
         for line in lines:
-            self.note(line)
+            print(line, file=self._err if self._machine else self._out, flush=True)
 
     def answer(self, answer: Answer) -> None:
         """The result."""

@@ -76,9 +76,10 @@ def outcome_line(result: str) -> str:
     return _OUTCOMES.get(result, f"Result: {result}")
 
 
-def blocks_line(blocks: Mapping[str, int]) -> str:
-    """What was written and what did not need it."""
-    return f"{blocks['written']} of {blocks['total']} blocks written, {blocks['skipped']} already right"
+def blocks_line(blocks: Mapping[str, int | None]) -> str:
+    """What was written and what did not need it, which an unfinished write cannot tell."""
+    rest = "not finished" if blocks["skipped"] is None else f"{blocks['skipped']} already right"
+    return f"{blocks['written']} of {blocks['total']} blocks written, {rest}"
 
 
 def proof_line(verify: Mapping[str, Any]) -> str:
