@@ -1,4 +1,4 @@
-"""The figures of docs/performance.md that must hold everywhere: ratios on simulated time, never this machine's."""
+"""The figures of docs/performance.md that must hold everywhere: ratios on simulated time."""
 
 from __future__ import annotations
 
