@@ -19,6 +19,8 @@ from appliance.contract.jobs import ECU_IN_DANGER
 
 _SECOND_THOUGHTS_S = 3.0
 _LAST_WORD_S = 10
+_WRITING = frozenset({"write", "restore", "recover"})
+"""A lost engine may have begun to erase before we heard of it."""
 
 Pause = Callable[[float], object]
 
@@ -29,12 +31,12 @@ def _pause(seconds: float) -> None:
 
 
 def perform(
-    client: EngineClient, screen: Screen, verb: str, *, pause: Pause = _pause, **parameters: Any
+    client: EngineClient, screen: Screen, verb: str, *, pause: Pause | None = _pause, **parameters: Any
 ) -> dict[str, Any]:
     """Start an operation and show it until it is over; its result. Raises PitboxError for any other end.
 
-    Ctrl-C leaves it running (LeftRunningError); a second one within three seconds cancels what is not yet
-    writing (CancelledError).
+    Ctrl-C leaves it running (LeftRunningError); a second one during `pause` cancels what is not yet writing
+    (CancelledError). Without a pause it is KeyboardInterrupt.
     """
     asked = {key: value for key, value in parameters.items() if value not in (None, [], False)}
     operation = client.post("/v1/operations", {"verb": verb, **asked})
@@ -42,7 +44,9 @@ def perform(
 
 
 class _Following:
-    def __init__(self, client: EngineClient, screen: Screen, operation: dict[str, Any], pause: Pause) -> None:
+    def __init__(
+        self, client: EngineClient, screen: Screen, operation: dict[str, Any], pause: Pause | None
+    ) -> None:
         self._client = client
         self._screen = screen
         self._id, self._verb = operation["id"], operation["verb"]
@@ -54,9 +58,11 @@ class _Following:
         try:
             return self._outcome(self._follow())
         except KeyboardInterrupt:
-            return self._leave()
+            if self._pause is None:
+                raise
+            return self._leave(self._pause)
         except EngineUnreachableError as error:
-            raise EngineLostError(self._verb, self._in_danger) from error
+            raise EngineLostError(self._verb, in_danger=self._verb in _WRITING) from error
 
     def _follow(self) -> dict[str, Any]:
         """Live events while the stream lasts; the engine cuts off whoever does not keep up."""
@@ -100,13 +106,13 @@ class _Following:
         result: dict[str, Any] = operation["result"]
         return result
 
-    def _leave(self) -> dict[str, Any]:
+    def _leave(self, pause: Pause) -> dict[str, Any]:
         """The first Ctrl-C leaves; the second cancels, where the engine still lets it."""
         if self._in_danger:
             raise LeftRunningError(self._verb, in_danger=True)
         self._screen.alarm(f"Leaving; {self._verb} goes on. Press Ctrl-C again within 3 s to cancel it.")
         try:
-            self._pause(_SECOND_THOUGHTS_S)
+            pause(_SECOND_THOUGHTS_S)
         except KeyboardInterrupt:
             return self._cancel()
         raise LeftRunningError(self._verb, in_danger=False)

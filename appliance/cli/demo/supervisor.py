@@ -24,9 +24,10 @@ class Supervisor:
     def __init__(self, definition: str, seed: int, keep: Path | None) -> None:
         self._definition = definition
         self._seed = seed
-        self._keep = keep
+        self._keep_folder = False
         self._process: subprocess.Popen[str] | None = None
         self._run_dir = Path(tempfile.mkdtemp(prefix="pitbox-"))
+        """For the socket, whose path must be short; and for everything else unless it is kept elsewhere."""
         self.folder = keep if keep is not None else self._run_dir
         self.client = EngineClient(self._run_dir / "engine.sock")
 
@@ -37,7 +38,8 @@ class Supervisor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-        shutil.rmtree(self._run_dir)
+        if not self._keep_folder:
+            shutil.rmtree(self._run_dir)
 
     def start(self, faults: str | None = None) -> None:
         """Start the engine and wait until it listens. Raises PitboxError."""
@@ -68,6 +70,10 @@ class Supervisor:
         if self._process.stdout:
             self._process.stdout.close()
         self._process = None
+
+    def keep_folder(self) -> None:
+        """Something went wrong: journal and log stay where the error says they are."""
+        self._keep_folder = self.folder == self._run_dir
 
     def notice_death(self) -> bool:
         """Wait for the end of an engine that stopped answering; True if it was killed."""
