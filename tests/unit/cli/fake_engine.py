@@ -1,0 +1,109 @@
+"""An engine that says what it is told to, on a UNIX socket."""
+
+from __future__ import annotations
+
+import json
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+JOB = {
+    "id": "4a6f62000001",
+    "state": "read_verified",
+    "definition": "pbx-e400",
+    "vin": "PBXTESTCAR0000E40",
+    "hw": "PBX-E400-01",
+    "sw": "E400-SW-0100",
+    "original": "file-1",
+    "created_at": 0.0,
+}
+IDLE = {"kind": "snapshot", "operation": None, "latest": {}, "recoverable": []}
+
+
+def operation(state: str = "running", verb: str = "read", **more: Any) -> dict[str, Any]:
+    """An operation as the engine tells it."""
+    told = {"id": "op-1", "verb": verb, "job": JOB["id"], "state": state, "result": None, "error": None}
+    return told | more
+
+
+@dataclass
+class FakeEngine:
+    """Scripted answers; everything asked is in `asked`."""
+
+    socket: Path
+    jobs: list[dict[str, Any]] = field(default_factory=lambda: [JOB])
+    states: list[dict[str, Any]] = field(default_factory=list)
+    """Answers to questions about the operation; the last one stays."""
+    streams: list[list[dict[str, Any]]] = field(default_factory=list)
+    """Events of each stream that is opened; each ends behind its last."""
+    answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    """By path, without its query."""
+    asked: list[tuple[str, Any]] = field(default_factory=list)
+    dead: bool = False
+    """Drops every connection unanswered."""
+
+    def answer(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+        """Status and body."""
+        place = path.partition("?")[0]
+        uploaded = place == "/v1/uploads"
+        self.asked.append((f"{method} {path}", body if uploaded else json.loads(body or b"null")))
+        if place in self.answers:
+            return self.answers[place]
+        known: dict[str, Any] = {"/v1/jobs": self.jobs, "/v1/uploads": {"upload": "up-1"}}
+        if place == "/v1/operations":
+            return 202, json.dumps(operation(verb=json.loads(body)["verb"])).encode()
+        if place == "/v1/operations/op-1":
+            return 200, json.dumps(self.states.pop(0) if len(self.states) > 1 else self.states[0]).encode()
+        return 200, json.dumps(known[place]).encode()
+
+    def stream(self) -> bytes:
+        """All events of the next stream."""
+        events = self.streams.pop(0) if self.streams else [IDLE]
+        return b"".join(json.dumps(event).encode() + b"\n" for event in events)
+
+
+@contextmanager
+def serving(engine: FakeEngine) -> Iterator[FakeEngine]:
+    """Answer until the end of the block."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def handle_one_request(self) -> None:
+            if engine.dead:
+                self.close_connection = True
+            else:
+                super().handle_one_request()
+
+        def do_GET(self) -> None:
+            if self.path == "/v1/events":
+                self._send(200, engine.stream())
+            else:
+                self._send(*engine.answer("GET", self.path, b""))
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            self._send(*engine.answer("POST", self.path, body))
+
+        def _send(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    class Server(socketserver.ThreadingUnixStreamServer):
+        daemon_threads = True
+
+    with Server(str(engine.socket), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield engine
+        finally:
+            server.shutdown()
+            thread.join()

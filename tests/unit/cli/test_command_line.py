@@ -1,0 +1,143 @@
+"""What is understood, what is refused, and how fast the help is there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from appliance.cli.exits import MEANINGS, Exit
+from appliance.cli.main import main, make_parser
+from tests.unit.cli.fake_engine import FakeEngine
+
+VERBS = (
+    "identify",
+    "read",
+    "write",
+    "restore",
+    "recover",
+    "verify",
+    "dtc",
+    "jobs",
+    "report",
+    "export",
+    "demo",
+)
+
+
+def test_help_is_there_in_a_third_of_a_second() -> None:
+    def measured() -> float:
+        began = time.perf_counter()
+        shown = subprocess.run(
+            [sys.executable, "-m", "appliance.cli.main", "--help"], capture_output=True, text=True, check=True
+        )
+        assert all(f"{verb} " in shown.stdout for verb in (*VERBS, "engine", "sim", "definitions"))
+        return time.perf_counter() - began
+
+    assert min(measured() for _ in range(3)) < 0.3
+
+
+def test_help_documents_every_exit_status() -> None:
+    told = make_parser().format_help()
+    assert all(f"{int(status):>3}  {text}" in told for status, text in MEANINGS.items())
+    assert set(MEANINGS) == set(Exit)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([verb, "--help"])
+    assert ended.value.code == Exit.DONE
+    assert "--socket" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["flash"],
+        ["write"],
+        ["export"],
+        ["export", "-o", "x", "--format", "elf"],
+        ["write", "x", "--use", "fun"],
+        ["demo", "--seed", "one"],
+        ["--json", "engine"],
+    ],
+)
+def test_what_is_not_understood_is_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == Exit.USAGE
+    assert "usage: pitbox" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("verb", "module"),
+    [("engine", "appliance.engine"), ("sim", "simulator"), ("definitions", "appliance.definitions")],
+)
+def test_programs_get_their_arguments_untouched(
+    verb: str, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    became: list[tuple[str, list[str]]] = []
+
+    def execv(path: str, arguments: list[str]) -> None:
+        became.append((path, arguments))
+        raise SystemExit(0)
+
+    monkeypatch.setattr(os, "execv", execv)
+    with pytest.raises(SystemExit):
+        main([verb, "--help", "--json", "--", "x y"])
+    rest = ["--help", "--json", "--", "x y"]
+    assert became == [(sys.executable, [sys.executable, "-P", "-m", module, *rest])]
+
+
+def test_common_options_stand_before_or_behind_the_verb(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PITBOX_SOCKET", "/env.sock")
+    parser = make_parser()
+    before = parser.parse_args(["--json", "--socket", "/a", "jobs"])
+    behind = parser.parse_args(["jobs", "--socket", "/a", "--json"])
+    assert (before.json, before.socket, before.quiet) == (behind.json, behind.socket, behind.quiet)
+    assert (before.json, before.socket, before.quiet) == (True, Path("/a"), False)
+    assert parser.parse_args(["jobs"]).socket == Path("/env.sock")
+    monkeypatch.delenv("PITBOX_SOCKET")
+    assert make_parser().parse_args(["jobs"]).socket == Path("/run/pitbox/engine.sock")
+
+
+def test_no_engine_says_how_to_start_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = tmp_path / "none.sock"
+    assert main(["identify", "--socket", str(missing)]) == Exit.NO_ENGINE
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "systemctl start pitbox-engine" in told.err
+    assert f"--socket {missing}" in told.err
+    assert "ENGINE_UNREACHABLE" in told.err
+    assert "Untouched" in told.err
+
+
+def test_what_answers_no_json_is_no_engine(engine: FakeEngine, capsys: pytest.CaptureFixture[str]) -> None:
+    engine.answers["/v1/jobs"] = (200, b"<html>")
+    assert main(["jobs"]) == Exit.NO_ENGINE
+    assert "no Pitbox engine" in capsys.readouterr().err
+
+
+def test_a_refusal_that_is_not_ours_is_told_as_it_came(
+    engine: FakeEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine.answers["/v1/jobs"] = (502, b"bad gateway")
+    assert main(["jobs"]) == Exit.REFUSED
+    told = capsys.readouterr().err
+    assert "bad gateway" in told
+    assert "HTTP_502" in told
+
+
+def test_a_reader_that_leaves_is_no_error(engine: FakeEngine) -> None:
+    engine.jobs = [engine.jobs[0] | {"id": f"{number:012x}"} for number in range(5000)]
+    command = f"{sys.executable} -m appliance.cli.main jobs; echo status $? >&2"
+    shell = ["bash", "-c", f"({command}) | head -n 1"]
+    shown = subprocess.run(shell, capture_output=True, text=True, check=True)
+    assert len(shown.stdout.splitlines()) == 1
+    assert shown.stderr == "status 141\n"
