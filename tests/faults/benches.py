@@ -1,0 +1,151 @@
+"""What all runs on one ECU share: its definition, its stock memory, and a box that has read and sealed it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from appliance.contract.events import Emit
+from appliance.contract.jobs import JobState
+from appliance.definitions.library import Library
+from appliance.definitions.loader import PACKS, load_definition
+from appliance.definitions.schema import Definition
+from appliance.engine.box import Box, open_box
+from appliance.engine.connection import Connection
+from appliance.engine.operations.read import identify
+from appliance.engine.originals import save_image
+from appliance.engine.settings import EngineSettings
+from appliance.engine.simulation import SimulatedConnection, with_right_checksums
+from appliance.vault.images import ImageKind
+from appliance.vault.records import split
+from simulator.car import Car, CarSettings, bus_for
+from simulator.image_synthesis import synthesise
+from simulator.virtualtime import run_virtual
+
+PACK_IDS = tuple(sorted(path.stem for path in PACKS.glob("*.toml")))
+_STOCK_SEED = 1
+_CUT_DOWN = {"pbx-s18": 16, "pbx-t300": 16}
+"""Sectors that are too large for a thousand runs, divided; everything else is as shipped."""
+_READ_CUT_DOWN = {"pbx-e400": 64, "pbx-fd20": 16, "pbx-s18": 64, "pbx-t300": 16, "pbx-x050": 16}
+"""For runs that read all memory twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """An ECU before any fault, and the state directory of a box that knows it."""
+
+    definition: Definition
+    stock: bytes
+    """All regions in ascending order."""
+    state: Path
+    job: str
+
+    def car(self, seed: int, memory: bytes) -> Car:
+        """A car with this ECU, holding that memory; made on the running loop."""
+        settings = CarSettings(seed=seed, images={self.definition.id: memory})
+        return Car([self.definition], bus_for(self.definition), settings)
+
+    def copy_state(self, to: Path) -> Path:
+        """The box's disk, to be worked on."""
+        return copy_of_disk(self.state, to)
+
+
+class Benches:
+    """Makes each bench once. `root` keeps their state directories."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._made: dict[tuple[str, int], Bench] = {}
+
+    def to_write(self, definition_id: str, *, full_size: bool = False) -> Bench:
+        """An ECU whose original is sealed, ready for a write; as large as shipped, or cut down."""
+        return self._bench(definition_id, 1 if full_size else _CUT_DOWN.get(definition_id, 1))
+
+    def to_read(self, definition_id: str) -> Bench:
+        """A small ECU of that kind."""
+        return self._bench(definition_id, _READ_CUT_DOWN[definition_id])
+
+    def _bench(self, definition_id: str, divisor: int) -> Bench:
+        key = (definition_id, divisor)
+        if key not in self._made:
+            definition = cut_down(load_definition(PACKS / f"{definition_id}.toml"), divisor)
+            self._made[key] = self._arranged(definition, self._root / f"{definition_id}-{divisor}")
+        return self._made[key]
+
+    @staticmethod
+    def _arranged(definition: Definition, state: Path) -> Bench:
+        stock = synthesise(definition, _STOCK_SEED, with_right_checksums)
+        bench = Bench(definition, stock, state, "")
+        return Bench(definition, stock, state, run_virtual(_identify_and_seal(bench)))
+
+
+def box_on(state: Path, definition: Definition, connection: Connection, emit: Emit) -> Box:
+    """A master-role box on a state directory, whose library is one definition."""
+    settings = EngineSettings(state_dir=state, socket_path=state / "engine.sock", role="master")
+    box = open_box(settings, connection, emit)
+    box.library = Library()
+    box.library.add(definition, PACKS / f"{definition.id}.toml")
+    return box
+
+
+def copy_of_disk(state: Path, to: Path) -> Path:
+    """A state directory as it is this instant; what is never changed in place is shared."""
+
+    def copy(source: str, target: str) -> str:
+        if Path(source).name.startswith("journal.db"):
+            shutil.copyfile(source, target)
+        else:
+            Path(target).hardlink_to(source)
+        return target
+
+    shutil.copytree(state, to, copy_function=copy)
+    return to
+
+
+def cut_down(definition: Definition, divisor: int) -> Definition:
+    """The same ECU with every sector divided; its checksum covers the smaller region."""
+    if divisor == 1:
+        return definition
+    data = definition.model_dump(mode="json")
+    lowest = min(region["start"] for region in data["regions"])
+    for region in data["regions"]:
+        region["start"] = lowest + (region["start"] - lowest) // divisor
+        region["size_bytes"] //= divisor
+        for run in region["sectors"]:
+            run["size_bytes"] //= divisor
+    _fit_checksum(data)
+    return Definition.model_validate_json(json.dumps(data))
+
+
+def _fit_checksum(data: dict[str, Any]) -> None:
+    checksum = data["checksum"]
+    region = next(one for one in data["regions"] if one["name"] == checksum["region"])
+    start, end = region["start"], region["start"] + region["size_bytes"]
+    fitted = {"base": start, "ranges": [[start, end - 4]], "store_at": end - 4}
+    checksum["parameters"] |= {key: fitted[key] for key in fitted if key in checksum["parameters"]}
+
+
+async def _identify_and_seal(bench: Bench) -> str:
+    """Job id of an ECU that was identified over the wire; its memory is sealed without reading it twice."""
+    definition, car = bench.definition, bench.car(_STOCK_SEED, bench.stock)
+    bench.state.mkdir(mode=0o700)
+    box = box_on(bench.state, definition, SimulatedConnection(car, definition), lambda event: None)
+    car.power_up()
+    await asyncio.sleep(1)
+    job_id = str((await identify(box, definition.id))["job"])
+    regions = sorted(definition.regions, key=lambda region: region.start)
+    segments = tuple(
+        box.blobs.put(piece, address)
+        for region in regions
+        for address, piece in split(region.start, car.ecu.memory.read(region.start, region.size_bytes))
+    )
+    file_id = save_image(box, ImageKind.ORIGINAL, box.journal.job(job_id), regions, segments)
+    box.journal.move(job_id, JobState.READING)
+    box.journal.read_verified(job_id, file_id)
+    box.journal.close()
+    car.close()
+    return job_id

@@ -1,0 +1,130 @@
+"""The promise, as assertions: what may be true of box and ECU after an attempt and at the end of a run.
+
+The ECU's flash is looked into directly; nothing the box says is taken for granted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.jobs import JobState
+from appliance.definitions.schema import Definition
+from simulator.ecu.core import Program
+from simulator.image_synthesis import region_slice
+
+
+class Outcome(StrEnum):
+    """How a run may end."""
+
+    DONE = "done"
+    RESTORED = "restored"
+    REFUSED = "refused"
+    """Nothing was erased, and the technician gave up."""
+    NEEDS_BENCH = "needs_bench"
+    READ = "read"
+
+
+class BrokenPromiseError(AssertionError):
+    """The product did what it must never do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memories:
+    """What the ECU may hold: whole memories, regions in ascending order."""
+
+    start: bytes
+    original: bytes
+    tuned: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ecu:
+    """The simulated ECU as it is, seen from inside."""
+
+    memory: bytes
+    program: Program
+    valid: bool
+    """Its own validity flag."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the box's journal and report say."""
+
+    state: JobState
+    flash_outcome: str | None
+    open_flashes: int
+    report_result: str
+
+
+def judge_error(error: PitboxError, memories: Memories, ecu: Ecu, record: Record) -> None:
+    """An error that reached the operator: complete, and honest about the ECU. Raises BrokenPromiseError."""
+    _require(bool(error.code and error.what and error.do_now), f"{error!r} does not answer the five questions")
+    if error.ecu is EcuSafety.UNTOUCHED:
+        _require(ecu.memory == memories.start, f"{error.code} says untouched, and memory has changed")
+        _require(ecu.valid, f"{error.code} says untouched, and the ECU calls its application incomplete")
+    if error.ecu is EcuSafety.HALF_WRITTEN:
+        _require(
+            record.open_flashes == 1 or record.state is JobState.NEEDS_BENCH,
+            f"{error.code} says half written, and nothing is left to recover",
+        )
+
+
+def judge_rest(memories: Memories, ecu: Ecu, record: Record) -> None:
+    """Between two attempts: a changed memory is never forgotten. Raises BrokenPromiseError."""
+    if record.open_flashes or record.state is JobState.NEEDS_BENCH:
+        return
+    known = {
+        JobState.DONE: memories.tuned,
+        JobState.RESTORED: memories.original,
+    }.get(record.state, memories.start)
+    _require(
+        ecu.memory == known and ecu.valid,
+        f"no write is open and the job is {record.state}, and the ECU's memory is not that",
+    )
+
+
+def judge_end(
+    outcome: Outcome, definition: Definition, memories: Memories, ecu: Ecu, record: Record
+) -> None:
+    """The end of a run. Raises BrokenPromiseError."""
+    _require(record.open_flashes == 0, f"the run ended {outcome} with a write open")
+    if outcome is Outcome.NEEDS_BENCH:
+        _judge_bench(definition, memories, ecu, record)
+        return
+    wanted = {Outcome.DONE: memories.tuned, Outcome.RESTORED: memories.original}.get(outcome, memories.start)
+    _require(ecu.memory == wanted, f"{outcome}, and {_differences(definition, ecu.memory, wanted)}")
+    _require(ecu.valid, f"{outcome}, and the ECU calls its application incomplete")
+    _require(ecu.program is Program.APPLICATION, f"{outcome}, and the ECU runs {ecu.program}")
+    if outcome in (Outcome.DONE, Outcome.RESTORED):
+        _require(record.flash_outcome == outcome.value, f"{outcome}, and the journal says {record.flash_outcome}")
+        _require(record.state.value == outcome.value, f"{outcome}, and the job is {record.state}")
+        _require(record.report_result == outcome.value, f"{outcome}, and the report says {record.report_result}")
+
+
+def _judge_bench(definition: Definition, memories: Memories, ecu: Ecu, record: Record) -> None:
+    _require(definition.recovery.recoverability != "bootloader", "needs_bench where a bootloader is promised")
+    _require(ecu.program is Program.SILENT, f"needs_bench, and the ECU runs {ecu.program}")
+    _require(record.state is JobState.NEEDS_BENCH, f"needs_bench, and the job is {record.state}")
+    _require(record.report_result == "needs_bench", f"needs_bench, and the report says {record.report_result}")
+    for region in definition.regions:
+        where = region_slice(definition, region.name)
+        same = ecu.memory[where] == memories.start[where]
+        _require(same or region.writable, f"needs_bench, and {region.name} has changed")
+
+
+def _differences(definition: Definition, memory: bytes, wanted: bytes) -> str:
+    counts = []
+    for region in definition.regions:
+        where = region_slice(definition, region.name)
+        wrong = sum(a != b for a, b in zip(memory[where], wanted[where], strict=True))
+        if wrong:
+            counts.append(f"{wrong} bytes of {region.name}")
+    return ", ".join(counts) + " are wrong"
+
+
+def _require(kept: bool, broken: str) -> None:
+    if not kept:
+        raise BrokenPromiseError(broken)

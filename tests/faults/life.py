@@ -1,0 +1,162 @@
+"""A box that can be killed: its disk stays as it is at that instant, and nothing it still does counts."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from appliance.contract.events import AlarmEvent, Event, GatesEvent, NoteEvent, StateEvent
+from appliance.engine.box import Box
+from appliance.engine.simulation import SimulatedConnection
+from appliance.flashing.database import Database
+from appliance.vault import durable
+from drivers.can.interface import CanPort
+from simulator.bus import SimBus
+from simulator.car import Car
+from tests.faults.benches import Bench, box_on, copy_of_disk
+
+Trace = Callable[[str], None]
+
+
+class Killed(BaseException):
+    """The box is gone; raised inside of it where it dies between two instructions."""
+
+
+class KillableConnection(SimulatedConnection):
+    """The box's plug: once it is pulled, none of its ports reaches the car again."""
+
+    def __init__(self, car: Car, bench: Bench) -> None:
+        super().__init__(car, bench.definition)
+        self._ports: list[CanPort] = []
+        self._pulled = False
+
+    def open_port(self, bitrate_bps: int, data_bitrate_bps: int | None) -> CanPort:
+        if self._pulled:
+            return SimBus(bitrate_bps, data_bitrate_bps).attach("nowhere")
+        port = super().open_port(bitrate_bps, data_bitrate_bps)
+        self._ports.append(port)
+        return port
+
+    def pull(self) -> None:
+        """Off the bus for ever, with all frames that wait."""
+        self._pulled = True
+        self.jolt()
+
+    def jolt(self) -> None:
+        """The interface vanishes; one that is opened anew works."""
+        for port in self._ports:
+            port.close()
+        self._ports.clear()
+
+
+class Life:
+    """One life of the box, from opening its state directory to its death or the end of the run."""
+
+    def __init__(self, bench: Bench, car: Car, state: Path, trace: Trace, dies_at_write: int | None) -> None:
+        self.state = state
+        """Where this box works; the next life's disk once this one is dead."""
+        self.dead = False
+        self._trace = trace
+        self._writes_left = dies_at_write
+        self._bench = bench
+        self._own_state = state
+        self._box: Box | None = None
+        self._task: asyncio.Task[dict[str, Any]] | None = None
+        self._plug = KillableConnection(car, bench)
+
+    @property
+    def box(self) -> Box:
+        """Its organs, once it has started."""
+        if self._box is None:
+            raise RuntimeError("this box has not started")
+        return self._box
+
+    def start(self) -> None:
+        """Open the state directory. Raises Killed where the box dies as early as that, and PitboxError."""
+        with self._mortal_at_writes():
+            self._box = box_on(self.state, self._bench.definition, self._plug, self._tell)
+
+    async def perform(self, work: Coroutine[Any, Any, dict[str, Any]], within_s: float) -> dict[str, Any]:
+        """What the operation gives. Raises what it raises, Killed, or TimeoutError."""
+        with self._mortal_at_writes():
+            self._task = asyncio.get_running_loop().create_task(work)
+            done, _ = await asyncio.wait({self._task}, timeout=within_s)
+        if not done:
+            self._task.cancel()
+            raise TimeoutError(f"the operation is not over after {within_s:.0f} s")
+        if self.dead:
+            await asyncio.gather(self._task, return_exceptions=True)
+            raise Killed
+        return self._task.result()
+
+    def die_at_write(self, writes: int | None) -> None:
+        """Kill the box at an instant around its durable writes from now on."""
+        self._writes_left = writes
+
+    def die(self) -> None:
+        """kill -9, now."""
+        if self.dead:
+            return
+        self.dead = True
+        self._trace("the box is killed")
+        self.state = copy_of_disk(self.state, self.state.with_name(f"{self.state.name}+"))
+        self._plug.pull()
+        if self._task is not None:
+            self._task.cancel()
+
+    def lose_interface(self) -> None:
+        """The CAN interface vanishes under the running operation."""
+        self._trace("the interface vanishes")
+        self._plug.jolt()
+
+    def bury(self) -> None:
+        """Close and delete what the dead box still held; its successor has a disk of its own."""
+        if self._box is not None:
+            self._box.journal.close()
+        shutil.rmtree(self._own_state)
+
+    def _tell(self, event: Event) -> None:
+        if self.dead:
+            return
+        if isinstance(event, StateEvent):
+            self._trace(f"state {event.state}")
+        elif isinstance(event, NoteEvent | AlarmEvent):
+            self._trace(event.text)
+        elif isinstance(event, GatesEvent):
+            failed = [f"{gate.name}: {gate.detail}" for gate in event.gates if not gate.passed]
+            self._trace("gates " + ("pass" if not failed else "; ".join(failed)))
+
+    def _pass_by_write(self) -> None:
+        if self.dead or self._writes_left is None:
+            return
+        self._writes_left -= 1
+        if self._writes_left <= 0:
+            self._writes_left = None
+            self._trace("at a durable write:")
+            self.die()
+            raise Killed
+
+    @contextmanager
+    def _mortal_at_writes(self) -> Iterator[None]:
+        """Pass by before and behind every commit of the journal and every file of the vault."""
+        transaction, write_atomic = Database.transaction, durable.write_atomic
+
+        @contextmanager
+        def watched(database: Database) -> Iterator[object]:
+            self._pass_by_write()
+            with transaction(database) as sql:
+                yield sql
+            self._pass_by_write()
+
+        def watched_write(path: Path, data: bytes) -> None:
+            self._pass_by_write()
+            write_atomic(path, data)
+            self._pass_by_write()
+
+        with patch.object(Database, "transaction", watched), patch.object(durable, "write_atomic", watched_write):
+            yield

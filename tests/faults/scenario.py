@@ -1,0 +1,242 @@
+"""What one run is: an ECU, a job, a change, a technician's habits and the faults, all from one seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from appliance.definitions.memory import Region
+from appliance.definitions.schema import Definition
+from appliance.engine.box import checksum_module
+from simulator.ecu.watch import Counter
+from simulator.faults import CAR_FAULTS, Fault, FaultKind, FaultPlan, Trigger, random_plan
+from simulator.image_synthesis import region_slice
+from tests.faults.benches import PACK_IDS, Bench, Benches
+
+DEEPEST = 3
+"""Faults strike the job itself and so many attempts after it."""
+_UNCHECKED_HEAD_BYTES = 0x400
+"""The start of a calibration may lie outside its checksum, and the box then refuses to correct it."""
+_UNCHECKED_TAIL_BYTES = 8
+_FULL_SIZE_SHARE = 0.01
+_READ_SHARE = 0.05
+_SERVICES = {
+    0x10: 5, 0x11: 2, 0x22: 12, 0x27: 4, 0x28: 3, 0x31: 30, 0x34: 4, 0x36: 30, 0x37: 4, 0x3E: 8, 0x85: 3
+}  # fmt: skip
+"""UDS services of a write, and about how often each is asked for."""
+_STEADY_S = 8.0
+"""About what the gates take before the first erase."""
+
+
+class Kind(StrEnum):
+    """What the technician came for."""
+
+    WRITE = "write"
+    RESTORE = "restore"
+    """The ECU holds a tuned file; its original goes back."""
+    READ = "read"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A tuned file: whole memory after the change, and which of its bytes are handed in."""
+
+    memory: bytes
+    regions: tuple[Region, ...]
+    """Where bytes differ."""
+    sectors_bytes: int
+    """Size of all sectors with a difference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One run."""
+
+    seed: int
+    bench: Bench
+    kind: Kind
+    change: Change
+    original_from: int | None
+    """From this attempt on the technician recovers with the original."""
+    gives_up: bool
+    """Whether a refusal before the first erase ends the job."""
+    whole_file: bool
+    """The tuned file holds all memory, and not one region."""
+    corrected_by_box: bool
+
+    @property
+    def start(self) -> bytes:
+        """The ECU's memory before the job."""
+        return self.change.memory if self.kind is Kind.RESTORE else self.bench.stock
+
+    @property
+    def upload(self) -> bytes:
+        """The tuned file as it is handed in."""
+        if self.whole_file:
+            return self.change.memory
+        return self.change.memory[region_slice(self.bench.definition, self.change.regions[0].name)]
+
+    def dice(self, purpose: str) -> random.Random:
+        """A source of chance of its own for each purpose."""
+        return random.Random(f"{self.seed}/{purpose}")
+
+
+def scenario_for(seed: int, benches: Benches, definition_id: str | None = None) -> Scenario:
+    """The run of a seed; the same at any time and place."""
+    dice = random.Random(f"{seed}/scenario")
+    chosen = dice.choice(PACK_IDS)
+    kind = _kind(dice)
+    full_size = dice.random() < _FULL_SIZE_SHARE
+    name = definition_id or chosen
+    bench = benches.to_read(name) if kind is Kind.READ else benches.to_write(name, full_size=full_size)
+    change = _change(dice, bench)
+    return Scenario(
+        seed=seed,
+        bench=bench,
+        kind=kind,
+        change=change,
+        original_from=dice.randint(1, DEEPEST) if dice.random() < 0.25 else None,
+        gives_up=dice.random() < 0.3,
+        whole_file=_needs_whole_file(bench.definition, change) or dice.random() < 0.3,
+        corrected_by_box=dice.random() < 0.5,
+    )
+
+
+def _kind(dice: random.Random) -> Kind:
+    if dice.random() < _READ_SHARE:
+        return Kind.READ
+    return Kind.WRITE if dice.random() < 0.7 else Kind.RESTORE
+
+
+def _change(dice: random.Random, bench: Bench) -> Change:
+    """A few bytes in one to three sectors of the calibration, now and then of other writable regions too."""
+    definition = bench.definition
+    regions = [_tuned_region(definition)]
+    if dice.random() < 0.3:
+        regions = [region for region in definition.regions if region.writable]
+    sectors = [(region, *span) for region in regions for span in region.sector_spans()]
+    small = [sector for sector in sectors if sector[2] <= max(0x8000, sectors[0][2])]
+    memory = bytearray(bench.stock)
+    chosen = dice.sample(small, min(len(small), dice.randint(1, 3)))
+    for region, start, size in chosen:
+        _edit(dice, definition, region, start, size, memory)
+    corrected = _corrected(definition, bytes(memory))
+    return _difference(definition, bench.stock, corrected)
+
+
+def _tuned_region(definition: Definition) -> Region:
+    return next(region for region in definition.regions if region.tag == "calibration")
+
+
+def _edit(
+    dice: random.Random, definition: Definition, region: Region, start: int, size: int, memory: bytearray
+) -> None:
+    low, high = start, start + size
+    if definition.checksum is not None and definition.checksum.region == region.name:
+        low = max(low, region.start + min(_UNCHECKED_HEAD_BYTES, size // 2))
+        high = min(high, region.end - _UNCHECKED_TAIL_BYTES)
+    base = region_slice(definition, region.name).start - region.start
+    for _ in range(dice.randint(1, 12)):
+        memory[base + dice.randrange(low, high)] ^= dice.randint(1, 255)
+
+
+def _corrected(definition: Definition, memory: bytes) -> bytes:
+    spec, module = definition.checksum, checksum_module(definition)
+    if spec is None or module is None:
+        return memory
+    where = region_slice(definition, spec.region)
+    return memory[: where.start] + module.correct(memory[where]) + memory[where.stop :]
+
+
+def _difference(definition: Definition, stock: bytes, memory: bytes) -> Change:
+    regions: dict[str, Region] = {}
+    touched = 0
+    for region in definition.regions:
+        base = region_slice(definition, region.name).start - region.start
+        for start, size in region.sector_spans():
+            where = slice(base + start, base + start + size)
+            if stock[where] != memory[where]:
+                regions[region.name] = region
+                touched += size
+    return Change(memory, tuple(regions.values()), touched)
+
+
+def _needs_whole_file(definition: Definition, change: Change) -> bool:
+    """Whether the changed bytes are not all in one region that its length alone tells from the others."""
+    sizes = [region.size_bytes for region in definition.regions if region.writable]
+    return len(change.regions) != 1 or sizes.count(change.regions[0].size_bytes) > 1
+
+
+_KINDS = (
+    *CAR_FAULTS,
+    *(FaultKind.POWER_CUT,) * 4,
+    *(FaultKind.BOX_DIES,) * 8,
+    *(FaultKind.LIE, FaultKind.LOST_FRAME, FaultKind.LOST_ANSWER, FaultKind.ECU_RESET),
+)
+"""As likely as they stand here: deaths and cuts above all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Storm:
+    """What strikes one attempt."""
+
+    plan: FaultPlan
+    dies_at_write: int | None
+    """Instants around durable writes of the box until it is killed there."""
+
+
+def storm_for(scenario: Scenario, attempt: int, totals: Mapping[Counter, int]) -> Storm:
+    """Faults of an attempt (0 is the job itself); byte triggers count on from what the ECU has done."""
+    dice = scenario.dice(f"storm/{attempt}")
+    if attempt > DEEPEST or (attempt and dice.random() < 0.3):
+        return Storm(FaultPlan(), None)
+    count = dice.randint(1, 3 if attempt else 6)
+    plan = random_plan(dice.randrange(1 << 32), count, _KINDS, _reach(scenario))
+    faults = [_shifted(_pointed(dice, _lasting(dice, fault)), totals) for fault in plan.faults]
+    for fault in tuple(faults):
+        if fault.kind is FaultKind.POWER_CUT and dice.random() < 0.3:
+            faults.append(fault.model_copy(update={"kind": FaultKind.BOX_DIES}))
+    dies_at_write = dice.randint(1, 60) if dice.random() < 0.2 else None
+    return Storm(FaultPlan(faults=tuple(faults)), dies_at_write)
+
+
+def _reach(scenario: Scenario) -> dict[Trigger, float]:
+    """Triggers in the bounds of the job, so that most faults strike."""
+    definition, touched = scenario.bench.definition, scenario.change.sectors_bytes
+    memory = len(scenario.bench.stock)
+    if scenario.kind is Kind.READ:
+        return {Trigger.READ: 2 * memory, Trigger.REQUEST: 60, Trigger.FRAME: memory / 4, Trigger.TIME: 40.0}
+    program_s = touched / 1024 * (definition.simulation.program_ms_per_kib + 60) / 1000
+    reach: dict[Trigger, float] = {
+        Trigger.PROGRAMMED: 1.2 * touched,
+        Trigger.ERASED: 1.2 * touched,
+        Trigger.REQUEST: 150,
+        Trigger.FRAME: 600 + touched / 5,
+        Trigger.TIME: 2 * _STEADY_S + 2 * program_s,
+    }
+    if definition.checking.verify == "read_back":
+        reach[Trigger.READ] = 2 * memory
+    return reach
+
+
+def _lasting(dice: random.Random, fault: Fault) -> Fault:
+    """Some cuts last until the technician has looked."""
+    if fault.kind is FaultKind.POWER_CUT and dice.random() < 0.3:
+        return fault.model_copy(update={"duration_s": 0.0})
+    return fault
+
+
+def _pointed(dice: random.Random, fault: Fault) -> Fault:
+    """Half of the faults that wait for a request wait for one of a certain service, for the rare ones too."""
+    if fault.on is not Trigger.REQUEST or dice.random() < 0.5:
+        return fault
+    service = dice.choice(list(_SERVICES))
+    return fault.model_copy(update={"service": service, "at": float(dice.randint(1, _SERVICES[service]))})
+
+
+def _shifted(fault: Fault, totals: Mapping[Counter, int]) -> Fault:
+    if fault.on.value not in set(Counter):
+        return fault
+    return fault.model_copy(update={"at": fault.at + totals[Counter(fault.on.value)]})
