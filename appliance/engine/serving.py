@@ -30,6 +30,7 @@ log = logging.getLogger("pitbox.engine")
 
 async def serve(settings: EngineSettings) -> None:
     """Work until SIGTERM or SIGINT; a write that has begun is finished first. Raises PitboxError."""
+    signals = _Signals()
     hardening = harden_process()
     for gap in hardening.gaps:
         log.warning("process hardening: %s", gap)
@@ -48,7 +49,7 @@ async def serve(settings: EngineSettings) -> None:
         Api(box, worker, hub, operator, hardening.gaps).application(), settings.socket_path
     ):
         print(f"pitbox engine: listening on {settings.socket_path}", flush=True)
-        await _until_stopped(operator, worker)
+        await _until_stopped(signals, operator, worker)
         hub.close()
     worker.stop()
 
@@ -69,22 +70,27 @@ async def _listening(application: web.Application, path: Path) -> AsyncIterator[
         await runner.cleanup()
 
 
-async def _until_stopped(operator: Operator, worker: Worker) -> None:
-    """The first signal waits for a write that has begun, the second does not."""
-    asked, again = asyncio.Event(), asyncio.Event()
+class _Signals:
+    """SIGTERM and SIGINT: the first waits for a write that has begun, the second does not."""
 
-    def on_signal() -> None:
-        (again if asked.is_set() else asked).set()
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.again = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+    def _on_signal(self) -> None:
+        (self.again if self.asked.is_set() else self.asked).set()
+
+
+async def _until_stopped(signals: _Signals, operator: Operator, worker: Worker) -> None:
     watchdog = Watchdog()
     signs = asyncio.create_task(watchdog.run(worker.turn))
     signs.add_done_callback(_refuse_to_live_without)
     watchdog.ready()
-    await asked.wait()
+    await signals.asked.wait()
     watchdog.stopping()
-    ended = [asyncio.create_task(operator.close()), asyncio.create_task(again.wait())]
+    ended = [asyncio.create_task(operator.close()), asyncio.create_task(signals.again.wait())]
     await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
     for task in (*ended, signs):
         task.cancel()

@@ -1,4 +1,4 @@
-"""A box and a simulated car in one process and on virtual time: the engine's operations without its socket."""
+"""A box and a simulated car in one process and on virtual time: the operations without the socket."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from appliance.engine.operations.read import identify, read
 from appliance.engine.originals import load_original, sealed_identity, sealed_regions
 from appliance.engine.settings import EngineSettings
 from appliance.engine.simulation import SimulatedConnection, with_right_checksums
-from appliance.flashing.image import MemoryImage
 from appliance.protocols.access import EcuIdentity
 from appliance.vault import keys as keyring
 from appliance.vault.keys import MasterKeys, Role
@@ -92,31 +91,34 @@ class Garage:
         return self.stock[:start] + (calibration or b"")
 
     def package(
-        self, *, limits: Mapping[str, Any] = {}, device: Mapping[str, Any] = {}, **statements: Any
+        self,
+        *,
+        limits: Mapping[str, Any] | None = None,
+        device: Mapping[str, Any] | None = None,
+        **stated: Any,
     ) -> bytes:
         """A package that passes every gate, but for what is stated otherwise."""
         job = self.box.journal.job(self.job)
         original = load_original(self.box, job)
         assert original is not None
-        contents = statements.pop("contents", None) or {0x3_0000: self.calibration()}
         target = self.definition.region("calibration")
-        stated: dict[str, Any] = {
+        fitting: dict[str, Any] = {
             "job_id": self.job,
             "definition": self.definition.id,
             "ecu": sealed_identity(self.box, job.identity or EcuIdentity()),
             "method": "obd",
             "regions": sealed_regions([target]),
-            "contents": contents,
+            "contents": stated.get("contents") or {target.start: self.calibration()},
             "base_sha256": original.image.sha256(),
             "changed_ranges": ((target.start, target.end),),
             "checksum": Verdict.OK,
             "use": Use.ROAD_COMPLIANT,
             "consents": ("technician",),
         }
-        public = self.box.keys.device_public().model_copy(update=dict(device))
-        times = {"nbf_s": NOW_S - 60, "exp_s": NOW_S + 60, **limits}
+        public = self.box.keys.device_public().model_copy(update=dict(device or {}))
+        times = {"nbf_s": NOW_S - 60, "exp_s": NOW_S + 60, **(limits or {})}
         return build_package(
-            self.master, public, TunedFile(**(stated | statements)), GrantLimits(**times), NOW_S
+            self.master, public, TunedFile(**(fitting | stated)), GrantLimits(**times), NOW_S
         )
 
     async def refusal(self, work: Awaitable[Any]) -> PitboxError:
@@ -171,11 +173,6 @@ async def _identify_and_read(garage: Garage) -> str:
     job = str((await identify(garage.box))["job"])
     await read(garage.box, job)
     return job
-
-
-def image_of(contents: Mapping[int, bytes]) -> MemoryImage:
-    """Shorthand."""
-    return MemoryImage(contents)
 
 
 def sealed_region(name: str, start: int, size: int) -> Region:
