@@ -55,6 +55,7 @@ class Supervisor:
         line = self._process.stdout.readline() if self._process.stdout else ""
         if _READY not in line:
             self._process.wait()
+            self.keep_folder()
             raise _not_started((self.folder / "engine.err").read_text().strip(), self.folder)
 
     def stop(self) -> None:
@@ -106,5 +107,5 @@ def _not_started(told: str, folder: Path) -> PitboxError:
         "the engine of the demo did not start",
         do_now="See what it says above.",
         details=lines[-6:],
-        log=str(folder / "box" / "log" / "engine.log"),
+        log=str(folder / "engine.err"),
     )
