@@ -85,11 +85,13 @@ class SimulatedEcu:
         self._leave()
 
     def reset(self) -> None:
-        """Restart the controller; it keeps its place on the bus."""
+        """Restart the controller; it keeps its place on the bus, or takes it again after bus-off."""
         if self.core.program is Program.OFF:
             return
         self._halt()
         self._boot()
+        if self._port is None:
+            self._rejoin()
 
     def bus_off(self) -> None:
         """The CAN controller gives up for a while; the program runs on."""
@@ -150,10 +152,16 @@ class SimulatedEcu:
             self._port = None
 
     def _on_gone(self, error: CanBusGoneError) -> None:
-        """Bus-off: the request being worked on is lost, and the node comes back by itself."""
+        """Bus-off: the request being worked on is lost, and the node comes back by itself.
+
+        A jump into the bootloader that is under way ends as a plain restart: nobody is left to be answered.
+        """
+        self._port = None
+        if self._server is not None and self.core.program is Program.BOOTING:
+            self._halt()
+            self._boot()
         self.core.interrupt()
         self._stop_serving()
-        self._port = None
         self._later(self.core.options.bus_off_recovery_s, self._rejoin)
 
     def _rejoin(self) -> None:

@@ -34,6 +34,10 @@ def with_fault(scenario: Scenario, kind: str, on: str, at: float, **parameters: 
     on_virtual_time(main)
 
 
+def program_of(car: Car) -> Program:
+    return car.ecu.program
+
+
 async def hello(tester: RawTester) -> bytes:
     return await tester.ask("3E 00", timeout_s=3.0)
 
@@ -71,6 +75,32 @@ def test_reset_and_bus_off_on_a_request() -> None:
 
     with_fault(reset, "ecu_reset", "request", 1, service=0x3E)
     with_fault(bus_off, "bus_off", "request", 2)
+
+
+def test_a_reset_ends_bus_off() -> None:
+    async def scenario(car: Car, tester: RawTester) -> None:
+        car.ecu.bus_off()
+        car.ecu.reset()
+        await asyncio.sleep(1)
+        tester.link.drain()
+        assert await hello(tester) == b"\x7e\x00"
+
+    on_virtual_time(scenario)
+
+
+def test_bus_off_in_the_jump_to_the_bootloader_is_a_restart() -> None:
+    async def scenario(car: Car, tester: RawTester) -> None:
+        await tester.ask("10 03")
+        asking = asyncio.ensure_future(tester.ask("10 02"))
+        await asyncio.sleep(0.1)
+        assert program_of(car) is Program.BOOTING
+        car.ecu.bus_off()
+        await asyncio.wait({asking})
+        assert program_of(car) is Program.APPLICATION
+        tester.link.drain()
+        assert await tester.ask("22 F186") == bytes.fromhex("62 F186 01")
+
+    on_virtual_time(scenario)
 
 
 def test_supply_faults_by_time() -> None:
