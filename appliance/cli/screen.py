@@ -63,10 +63,11 @@ class Screen:
             print(line, file=self._err if self._machine else self._out, flush=True)
 
     def answer(self, answer: Answer) -> None:
-        """The result."""
+        """The result; for machines nothing where there is no document."""
         self._meter.clear()
         if self._machine:
-            self._document(answer.document)
+            if answer.document is not None:
+                self._document(answer.document)
         else:
             for line in answer.lines:
                 print(line, file=self._out)
@@ -84,11 +85,6 @@ class Screen:
     def line_of_json(self, document: Any) -> None:
         """One of a stream of documents."""
         print(json.dumps(document), file=self._out, flush=True)
-
-    def raw(self, data: bytes) -> None:
-        """Bytes as they are."""
-        self._out.buffer.write(data)
-        self._out.flush()
 
     def _document(self, document: Any) -> None:
         json.dump(document, self._out, indent=2, ensure_ascii=False)

@@ -1,0 +1,242 @@
+"""The command line against a running engine with a simulated car."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PYTHON = (sys.executable, "-m")
+READING_FOR_SECONDS = ("--pace", "4")
+"""Simulated seconds per second at which reading 256 KiB twice takes about five."""
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@dataclass
+class Bench:
+    """A box, its car, and a command line beside it."""
+
+    folder: Path
+    process: subprocess.Popen[str]
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "s"
+
+    def pitbox(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = self.command(*arguments)
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+    def command(self, *arguments: str) -> list[str]:
+        return [*PYTHON, "appliance.cli.main", "--socket", str(self.socket), *arguments]
+
+    def done(self, *arguments: str) -> Any:
+        """JSON of a command that must succeed."""
+        ended = self.pitbox("--json", *arguments)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return json.loads(ended.stdout)
+
+    def refused(self, status: int, *arguments: str) -> dict[str, Any]:
+        """The error of a command that must end with this status."""
+        ended = self.pitbox("--json", *arguments)
+        assert ended.returncode == status, ended.stdout + ended.stderr
+        error: dict[str, Any] = json.loads(ended.stdout)["error"]
+        assert error["what"]
+        assert error["do_now"]
+        assert error["log"]
+        return error
+
+    def following(self, *arguments: str) -> subprocess.Popen[str]:
+        """A command that runs on; returns once its engine has told something of the work."""
+        command = self.command(*arguments)
+        running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert running.stderr is not None
+        while not running.stderr.readline().startswith("Read 1/2"):
+            assert running.poll() is None
+        return running
+
+
+@contextmanager
+def box(folder: Path, definition: str, *options: str, role: str = "master") -> Iterator[Bench]:
+    command = [*PYTHON, "appliance.engine", "--state", str(folder / "box"), "--socket", str(folder / "s")]
+    command += ["--role", role, "--simulate", definition, "--car-data", str(folder / "car"), *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert "listening" in process.stdout.readline()
+        yield Bench(folder, process)
+    finally:
+        process.terminate()
+        process.wait(30)
+        if process.stdout:
+            process.stdout.close()
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A short path: a UNIX socket lies in it."""
+    with tempfile.TemporaryDirectory(prefix="pb") as made:
+        yield Path(made)
+
+
+def test_a_whole_job_by_hand(folder: Path) -> None:
+    with box(folder, "pbx-x050") as bench:
+        job = bench.done("identify")["job"]
+        read = bench.done("read")
+        assert (read["job"], read["full"]) == (job, True)
+        original = folder / "original.bin"
+        assert bench.done("export", "-o", str(original))["bytes"] == 256 * 1024
+        tuned = bytearray(original.read_bytes())
+        tuned[0x31000:0x31004] = bytes(byte ^ 0xFF for byte in tuned[0x31000:0x31004])
+        (folder / "tuned.bin").write_bytes(tuned)
+
+        refused = bench.refused(1, "write", str(folder / "tuned.bin"))
+        assert refused["code"] == "GATES_REFUSED"
+        assert any("checksum" in detail for detail in refused["details"])
+        written = bench.done("write", str(folder / "tuned.bin"), "--correct-checksums")
+        assert written["result"] == "done"
+        assert 0 < written["blocks"]["written"] < written["blocks"]["total"]
+        assert bench.done("verify")["sha256"] == written["verify"]["sha256"]
+        assert bench.done("restore")["result"] == "restored"
+        assert bench.done("verify")["sha256"] == read["reads"][0]["sha256"]
+        assert bench.done("dtc")["dtcs"] == []
+        assert [one["state"] for one in bench.done("jobs")] == ["restored"]
+        assert bench.done("report", "--job", job[:4])["result"] == "restored"
+
+
+def test_people_get_words_and_a_wrong_file_gets_all_failing_gates(folder: Path) -> None:
+    with box(folder, "pbx-x050") as bench:
+        assert "Next: `pitbox read`" in bench.pitbox("identify").stdout
+        assert "Both reads: identical" in bench.pitbox("read").stdout
+        (folder / "other.bin").write_bytes(bytes(0x10000))
+        ended = bench.pitbox("write", str(folder / "other.bin"))
+        assert ended.returncode == 1
+        assert "✘ checksum" in ended.stdout
+        assert "✔ voltage window" in ended.stdout
+        assert "ECU:    Untouched" in ended.stderr
+        (folder / "short.bin").write_bytes(bytes(0xFFFF))
+        assert bench.refused(1, "write", str(folder / "short.bin"))["code"] == "FILE_LENGTH"
+
+
+def test_a_slave_exports_nothing_and_restores_all_the_same(folder: Path) -> None:
+    with box(folder, "pbx-x050", role="slave") as bench:
+        bench.done("identify")
+        bench.done("read")
+        assert bench.refused(1, "export", "-o", str(folder / "x"))["code"] == "VAULT_SLAVE_NO_EXPORT"
+        assert not (folder / "x").exists()
+        (folder / "plain.bin").write_bytes(bytes(0x10000))
+        assert bench.refused(1, "write", str(folder / "plain.bin"))["code"] == "SLAVE_TAKES_PACKAGES"
+        assert bench.done("restore")["result"] == "restored"
+
+
+def test_every_export_format_holds_the_same_bytes(folder: Path) -> None:
+    with box(folder, "pbx-x050") as bench:
+        bench.done("identify")
+        bench.done("read")
+        for name in ("bin", "ihex", "srec"):
+            bench.done("export", "--format", name, "-o", str(folder / name))
+    images = []
+    for name in ("ihex", "srec"):
+        file = pytest.importorskip("bincopy").BinFile(str(folder / name))
+        images.append(bytes(file.as_binary()))
+    assert images == [(folder / "bin").read_bytes()] * 2
+
+
+def test_a_second_writer_a_leaver_and_a_canceller(folder: Path) -> None:
+    with box(folder, "pbx-x050", *READING_FOR_SECONDS) as bench:
+        bench.done("identify")
+        first = bench.following("read")
+        busy = bench.refused(1, "read")
+        assert (busy["code"], busy["ecu"]) == ("ENGINE_BUSY", "untouched")
+        first.send_signal(signal.SIGINT)
+        _, told = first.communicate(timeout=30)
+        assert first.returncode == 130
+        assert "the box goes on with read by itself" in told
+        assert "pitbox jobs --watch" in told
+        assert bench.refused(1, "dtc")["code"] == "ENGINE_BUSY", "it goes on after its client has left"
+
+
+def test_a_second_ctrl_c_cancels_a_read(folder: Path) -> None:
+    with box(folder, "pbx-x050", *READING_FOR_SECONDS) as bench:
+        bench.done("identify")
+        reading = bench.following("read")
+        assert reading.stderr is not None
+        reading.send_signal(signal.SIGINT)
+        while "Ctrl-C again" not in (line := reading.stderr.readline()):
+            assert line, "the command ended without offering to cancel"
+        reading.send_signal(signal.SIGINT)
+        _, told = reading.communicate(timeout=30)
+        assert reading.returncode == 130
+        assert "read was cancelled before anything was erased" in told
+        assert bench.done("dtc")["dtcs"] == []
+
+
+def test_an_engine_killed_while_reading_leaves_the_ecu_untouched(folder: Path) -> None:
+    with box(folder, "pbx-x050", *READING_FOR_SECONDS) as bench:
+        bench.done("identify")
+        reading = bench.following("read", "--json")
+        bench.process.kill()
+        told, _ = reading.communicate(timeout=30)
+        assert reading.returncode == 5
+        error = json.loads(told)["error"]
+        assert (error["code"], error["ecu"]) == ("ENGINE_LOST", "untouched")
+        assert bench.refused(5, "jobs")["code"] == "ENGINE_UNREACHABLE"
+    with box(folder, "pbx-x050") as bench:
+        assert bench.done("read")["full"]
+        assert bench.done("report")["interruptions"][0]["resumed"]
+
+
+@pytest.mark.parametrize(("definition", "status"), [("pbx-fd20", 0), ("pbx-x050", 4)])
+def test_a_power_cut_while_writing_is_told_and_recovered_where_it_can_be(
+    folder: Path, definition: str, status: int
+) -> None:
+    region = {"pbx-fd20": 0x60000, "pbx-x050": 0x10000}[definition]
+    fault = {"faults": [{"kind": "box_dies", "on": "programmed", "at": 5000}]}
+    with box(folder, definition, "--faults", json.dumps(fault)) as bench:
+        bench.done("identify")
+        bench.done("read")
+        bench.done("export", "--format", "bin", "-o", str(folder / "whole"))
+        tuned = bytearray((folder / "whole").read_bytes()[-region:])
+        tuned[0x1000] ^= 0xFF
+        (folder / "tuned.bin").write_bytes(tuned)
+        lost = bench.refused(3, "write", str(folder / "tuned.bin"), "--correct-checksums")
+        assert (lost["code"], lost["ecu"]) == ("ENGINE_LOST", "unknown")
+        assert "pitbox recover" in lost["do_now"]
+    with box(folder, definition) as bench:
+        listed = bench.pitbox("jobs").stdout
+        assert "⚠ ECU half written. Do not start the engine. Nothing is lost" in listed
+        assert bench.refused(1, "restore")["code"] == "NO_FITTING_JOB"
+        ended = bench.pitbox("recover")
+        assert ended.returncode == status, ended.stdout + ended.stderr
+        assert bench.done("report")["result"] == {0: "done", 4: "needs_bench"}[status]
+        if status == 0:
+            assert bench.done("verify")["blocks"] > 0
+            assert bench.refused(1, "recover")["code"] == "NO_FITTING_JOB"
+
+
+def test_watching_shows_another_ones_work(folder: Path) -> None:
+    with box(folder, "pbx-x050", *READING_FOR_SECONDS) as bench:
+        bench.done("identify")
+        reading = bench.following("read")
+        command = bench.command("jobs", "--watch", "--json")
+        watching = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert watching.stdout is not None
+        snapshot, event = (json.loads(watching.stdout.readline()) for _ in range(2))
+        assert snapshot["operation"]["verb"] == "read"
+        assert event["kind"] in {"progress", "state", "operation"}
+        watching.send_signal(signal.SIGINT)
+        rest, _ = watching.communicate(timeout=30)
+        assert watching.returncode == 0
+        assert all(json.loads(line)["kind"] for line in rest.splitlines())
+        reading.communicate(timeout=60)
+        assert reading.returncode == 0
