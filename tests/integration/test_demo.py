@@ -1,4 +1,4 @@
-"""`pitbox demo`: the whole job with the real engine, for every definition, power cut and recovery included."""
+"""`pitbox demo`: the whole job with the real engine, for every definition, power cut included."""
 
 from __future__ import annotations
 
