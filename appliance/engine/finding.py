@@ -49,8 +49,10 @@ async def find_ecu(box: Box, definition_id: str | None) -> Found:
     recognised = [(answer, fit) for answer in answers if (fit := _fit(box, answer, asked)) is not None]
     if not recognised:
         applications = [answer for answer in answers if answer.state is EcuState.APPLICATION]
-        raise _unknown((applications or answers)[0], definition_id)
+        raise _unknown(box, (applications or answers)[0], definition_id)
     answer, definition = recognised[0]
+    if answer.state is EcuState.BOOTLOADER:
+        raise _in_bootloader(box, definition.id, answer.identity)
     return Found(
         definition,
         answer.identity,
@@ -150,17 +152,28 @@ def _nobody(box: Box, addresses: int) -> PitboxError:
     )
 
 
-def _unknown(answer: _Answer, definition_id: str | None) -> PitboxError:
-    identity = answer.identity
-    told = f"HW {identity.hw or 'not told'}, SW {identity.sw or 'not told'}"
+def _in_bootloader(box: Box, definition_id: str | None, identity: EcuIdentity) -> PitboxError:
+    """Its memory is no original, and its identity is incomplete: no job may be opened on it."""
+    open_write = next(iter(box.journal.open_flashes()), None)
+    return PitboxError(
+        "ECU_IN_BOOTLOADER",
+        f"only the bootloader answers ({_told(identity)}): the application is missing or incomplete",
+        ecu=EcuSafety.HALF_WRITTEN,
+        do_now=f"Keep it powered, then `pitbox recover --job {open_write.job_id}`."
+        if open_write
+        else "Keep it powered. If this box read it once, `pitbox recover --definition "
+        f"{definition_id or 'ID'}` puts the sealed original back; else the bench.",
+    )
+
+
+def _told(identity: EcuIdentity) -> str:
+    return f"HW {identity.hw or 'not told'}, SW {identity.sw or 'not told'}"
+
+
+def _unknown(box: Box, answer: _Answer, definition_id: str | None) -> PitboxError:
     if answer.state is EcuState.BOOTLOADER:
-        return PitboxError(
-            "ECU_IN_BOOTLOADER",
-            f"only the bootloader answers ({told}): the application is missing or incomplete",
-            ecu=EcuSafety.HALF_WRITTEN,
-            do_now="Keep it powered. If this box was writing it, run `pitbox recover`; if its journal is "
-            "lost, `pitbox recover --definition` puts a sealed original back.",
-        )
+        return _in_bootloader(box, definition_id, answer.identity)
+    told = _told(answer.identity)
     return PitboxError(
         "DEFINITION_MISMATCH" if definition_id else "ECU_UNKNOWN",
         f"an ECU answers ({told}), but {definition_id or 'no definition'} does not fit it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,10 +15,13 @@ from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.flashing.journal import JobRecord
 from appliance.flashing.order import WriteOrder
 from appliance.protocols.access import EcuIdentity
+from appliance.vault.errors import VaultError
 from appliance.vault.images import ImageKind, SealedImage
 from appliance.vault.records import EcuIdentity as SealedIdentity
 from appliance.vault.records import Region as SealedRegion
 from appliance.vault.records import Segment, new_file_id, split
+
+log = logging.getLogger("pitbox.engine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +133,18 @@ def order_of_original(box: Box, definition: Definition, file_id: str, opened: Op
 
 
 def known_originals(box: Box) -> list[dict[str, object]]:
-    """Sealed originals in the store, whatever the journal knows of them."""
-    records = (box.images.load(file_id) for file_id in box.images.file_ids())
+    """Sealed originals in the store, whatever the journal knows of them; a damaged one hides no other."""
+    records = filter(None, (_record(box, file_id) for file_id in box.images.file_ids()))
     return [
         {"file": one.file_id, "definition": one.definition, **one.identity.model_dump(exclude={"vin_hmac"})}
         for one in records
         if one.kind is ImageKind.ORIGINAL
     ]
+
+
+def _record(box: Box, file_id: str) -> SealedImage | None:
+    try:
+        return box.images.load(file_id)
+    except VaultError as error:
+        log.warning("%s: %s", error.code, error.what)
+        return None

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-import bincopy
-
 from appliance.contract.errors import PitboxError
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
@@ -75,6 +73,8 @@ def _from_records(definition: Definition, data: bytes) -> dict[int, bytes]:
 
 
 def _segments(data: bytes) -> list[tuple[int, bytes]]:
+    import bincopy  # noqa: PLC0415 - hardly ever needed, and several megabytes
+
     try:
         file = bincopy.BinFile()
         file.add(data.decode("ascii"))

@@ -191,9 +191,9 @@ def running(root: Path, *arguments: str, **options: Any) -> Iterator[Engine]:
         engine.stop()
 
 
-def simulated(root: Path, *arguments: str, **options: Any) -> Engine:
+def simulated(root: Path, *arguments: str, pack: str = PACK, **options: Any) -> Engine:
     """An engine with a simulated car, not yet started."""
-    return Engine(root, "--simulate", PACK, "--car-data", str(root / "car"), *arguments, **options)
+    return Engine(root, "--simulate", pack, "--car-data", str(root / "car"), *arguments, **options)
 
 
 def kill(engine: Engine) -> None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import Event
+from appliance.definitions.library import Library
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.schema import Definition
 from appliance.engine.box import Box, checksum_module, open_box
@@ -120,6 +121,15 @@ class Garage:
         return build_package(
             self.master, public, TunedFile(**(fitting | stated)), GrantLimits(**times), NOW_S
         )
+
+    def use(self, definition: Definition) -> None:
+        """Car and box know the ECU by another version of its definition, and the job is of that version."""
+        self.car.ecu.core.definition = definition
+        self.box.library = Library()
+        self.box.library.add(definition, PACKS / f"{definition.id}.toml")
+        for job in self.box.journal.jobs():
+            identity = job.identity or EcuIdentity()
+            self.box.journal.describe(job.id, definition.id, definition.digest(), "obd", identity)
 
     async def refusal(self, work: Awaitable[Any]) -> PitboxError:
         """The error the work ends with, which must answer its five questions."""

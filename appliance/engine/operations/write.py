@@ -37,12 +37,20 @@ _PACKAGE_MAGIC = b"PK\x03\x04"
 async def write(box: Box, job_id: str, upload: str, wish: MasterWish | None = None) -> dict[str, Any]:
     """Write a tuned file: a signed package, or on a master-role box a plain file."""
     job, definition = _identified(box, job_id)
-    data = box.take_upload(upload)
     with wiped_afterwards() as opened:
-        original = load_original(box, job, opened)
-        if not data.startswith(_PACKAGE_MAGIC) and original is not None:
-            data = package_plain_file(box, job, definition, original, data, wish or MasterWish())
-        return await _write(box, job, definition, original, open_tuned(box, job, data, opened), opened)
+        original, tuned = _opened(box, job, definition, upload, wish or MasterWish(), opened)
+        return await _write(box, job, definition, original, tuned, opened)
+
+
+def _opened(
+    box: Box, job: JobRecord, definition: Definition, upload: str, wish: MasterWish, opened: Opened
+) -> tuple[Original | None, Tuned]:
+    """The original and what was handed in; the file itself is let go of before the long work begins."""
+    data = box.take_upload(upload)
+    original = load_original(box, job, opened)
+    if not data.startswith(_PACKAGE_MAGIC) and original is not None:
+        data = package_plain_file(box, job, definition, original, data, wish)
+    return original, open_tuned(box, job, data, opened)
 
 
 async def restore(box: Box, job_id: str) -> dict[str, Any]:

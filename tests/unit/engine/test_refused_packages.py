@@ -11,12 +11,9 @@ from hypothesis import strategies as st
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.events import GatesEvent
 from appliance.contract.jobs import JobState
-from appliance.definitions.library import Library
-from appliance.definitions.loader import PACKS
 from appliance.engine.operations.write import write
 from appliance.engine.plaintext import Opened
 from appliance.engine.tuning import open_tuned
-from appliance.protocols.access import EcuIdentity
 from appliance.vault.manifest import GrantOp, Verdict
 from tests.support.garage import Garage, Readied, other_job, sealed_region, visit
 
@@ -146,8 +143,9 @@ def test_an_unknown_checksum_passes_only_with_the_masters_word(
     slave: Readied, word: Verdict, passes: bool
 ) -> None:
     async def attempt(garage: Garage) -> None:
-        _name_no_checksum_module(garage)
-        upload = garage.hand_in(garage.package(checksum=word, contents={0x3_0000: garage.calibration()}))
+        tuned = garage.calibration()
+        garage.use(garage.definition.model_copy(update={"checksum": None}))
+        upload = garage.hand_in(garage.package(checksum=word, contents={0x3_0000: tuned}))
         if passes:
             assert (await write(garage.box, garage.job, upload))["result"] == "done"
             return
@@ -156,15 +154,6 @@ def test_an_unknown_checksum_passes_only_with_the_masters_word(
         assert garage.untouched
 
     visit(slave, attempt)
-
-
-def _name_no_checksum_module(garage: Garage) -> None:
-    """As a user's own definition may: the job is of that definition then."""
-    plain = garage.definition.model_copy(update={"checksum": None})
-    garage.box.library = Library()
-    garage.box.library.add(plain, PACKS / f"{plain.id}.toml")
-    job = garage.box.journal.job(garage.job)
-    garage.box.journal.describe(job.id, plain.id, plain.digest(), "obd", job.identity or EcuIdentity())
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,0 +1,45 @@
+"""The error dictionary is what every client parses: five answers, and back again unharmed."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.contract.errors import EcuSafety, PitboxError
+
+_errors = st.builds(
+    PitboxError,
+    st.from_regex(r"[A-Z][A-Z_0-9]{0,40}", fullmatch=True),
+    st.text(max_size=200),
+    do_now=st.text(max_size=200),
+    ecu=st.sampled_from(EcuSafety),
+    log=st.none() | st.text(min_size=1, max_size=80),
+    details=st.lists(st.text(max_size=80), max_size=5).map(tuple),
+)
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+FIELDS = ("code", "what", "ecu", "do_now", "log", "details")
+
+
+@given(_errors)
+def test_an_error_survives_its_journey_as_json(error: PitboxError) -> None:
+    carried = PitboxError.from_dict(json.loads(json.dumps(error.as_dict())))
+    assert carried.as_dict() == error.as_dict()
+    assert tuple(error.as_dict()) == FIELDS
+
+
+@given(st.dictionaries(st.sampled_from([*FIELDS, "future"]), _json))
+def test_whatever_an_engine_of_another_version_says_becomes_an_error(data: dict[str, object]) -> None:
+    error = PitboxError.from_dict(data)
+    assert error.ecu in EcuSafety
+    if data.get("ecu") not in list(EcuSafety):
+        assert error.ecu is EcuSafety.UNKNOWN, "a word this client does not know is never taken for safe"
+
+
+def test_the_words_for_the_ecus_safety_do_not_change() -> None:
+    assert {one.value for one in EcuSafety} == {"untouched", "intact", "half_written", "unknown"}

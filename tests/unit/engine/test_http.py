@@ -1,0 +1,142 @@
+"""Whatever a client sends, the answer is JSON with five answers and never an accident of the engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.engine import Client, Engine, five_answers, place, running
+
+PATHS = (
+    "/v1/snapshot",
+    "/v1/operations",
+    "/v1/operations/{}",
+    "/v1/operations/{}/cancel",
+    "/v1/uploads",
+    "/v1/jobs",
+    "/v1/jobs/{}",
+    "/v1/jobs/{}/report",
+    "/v1/jobs/{}/export",
+    "/v1/originals",
+    "/v1/definitions",
+    "/{}",
+)
+VERBS = ("identify", "read", "write", "restore", "recover", "verify", "dtc", "", "format c:")
+KEYS = (
+    "job",
+    "regions",
+    "upload",
+    "use",
+    "changed_regions",
+    "original",
+    "definition",
+    "file",
+    "clear",
+    "verb",
+)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with place() as folder, running(folder) as one:
+        yield one
+
+
+def answered(engine: Engine, method: str, path: str, body: bytes | None = None) -> int:
+    """The status; the answer must be JSON, and five answers unless it is a success."""
+    client = Client(engine.socket)
+    try:
+        client.request(method, path, body)
+        answer = client.getresponse()
+        content = answer.read()
+    finally:
+        client.close()
+    assert answer.headers.get_content_type() == "application/json", content
+    told = json.loads(content)
+    if answer.status >= 400:
+        five_answers(told)
+    assert answer.status < 500, told
+    if answer.status == 202:
+        error = engine.end(told["id"])["error"]
+        assert error is None or error["code"] != "INTERNAL", error
+    return answer.status
+
+
+_ids = st.one_of(
+    st.text(max_size=80).map(lambda text: quote(text.encode("utf-8", "surrogatepass"), safe="")),
+    st.sampled_from(["..", ".", "%00", "%ED%A0%80", "a" * 300, "'%20OR%201=1"]),
+)
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=80),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=250, deadline=None)
+@given(
+    method=st.sampled_from(["GET", "POST", "PUT", "DELETE"]),
+    path=st.sampled_from(PATHS),
+    name=_ids,
+    query=st.sampled_from(
+        ["", "?wait=nan", "?wait=-1", "?wait=x", "?wait=0", "?format=bin", "?format=%FF", "?format="]
+    ),
+    body=st.none() | st.binary(max_size=200),
+)
+def test_no_request_is_an_accident(
+    engine: Engine, method: str, path: str, name: str, query: str, body: bytes | None
+) -> None:
+    answered(engine, method, path.format(name) + query, body)
+
+
+@settings(max_examples=250, deadline=None)
+@given(
+    verb=st.sampled_from(VERBS) | _json, parameters=st.dictionaries(st.sampled_from(KEYS), _json, max_size=4)
+)
+def test_no_parameters_are_an_accident(engine: Engine, verb: object, parameters: dict[str, object]) -> None:
+    body = json.dumps({**parameters, "verb": verb}).encode()
+    assert answered(engine, "POST", "/v1/operations", body) in {202, 400}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xff\xfe\x00",
+        b'{"verb": "\xed\xa0\x80"}',
+        b'{"verb": "identify"',
+        b"[]",
+        b"null",
+        b'"identify"',
+        b"[" * 100_000,
+        b'{"a":' * 50_000,
+        b'{"verb": "read", "job": "\\ud800"}',
+        b'{"verb": "read", "job": "a\\u0000b"}',
+        b'{"verb": "verify", "job": "x", "file": "../../keys/seed"}',
+        b'{"verb": 1e999}',
+        b'{"verb": ' + b"9" * 5000 + b"}",
+    ],
+)
+def test_hostile_json_is_refused(engine: Engine, body: bytes) -> None:
+    assert answered(engine, "POST", "/v1/operations", body) == 400
+
+
+def test_json_of_more_than_a_mebibyte_is_refused(engine: Engine) -> None:
+    assert answered(engine, "POST", "/v1/operations", b" " * (1 << 20) + b"{}") == 413
+
+
+def test_a_damaged_original_hides_no_other(engine: Engine) -> None:
+    damaged = engine.state / "images" / "11111111-1111-4111-8111-111111111111.json"
+    engine.read_job()
+    before = engine.ask("GET", "/v1/originals")
+    assert len(before[1]) == 1
+    damaged.write_text("{}")
+    try:
+        assert engine.ask("GET", "/v1/originals") == before
+    finally:
+        damaged.unlink()
