@@ -43,13 +43,21 @@ class MemoryImage:
         return self.slice(block.start, block.size)
 
     def overlaid(self, other: MemoryImage) -> MemoryImage:
-        """This image with the other's bytes on top; the other's spans must lie inside this one's."""
-        merged = {start: bytearray(data) for start, data in self._spans.items()}
+        """This image with the other's bytes on top; the other's spans must lie inside this one's.
+
+        Spans that are wholly the one's or the other's are shared with it, not copied.
+        """
+        merged = dict(self._spans)
+        mixed: dict[int, bytearray] = {}
         for start, data in other.spans.items():
             home = next(
                 at for at, old in merged.items() if at <= start and start + len(data) <= at + len(old)
             )
-            merged[home][start - home : start - home + len(data)] = data
+            if len(data) == len(merged[home]):
+                merged[home] = data
+            else:
+                merged[home] = mixed[home] = mixed.get(home) or bytearray(merged[home])
+                mixed[home][start - home : start - home + len(data)] = data
         return MemoryImage(merged)
 
     def sha256(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from appliance.contract.events import Phase
@@ -159,17 +159,22 @@ class _Pass:
 
 def _result(job: Job, regions: Sequence[Region], chunks: Sequence[_Chunk]) -> ReadResult:
     first, second = (_records(job, number, chunks) for number in (1, 2))
-    contents = {record.address: job.blobs.get(record.segment) for record in second}
-    spans = {
-        region.start: bytearray().join(contents[chunk.address] for chunk in _chunks_of(region))
-        for region in regions
-    }
+    segments = {record.address: record.segment for record in second}
     return ReadResult(
-        MemoryImage(spans),
+        MemoryImage({region.start: _content(job, region, segments) for region in regions}),
         tuple(regions),
         tuple(record.segment for record in second),
         (_summary(job, first), _summary(job, second)),
     )
+
+
+def _content(job: Job, region: Region, segments: Mapping[int, Segment]) -> bytearray:
+    """A region's bytes, with never more than one segment of it in memory twice."""
+    data = bytearray(region.size_bytes)
+    for chunk in _chunks_of(region):
+        at = chunk.address - region.start
+        data[at : at + chunk.size] = job.blobs.get(segments[chunk.address])
+    return data
 
 
 def _records(job: Job, number: int, chunks: Sequence[_Chunk]) -> list[ChunkRecord]:

@@ -55,13 +55,14 @@ class Member:
 
 def pack(contents: Iterable[tuple[str, bytes]]) -> bytes:
     """The container with these (name, bytes) members in this order."""
-    packed = bytearray()
-    members = []
+    parts: list[bytes] = []
+    members, offset = [], 0
     for name, data in contents:
-        member = Member(name, zlib.crc32(data), len(data), len(packed))
-        packed += member.local_header() + data
+        member = Member(name, zlib.crc32(data), len(data), offset)
+        parts += (member.local_header(), data)
+        offset += len(parts[-2]) + len(data)
         members.append(member)
-    return bytes(packed + _directory(members, len(packed)))
+    return b"".join((*parts, _directory(members, offset)))
 
 
 def _directory(members: list[Member], offset: int) -> bytes:

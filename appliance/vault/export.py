@@ -5,8 +5,6 @@ from __future__ import annotations
 from enum import StrEnum
 from itertools import pairwise
 
-import bincopy
-
 from appliance.vault.errors import VaultError
 from appliance.vault.images import ImageStore, SealedImage
 from appliance.vault.keys import KeyRing, Role
@@ -63,6 +61,8 @@ def _refuse_gaps(regions: tuple[Region, ...]) -> None:
 def _encode(contents: dict[int, bytearray], export_format: ExportFormat) -> bytes:
     if export_format is ExportFormat.BIN:
         return b"".join(bytes(contents[start]) for start in sorted(contents))
+    import bincopy  # noqa: PLC0415 - hardly ever needed, and several megabytes
+
     file = bincopy.BinFile()
     for start, content in contents.items():
         file.add_binary(content, address=start)
