@@ -6,17 +6,15 @@ exactly; processor seconds and the real-time rows are this machine's.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import random
 import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from appliance.protocols.isotp.ceiling import Wire, transfer_seconds
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpSettings
 from appliance.protocols.isotp.link import SoftIsoTpLink
+from benchmarks.models import MIB
+from benchmarks.report import Benchmark, Row
 from drivers.can.interface import CanPort
 from drivers.factory import open_can
 from simulator.bus import SimBus
@@ -25,19 +23,6 @@ from simulator.virtualtime import run_virtual
 TESTER = IsoTpAddress(0x7E0, 0x7E8)
 ECU = IsoTpAddress(0x7E8, 0x7E0)
 FULL_PAYLOAD_BYTES = 4095
-TOTAL_BYTES = 1 << 20
-
-
-@dataclass(frozen=True)
-class Row:
-    """One wire: payload rate, its ceiling, and processor time for both ends together."""
-
-    wire: str
-    payload_bytes: int
-    kb_per_s: float
-    ceiling_kb_per_s: float | None
-    efficiency: float | None
-    cpu_s_per_mib: float
 
 
 CASES = {
@@ -72,7 +57,7 @@ async def move(tester: CanPort, ecu: CanPort, settings: IsoTpSettings, parts: li
 def simulated(name: str) -> Row:
     """One case on the simulated wire."""
     bitrate_bps, data_bitrate_bps, settings = CASES[name]
-    parts = payloads(TOTAL_BYTES)
+    parts = payloads(MIB)
 
     async def main() -> float:
         bus = SimBus(bitrate_bps, data_bitrate_bps)
@@ -88,7 +73,7 @@ def simulated(name: str) -> Row:
 
 def real(spec: str) -> Row:
     """A python-can bus in real time, both ends in this process."""
-    parts = payloads(TOTAL_BYTES // 8)
+    parts = payloads(MIB // 8)
 
     async def main() -> float:
         tester, ecu = open_can(spec, 500_000), open_can(spec, 500_000)
@@ -104,38 +89,23 @@ def real(spec: str) -> Row:
 
 
 def row(name: str, parts: list[bytes], seconds: float, cpu_s: float, ideal_s: float | None) -> Row:
-    """Rates from totals."""
+    """Rates from totals; processor time is that of both ends together."""
     total = sum(map(len, parts))
-    return Row(
-        name,
-        total,
-        round(total / seconds / 1000, 2),
-        round(total / ideal_s / 1000, 2) if ideal_s else None,
-        round(ideal_s / seconds, 4) if ideal_s else None,
-        round(cpu_s * (1 << 20) / total, 2),
-    )
+    return {
+        "wire": name,
+        "kB/s": total / seconds / 1000,
+        "ceiling kB/s": total / ideal_s / 1000 if ideal_s else None,
+        "of ceiling %": ideal_s / seconds if ideal_s else None,
+        "CPU s per MiB": cpu_s * MIB / total,
+    }
 
 
-def table(rows: list[Row]) -> str:
-    """The rows as a Markdown table."""
-    lines = ["| wire | kB/s | ceiling kB/s | of ceiling | CPU s per MiB |", "|---|---|---|---|---|"]
-    for entry in rows:
-        ceiling = entry.ceiling_kb_per_s or "–"
-        share = f"{entry.efficiency:.1%}" if entry.efficiency else "–"
-        lines.append(f"| {entry.wire} | {entry.kb_per_s} | {ceiling} | {share} | {entry.cpu_s_per_mib} |")
-    return "\n".join(lines)
+def measure() -> list[Row]:
+    """Every case."""
+    return [simulated(name) for name in CASES] + [real(spec) for spec in REAL_TIME]
 
 
-def main() -> None:
-    """Run every case; print the table, and the numbers as JSON where asked."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--json", type=Path, help="write the rows to this file too")
-    chosen = options.parse_args()
-    rows = [simulated(name) for name in CASES] + [real(spec) for spec in REAL_TIME]
-    print(table(rows))
-    if chosen.json:
-        chosen.json.write_text(json.dumps([asdict(entry) for entry in rows], indent=2) + "\n")
-
+BENCHMARK = Benchmark("wire", measure)
 
 if __name__ == "__main__":
-    main()
+    BENCHMARK.main(__doc__)
