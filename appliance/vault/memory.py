@@ -14,6 +14,8 @@ _MCL_CURRENT = 1
 _MCL_FUTURE = 2
 _MCL_ONFAULT = 4
 _CAP_IPC_LOCK = 14
+_M_MMAP_THRESHOLD = -3
+_LARGE_BYTES = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ def harden_process() -> Hardening:
     child loses the lock; after an `exec` only the core limit is left.
     """
     libc = ctypes.CDLL(None, use_errno=True)
+    _give_large_blocks_back(libc)
     gaps = (_forbid_dumps(libc), _forbid_core_files(), _lock_memory(libc))
     return Hardening(
         not_dumpable=gaps[0] is None,
@@ -54,6 +57,12 @@ def _forbid_dumps(libc: ctypes.CDLL) -> str | None:
     if libc.prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0) != 0:
         return "the process can be dumped and traced"
     return None
+
+
+def _give_large_blocks_back(libc: ctypes.CDLL) -> None:
+    """Freed images leave the process at once (mallopt(3)): else glibc soon keeps blocks of any size."""
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 def _forbid_core_files() -> str | None:
