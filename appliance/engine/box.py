@@ -14,6 +14,7 @@ from appliance.definitions.loader import load_all
 from appliance.definitions.schema import Definition
 from appliance.engine.connection import Connection
 from appliance.engine.interruptions import settle
+from appliance.engine.pinned import PinnedDefinitions
 from appliance.engine.settings import EngineSettings
 from appliance.flashing.journal import Journal
 from appliance.flashing.recovering import mark_interrupted
@@ -34,15 +35,20 @@ class Box:
     blobs: BlobStore
     images: ImageStore
     library: Library
+    pinned: PinnedDefinitions
     emit: Emit
     now: Callable[[], float] = time.time
     uploads: dict[str, bytes] = field(default_factory=dict)
     """Files handed in by a client, in memory only and until they are used."""
 
     def definition(self, definition_id: str, sha256: str | None = None) -> Definition:
-        """The definition of that id; a job that pinned another version of it is refused."""
-        definition = self.library.get(definition_id)
-        if sha256 is not None and definition.digest() != sha256:
+        """The definition of that id, or the very version a job was begun with. Raises PitboxError."""
+        if sha256 is None:
+            return self.library.get(definition_id)
+        definition = self.pinned.get(sha256)
+        if definition is None:
+            definition = self.library.get(definition_id)
+        if definition.digest() != sha256:
             raise PitboxError(
                 "DEFINITION_CHANGED",
                 f"the definition {definition_id} is not the one this job was begun with",
@@ -71,7 +77,8 @@ def open_box(settings: EngineSettings, connection: Connection, emit: Callable[[E
     mark_interrupted(journal)
     settle(journal)
     library = load_all(settings.definition_dirs)
-    return Box(settings, connection, keys, journal, blobs, images, library, emit)
+    pinned = PinnedDefinitions(state)
+    return Box(settings, connection, keys, journal, blobs, images, library, pinned, emit)
 
 
 def checksum_module(definition: Definition) -> ChecksumModule | None:

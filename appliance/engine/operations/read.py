@@ -30,7 +30,7 @@ async def identify(box: Box, definition_id: str | None = None) -> dict[str, Any]
     job_id = uuid.uuid4().hex[:12]
     box.journal.create_job(job_id)
     definition = found.definition
-    box.journal.describe(job_id, definition.id, definition.digest(), "obd", found.identity)
+    box.journal.describe(job_id, definition.id, box.pinned.pin(definition), "obd", found.identity)
     box.journal.move(job_id, JobState.IDENTIFIED)
     protection = {"kind": found.protection.kind.value, "evidence": list(found.protection.evidence)}
     box.journal.note(job_id, protection=protection, found=found.others)

@@ -28,7 +28,7 @@ async def reopen(box: Box, definition_id: str, file_id: str | None = None) -> st
     job_id = uuid.uuid4().hex[:12]
     identity = await _identity(box, job_id, definition, original)
     box.journal.create_job(job_id)
-    box.journal.describe(job_id, definition.id, definition.digest(), original.method, identity)
+    box.journal.describe(job_id, definition.id, box.pinned.pin(definition), original.method, identity)
     with wiped_afterwards() as opened:
         order = order_of_original(box, definition, original.file_id, opened)
     box.journal.move(job_id, JobState.IDENTIFIED)

@@ -1,0 +1,63 @@
+"""A job keeps the definition it was begun with, whatever becomes of the packs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.contract.errors import PitboxError
+from appliance.definitions.library import Library
+from appliance.definitions.loader import PACKS, load_definition
+from appliance.engine.operations.write import restore
+from appliance.engine.pinned import PinnedDefinitions
+from tests.support.garage import Garage, Readied, visit
+
+DEFINITION = load_definition(PACKS / "pbx-x050.toml")
+
+
+def updated(garage: Garage) -> None:
+    """The pack's update arrives: same id, other contents."""
+    garage.box.library = Library()
+    newer = DEFINITION.model_copy(update={"name": "the same ECU, described anew"})
+    garage.box.library.add(newer, PACKS / "pbx-x050.toml")
+
+
+def removed(garage: Garage) -> None:
+    """The pack is gone."""
+    garage.box.library = Library()
+
+
+@pytest.mark.parametrize("happens", [updated, removed])
+def test_the_original_goes_back_after_the_pack_changed(slave: Readied, happens: object) -> None:
+    async def test(garage: Garage) -> None:
+        assert callable(happens)
+        happens(garage)
+        result = await restore(garage.box, garage.job)
+        assert result["result"] == "restored"
+
+    visit(slave, test)
+
+
+def test_a_damaged_pin_is_not_believed(slave: Readied) -> None:
+    for path in (slave.state / "definitions").iterdir():
+        path.write_bytes(path.read_bytes().replace(b"pbx-x050", b"pbx-x051"))
+
+    async def test(garage: Garage) -> None:
+        updated(garage)
+        with pytest.raises(PitboxError) as refusal:
+            await restore(garage.box, garage.job)
+        assert refusal.value.code == "DEFINITION_CHANGED"
+        assert garage.untouched
+
+    visit(slave, test)
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"\xff" * 64, b"[]"])
+def test_what_is_not_a_definition_is_none(tmp_path: Path, damage: bytes) -> None:
+    pinned = PinnedDefinitions(tmp_path)
+    digest = pinned.pin(DEFINITION)
+    assert pinned.get(digest) == DEFINITION
+    (tmp_path / "definitions" / f"{digest}.json").write_bytes(damage)
+    assert pinned.get(digest) is None
+    assert pinned.get("../../etc/passwd") is None
