@@ -27,6 +27,10 @@ class Answers:
     broken: int = 0
 
 
+_MOST_BROKEN = 16
+"""More answers than this break off in one window only where the link itself is gone, and that at once."""
+
+
 class FunctionalGroup:
     """`sender` is a link that only sends; `listeners` are the ECUs' own links, by any key."""
 
@@ -80,8 +84,10 @@ class FunctionalGroup:
                 payload = await link.receive(left_s)
             except TimeoutError:
                 break
-            except IsoTpError:
+            except IsoTpError as error:
                 broken += 1
+                if broken > _MOST_BROKEN:
+                    raise LinkLostError(str(error)) from error
                 continue
             if payload[:3] == bytes((NEGATIVE_SID, sid, RESPONSE_PENDING)):
                 until_s = loop.time() + self._timing.pending_answer_s

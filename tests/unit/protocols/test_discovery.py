@@ -9,7 +9,7 @@ from typing import TypeVar
 import pytest
 
 from appliance.definitions.schema import Definition
-from appliance.protocols.access import EcuSilentError
+from appliance.protocols.access import EcuSilentError, LinkLostError
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpError, IsoTpSettings
 from appliance.protocols.isotp.link import SoftIsoTpLink
 from appliance.protocols.obd.survey import highest_motion, survey
@@ -219,6 +219,19 @@ def test_a_functional_answer_may_be_pending() -> None:
         return answers[1].payloads
 
     assert play(scenario, asked("04", "7F 04 78", later(2.0, "44"))) == (b"\x44",)
+
+
+def test_a_bus_that_vanishes_in_the_window_is_lost_and_not_listened_to_for_ever() -> None:
+    async def main() -> None:
+        bus = SimBus()
+        bus.attach("nobody who answers")
+        port = bus.attach("tester")
+        group = group_of(lambda address: SoftIsoTpLink(port, address, IsoTpSettings()))
+        asyncio.get_running_loop().call_later(0.1, port.lose, "unplugged")
+        with pytest.raises(LinkLostError, match="unplugged"):
+            await group.answers(b"\x3e\x00")
+
+    run_virtual(main())
 
 
 def test_a_silent_car_reports_nothing() -> None:
