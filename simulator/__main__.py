@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m simulator", description=__doc__)
+    parser = argparse.ArgumentParser(prog="pitbox sim", description=__doc__)
     parser.add_argument(
         "--definition", required=True, action="append", help="id or file; repeat it for more ECUs"
     )
