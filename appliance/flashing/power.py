@@ -14,6 +14,7 @@ _SAMPLE_S = 0.017
 """Not a whole part of the 10 ms and 20 ms that mains chargers pulse with: those would look like no ripple."""
 _FEWEST_SAMPLES = 8
 _WATCH_S = 0.1
+_BLIND_S = 10.0
 _GOOD_AGAIN_S = 1.0
 _FALL_V_PER_S = 0.02
 """Mean drift over the steadiness window that still counts as steady."""
@@ -59,6 +60,8 @@ class PowerGuard:
         self._job_id = job_id
         self._watcher: asyncio.Task[None] | None = None
         self._alarmed = False
+        self._blind = False
+        self._seen_s: float | None = None
         self.min_v: float | None = None
         self.max_v: float | None = None
         self.now_v: float | None = None
@@ -89,24 +92,42 @@ class PowerGuard:
     async def stop(self) -> None:
         """Stop watching."""
         if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.gather(self._watcher, return_exceptions=True)
-            self._watcher = None
+            watcher, self._watcher = self._watcher, None
+            watcher.cancel()
+            with suppress(asyncio.CancelledError):
+                await watcher
 
-    async def wait_until_good(self) -> float:
-        """Return at once inside the window, else alarm and wait; gives the seconds waited."""
+    async def wait_until_good(self, *, may_go_blind: bool = False) -> float:
+        """Return at once inside the window, else alarm and wait; gives the seconds waited.
+
+        `may_go_blind` is for a half-written ECU: a voltmeter that says nothing at all for a while must not
+        keep it so for ever.
+        """
         loop = asyncio.get_running_loop()
         began = loop.time()
         good_since = began - _GOOD_AGAIN_S if await self._sample_is_good() else None
         while good_since is None or loop.time() - good_since < _GOOD_AGAIN_S:
+            blind_s = loop.time() - (began if self._seen_s is None else self._seen_s)
+            if may_go_blind and self.now_v is None and blind_s >= _BLIND_S:
+                self._go_blind()
+                break
             self._alarm(True)
             await asyncio.sleep(_WATCH_S)
             if not await self._sample_is_good():
                 good_since = None
             elif good_since is None:
                 good_since = loop.time()
-        self._alarm(False)
+        else:
+            self._alarm(False)
         return loop.time() - began
+
+    def _go_blind(self) -> None:
+        if not self._blind:
+            self._blind = True
+            text = (
+                "The voltmeter is silent: going on, for the ECU is half written. Check the supply yourself."
+            )
+            self._emit(AlarmEvent(self._job_id, "POWER_UNKNOWN", text, True))
 
     async def _sample_is_good(self) -> bool:
         try:
@@ -122,6 +143,7 @@ class PowerGuard:
             self.now_v = None
             raise
         self.now_v = value
+        self._seen_s, self._blind = asyncio.get_running_loop().time(), False
         self.min_v = value if self.min_v is None else min(self.min_v, value)
         self.max_v = value if self.max_v is None else max(self.max_v, value)
         return value

@@ -149,7 +149,7 @@ class Write:
         data = self._target.block(block)
         stumbles = Stumbles(self._job)
         while True:
-            await self._job.power.wait_until_good()
+            await self._job.power.wait_until_good(may_go_blind=self._touched)
             self._job.journal.next_block(self._flash_id, self._finished, block.start)
             self._finished = None
             began = progress.done_bytes

@@ -142,6 +142,35 @@ def test_a_bad_supply_is_waited_for_and_alarmed_once(bad: float | None) -> None:
     assert "13.4 V" in alarms[1].text
 
 
+def test_a_half_written_ecu_is_finished_though_the_voltmeter_is_dead() -> None:
+    events: list[Event] = []
+
+    async def wait() -> tuple[float, float, float]:
+        supply = Supply(lambda now: 13.4 if now < 5.0 or now > 100.0 else None)
+        guard = PowerGuard(supply, WINDOW, events.append, "job")
+        good = await guard.wait_until_good(may_go_blind=True)
+        await asyncio.sleep(6.0)
+        first = await guard.wait_until_good(may_go_blind=True)
+        next_one = await guard.wait_until_good(may_go_blind=True)
+        await asyncio.sleep(100.0)
+        assert await guard.wait_until_good(may_go_blind=True) == 0.0, "the meter is back"
+        return good, first, next_one
+
+    good, first, next_one = run_virtual(wait())
+    assert (good, next_one) == (0.0, 0.0)
+    assert 3.9 <= first <= 10.2
+    alarms = [event.code for event in events if isinstance(event, AlarmEvent)]
+    assert alarms.count("POWER_UNKNOWN") == 1
+
+
+def test_a_supply_that_reads_badly_is_waited_for_even_when_half_written() -> None:
+    async def wait() -> float:
+        guard = PowerGuard(Supply(lambda now: 11.0 if now < 60.0 else 13.4), WINDOW, lambda event: None)
+        return await guard.wait_until_good(may_go_blind=True)
+
+    assert run_virtual(wait()) >= 60.0
+
+
 def test_a_supply_must_stay_good_for_a_second() -> None:
     seconds, alarms = waited(lambda now: 13.4 if now > 20.0 or now % 1.0 > 0.5 else 12.0)
     assert 20.5 <= seconds < 21.5
