@@ -1,4 +1,4 @@
-"""jobs, report and export: what the box knows already."""
+"""jobs, originals, report and export: what the box knows already."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from appliance.cli.words import error_lines, size
 from appliance.contract.errors import PitboxError
 
 _FORMATS = ("bin", "ihex", "srec")
+_ORIGINAL_COLUMNS = ("file", "definition", "hw", "sw", "boot")
 _COLUMNS = ("definition", "hw", "sw", "vin")
 
 
@@ -31,6 +32,13 @@ def add(verbs: Verbs) -> None:
         "--watch",
         action="store_true",
         help="follow what the box is doing until Ctrl-C (--json: one line per event)",
+    )
+    add_verb(
+        verbs,
+        "originals",
+        originals,
+        "list the sealed originals of this box",
+        "They outlive a lost journal: `pitbox recover --definition ID --file FILE_ID` puts one back.",
     )
     parser = add_verb(verbs, "report", report, "tell a job's whole story")
     add_job(parser, "the newest")
@@ -101,6 +109,13 @@ def _show_operation(operation: dict[str, Any] | None, screen: Screen) -> None:
     screen.note(f"{operation['verb']}: {operation['state']}")
     if operation["error"]:
         screen.tell(error_lines(PitboxError.from_dict(operation["error"])))
+
+
+def originals(options: argparse.Namespace, screen: Screen) -> Answer:
+    """Sealed originals, with or without a job."""
+    found: list[dict[str, Any]] = client_of(options).get("/v1/originals")
+    lines = ["  ".join(f"{one[key] or '-':<14}" for key in _ORIGINAL_COLUMNS).rstrip() for one in found]
+    return Answer(found, lines or ["No originals yet. Begin with `pitbox read`."])
 
 
 def report(options: argparse.Namespace, screen: Screen) -> Answer:

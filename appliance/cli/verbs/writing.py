@@ -68,6 +68,13 @@ def add(verbs: Verbs) -> None:
     parser.add_argument(
         "--original", action="store_true", help="put the original back instead of finishing the tuned file"
     )
+    lost = parser.add_argument_group("when the journal is lost or knows nothing of this ECU")
+    lost.add_argument(
+        "--definition",
+        metavar="ID",
+        help="put a sealed original of this definition back, see `pitbox originals`",
+    )
+    lost.add_argument("--file", metavar="FILE_ID", help="which original, where there are several")
 
 
 def write(options: argparse.Namespace, screen: Screen) -> Answer:
@@ -96,8 +103,11 @@ def restore(options: argparse.Namespace, screen: Screen) -> Answer:
 
 
 def recover(options: argparse.Namespace, screen: Screen) -> Answer:
-    """Finish an interrupted write."""
+    """Finish an interrupted write, or put an original back without a journal."""
     client = client_of(options)
+    if options.definition is not None:
+        named = {"definition": options.definition, "file": options.file}
+        return _answer(perform(client, screen, "recover", **named))
     missing = "No write was interrupted. To put an original back, use `pitbox restore`."
     job = job_of(client, options, screen, in_danger, missing)
     return _answer(perform(client, screen, "recover", job=job, original=options.original))

@@ -226,3 +226,23 @@ def test_an_export_never_overwrites(
     assert main(["export", "-o", str(target)]) == Exit.REFUSED
     assert target.read_bytes() == b"old"
     assert "FILE_NOT_MADE" in capsys.readouterr().err
+
+
+ORIGINAL = {"file": "f-1", "definition": "pbx-e400", "hw": "PBX-E400-01", "sw": "E400-SW-0100", "boot": None}
+
+
+def test_originals_are_listed_without_a_job(engine: FakeEngine, capsys: pytest.CaptureFixture[str]) -> None:
+    engine.answers["/v1/originals"] = (200, json.dumps([ORIGINAL]).encode())
+    assert main(["originals"]) == Exit.DONE
+    assert "f-1" in (shown := capsys.readouterr().out) and "PBX-E400-01" in shown
+    engine.answers["/v1/originals"] = (200, b"[]")
+    assert main(["originals"]) == Exit.DONE
+    assert "pitbox read" in capsys.readouterr().out
+
+
+def test_a_lost_journal_is_recovered_from_by_definition_and_file(engine: FakeEngine) -> None:
+    engine.jobs = []
+    engine.states = [operation("failed", "recover", error={"code": "ECU_SILENT", "ecu": "unknown"})]
+    assert main(["recover", "--definition", "pbx-e400", "--file", "f-1"]) == Exit.HALF_WRITTEN
+    asked = next(body for path, body in engine.asked if path == "POST /v1/operations")
+    assert asked == {"verb": "recover", "definition": "pbx-e400", "file": "f-1"}
