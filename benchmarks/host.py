@@ -14,10 +14,11 @@ import can
 import isotp
 from udsoncan.client import Client
 from udsoncan.connections import PythonIsoTpConnection
+from udsoncan.exceptions import TimeoutException
 
 from appliance.definitions.loader import load_all
 from appliance.definitions.schema import Definition
-from appliance.protocols.access import Block, Purpose
+from appliance.protocols.access import AccessError, Block, Purpose
 from appliance.protocols.uds.access import UdsAccess
 from benchmarks import peer
 from benchmarks.models import MIB, SECTOR_BYTES, START, client_on
@@ -27,6 +28,7 @@ from drivers.can.pythoncan import open_port
 from tests.integration.witness.buses import foreign_bus, group, process
 
 ECU = "pbx-e400"
+TRIES = 5
 PEER = "udsoncan + can-isotp as they come (BS 8)"
 """With BS 0 its threads do not keep up with this bus, which has no speed of its own: frames get lost."""
 Host = Callable[[Definition, str], None]
@@ -74,9 +76,11 @@ def peers(job: Callable[[Client], object]) -> Host:
             address = peer.address_of(definition.addressing)
             params = peer.params_of(definition, peer.DEFAULTS)
             stack = isotp.NotifierBasedCanStack(bus, notifier, address=address, params=params)
-            with peer.client_on(PythonIsoTpConnection(stack), definition) as client:
-                job(client)
-            notifier.stop()
+            try:
+                with peer.client_on(PythonIsoTpConnection(stack), definition) as client:
+                    job(client)
+            finally:
+                notifier.stop()
 
     return on_bus
 
@@ -99,12 +103,30 @@ def measure() -> list[Row]:
 
 
 def _row(job: str, client: str, definition: Definition, channel: str, host: Host) -> Row:
-    bus = f"udp_multicast:{channel}"
-    with process("simulator", "--definition", definition.id, "--bus", bus):
+    """The first try that succeeds: on a busy machine frames get lost, and the peer repeats nothing."""
+    for tries in range(1, TRIES + 1):
+        try:
+            cpu_s, seconds = _tried(definition, channel, host)
+        except (AccessError, TimeoutException):
+            continue
+        rate = MIB / seconds / 1000
+        return {
+            "job": job,
+            "client": client,
+            "CPU s per MiB": cpu_s,
+            "s": seconds,
+            "kB/s": rate,
+            "tries": tries,
+        }
+    raise AssertionError(f"{client} did not {job} in {TRIES} tries")
+
+
+def _tried(definition: Definition, channel: str, host: Host) -> tuple[float, float]:
+    """(processor seconds, seconds) on an ECU that was just started."""
+    with process("simulator", "--definition", definition.id, "--bus", f"udp_multicast:{channel}"):
         cpu_began_s, began_s = time.process_time(), time.monotonic()
         host(definition, channel)
-        cpu_s, seconds = time.process_time() - cpu_began_s, time.monotonic() - began_s
-    return {"job": job, "client": client, "CPU s per MiB": cpu_s, "s": seconds, "kB/s": MIB / seconds / 1000}
+        return time.process_time() - cpu_began_s, time.monotonic() - began_s
 
 
 BENCHMARK = Benchmark("host", measure)
