@@ -52,9 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def campaign(
-    seed: int, runs: int, definition_id: str | None = None, workers: int = 1
-) -> Iterator[Result]:
+def campaign(seed: int, runs: int, definition_id: str | None = None, workers: int = 1) -> Iterator[Result]:
     """Results as they come, in the order of their seeds."""
     seeds = range(seed * SEEDS_PER_CAMPAIGN, seed * SEEDS_PER_CAMPAIGN + runs)
     one = partial(one_run, definition_id=definition_id)

@@ -61,7 +61,9 @@ class Record:
 
 def judge_error(error: PitboxError, memories: Memories, ecu: Ecu, record: Record) -> None:
     """An error that reached the operator: complete, and honest about the ECU. Raises BrokenPromiseError."""
-    _require(bool(error.code and error.what and error.do_now), f"{error!r} does not answer the five questions")
+    _require(
+        bool(error.code and error.what and error.do_now), f"{error!r} does not answer the five questions"
+    )
     if error.ecu is EcuSafety.UNTOUCHED:
         _require(ecu.memory == memories.start, f"{error.code} says untouched, and memory has changed")
         _require(ecu.valid, f"{error.code} says untouched, and the ECU calls its application incomplete")
@@ -86,9 +88,7 @@ def judge_rest(memories: Memories, ecu: Ecu, record: Record) -> None:
     )
 
 
-def judge_end(
-    outcome: Outcome, definition: Definition, memories: Memories, ecu: Ecu, record: Record
-) -> None:
+def judge_end(outcome: Outcome, definition: Definition, memories: Memories, ecu: Ecu, record: Record) -> None:
     """The end of a run. Raises BrokenPromiseError."""
     _require(record.open_flashes == 0, f"the run ended {outcome} with a write open")
     if outcome is Outcome.NEEDS_BENCH:
@@ -99,16 +99,22 @@ def judge_end(
     _require(ecu.valid, f"{outcome}, and the ECU calls its application incomplete")
     _require(ecu.program is Program.APPLICATION, f"{outcome}, and the ECU runs {ecu.program}")
     if outcome in (Outcome.DONE, Outcome.RESTORED):
-        _require(record.flash_outcome == outcome.value, f"{outcome}, and the journal says {record.flash_outcome}")
+        _require(
+            record.flash_outcome == outcome.value, f"{outcome}, and the journal says {record.flash_outcome}"
+        )
         _require(record.state.value == outcome.value, f"{outcome}, and the job is {record.state}")
-        _require(record.report_result == outcome.value, f"{outcome}, and the report says {record.report_result}")
+        _require(
+            record.report_result == outcome.value, f"{outcome}, and the report says {record.report_result}"
+        )
 
 
 def _judge_bench(definition: Definition, memories: Memories, ecu: Ecu, record: Record) -> None:
     _require(definition.recovery.recoverability != "bootloader", "needs_bench where a bootloader is promised")
     _require(ecu.program is Program.SILENT, f"needs_bench, and the ECU runs {ecu.program}")
     _require(record.state is JobState.NEEDS_BENCH, f"needs_bench, and the job is {record.state}")
-    _require(record.report_result == "needs_bench", f"needs_bench, and the report says {record.report_result}")
+    _require(
+        record.report_result == "needs_bench", f"needs_bench, and the report says {record.report_result}"
+    )
     for region in definition.regions:
         where = region_slice(definition, region.name)
         same = ecu.memory[where] == memories.start[where]

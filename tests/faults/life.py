@@ -158,5 +158,8 @@ class Life:
             write_atomic(path, data)
             self._pass_by_write()
 
-        with patch.object(Database, "transaction", watched), patch.object(durable, "write_atomic", watched_write):
+        with (
+            patch.object(Database, "transaction", watched),
+            patch.object(durable, "write_atomic", watched_write),
+        ):
             yield

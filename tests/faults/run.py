@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 import tempfile
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,7 @@ from tests.faults.scenario import Kind, Scenario, Storm, storm_for
 
 MOST_ATTEMPTS = 14
 LONGEST_ATTEMPT_S = 3600.0
+_LONGEST_CPU_S = 120.0
 _BENCH_TRIES = 2
 _LOOKS_EVERY_S = 30.0
 _BOOT_S = 2.0
@@ -74,12 +77,29 @@ def run(scenario: Scenario, folder: Path) -> Result:
     result = Result(scenario.seed, scenario.bench.definition.id, scenario.kind.value)
     root = Path(tempfile.mkdtemp(dir=folder))
     try:
-        run_virtual(_run(scenario, root, result))
-    except Exception as error:  # noqa: BLE001 - whatever escapes is what the campaign looks for
+        with _hang_is_an_error():
+            run_virtual(_run(scenario, root, result))
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - what escapes is what is looked for
         result.outcome, result.broken = "broken", f"{type(error).__name__}: {error}"
     finally:
         shutil.rmtree(root)
     return result
+
+
+@contextmanager
+def _hang_is_an_error() -> Iterator[None]:
+    """A loop in which no virtual time passes burns processor time instead."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise BrokenPromiseError(f"the run hangs: {_LONGEST_CPU_S:.0f} s of processor time are used up")
+
+    before = signal.signal(signal.SIGVTALRM, interrupt)
+    signal.setitimer(signal.ITIMER_VIRTUAL, _LONGEST_CPU_S, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 async def _run(scenario: Scenario, root: Path, result: Result) -> None:

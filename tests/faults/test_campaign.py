@@ -1,0 +1,203 @@
+"""A slice of the fault campaign, and proof that its judge can say no."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.jobs import JobState
+from appliance.definitions.loader import PACKS, load_definition
+from appliance.flashing import writing
+from appliance.flashing.writing import Write
+from appliance.protocols.access import Block
+from simulator.ecu.core import Program
+from simulator.faults import Fault, FaultKind, FaultPlan, Trigger
+from tests.faults import run as runs
+from tests.faults.benches import PACK_IDS
+from tests.faults.campaign import campaign, command, main, one_run, table
+from tests.faults.judge import (
+    BrokenPromiseError,
+    Ecu,
+    Memories,
+    Outcome,
+    Record,
+    judge_end,
+    judge_error,
+    judge_rest,
+)
+from tests.faults.run import Result
+from tests.faults.scenario import Storm
+
+SEED = 11
+RUNS_PER_DEFINITION = 24
+T300, X050 = (load_definition(PACKS / f"{name}.toml") for name in ("pbx-t300", "pbx-x050"))
+
+
+def broken_in(results: Iterator[Result]) -> list[str]:
+    return [f"{command(result)}: {result.broken}" for result in results if result.broken]
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("definition_id", PACK_IDS)
+def test_every_run_keeps_every_promise(definition_id: str) -> None:
+    results = list(campaign(SEED, RUNS_PER_DEFINITION, definition_id))
+    assert broken_in(iter(results)) == [], table(results)
+    outcomes = {result.outcome for result in results}
+    assert {Outcome.DONE, Outcome.RESTORED} <= outcomes <= set(Outcome)
+    assert (Outcome.NEEDS_BENCH in outcomes) == (definition_id == X050.id)
+    assert sum(result.deaths for result in results) >= 5
+    assert sum(result.struck for result in results) >= 2 * RUNS_PER_DEFINITION
+
+
+def test_a_seed_repeats_its_run() -> None:
+    first, second = one_run(SEED), one_run(SEED)
+    assert first == second
+    assert first.trace and first.virtual_s > 0
+
+
+def test_the_command_line_tells_the_truth(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--runs", "2", "--seed", "7", "--workers", "1", "--definition", T300.id]) == 0
+    assert "2 runs in" in capsys.readouterr().out
+    with patch.object(runs, "judge_rest", side_effect=BrokenPromiseError("as asked")):
+        assert main(["--only", "7", "--definition", T300.id]) == 1
+        assert main(["--runs", "1", "--seed", "7", "--workers", "1", "--definition", T300.id]) == 1
+    shown = capsys.readouterr().out
+    assert "broken: BrokenPromiseError: as asked" in shown
+    assert "python -m tests.faults.campaign --only 7000000 --definition pbx-t300" in shown
+
+
+async def _nothing(*_arguments: object) -> None:
+    return
+
+
+async def _blind(*_arguments: object) -> list[Block]:
+    """Memory is always as expected."""
+    return []
+
+
+def test_invented_success_is_caught() -> None:
+    with (
+        patch.object(Write, "_rewrite_all", _nothing),
+        patch.object(Write, "_prove", _nothing),
+        patch.object(Write, "_commit", _nothing),
+    ):
+        broken = broken_in(campaign(SEED, 12, T300.id))
+    assert any("bytes of calibration are wrong" in one for one in broken)
+
+
+def test_a_write_that_does_not_verify_is_caught() -> None:
+    lie = Fault(kind=FaultKind.LIE, on=Trigger.PROGRAMMED, at=100)
+
+    def lying(*_arguments: object) -> Storm:
+        return Storm(FaultPlan(faults=(lie,)), None)
+
+    with patch.object(runs, "storm_for", lying):
+        assert broken_in(campaign(SEED, 4, T300.id)) == []
+        with patch.object(writing, "differing", _blind):
+            broken = broken_in(campaign(SEED, 4, T300.id))
+    assert any("1 bytes of" in one for one in broken)
+
+
+@pytest.mark.parametrize(
+    ("misbehaviour", "told"),
+    [(KeyError("x"), "KeyError"), (asyncio.CancelledError(), "CancelledError"), (None, "TimeoutError")],
+)
+def test_what_escapes_and_what_never_ends_is_caught(
+    misbehaviour: BaseException | None, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def misbehave(*_arguments: object) -> dict[str, Any]:
+        if misbehaviour is not None:
+            raise misbehaviour
+        await asyncio.sleep(1e6)
+        return {}
+
+    for verb in ("write", "restore", "read"):
+        monkeypatch.setattr(runs, verb, misbehave)
+    calm = Storm(FaultPlan(), None)
+    monkeypatch.setattr(runs, "storm_for", lambda *_arguments: calm)
+    assert told in one_run(SEED, T300.id).broken
+
+
+def test_a_loop_in_which_no_time_passes_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def spin(*_arguments: object) -> dict[str, Any]:
+        while True:
+            await asyncio.sleep(0)
+
+    for verb in ("write", "restore", "read"):
+        monkeypatch.setattr(runs, verb, spin)
+    monkeypatch.setattr(runs, "_LONGEST_CPU_S", 0.3)
+    assert "hangs" in one_run(SEED, T300.id).broken
+
+
+STOCK, TUNED, GARBAGE = bytes(range(8)), bytes(8), b"\x55" * 8
+MEMORIES = Memories(STOCK, STOCK, TUNED)
+
+
+def ecu(memory: bytes, program: Program = Program.APPLICATION, valid: bool = True) -> Ecu:
+    return Ecu(memory, program, valid)
+
+
+def record(state: JobState, open_flashes: int = 0, report: str | None = None) -> Record:
+    return Record(state, state.value, open_flashes, report or state.value)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "seen", "told"),
+    [
+        (Outcome.DONE, ecu(STOCK), record(JobState.DONE)),
+        (Outcome.DONE, ecu(TUNED, Program.BOOTLOADER), record(JobState.DONE)),
+        (Outcome.DONE, ecu(TUNED, valid=False), record(JobState.DONE)),
+        (Outcome.DONE, ecu(TUNED), record(JobState.INTERRUPTED)),
+        (Outcome.DONE, ecu(TUNED), record(JobState.DONE, open_flashes=1)),
+        (Outcome.DONE, ecu(TUNED), record(JobState.DONE, report="restored")),
+        (Outcome.RESTORED, ecu(TUNED), record(JobState.RESTORED)),
+        (Outcome.REFUSED, ecu(TUNED), record(JobState.READ_VERIFIED)),
+        (Outcome.READ, ecu(GARBAGE), record(JobState.READ_VERIFIED)),
+        (Outcome.NEEDS_BENCH, ecu(GARBAGE, Program.BOOTLOADER), record(JobState.NEEDS_BENCH)),
+        (Outcome.NEEDS_BENCH, ecu(GARBAGE, Program.SILENT), record(JobState.INTERRUPTED)),
+        (Outcome.NEEDS_BENCH, ecu(GARBAGE, Program.SILENT), record(JobState.NEEDS_BENCH, report="done")),
+    ],
+)
+def test_a_false_end_is_caught(outcome: Outcome, seen: Ecu, told: Record) -> None:
+    with pytest.raises(BrokenPromiseError):
+        judge_end(outcome, X050, MEMORIES, seen, told)
+
+
+def test_the_bench_is_for_ecus_without_a_bootloader_and_fixed_memory_stays() -> None:
+    dead, told = ecu(STOCK[:4] + GARBAGE[4:], Program.SILENT), record(JobState.NEEDS_BENCH)
+    with pytest.raises(BrokenPromiseError, match="bootloader is promised"):
+        judge_end(Outcome.NEEDS_BENCH, T300, MEMORIES, dead, told)
+    with pytest.raises(BrokenPromiseError, match="boot has changed"):
+        judge_end(Outcome.NEEDS_BENCH, X050, MEMORIES, dead, told)
+
+
+def test_a_true_end_is_none_of_the_judges_business() -> None:
+    judge_end(Outcome.DONE, T300, MEMORIES, ecu(TUNED), record(JobState.DONE))
+    judge_end(Outcome.REFUSED, T300, MEMORIES, ecu(STOCK), record(JobState.READ_VERIFIED))
+    judge_end(Outcome.NEEDS_BENCH, X050, MEMORIES, ecu(STOCK, Program.SILENT), record(JobState.NEEDS_BENCH))
+
+
+@pytest.mark.parametrize("memory", [GARBAGE, TUNED])
+def test_a_changed_memory_that_nobody_remembers_is_caught(memory: bytes) -> None:
+    judge_rest(MEMORIES, ecu(memory), record(JobState.INTERRUPTED, open_flashes=1))
+    with pytest.raises(BrokenPromiseError, match="no write is open"):
+        judge_rest(MEMORIES, ecu(memory), record(JobState.READ_VERIFIED))
+
+
+def test_an_error_that_soothes_is_caught() -> None:
+    untouched = PitboxError("X", "what", do_now="now")
+    half_written = PitboxError("X", "what", do_now="now", ecu=EcuSafety.HALF_WRITTEN)
+    interrupted = record(JobState.INTERRUPTED, open_flashes=1)
+    judge_error(untouched, MEMORIES, ecu(STOCK), record(JobState.READ_VERIFIED))
+    judge_error(half_written, MEMORIES, ecu(GARBAGE), interrupted)
+    with pytest.raises(BrokenPromiseError, match="memory has changed"):
+        judge_error(untouched, MEMORIES, ecu(GARBAGE), interrupted)
+    with pytest.raises(BrokenPromiseError, match="nothing is left to recover"):
+        judge_error(half_written, MEMORIES, ecu(GARBAGE), record(JobState.READ_VERIFIED))
+    with pytest.raises(BrokenPromiseError, match="five questions"):
+        judge_error(PitboxError("X", "what", do_now=""), MEMORIES, ecu(STOCK), interrupted)
