@@ -125,7 +125,7 @@ def test_what_escapes_and_what_never_ends_is_caught(
 
 def test_a_loop_in_which_no_time_passes_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     async def spin(*_arguments: object) -> dict[str, Any]:
-        while True:
+        while True:  # noqa: ASYNC110 - a spin is what is caught
             await asyncio.sleep(0)
 
     for verb in ("write", "restore", "read"):
