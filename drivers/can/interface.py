@@ -25,6 +25,7 @@ class BusHealth:
     tx_errors: int = 0
     rx_errors: int = 0
     bus_off: bool = False
+    """Also an interface that is gone: nothing can be sent."""
     frames_seen: int = 0
     load: float = 0.0
     """Share of the wire used since the last look, 0 to 1."""

@@ -79,7 +79,8 @@ class PythonCanPort(PortListeners):
         self._load_mark = (now_s, self._bits)
         capacity = (now_s - since_s) * self.bitrate_bps
         load = min(1.0, (self._bits - bits) / capacity) if capacity > 0 else 0.0
-        return BusHealth(self._tx_errors, self._rx_errors, self._tx_errors > 255, self._frames, load)
+        bus_off = self.gone is not None or self._tx_errors > 255
+        return BusHealth(self._tx_errors, self._rx_errors, bus_off, self._frames, load)
 
     def close(self) -> None:
         """Leave the bus; pending frames are dropped."""

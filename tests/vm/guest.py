@@ -22,6 +22,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -52,19 +53,21 @@ class Guest:
         state_disk: Path | None = None,
         results: Path | None = None,
         image: Image | None = None,
+        devices: Sequence[str] = (),
         memory_mib: int = 1024,
         boot_timeout_s: float = BOOT_TIMEOUT_S,
     ) -> None:
         """`state_disk` is made (1 GiB, sparse) when it is absent, and outlives the guest.
 
         `results` is a directory of the host, by default one that goes away with the guest; `image` is by
-        default `guest_image()`, built if needed.
+        default `guest_image()`, built if needed; `devices` are more arguments for QEMU.
         """
         self._image = image or guest_image()
         self._state_disk = state_disk
         self._work = Path(tempfile.mkdtemp(prefix="pitbox-vm-"))
         self.results = results or self._work / "results"
         self._console = self._work / "console.log"
+        self._devices = devices
         self._memory_mib = memory_mib
         self._boot_timeout_s = boot_timeout_s
         self._qemu: subprocess.Popen[bytes] | None = None
@@ -183,7 +186,18 @@ class Guest:
         if self._state_disk is not None:
             disks += _disk(self._state_disk, "cache=writeback")
         shares = _share("checkout", CHECKOUT, ",readonly=on") + _share("results", self.results)
-        return [*with_parent, *machine, *bare, *kernel, *console, *agent, *port, *disks, *shares]
+        return [
+            *with_parent,
+            *machine,
+            *bare,
+            *kernel,
+            *console,
+            *agent,
+            *port,
+            *disks,
+            *shares,
+            *self._devices,
+        ]
 
     def _power_off(self) -> None:
         self.kill()

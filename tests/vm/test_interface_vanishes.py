@@ -1,4 +1,4 @@
-"""A CAN interface that goes away under the engine: what comes back in time goes on by itself, the rest is told.
+"""A CAN interface goes away under the engine: what comes back in time goes on by itself, the rest is told.
 
 The wire is taken away after a number of frames, so that it happens in the middle of the data.
 """
@@ -83,9 +83,8 @@ def test_a_read_that_lost_the_wire_for_good_is_told_and_resumed(bench: Bench) ->
     bench.shop.guest.check(GONE[1])
     read = bench.shop.pitbox("read")
     assert len({one["sha256"] for one in read["reads"]}) == 1
-    assert [one["phase"] for one in bench.shop.pitbox("report")["interruptions"] if one["resumed"]] == [
-        "read"
-    ]
+    resumed = [one["phase"] for one in bench.shop.pitbox("report")["interruptions"] if one["resumed"]]
+    assert resumed == ["read_1"]
 
 
 def test_a_write_that_lost_the_wire_for_good_is_told_and_recovered(bench: Bench) -> None:

@@ -52,7 +52,8 @@ _REASONS = {
     errno.ETIMEDOUT: "a consecutive frame is missing (N_Cr)",
     errno.EILSEQ: "a consecutive frame is out of order",
 }
-_GONE = frozenset({errno.ENETDOWN, errno.ENODEV, errno.ENXIO, errno.ENETUNREACH})
+_GONE = frozenset({errno.ENETDOWN, errno.ENODEV, errno.ENXIO, errno.ENETUNREACH, errno.EADDRNOTAVAIL})
+"""EADDRNOTAVAIL is a socket whose interface was deleted: it was unbound."""
 
 
 def socket_options(address: IsoTpAddress, settings: IsoTpSettings) -> tuple[tuple[int, bytes], ...]:
@@ -158,8 +159,7 @@ class KernelIsoTpLink:
         return arrived
 
     def drain(self) -> int:
-        """Forget payloads that arrived unasked; returns how many."""
-        self._open()
+        """Forget payloads that arrived unasked, and what an earlier socket ended with; returns how many."""
         self._on_readable()
         count = len(self._arrived)
         self._arrived.clear()

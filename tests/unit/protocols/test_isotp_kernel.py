@@ -197,7 +197,7 @@ def test_options_come_before_bind_and_receive_id_before_transmit_id(sockets: deq
 
 def test_29_bit_identifiers_are_flagged(sockets: deque[FakeSocket]) -> None:
     async def scenario(link: KernelIsoTpLink) -> None:
-        link.drain()
+        await link.send(b"\x3e\x00")
 
     with_link(scenario, IsoTpAddress(0x18DA10F1, 0x18DAF110, extended_ids=True))
     assert sockets[0].bound == ("can0", 0x98DAF110, 0x98DA10F1)
@@ -226,12 +226,33 @@ def test_after_any_failed_send_the_next_one_has_a_new_socket(
     with_link(scenario)
 
 
-@pytest.mark.parametrize("code", [errno.ENETDOWN, errno.ENODEV, errno.ENXIO])
+@pytest.mark.parametrize("code", [errno.ENETDOWN, errno.ENODEV, errno.ENXIO, errno.EADDRNOTAVAIL])
 def test_an_interface_that_vanished_is_told_apart(sockets: deque[FakeSocket], code: int) -> None:
     async def scenario(link: KernelIsoTpLink) -> None:
         sockets[0].send_result = failing(code)
         with pytest.raises(CanBusGoneError, match="can0"):
             await link.send(b"\x3e\x00")
+
+    with_link(scenario)
+
+
+def test_draining_without_an_interface_is_no_error_and_sending_finds_it_again(
+    sockets: deque[FakeSocket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(fake: FakeSocket, address: tuple[str, int, int]) -> None:
+        raise failing(errno.ENODEV)
+
+    async def scenario(link: KernelIsoTpLink) -> None:
+        sockets[0].incoming.append(failing(errno.ENETDOWN))
+        with monkeypatch.context() as away:
+            away.setattr(FakeSocket, "bind", refuse)
+            assert link.drain() == 1
+            assert link.drain() == 0
+            with pytest.raises(CanBusGoneError, match="can0"):
+                await link.send(b"\x3e\x00")
+        link.drain()
+        await link.send(b"\x3e\x00")
+        assert [one.closed for one in sockets] == [True, True, False]
 
     with_link(scenario)
 

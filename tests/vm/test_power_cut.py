@@ -1,0 +1,121 @@
+"""The box loses its power again and again while it writes; the ECU keeps what it was sent.
+
+The simulated ECU runs on the test host, so that only the box dies; the guest reaches it through a serial CAN
+adapter.
+"""
+
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.vm.guest import Guest
+from tests.vm.image import CHECKOUT, Image
+from tests.vm.process import Process
+from tests.vm.workshop import DEFINITIONS, Workshop, tuned
+
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(1500)]
+
+DEFINITION = "pbx-vm-classic"
+CUTS = 3
+SEED = 20
+LATEST_S = 5.0
+"""A whole write takes about twice as long."""
+_INTEGRITY = (
+    "import sqlite3; print(*sqlite3.connect('file:/state/box/journal.db?mode=ro', uri=True)"
+    ".execute('pragma integrity_check').fetchone())"
+)
+
+
+class DistantCar:
+    """The simulated ECU in a process of the host, and the UART that leads to it."""
+
+    def __init__(self, place: Path) -> None:
+        self._line = place / "line"
+        self._memory = place / f"{DEFINITION}.flash"
+        words = [
+            "--line",
+            self._line,
+            "--definition",
+            DEFINITIONS / f"{DEFINITION}.toml",
+            "--data-dir",
+            place,
+        ]
+        command = [sys.executable, "-m", "tests.vm.serial_car", *map(str, words)]
+        self._process = subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE)
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == b"ready\n"
+
+    @property
+    def devices(self) -> list[str]:
+        """QEMU's end of the line: the guest's second UART."""
+        return ["-chardev", f"socket,id=line,path={self._line}", "-device", "isa-serial,chardev=line"]
+
+    def memory(self) -> bytes:
+        """What the flash holds now."""
+        return self._memory.read_bytes()
+
+    def wait_for_change(self, before: bytes, writer: Process) -> None:
+        """Return once the memory is another; fails when `writer` ends before that."""
+        while self.memory() == before:
+            assert writer.poll() is None, writer.output() + writer.errors()
+            time.sleep(0.01)
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.terminate()
+        assert self._process.wait(30) == 0
+
+
+@pytest.fixture
+def car(tmp_path: Path) -> Iterator[DistantCar]:
+    distant = DistantCar(tmp_path)
+    yield distant
+    distant.close()
+
+
+def connected(guest: Guest) -> Workshop:
+    """The box with its engine running, on an interface that the serial adapter makes."""
+    guest.check(
+        "modprobe -a slcan can_isotp && slcand -o -s6 /dev/ttyS1 can0 && ip link set can0 txqueuelen 100 up"
+    )
+    shop = Workshop(guest, DEFINITION, box_bus="socketcan:can0", state="/state/box")
+    assert (
+        guest.run("test -e /state/box/journal.db").rc or guest.check(f'python3 -c "{_INTEGRITY}"') == "ok\n"
+    )
+    shop.start_engine()
+    return shop
+
+
+def test_a_write_survives_power_cuts_of_the_box(image: Image, tmp_path: Path, car: DistantCar) -> None:
+    chance = random.Random(SEED)
+    state = tmp_path / "state.ext4"
+    stock = car.memory()
+    wanted = tuned(stock, *range(0, 0xFFF0, 0x400))
+    for cut in range(CUTS):
+        with Guest(image=image, state_disk=state, devices=car.devices) as guest:
+            shop = connected(guest)
+            before = car.memory()
+            if cut == 0:
+                shop.identify()
+                shop.pitbox("read")
+                writer = shop.begin_to_write(wanted)
+            else:
+                assert [job["state"] for job in shop.pitbox("jobs")] == ["interrupted"]
+                writer = shop.begin("recover")
+            car.wait_for_change(before, writer)
+            time.sleep(chance.uniform(0, LATEST_S))
+            guest.kill()
+        assert car.memory() not in (stock, wanted)
+    with Guest(image=image, state_disk=state, devices=car.devices) as guest:
+        shop = connected(guest)
+        assert [job["state"] for job in shop.pitbox("jobs")] == ["interrupted"]
+        shop.pitbox("recover")
+        assert car.memory() == wanted
+        assert len(shop.pitbox("report")["interruptions"]) == CUTS
+        shop.pitbox("restore")
+        assert car.memory() == stock
