@@ -16,6 +16,7 @@ from pydantic.dataclasses import dataclass
 SEGMENT_MAX_BYTES = 256 * 1024
 SEAL_OVERHEAD_MAX_BYTES = 4096
 """Room for an age header with a few recipients, its random grease stanza and the chunk tags."""
+_ZEROS = bytes(64 * 1024)
 IMAGE_MAX_BYTES = 32 * 1024 * 1024
 ADDRESS_SPACE = 1 << 32
 
@@ -177,4 +178,6 @@ def assemble(
 def wipe(*buffers: bytearray) -> None:
     """Overwrite plaintext with zeros. Best effort: copies Python made on the way are out of reach."""
     for buffer in buffers:
-        buffer[:] = bytes(len(buffer))
+        for at in range(0, len(buffer), len(_ZEROS)):
+            piece = min(len(_ZEROS), len(buffer) - at)
+            buffer[at : at + piece] = _ZEROS[:piece]
