@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from appliance.contract.errors import PitboxError
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpLink, IsoTpSettings
 from appliance.protocols.isotp.kernel import KernelIsoTpLink
 from appliance.protocols.isotp.link import SoftIsoTpLink
+from drivers.can import rate
 from drivers.can.interface import CanBusGoneError, CanPort
+from drivers.can.rate import BitRate, WrongBitRateError
 from drivers.factory import open_can, open_voltmeter
 from drivers.voltmeter.interface import Voltmeter, VoltmeterError
 from drivers.voltmeter.simulated import SimulatedVoltmeter
@@ -36,6 +38,12 @@ class Connection(Protocol):
 
     def open_port(self, bitrate_bps: int, data_bitrate_bps: int | None) -> CanPort:
         """Join the bus. Raises PitboxError."""
+
+    def open_listener(self, bitrate_bps: int) -> CanPort:
+        """Hear a bus whose bit rate is not known, without disturbing it. Raises PitboxError."""
+
+    def usable_rates(self, rates_bps: Sequence[int]) -> tuple[int, ...]:
+        """Those of the bit rates that can be tried. Raises PitboxError."""
 
     def open_link(self, port: CanPort, address: IsoTpAddress, settings: IsoTpSettings) -> IsoTpLink:
         """An ISO-TP link over a port of this connection. Raises PitboxError."""
@@ -84,20 +92,50 @@ class HardwareConnection:
         return self.meter.why if isinstance(self.meter, MissingVoltmeter) else None
 
     def open_port(self, bitrate_bps: int, data_bitrate_bps: int | None) -> CanPort:
-        """Join the bus. Raises PitboxError."""
-        return _attempt(lambda: open_can(self._can, bitrate_bps, data_bitrate_bps))
+        """Join the bus; a SocketCAN controller at another bit rate is set to this one. Raises PitboxError."""
+        return self._open(BitRate(bitrate_bps, data_bitrate_bps))
+
+    def open_listener(self, bitrate_bps: int) -> CanPort:
+        """The controller does not even acknowledge, if this process may set that."""
+        return self._open(BitRate(bitrate_bps, listen_only=True))
+
+    def usable_rates(self, rates_bps: Sequence[int]) -> tuple[int, ...]:
+        """All that the controller may be set to; else the one that it has."""
+        if self._socketcan is None:
+            return tuple(rates_bps)
+        interface = self._socketcan
+        return _attempt(lambda: rate.usable(interface, rates_bps))
 
     def open_link(self, port: CanPort, address: IsoTpAddress, settings: IsoTpSettings) -> IsoTpLink:
         """Kernel sockets on SocketCAN, our own state machine elsewhere."""
-        interface, _, channel = self._can.partition(":")
-        if interface == "socketcan":
-            return _attempt(lambda: KernelIsoTpLink(channel, address, settings))
-        return SoftIsoTpLink(port, address, settings)
+        if self._socketcan is None:
+            return SoftIsoTpLink(port, address, settings)
+        interface = self._socketcan
+        return _attempt(lambda: KernelIsoTpLink(interface, address, settings))
+
+    @property
+    def _socketcan(self) -> str | None:
+        kind, _, channel = self._can.partition(":")
+        return channel if kind == "socketcan" else None
+
+    def _open(self, wanted: BitRate) -> CanPort:
+        def attempt() -> CanPort:
+            if self._socketcan is not None:
+                rate.ensure(self._socketcan, wanted)
+            return open_can(self._can, wanted.bitrate_bps, wanted.data_bitrate_bps)
+
+        return _attempt(attempt)
 
 
 def _attempt(open_it: Callable[[], Opened]) -> Opened:
     try:
         return open_it()
+    except WrongBitRateError as error:
+        raise PitboxError(
+            "CAN_BIT_RATE",
+            str(error),
+            do_now=f"As root: `{error.command}`. Or give the engine the capability CAP_NET_ADMIN.",
+        ) from error
     except (CanBusGoneError, VoltmeterError, OSError, ValueError) as error:
         raise PitboxError(
             "HARDWARE_MISSING",

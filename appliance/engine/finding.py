@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.definitions.schema import Definition
 from appliance.engine.box import Box
+from appliance.engine.connection import Connection
 from appliance.engine.ecu import uds_client
 from appliance.flashing.errors import access_problem
 from appliance.protocols.access import AccessError, EcuIdentity, EcuState, LinkLostError
@@ -63,15 +64,21 @@ async def find_ecu(box: Box, definition_id: str | None) -> Found:
 
 async def _at_the_bus_rate(box: Box) -> list[Definition]:
     """Definitions at the rate of this bus: a frame sent at a wrong rate would disturb every other node."""
-    rates = tuple(sorted({one.bus.bitrate_bps for one in box.library}, reverse=True))
-    if len(rates) < 2:
-        return list(box.library)
-
-    async def listen(bitrate_bps: int, listen_only: bool) -> CanPort:
-        return box.connection.open_port(bitrate_bps, None)
-
-    found = await detect_bitrate(listen, rates)
+    rates = box.connection.usable_rates(sorted({one.bus.bitrate_bps for one in box.library}, reverse=True))
+    found = await _detected(box.connection, rates) if len(rates) > 1 else next(iter(rates), None)
     return [one for one in box.library if one.bus.bitrate_bps == found]
+
+
+async def _detected(connection: Connection, rates_bps: tuple[int, ...]) -> int | None:
+    async def open_port(bitrate_bps: int, listen_only: bool) -> CanPort:
+        if listen_only:
+            return connection.open_listener(bitrate_bps)
+        return connection.open_port(bitrate_bps, None)
+
+    found = await detect_bitrate(open_port, rates_bps)
+    if found is None:  # a controller goes on sending what nobody acknowledged, until it may only listen
+        connection.open_listener(rates_bps[0]).close()
+    return found
 
 
 def _distinct(definitions: Iterable[Definition]) -> list[Definition]:

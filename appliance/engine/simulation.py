@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pydantic import ValidationError
 
@@ -44,6 +44,14 @@ class SimulatedConnection:
         if (bitrate_bps, data_bitrate_bps) == (bus.bitrate_bps, bus.data_bitrate_bps):
             return self.car.bus.attach("pitbox")
         return SimBus(bitrate_bps, data_bitrate_bps).attach("pitbox")
+
+    def open_listener(self, bitrate_bps: int) -> CanPort:
+        """A port that nobody sends on."""
+        return self.open_port(bitrate_bps, None)
+
+    def usable_rates(self, rates_bps: Sequence[int]) -> tuple[int, ...]:
+        """Every one."""
+        return tuple(rates_bps)
 
     def open_link(self, port: CanPort, address: IsoTpAddress, settings: IsoTpSettings) -> IsoTpLink:
         """Our own state machine, which runs on simulated time."""

@@ -21,7 +21,8 @@ _SOCKET = "/run/engine.sock"
 class Workshop:
     """One definition's simulated car on `car_bus`, and a box on `box_bus`, both in one guest.
 
-    The box keeps its state in `state`, a directory of the guest.
+    The box keeps its state in `state`, a directory of the guest; `engine_prefix` is a command that runs the
+    engine.
     """
 
     def __init__(
@@ -32,12 +33,14 @@ class Workshop:
         box_bus: str = "socketcan:vcan0",
         car_bus: str = "socketcan:vcan0",
         state: str = "/root/box",
+        engine_prefix: str = "",
     ) -> None:
         self.guest = guest
         self.definition = definition
         self._box_bus = box_bus
         self._car_bus = car_bus
         self._state = state
+        self._engine_prefix = engine_prefix
         self._car_data = f"/root/car-{definition}"
 
     def start(self) -> tuple[Process, Process]:
@@ -56,8 +59,8 @@ class Workshop:
     def start_engine(self) -> Process:
         """Start the engine and wait until it listens."""
         engine = self.guest.spawn(
-            f"exec pitbox engine --state {self._state} --socket {_SOCKET} --role master "
-            f"--can {self._box_bus} --voltmeter simulated:13.5 --definitions {_IN_GUEST}"
+            f"exec {self._engine_prefix} pitbox engine --state {self._state} --socket {_SOCKET} "
+            f"--role master --can {self._box_bus} --voltmeter simulated:13.5 --definitions {_IN_GUEST}"
         )
         engine.wait_for("listening", START_TIMEOUT_S)
         return engine
