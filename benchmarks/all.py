@@ -27,7 +27,7 @@ DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
 
 def machine() -> str:
     """What the figures were made on, in one line."""
-    python, system = platform.python_version(), f"{platform.system()} {platform.release()}"
+    system, python = platform.system(), platform.python_version()
     return f"Made on {_processor()}, {os.cpu_count()} cores, {system}, Python {python}."
 
 
