@@ -294,6 +294,15 @@ class Simulation(Strict):
     dtcs: tuple[DtcText, ...] = ()
 
 
+_CRC_BALANCED = frozenset({"med17", "vw-dq250", "vw-dq381"})
+_BLINDING: dict[str, frozenset[str]] = {
+    "hash_range": _CRC_BALANCED,
+    "compare_block": _CRC_BALANCED | {"crc32-at"},
+    "none": frozenset(),
+}
+"""Checksum modules under which a style of proof is blind; `hash_range` leaves out where `crc32-at` stores."""
+
+
 class Definition(Strict):
     """One ECU."""
 
@@ -344,6 +353,23 @@ class Definition(Strict):
         names = {region.name for region in _regions(info)}
         if checksum and names and checksum.region not in names:
             raise ValueError(f"no region is called {checksum.region!r}")
+        return checksum
+
+    @field_validator("checksum")
+    @classmethod
+    def _hash_sees_changes(cls, checksum: Checksum | None, info: ValidationInfo) -> Checksum | None:
+        """A CRC-32 over content that ends in, or is balanced to, a CRC-32 is the same for all content."""
+        checking: Checking | None = info.data.get("checking")
+        if (
+            checksum
+            and checking
+            and checking.verify == "hash"
+            and checksum.module in _BLINDING[checking.style]
+        ):
+            raise ValueError(
+                f"{checksum.module!r} keeps the CRC-32 of every right content the same, so a CRC-32 cannot "
+                "tell one from another: set checking.verify = 'read_back'"
+            )
         return checksum
 
     def region(self, name: str) -> Region:

@@ -76,6 +76,12 @@ def test_an_unknown_key_is_refused_with_the_key_that_was_meant(
         ),
         ('hw = ["PBX-E400-0[12]"]', 'hw = ["*"]', "recognition.hw[0]: string should match pattern"),
         ('region = "calibration"', 'region = "map"', "checksum: no region is called 'map'"),
+        (
+            'module = "crc32-at"',
+            'module = "vw-dq250"',
+            "checksum: 'vw-dq250' keeps the CRC-32 of every right",
+        ),
+        ('module = "crc32-at"', 'module = "med17"', "checksum: 'med17' keeps the CRC-32 of every right"),
         ("base = 0x8020_0000", "base = 1.5", "checksum.parameters.base: must be a whole number, text, true"),
         (
             '[writing]\nby = "address"',

@@ -88,7 +88,9 @@ def test_a_record_under_another_name_is_refused(
     refused(images, other, "VAULT_IMAGE_DAMAGED")
 
 
-@pytest.mark.parametrize("file_id", ["6f1c2d3e-0000-4000-8000-000000000001", "", "..", "../../etc/passwd", "x\ny"])
+@pytest.mark.parametrize(
+    "file_id", ["6f1c2d3e-0000-4000-8000-000000000001", "", "..", "../../etc/passwd", "x\ny"]
+)
 def test_an_unknown_file_is_said(images: ImageStore, file_id: str) -> None:
     refused(images, file_id, "VAULT_IMAGE_MISSING")
 
