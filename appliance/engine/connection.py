@@ -36,6 +36,10 @@ class Connection(Protocol):
     def voltmeter_missing(self) -> str | None:
         """Why the supply cannot be measured: reading is possible then, writing is not. None when it can."""
 
+    @property
+    def fd(self) -> bool:
+        """Whether CAN FD frames can be sent. Raises PitboxError."""
+
     def open_port(self, bitrate_bps: int, data_bitrate_bps: int | None) -> CanPort:
         """Join the bus. Raises PitboxError."""
 
@@ -91,8 +95,20 @@ class HardwareConnection:
         """Why the supply cannot be measured."""
         return self.meter.why if isinstance(self.meter, MissingVoltmeter) else None
 
+    @property
+    def fd(self) -> bool:
+        """What the SocketCAN interface tells; others are taken to have it."""
+        interface = self._socketcan
+        return interface is None or _attempt(lambda: rate.has_fd(interface))
+
     def open_port(self, bitrate_bps: int, data_bitrate_bps: int | None) -> CanPort:
         """Join the bus; a SocketCAN controller at another bit rate is set to this one. Raises PitboxError."""
+        if data_bitrate_bps is not None and not self.fd:
+            raise PitboxError(
+                "CAN_FD_MISSING",
+                f"this ECU speaks CAN FD, and {self._can} cannot",
+                do_now="Use a CAN interface that has CAN FD.",
+            )
         return self._open(BitRate(bitrate_bps, data_bitrate_bps))
 
     def open_listener(self, bitrate_bps: int) -> CanPort:

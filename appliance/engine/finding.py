@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from appliance.contract.errors import EcuSafety, PitboxError
@@ -44,7 +44,7 @@ class _Answer:
 async def find_ecu(box: Box, definition_id: str | None) -> Found:
     """Ask at every bit rate and address that the library (or the named definition) knows."""
     asked = [box.definition(definition_id)] if definition_id else await _at_the_bus_rate(box)
-    answers = [answer for one in _distinct(asked) if (answer := await _ask(box, one)) is not None]
+    answers = await _answers(box, asked)
     if not answers:
         raise _nobody(box, len(_distinct(asked)))
     recognised = [(answer, fit) for answer in answers if (fit := _fit(box, answer, asked)) is not None]
@@ -79,6 +79,19 @@ async def _detected(connection: Connection, rates_bps: tuple[int, ...]) -> int |
     if found is None:  # a controller goes on sending what nobody acknowledged, until it may only listen
         connection.open_listener(rates_bps[0]).close()
     return found
+
+
+async def _answers(box: Box, asked: Sequence[Definition]) -> list[_Answer]:
+    """A CAN FD frame is an error to classic nodes: it is sent only where nothing answers classic ones."""
+    classic = [one for one in asked if one.bus.data_bitrate_bps is None]
+    fd = [one for one in asked if one.bus.data_bitrate_bps is not None]
+    if classic and fd and not box.connection.fd:
+        fd = []
+    for group in (classic, fd):
+        answers = [answer for one in _distinct(group) if (answer := await _ask(box, one)) is not None]
+        if answers:
+            return answers
+    return []
 
 
 def _distinct(definitions: Iterable[Definition]) -> list[Definition]:

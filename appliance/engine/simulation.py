@@ -31,6 +31,7 @@ class SimulatedConnection:
     """One simulated car with one ECU. A port at another bit rate hears nothing, as on a real bus."""
 
     simulated = True
+    fd = True
     voltmeter_missing: str | None = None
 
     def __init__(self, car: Car, definition: Definition) -> None:

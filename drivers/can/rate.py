@@ -18,6 +18,8 @@ _CAP_NET_ADMIN = 12
 """linux/capability.h"""
 _TXQUEUELEN = 1000
 """Room for the frames of a whole payload; the default of 10 is less than a block between flow controls."""
+_CANFD_MTU = 72
+"""linux/can.h"""
 _INEXACT = 0.005
 """A controller divides its clock, so that few rates are exact; CAN tolerates about twice this."""
 
@@ -82,6 +84,13 @@ def ensure(interface: str, wanted: BitRate) -> None:
         raise WrongBitRateError(interface, now, wanted)
     for command in commands(interface, wanted):
         _ip(command)
+
+
+def has_fd(interface: str) -> bool:
+    """Whether CAN FD frames can pass the interface. Raises CanBusGoneError if there is no such interface."""
+    link = _link(interface)
+    supported = (_controller(link) or {}).get("ctrlmode_supported", ())
+    return link["mtu"] == _CANFD_MTU or "FD" in supported
 
 
 def usable(interface: str, rates_bps: Sequence[int]) -> tuple[int, ...]:

@@ -67,6 +67,8 @@ def test_an_engine_without_the_right_asks_for_the_command(guest: Guest) -> None:
         engine_prefix="setpriv --bounding-set=-net_admin",
     )
     car, engine = shop.start()
+    fd_missing = shop.pitbox("identify --definition pbx-vm-fd", rc=1)["error"]
+    assert fd_missing["code"] == "CAN_FD_MISSING"
     guest.check("ip link set can0 down && ip link set can0 type can bitrate 250000 && ip link set can0 up")
     error = shop.pitbox(f"identify --definition {DEFINITION}", rc=1)["error"]
     assert error["code"] == "CAN_BIT_RATE"

@@ -24,7 +24,7 @@ DEFINITION = "pbx-vm-classic"
 CUTS = 3
 SEED = 20
 LATEST_S = 3.0
-"""Of the first cut; later ones leave less to write, and come sooner. A whole write takes three times as long."""
+"""Of the first cut; less is left to write for later ones, which come sooner. A whole write takes longer."""
 _INTEGRITY = (
     "import sqlite3; print(*sqlite3.connect('file:/state/box/journal.db?mode=ro', uri=True)"
     ".execute('pragma integrity_check').fetchone())"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from drivers.can import rate
 from drivers.can.interface import CanBusGoneError
-from drivers.can.rate import BitRate, WrongBitRateError, configured, ensure, usable
+from drivers.can.rate import BitRate, WrongBitRateError, configured, ensure, has_fd, usable
 
 CLASSIC = BitRate(500_000)
 FD = BitRate(500_000, 2_000_000)
@@ -35,8 +35,13 @@ esac
         )
         script.chmod(0o755)
 
-    def has(self, kind: str, *, up: bool = True, **data: Any) -> None:
-        link = {"ifname": "can0", "flags": ["UP"] * up, "linkinfo": {"info_kind": kind, "info_data": data}}
+    def has(self, kind: str, *, up: bool = True, mtu: int = 16, **data: Any) -> None:
+        link = {
+            "ifname": "can0",
+            "flags": ["UP"] * up,
+            "mtu": mtu,
+            "linkinfo": {"info_kind": kind, "info_data": data},
+        }
         (self._folder / "link").write_text(json.dumps([link]))
 
     @property
@@ -129,6 +134,17 @@ def test_only_rates_that_can_be_had_are_tried(ip: Ip, monkeypatch: pytest.Monkey
     assert usable("can0", [500_000, 250_000]) == (250_000,)
     ip.has("vcan")
     assert usable("can0", [500_000, 250_000]) == (500_000, 250_000)
+
+
+def test_whether_can_fd_frames_pass(ip: Ip) -> None:
+    ip.has("can", ctrlmode_supported=["LOOPBACK", "FD"])
+    assert has_fd("can0")
+    ip.has("can", ctrlmode_supported=["LOOPBACK"])
+    assert not has_fd("can0")
+    ip.has("vcan", mtu=72)
+    assert has_fd("can0")
+    ip.has("vcan")
+    assert not has_fd("can0")
 
 
 @given(RATES, RATES, st.none() | RATES, st.none() | RATES, st.booleans(), st.booleans())
