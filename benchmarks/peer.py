@@ -12,7 +12,8 @@ from udsoncan.configs import default_client_config
 from udsoncan.connections import BaseConnection
 from udsoncan.exceptions import TimeoutException
 
-from appliance.definitions.schema import Addressing, Definition
+from appliance.definitions.reaching import Addressing
+from appliance.definitions.schema import Definition
 from simulator.bus import SimPort
 from tests.support.canisotp_node import CanIsoTpNode
 

@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 
 from appliance.definitions.loader import PACKS, load_dirs
-from appliance.definitions.schema import Addressing, Bus, Checking, Definition, Erasing, Reading
+from appliance.definitions.reaching import Addressing, Bus
+from appliance.definitions.schema import Checking, Definition, Erasing, Reading
 
 _HEAD = """\
 # Supported ECUs

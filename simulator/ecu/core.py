@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from appliance.definitions.schema import Definition, SecurityLevel
+from appliance.definitions.reaching import SecurityLevel
+from appliance.definitions.schema import Definition
 from simulator.ecu import spans
 from simulator.ecu.memory import FlashMemory
 from simulator.ecu.nrc import Nrc, RefusedError, require

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from appliance.definitions.schema import SecurityLevel
+from appliance.definitions.reaching import SecurityLevel
 
 MASK = 0xFFFF_FFFF
 KeyFunction = Callable[[int, bytes], bytes]

@@ -13,7 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TypeAlias
 
 from appliance.contract.errors import PitboxError
-from appliance.definitions.schema import SecurityLevel
+from appliance.definitions.reaching import SecurityLevel
 from appliance.protocols.security.sa2 import sa2_key
 from appliance.protocols.security.toys import toy_key
 

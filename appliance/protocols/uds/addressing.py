@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from appliance.definitions.schema import Addressing, Definition
+from appliance.definitions.reaching import Addressing
+from appliance.definitions.schema import Definition
 from appliance.protocols.isotp.ceiling import Wire
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpSettings
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from appliance.definitions.loader import PACKS, load_dirs
-from appliance.definitions.schema import Definition, SecurityLevel
+from appliance.definitions.reaching import SecurityLevel
+from appliance.definitions.schema import Definition
 
 LIBRARY = load_dirs([PACKS])
 FILES = sorted(PACKS.glob("*.toml"))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.contract.errors import EcuSafety, PitboxError
-from appliance.definitions.schema import SecurityLevel
+from appliance.definitions.reaching import SecurityLevel
 from appliance.protocols.security import algorithms
 from appliance.protocols.security.sa2 import Sa2Error, sa2_key
 from appliance.protocols.security.toys import TOYS, toy_key
