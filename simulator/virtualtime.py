@@ -18,6 +18,14 @@ _POLL_EVERY = 256
 """Loop turns between two looks at real file descriptors while virtual time is busy."""
 
 
+_STUCK_AFTER = 1_000_000
+"""Loop turns in a row in which no virtual time passed: somebody spins, and would for ever."""
+
+
+class TimeStandsStillError(RuntimeError):
+    """Something runs again and again without waiting for anything."""
+
+
 class _JumpingSelector(selectors.DefaultSelector):
     """Instead of waiting for `timeout` seconds, moves the clock on by as much."""
 
@@ -26,11 +34,17 @@ class _JumpingSelector(selectors.DefaultSelector):
         self.now_s = 0.0
         self.frozen = False
         self._turns = 0
+        self._still = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None or (self.frozen and timeout > 0):
+            self._still = 0
             return super().select(None)
         self._turns += 1
+        self._still = 0 if timeout > 0 else self._still + 1
+        if self._still > _STUCK_AFTER:
+            self._still = 0
+            raise TimeStandsStillError(f"no virtual time has passed in {_STUCK_AFTER} turns of the loop")
         if self._turns % _POLL_EVERY == 0:
             events = super().select(0)
             if events:
@@ -42,6 +56,8 @@ class _JumpingSelector(selectors.DefaultSelector):
 
 class VirtualLoop(asyncio.SelectorEventLoop):
     """Time stands still while callbacks run and jumps to the next timer when there is nothing to run.
+
+    A loop that never gets there ends with TimeStandsStillError.
 
     Set `frozen` to stop the jumping: the loop then waits for real I/O only (an engine between two jobs).
     """

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import signal
 import tempfile
 import time
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,7 +37,6 @@ from tests.faults.scenario import Kind, Scenario, Storm, storm_for
 
 MOST_ATTEMPTS = 14
 LONGEST_ATTEMPT_S = 3600.0
-_LONGEST_CPU_S = 120.0
 _BENCH_TRIES = 2
 _LOOKS_EVERY_S = 30.0
 _BOOT_S = 2.0
@@ -77,35 +74,12 @@ def run(scenario: Scenario, folder: Path) -> Result:
     result = Result(scenario.seed, scenario.bench.definition.id, scenario.kind.value)
     root = Path(tempfile.mkdtemp(dir=folder))
     try:
-        with _hang_is_an_error():
-            run_virtual(_run(scenario, root, result))
+        run_virtual(_run(scenario, root, result))
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - what escapes is what is looked for
         result.outcome, result.broken = "broken", f"{type(error).__name__}: {error}"
     finally:
         shutil.rmtree(root)
     return result
-
-
-class _HangError(KeyboardInterrupt):
-    """Of a kind that an event loop lets through wherever it strikes."""
-
-
-@contextmanager
-def _hang_is_an_error() -> Iterator[None]:
-    """A loop in which no virtual time passes burns processor time instead."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise _HangError
-
-    before = signal.signal(signal.SIGVTALRM, interrupt)
-    signal.setitimer(signal.ITIMER_VIRTUAL, _LONGEST_CPU_S, _LONGEST_CPU_S)
-    try:
-        yield
-    except _HangError as error:
-        raise BrokenPromiseError(f"the run hangs: {_LONGEST_CPU_S:.0f} s of processor time used") from error
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
 
 
 async def _run(scenario: Scenario, root: Path, result: Result) -> None:

@@ -15,6 +15,7 @@ from appliance.definitions.loader import PACKS, load_definition
 from appliance.flashing import writing
 from appliance.flashing.writing import Write
 from appliance.protocols.access import Block
+from simulator import virtualtime
 from simulator.ecu.core import Program
 from simulator.faults import Fault, FaultKind, FaultPlan, Trigger
 from tests.faults import run as runs
@@ -130,8 +131,8 @@ def test_a_loop_in_which_no_time_passes_is_caught(monkeypatch: pytest.MonkeyPatc
 
     for verb in ("write", "restore", "read"):
         monkeypatch.setattr(runs, verb, spin)
-    monkeypatch.setattr(runs, "_LONGEST_CPU_S", 0.3)
-    assert "hangs" in one_run(SEED, T300.id).broken
+    monkeypatch.setattr(virtualtime, "_STUCK_AFTER", 1000)
+    assert "TimeStandsStillError" in one_run(SEED, T300.id).broken
 
 
 STOCK, TUNED, GARBAGE = bytes(range(8)), bytes(8), b"\x55" * 8

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.virtualtime import ScaledLoop, VirtualLoop, run_virtual
+from simulator import virtualtime
+from simulator.virtualtime import ScaledLoop, TimeStandsStillError, VirtualLoop, run_virtual
 
 
 @settings(deadline=None)
@@ -98,6 +99,21 @@ def test_real_input_is_seen_while_virtual_time_is_busy() -> None:
         os.close(writable)
 
     run_virtual(main())
+
+
+def test_a_loop_that_spins_ends_and_one_that_waits_now_and_then_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(virtualtime, "_STUCK_AFTER", 50)
+
+    async def turns(count: int, pause_s: float) -> None:
+        for _ in range(count):
+            await asyncio.sleep(0)
+            await asyncio.sleep(pause_s)
+
+    run_virtual(turns(500, 0.001))
+    with pytest.raises(TimeStandsStillError):
+        run_virtual(turns(500, 0))
 
 
 def test_scaled_seconds_pass_faster_than_the_walls() -> None:
