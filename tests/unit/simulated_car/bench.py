@@ -115,7 +115,8 @@ def build_by_block(**tables: dict[str, Any]) -> Definition:
     ]
     raw = raw_definition() | {"regions": regions, "erasing": {"by": "block_id"}}
     raw["writing"] = {"by": "block_id", "address_bytes": 1}
-    raw["checking"] = {"routine": 0x0202, "style": "compare_block"}
+    raw["checking"] = {"routine": 0x0202, "style": "compare_block", "verify": "read_back"}
+    raw["reading"] |= {"bootloader_reads": True}
     for name, changes in tables.items():
         raw[name] = raw[name] | changes
     return Definition.model_validate_json(json.dumps(raw))
