@@ -185,13 +185,8 @@ class Simulation(Strict):
     dtcs: tuple[DtcText, ...] = ()
 
 
-_CRC_BALANCED = frozenset({"med17", "vw-dq250", "vw-dq381"})
-_BLINDING: dict[str, frozenset[str]] = {
-    "hash_range": _CRC_BALANCED,
-    "compare_block": _CRC_BALANCED | {"crc32-at"},
-    "none": frozenset(),
-}
-"""Checksum modules under which a style of proof is blind; `hash_range` leaves out where `crc32-at` stores."""
+_CRC_BALANCED = frozenset({"crc32-at", "med17", "vw-dq250", "vw-dq381"})
+"""Checksum modules that keep the CRC-32 over content and checksum together the same."""
 
 
 class Definition(Strict):
@@ -249,16 +244,15 @@ class Definition(Strict):
     @field_validator("checksum")
     @classmethod
     def _hash_sees_changes(cls, checksum: Checksum | None, info: ValidationInfo) -> Checksum | None:
-        """A CRC-32 over content that ends in, or is balanced to, a CRC-32 is the same for all content."""
+        """A whole block is compared by its CRC-32, which must not be the same for all content.
+
+        Where a range may be hashed, the heart leaves the stored checksum out (`flashing/seams.py`).
+        """
         checking: Checking | None = info.data.get("checking")
-        if (
-            checksum
-            and checking
-            and checking.verify == "hash"
-            and checksum.module in _BLINDING[checking.style]
-        ):
+        whole_blocks = checking and (checking.style, checking.verify) == ("compare_block", "hash")
+        if checksum and whole_blocks and checksum.module in _CRC_BALANCED:
             raise ValueError(
-                f"{checksum.module!r} keeps the CRC-32 of every right content the same, so a CRC-32 cannot "
+                f"{checksum.module!r} keeps the CRC-32 of every right block the same: compare_block cannot "
                 "tell one from another: set checking.verify = 'read_back'"
             )
         return checksum

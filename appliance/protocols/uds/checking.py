@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
 
 from appliance.definitions.schema import Definition
 from appliance.protocols.access import Block
@@ -22,7 +21,6 @@ class MemoryProof:
     def __init__(self, client: UdsClient, definition: Definition) -> None:
         self._client = client
         self._checking = definition.checking
-        self._own_crc_at = _own_crc_at(definition)
         writing = definition.writing
         by_address = writing.by == "address"
         self._span = SpanFormat(writing.address_bytes, writing.size_bytes) if by_address else SpanFormat()
@@ -32,31 +30,11 @@ class MemoryProof:
         routine = self._checking.routine
         if routine is None:
             return None
+        crc = zlib.crc32(expected).to_bytes(_CRC_BYTES)
         if self._checking.style == "hash_range":
-            return await self._hashes_are_right(routine, block, expected)
-        crc = _crc(expected)
+            return await self._run(routine, self._span.encode(block.start, block.size)) == crc
         named = short_block_name(block) + len(crc).to_bytes(2) + crc
         return succeeded(await self._run(routine, named))
-
-    async def _hashes_are_right(self, routine: int, block: Block, expected: bytes) -> bool:
-        for start, end in self._pieces(block):
-            part = expected[start - block.start : end - block.start]
-            if await self._run(routine, self._span.encode(start, end - start)) != _crc(part):
-                return False
-        return True
-
-    def _pieces(self, block: Block) -> Iterator[tuple[int, int]]:
-        """(start, end) of what is hashed at a time: never data together with the CRC-32 that follows it.
-
-        A CRC-32 over data and their own CRC-32 is the same for all data (the residue), so it would call any
-        content with a right checksum equal to any other.
-        """
-        own = self._own_crc_at
-        if own is not None and block.start < own < block.end:
-            yield block.start, own
-            yield own, block.end
-        else:
-            yield block.start, block.end
 
     async def check_dependencies(self) -> None:
         """Have the ECU judge all its memory. Raises EcuRefusedError PROGRAMMING if it is not good."""
@@ -66,18 +44,3 @@ class MemoryProof:
 
     async def _run(self, routine: int, options: bytes) -> bytes:
         return await self._client.ask(start_routine(routine, options, idempotent=True))
-
-
-def _crc(data: bytes) -> bytes:
-    return zlib.crc32(data).to_bytes(_CRC_BYTES)
-
-
-def _own_crc_at(definition: Definition) -> int | None:
-    """Address of the CRC-32 that the image keeps of itself; None where it keeps another sum, or none."""
-    checksum = definition.checksum
-    if checksum is None or checksum.module != "crc32-at":
-        return None
-    base, store_at = checksum.parameters.get("base", 0), checksum.parameters["store_at"]
-    if not isinstance(base, int) or not isinstance(store_at, int):
-        raise TypeError("base and store_at of crc32-at are addresses")
-    return definition.region(checksum.region).start + store_at - base

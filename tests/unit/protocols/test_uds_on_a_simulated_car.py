@@ -11,7 +11,6 @@ from typing import TypeVar
 import pytest
 
 from appliance.definitions.schema import Definition
-from appliance.engine.box import checksum_module
 from appliance.protocols.access import AccessError, Block, EcuState, Purpose, WireMeter
 from appliance.protocols.isotp.link import SoftIsoTpLink
 from appliance.protocols.uds.access import UdsAccess
@@ -123,31 +122,6 @@ def test_a_block_is_erased_programmed_proven_and_put_to_use(name: str) -> None:
             assert await access.proves_equal(block, bytes(block.size)) is False
         await access.commit()
         assert await access.state() is EcuState.APPLICATION
-
-    on_car(definition(name), scenario)
-
-
-@pytest.mark.parametrize("name", [name for name in PACK_NAMES if name != "pbx-t300"])
-def test_content_with_a_right_checksum_of_its_own_is_not_taken_for_other_such_content(name: str) -> None:
-    """A CRC-32 over data and their own CRC-32 is always the same: it must not be what is compared."""
-
-    async def scenario(bench: Bench) -> None:
-        module, spec = checksum_module(bench.chosen), bench.chosen.checksum
-        assert module is not None
-        assert spec is not None
-        region, memory = bench.chosen.region(spec.region), bench.car.ecu.memory
-        stock = module.correct(memory.read(region.start, region.size_bytes))
-        changed = bytearray(stock)
-        changed[-100] ^= 0x55
-        other = module.correct(bytes(changed))
-        start, size = region.sector_spans()[-1]
-        block = Block(region.name, start, size, region.block_id)
-        before, after = stock[-size:], other[-size:]
-        assert before != after
-        memory.force(start, after)
-        await bench.access.open(Purpose.WRITE)
-        assert await bench.access.proves_equal(block, before) is False
-        assert await bench.access.proves_equal(block, after) is True
 
     on_car(definition(name), scenario)
 
