@@ -33,8 +33,8 @@ from tests.vm.process import Completed, GuestError, GuestLostError, GuestTimeout
 # A dozen seconds on an idle machine; a busy one has been seen to take a minute and a half.
 BOOT_TIMEOUT_S = 240
 BOOT_ATTEMPTS = 3
-"""QEMU before 8.0 may run a stale translation of code that another CPU patches, and the kernel patches itself
-while it boots: about one boot in fifty ends in a panic on a breakpoint.
+"""Under emulation on several threads a CPU may run code that another one is patching, and the kernel patches
+itself while it boots: now and then (seen with QEMU 7.2) a boot ends in a panic on a left-over breakpoint.
 """
 CONSOLE_TAIL_LINES = 40
 # The disk root is a snapshot; nothing in the guest may ask, wait or reboot by itself. A clock that is never
