@@ -110,8 +110,8 @@ class _Following:
         """The first Ctrl-C leaves; the second cancels, where the engine still lets it."""
         if self._in_danger:
             raise LeftRunningError(self._verb, in_danger=True)
-        self._screen.alarm(f"Leaving; {self._verb} goes on. Press Ctrl-C again within 3 s to cancel it.")
         try:
+            self._screen.alarm(f"Leaving; {self._verb} goes on. Press Ctrl-C again within 3 s to cancel it.")
             pause(_SECOND_THOUGHTS_S)
         except KeyboardInterrupt:
             return self._cancel()
