@@ -105,7 +105,7 @@ def document_of(process: Process, rc: int = 0) -> Any:
 
 def make_vcan(guest: Guest) -> None:
     """A virtual CAN FD interface vcan0, in place of one that is there."""
-    guest.check(f"modprobe -a vcan can_isotp && {MAKE_VCAN}")
+    guest.check(f"modprobe -a vcan can_isotp; ip link del vcan0 2>/dev/null; {MAKE_VCAN}")
 
 
 def tuned(memory: bytes, *offsets: int) -> bytes:
