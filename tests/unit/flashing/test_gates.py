@@ -369,7 +369,7 @@ def test_a_plan_cannot_be_changed() -> None:
             setattr(plan.order, field.name, None)
     with pytest.raises(TypeError):
         FlashPlan(GOOD, gates=())  # type: ignore[call-arg]
-    with pytest.raises(ValueError, match="order"):
+    with pytest.raises((TypeError, ValueError), match="order"):
         replace(plan, order=plan.order)
 
 
