@@ -1,0 +1,83 @@
+"""Every build recovers and restores from what every released build left on its disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.contract.errors import PitboxError
+from appliance.contract.jobs import JobState
+from appliance.engine.box import Box
+from appliance.engine.operations.write import recover, restore
+from appliance.engine.originals import known_originals
+from appliance.engine.report import report_of
+from simulator.car import Car
+from tests.frozen.thaw import FROZEN, Thawed, live, thaw
+
+HALF_WRITTEN = tuple(name for name in FROZEN if "half_written" in name)
+WHOLE = tuple(name for name in FROZEN if name.endswith(("read_verified", "done")))
+BENCHED = tuple(name for name in FROZEN if name.endswith("needs_bench"))
+
+
+@pytest.fixture
+def frozen(request: pytest.FixtureRequest, tmp_path: Path) -> Thawed:
+    return thaw(request.param, tmp_path / "thawed")
+
+
+def test_a_half_written_ecu_is_frozen_for_every_format() -> None:
+    assert {name.split("/")[0] for name in HALF_WRITTEN} == {name.split("/")[0] for name in FROZEN}
+
+
+@pytest.mark.parametrize("frozen", FROZEN, indirect=True)
+def test_what_was_known_is_known(frozen: Thawed) -> None:
+    async def look(box: Box, car: Car) -> None:
+        job = box.journal.job(frozen.job)
+        assert [one["file"] for one in known_originals(box)] == [job.original_file]
+        assert box.definition(job.definition_id or "", job.definition_sha256) == frozen.definition
+        assert report_of(box.journal, job.id, frozen.definition)["job"] == frozen.job
+
+    live(frozen, look)
+
+
+@pytest.mark.parametrize("frozen", HALF_WRITTEN, indirect=True)
+@pytest.mark.parametrize("original", [False, True])
+def test_a_half_written_ecu_is_told_and_finished(frozen: Thawed, original: bool) -> None:
+    back = original or "restoring" in frozen.source
+
+    async def finish(box: Box, car: Car) -> None:
+        (flash,) = box.journal.open_flashes()
+        assert flash.job_id == frozen.job
+        assert box.journal.job(frozen.job).state is JobState.INTERRUPTED
+        result = await recover(box, frozen.job, original)
+        assert result["result"] == ("restored" if back else "done")
+        assert box.journal.open_flashes() == []
+
+    assert frozen.memory_sha256() not in (frozen.tuned_sha256, frozen.original_sha256)
+    live(frozen, finish)
+    assert frozen.memory_sha256() == (frozen.original_sha256 if back else frozen.tuned_sha256)
+
+
+@pytest.mark.parametrize("frozen", WHOLE, indirect=True)
+def test_the_original_goes_back(frozen: Thawed) -> None:
+    async def put_back(box: Box, car: Car) -> None:
+        assert box.journal.open_flashes() == []
+        assert (await restore(box, frozen.job))["result"] == "restored"
+
+    live(frozen, put_back)
+    assert frozen.memory_sha256() == frozen.original_sha256
+
+
+@pytest.mark.parametrize("frozen", BENCHED, indirect=True)
+def test_what_needs_the_bench_is_still_half_written(frozen: Thawed) -> None:
+    before = frozen.memory_sha256()
+
+    async def ask(box: Box, car: Car) -> None:
+        assert box.journal.job(frozen.job).state is JobState.NEEDS_BENCH
+        with pytest.raises(PitboxError) as refusal:
+            await recover(box, frozen.job)
+        assert refusal.value.code == "NEEDS_BENCH"
+        assert box.journal.job(frozen.job).state is JobState.NEEDS_BENCH
+
+    live(frozen, ask)
+    assert frozen.memory_sha256() == before
