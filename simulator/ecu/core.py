@@ -17,7 +17,7 @@ from simulator.ecu.memory import FlashMemory
 from simulator.ecu.nrc import Nrc, RefusedError, require
 from simulator.ecu.nvm import NonVolatile
 from simulator.ecu.operation import Operation, Part
-from simulator.ecu.options import EcuOptions
+from simulator.ecu.options import EcuOptions, TransferEnd
 from simulator.ecu.session import DiagnosticSession, Kind
 from simulator.ecu.transfer import Transfer
 from simulator.ecu.validity import memory_is_good
@@ -77,14 +77,15 @@ class Core:
         self._loop = asyncio.get_running_loop()
         self._operation: Operation | None = None
         self.session = DiagnosticSession(self._session_expired)
-        self.start_up()
+        self.transfer: Transfer | None = None
+        self.start_up(TransferEnd.POWER)
 
-    def start_up(self) -> None:
+    def start_up(self, ended: TransferEnd) -> None:
         """Volatile state as after reset; a full attempt counter starts the security delay again."""
         self.interrupt()
         self.session.end()
         self.session = DiagnosticSession(self._session_expired)
-        self.transfer: Transfer | None = None
+        self.end_transfer(ended)
         self.scratch = bytearray(SCRATCH_BYTES)
         self.follow_up = None
         locked_out = self.nvm.records.failed_keys >= self.options.key_attempts
@@ -119,9 +120,15 @@ class Core:
         return self._loop.time()
 
     def enter_session(self, kind: Kind, number: int) -> None:
-        """Change the session; a transfer under way is forgotten."""
-        self.transfer = None
+        """Change the session, which ends a transfer under way."""
+        self.end_transfer(TransferEnd.SESSION)
         self.session.enter(kind, number)
+
+    def end_transfer(self, ended: TransferEnd) -> None:
+        """Forget the transfer under way, unless this ECU keeps it over such an end."""
+        ends = {ended, TransferEnd.RESET} if ended is TransferEnd.POWER else {ended}
+        if ends & self.options.transfer_ended_by:
+            self.transfer = None
 
     def levels(self) -> dict[int, SecurityLevel]:
         """Unlock levels the running program offers, by odd sub-function."""
@@ -219,7 +226,7 @@ class Core:
 
     def _session_expired(self) -> None:
         """S3: the application falls back to its default session, a bootloader session ends in a reset."""
-        self.transfer = None
+        self.end_transfer(TransferEnd.SESSION)
         self.session.leave()
         if self.in_bootloader:
             self.reset()

@@ -12,7 +12,7 @@ from simulator.ecu.core import Core, Program, Surroundings
 from simulator.ecu.hooks import RequestHook
 from simulator.ecu.memory import FlashMemory
 from simulator.ecu.nvm import NonVolatile, Records
-from simulator.ecu.options import EcuOptions
+from simulator.ecu.options import EcuOptions, TransferEnd
 from simulator.ecu.server import Server
 from simulator.ecu.services.dtc import STORED_STATUS
 
@@ -73,7 +73,7 @@ class SimulatedEcu:
         if self.core.program is not Program.OFF:
             return
         self._join()
-        self._boot()
+        self._boot(TransferEnd.POWER)
 
     def power_off(self) -> None:
         """Supply off, at once: what was being erased or programmed stays as far as it got."""
@@ -89,7 +89,7 @@ class SimulatedEcu:
         if self.core.program is Program.OFF:
             return
         self._halt()
-        self._boot()
+        self._boot(TransferEnd.RESET)
         if self._port is None:
             self._rejoin()
 
@@ -103,9 +103,9 @@ class SimulatedEcu:
         self.power_off()
         self.memory.close()
 
-    def _boot(self) -> None:
+    def _boot(self, ended: TransferEnd) -> None:
         self.core.program = Program.BOOTING
-        self.core.start_up()
+        self.core.start_up(ended)
         self._later(self.definition.simulation.boot_ms / 1000, self._booted)
 
     def _booted(self) -> None:
@@ -159,7 +159,7 @@ class SimulatedEcu:
         self._port = None
         if self._server is not None and self.core.program is Program.BOOTING:
             self._halt()
-            self._boot()
+            self._boot(TransferEnd.RESET)
         self.core.interrupt()
         self._stop_serving()
         self._later(self.core.options.bus_off_recovery_s, self._rejoin)

@@ -4,8 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from simulator.ecu.keys import KeyFunction
+
+
+class TransferEnd(StrEnum):
+    """What ends a transfer that was begun and not completed."""
+
+    EXIT = "exit"
+    """0x37, which is refused with 0x24 all the same."""
+    SESSION = "session"
+    """0x10 and the end of a session by S3."""
+    ERASE = "erase"
+    RESET = "reset"
+    """0x11, and every other restart: one without supply too."""
+    POWER = "power"
+    """A restart without supply alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,5 +47,9 @@ class EcuOptions:
     """The ECU's own check of its whole memory, for checksum modules it does not know itself."""
     brownout_v: float = 6.0
     """Below this supply the controller is in reset."""
+    transfer_ended_by: frozenset[TransferEnd] = frozenset(TransferEnd)
+    """Whatever is left out keeps an open transfer, and a second 0x34 or 0x35 is then refused with 0x22."""
+    s3_kept_by_any_request: bool = True
+    """False: only 0x10 and 0x3E start S3 again, also while other requests come without a pause."""
     bus_off_recovery_s: float = 0.1
     """From bus-off until the controller takes part again."""

@@ -23,6 +23,7 @@ FIRST_PENDING = 0.8
 NEXT_PENDING = 0.7
 """Share of P2* after which each further one does."""
 KEEP_ALIVE = b"\x3e\x80"
+_ALWAYS_KEEP = frozenset({0x10, 0x3E})
 
 Result = TypeVar("Result")
 
@@ -88,13 +89,16 @@ class Server:
     async def _take_turn(self, request: bytes, functional: bool) -> None:
         async with self._turn:
             session = self._core.session
-            session.touch()
+            keeps = self._core.options.s3_kept_by_any_request or request[0] in _ALWAYS_KEEP
+            if keeps:
+                session.touch()
             session.busy = True
             try:
                 await self._answer(request, functional)
             finally:
                 session.busy = False
-            self._core.session.touch()
+            if keeps:
+                self._core.session.touch()
             follow_up, self._core.follow_up = self._core.follow_up, None
             if follow_up:
                 follow_up()

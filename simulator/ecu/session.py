@@ -8,6 +8,7 @@ from enum import StrEnum
 
 S3_SERVER_S = 5.0
 """ISO 14229-2, table 3."""
+_BUSY_LOOK_S = 0.1
 
 
 class Kind(StrEnum):
@@ -68,8 +69,8 @@ class DiagnosticSession:
     def _check(self) -> None:
         """S3, checked lazily: a request only moves the deadline."""
         self._timer = None
-        if self.busy:
-            self.touch()
+        if self.busy:  # S3 does not run out in the middle of a service
+            self._timer = self._loop.call_later(_BUSY_LOOK_S, self._check)
         elif self._loop.time() < self._deadline_s - 1e-9:
             self._arm()
         else:

@@ -26,6 +26,7 @@ from appliance.definitions.memory import Region
 from simulator.ecu.core import Answer, Core
 from simulator.ecu.nrc import Nrc, RefusedError, require
 from simulator.ecu.operation import erase_part
+from simulator.ecu.options import TransferEnd
 from simulator.ecu.services.data import parse_span, require_reading
 from simulator.ecu.session import Kind
 from simulator.ecu.watch import Counter
@@ -116,7 +117,8 @@ def _erase(core: Core, request: bytes, start: int, size: int) -> Answer:
 
 async def _erase_sectors(core: Core, request: bytes, sectors: list[tuple[int, int]], size: int) -> bytes:
     start = sectors[0][0]
-    core.transfer, core.session.erased = None, False
+    core.end_transfer(TransferEnd.ERASE)
+    core.session.erased = False
     core.begin_erase(start, size)
     seconds = core.definition.simulation.erase_ms_per_kib * size / 1024 / 1000
     await core.operate(Counter.ERASED, start, size, seconds, erase_part(core.memory, sectors))

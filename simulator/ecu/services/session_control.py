@@ -6,6 +6,7 @@ import asyncio
 
 from simulator.ecu.core import Answer, Core, Program
 from simulator.ecu.nrc import Nrc, require
+from simulator.ecu.options import TransferEnd
 from simulator.ecu.session import Kind
 
 
@@ -44,7 +45,7 @@ async def _jump_to_bootloader(core: Core, number: int) -> bytes:
     core.program = Program.BOOTING
     await asyncio.sleep(core.definition.simulation.boot_ms / 1000)
     core.program = Program.BOOTLOADER
-    core.start_up()
+    core.start_up(TransferEnd.SESSION)
     core.enter_session(Kind.PROGRAMMING, number)
     return bytes((0x50, number)) + core.timing_record()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from simulator.ecu.core import Answer, Core
 from simulator.ecu.nrc import Nrc, RefusedError, require
 from simulator.ecu.operation import Programming
+from simulator.ecu.options import TransferEnd
 from simulator.ecu.services.data import parse_span, reading_format, require_reading
 from simulator.ecu.session import Kind
 from simulator.ecu.transfer import Transfer
@@ -104,8 +105,10 @@ def transfer_exit(core: Core, request: bytes) -> Answer:
     """0x37. Before every announced byte was moved it gives the transfer up, with 0x24."""
     require(len(request) == 1, Nrc.INCORRECT_LENGTH)
     transfer = _transfer(core)
+    if not transfer.complete:
+        core.end_transfer(TransferEnd.EXIT)
+        raise RefusedError(Nrc.REQUEST_SEQUENCE_ERROR)
     core.transfer = None
-    require(transfer.complete, Nrc.REQUEST_SEQUENCE_ERROR)
     if transfer.download:
         core.note_programmed(transfer.start, transfer.size)
     return b"\x77"
