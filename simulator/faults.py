@@ -44,6 +44,12 @@ class FaultKind(StrEnum):
     """The next `count` requests are answered with NRC 0x21."""
     PENDING = "pending"
     """The next request is answered with `count` response-pendings first."""
+    DOUBLED_ANSWER = "doubled_answer"
+    """The next `count` requests are answered twice, the second time `delay_s` after the first."""
+    REPLAYED_ANSWER = "replayed_answer"
+    """Before the next `count` answers, the last one of the same service comes once more."""
+    HELD_ANSWER = "held_answer"
+    """The answers to the next `count` requests leave only when another answer pushes them out."""
     BOX_DIES = "box_dies"
     """Calls what the caller of the injector handed over."""
 
@@ -80,8 +86,13 @@ REQUEST_KINDS = frozenset(
         FaultKind.LOST_ANSWER,
         FaultKind.BUSY,
         FaultKind.PENDING,
+        FaultKind.DOUBLED_ANSWER,
+        FaultKind.REPLAYED_ANSWER,
+        FaultKind.HELD_ANSWER,
     }
 )
+STEP_KINDS = frozenset({FaultKind.DOUBLED_ANSWER, FaultKind.REPLAYED_ANSWER, FaultKind.HELD_ANSWER})
+"""What makes requests and answers run apart, besides doubled frames and late answers."""
 
 
 class Fault(BaseModel):
@@ -121,7 +132,7 @@ class FaultPlan(BaseModel):
     faults: tuple[Fault, ...] = ()
 
 
-CAR_FAULTS = tuple(one for one in FaultKind if one is not FaultKind.BOX_DIES)
+CAR_FAULTS = tuple(one for one in FaultKind if one not in STEP_KINDS | {FaultKind.BOX_DIES})
 DEFAULT_REACH: Mapping[Trigger, float] = {
     Trigger.PROGRAMMED: 262_144,
     Trigger.ERASED: 262_144,

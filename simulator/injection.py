@@ -28,6 +28,9 @@ _MISHAPS = {
     FaultKind.LOST_ANSWER: Mishap.UNANSWERED,
     FaultKind.BUSY: Mishap.BUSY,
     FaultKind.PENDING: Mishap.PENDING,
+    FaultKind.DOUBLED_ANSWER: Mishap.DOUBLED,
+    FaultKind.REPLAYED_ANSWER: Mishap.REPLAYED,
+    FaultKind.HELD_ANSWER: Mishap.HELD,
 }
 
 
@@ -148,7 +151,7 @@ class _RequestFaults:
     def schedule(self, fault: Fault) -> None:
         """Let it happen to the coming requests."""
         mishap, pending = _MISHAPS[fault.kind], fault.kind is FaultKind.PENDING
-        late_s = fault.delay_s if mishap is Mishap.LATE else 0.0
+        late_s = fault.delay_s if mishap in (Mishap.LATE, Mishap.DOUBLED) else 0.0
         fate = RequestFate(mishap, late_s, fault.count if pending else 0)
         self._next.extend([fate] * (1 if pending else fault.count))
 

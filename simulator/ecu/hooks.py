@@ -20,6 +20,12 @@ class Mishap(StrEnum):
     """Done, but the answer never leaves the ECU."""
     PENDING = "pending"
     """Answered with `count` response-pendings first, whether needed or not."""
+    DOUBLED = "doubled"
+    """Answered twice, the second time `delay_s` after the first."""
+    REPLAYED = "replayed"
+    """The last answer to this service comes once more, right before the true one."""
+    HELD = "held"
+    """Done, but the answer stays in some queue until the next one pushes it out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ class Server:
         self._sending = asyncio.Lock()
         self._closed = False
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._last_answers: dict[int, bytes] = {}
+        self._held: list[bytes] = []
         self._start(self._serve())
         self._unsubscribe = self._listen_to_everyone(port)
 
@@ -111,7 +113,8 @@ class Server:
         if fate.mishap is Mishap.BUSY:
             await self._send(_negative(request, Nrc.BUSY_REPEAT_REQUEST))
             return
-        delay_s = self._core.options.response_delay_s + fate.delay_s
+        late_s = fate.delay_s if fate.mishap is Mishap.LATE else 0.0
+        delay_s = self._core.options.response_delay_s + late_s
         if delay_s:
             await asyncio.sleep(delay_s)
         for _ in range(fate.count):
@@ -121,8 +124,28 @@ class Server:
             return
         if answer[0] != 0x7F and wants_no_answer(request) and not (announced or fate.count):
             return
+        await self._give(request[0], answer, fate)
+
+    async def _give(self, service: int, answer: bytes, fate: RequestFate) -> None:
+        """Send an answer as its fate will have it."""
+        if fate.mishap is Mishap.HELD:
+            self._held.append(answer)
+            return
+        held, self._held = self._held, []
+        if fate.mishap is Mishap.REPLAYED and service in self._last_answers:
+            held.append(self._last_answers[service])
+        for late in held:
+            await self._send(late)
         wrong = fate.mishap is Mishap.WRONG_SERVICE
         await self._send(_of_another_service(answer) if wrong else answer)
+        self._last_answers[service] = answer
+        if fate.mishap is Mishap.DOUBLED:
+            self._start(self._send_later(answer, fate.delay_s))
+
+    async def _send_later(self, answer: bytes, delay_s: float) -> None:
+        await asyncio.sleep(delay_s)
+        if not self._closed:
+            await self._send(answer)
 
     async def _outcome(self, request: bytes, functional: bool) -> tuple[bytes | None, bool]:
         """(the answer, or None if none is due; whether response-pending was sent before it)."""

@@ -212,6 +212,36 @@ def test_wrong_late_lost_and_busy_answers() -> None:
     with_fault(pending, "pending", "time", 0, count=4)
 
 
+def test_answers_that_run_apart_from_their_requests() -> None:
+    session, present = bytes.fromhex("62 F186 01"), b"\x7e\x00"
+
+    async def doubled(car: Car, tester: RawTester, injector: FaultInjector) -> None:
+        assert await tester.ask("22 F186") == session
+        assert await tester.heard() == session
+        assert await tester.heard() is None
+
+    async def replayed(car: Car, tester: RawTester, injector: FaultInjector) -> None:
+        first, second = await tester.ask("22 F190"), await tester.ask("22 F186")
+        assert first == second
+        assert await tester.heard() == session
+        assert await hello(tester) == present
+
+    async def held(car: Car, tester: RawTester, injector: FaultInjector) -> None:
+        with pytest.raises(TimeoutError):
+            await tester.ask("22 F186", timeout_s=3.0)
+        assert await hello(tester) == session
+        assert await tester.heard() == present
+
+    async def frames(car: Car, tester: RawTester, injector: FaultInjector) -> None:
+        assert await tester.ask("22 F186") == session
+        assert await tester.heard() == session
+
+    with_fault(doubled, "doubled_answer", "request", 1, delay_s=1.0)
+    with_fault(replayed, "replayed_answer", "request", 2)
+    with_fault(held, "held_answer", "request", 1)
+    with_fault(frames, "doubled_frame", "frame", 1, can_id=0x7E0)
+
+
 def test_the_box_dies_at_its_byte() -> None:
     async def scenario(car: Car, tester: RawTester) -> None:
         plan = FaultPlan(faults=(Fault(kind=FaultKind.BOX_DIES, on=Trigger.ERASED, at=0x1800),))
