@@ -45,9 +45,10 @@ class Box:
         """The definition of that id, or the very version a job was begun with. Raises PitboxError."""
         if sha256 is None:
             return self.library.get(definition_id)
-        definition = self.pinned.get(sha256)
-        if definition is None:
-            definition = self.library.get(definition_id)
+        pinned = self.pinned.get(sha256)
+        if pinned is not None:
+            return pinned
+        definition = self.library.get(definition_id)
         if definition.digest() != sha256:
             raise PitboxError(
                 "DEFINITION_CHANGED",

@@ -66,6 +66,8 @@ def save_image(
         regions=sealed_regions(regions),
         segments=segments,
         parent=parent,
+        job=job.id,
+        definition_sha256=job.definition_sha256,
     )
     box.images.save(record)
     return record.file_id

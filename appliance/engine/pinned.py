@@ -10,14 +10,16 @@ from pathlib import Path
 import rfc8785
 from pydantic import ValidationError
 
+from appliance.contract.errors import PitboxError
 from appliance.definitions.schema import Definition
 from appliance.vault import durable
+from appliance.vault.records import sha256_hex
 
 _MAX_BYTES = 1 << 20
 
 
 class PinnedDefinitions:
-    """`<state>/definitions/<digest>.json`, in the form the digest is taken over."""
+    """`<state>/definitions/<digest>.json`; the digest is that of the bytes, whichever build reads it."""
 
     def __init__(self, state: Path) -> None:
         """Raises VaultError from the disk."""
@@ -26,20 +28,28 @@ class PinnedDefinitions:
 
     def pin(self, definition: Definition) -> str:
         """Keep this version; it survives a power cut once its digest is returned. Raises VaultError."""
-        digest = definition.digest()
-        durable.write_atomic(self._path(digest), rfc8785.dumps(definition.model_dump(mode="json")))
+        data = rfc8785.dumps(definition.model_dump(mode="json"))
+        digest = sha256_hex(data)
+        durable.write_atomic(self._path(digest), data)
         return digest
 
     def get(self, digest: str) -> Definition | None:
-        """The version with this digest; None when it is not there or no longer whole."""
+        """The version with this digest; None when it is not there or no longer whole.
+
+        Raises PitboxError DEFINITION_UNREADABLE for a whole one that this build does not understand.
+        """
         data = durable.read(self._path(digest), _MAX_BYTES)
-        if data is None:
+        if data is None or sha256_hex(data) != digest:
             return None
         try:
-            definition = Definition.model_validate_json(data)
-        except ValidationError:
-            return None
-        return definition if definition.digest() == digest else None
+            return Definition.model_validate_json(data)
+        except ValidationError as error:
+            raise PitboxError(
+                "DEFINITION_UNREADABLE",
+                "this build does not understand the definition that the job was begun with",
+                do_now="Run the version of Pitbox that began the job, or a newer one.",
+                details=tuple(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()),
+            ) from error
 
     def _path(self, digest: str) -> Path:
         return self._root / f"{Path(digest).name}.json"

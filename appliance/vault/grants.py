@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import rfc8785
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
@@ -41,14 +43,17 @@ class GrantUse:
 def seal_grant(terms: GrantTerms, file_identity: AgeIdentity, device: DevicePublic) -> Grant:
     """Seal the key of a tuned file to `device`, bound to every field of `terms`."""
     public = X25519PublicKey.from_public_bytes(bytes.fromhex(device.hpke_public))
-    sealed = _SUITE.encrypt(file_identity.secret.encode(), public, info=_info(terms))
-    return Grant(**dict(terms), sealed=encode(sealed))
+    stated = json.loads(terms.canonical())
+    sealed = _SUITE.encrypt(file_identity.secret.encode(), public, info=_info(stated))
+    return Grant.model_validate(stated | {"sealed": encode(sealed)})
 
 
 def open_grant(grant: Grant, keys: KeyRing) -> AgeIdentity:
     """The tuned file's key; VAULT_GRANT_SEALED when it is not for this box or a term was changed."""
+    stated = grant.stated()
+    sealed = str(stated.pop("sealed"))
     try:
-        secret = _SUITE.decrypt(decode(grant.sealed), keys.grant_key(grant.epoch), info=_info(grant.terms()))
+        secret = _SUITE.decrypt(decode(sealed), keys.grant_key(grant.epoch), info=_info(stated))
         return AgeIdentity(secret.decode("ascii"))
     except (InvalidTag, ValueError) as error:
         raise VaultError(
@@ -120,5 +125,6 @@ def _spell(ecu: EcuIdentity) -> str:
     return f"hw {ecu.hw}, sw {ecu.sw}, boot {ecu.boot or '-'}, VIN hash {(ecu.vin_hmac or '-')[:8]}"
 
 
-def _info(terms: GrantTerms) -> bytes:
-    return _INFO_PREFIX + hashlib.sha256(terms.canonical()).digest()
+def _info(stated: Mapping[str, object]) -> bytes:
+    """Binds the key to the terms as the master stated them, not to what this build's model makes of them."""
+    return _INFO_PREFIX + hashlib.sha256(rfc8785.dumps(dict(stated))).digest()  # type: ignore[arg-type]

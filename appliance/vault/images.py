@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hmac
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from appliance.vault import durable
+from appliance.vault.authentic import NewerRecordError, opened_record, sealed_record
 from appliance.vault.errors import VaultError
 from appliance.vault.keys import KeyRing
 from appliance.vault.records import (
@@ -27,6 +27,9 @@ from appliance.vault.records import (
 from appliance.vault.store import BlobStore
 
 RECORD_MAX_BYTES = 1024 * 1024
+VERSION: Final = 2
+"""1: without the job and the definition's digest."""
+_NAME = "image"
 _SUFFIX = ".json"
 
 
@@ -43,7 +46,7 @@ class ImageKind(StrEnum):
 class SealedImage(Record):
     """What the box knows of one stored file; its bytes are in the blob store."""
 
-    v: Literal[1] = 1
+    v: Literal[1, 2] = VERSION
     file_id: FileId
     kind: Annotated[ImageKind, Field(strict=False)]
     definition: Name
@@ -52,6 +55,10 @@ class SealedImage(Record):
     regions: Annotated[tuple[Region, ...], Field(min_length=1)]
     segments: tuple[Segment, ...]
     parent: FileId | None = None
+    job: Name | None = None
+    """The job it was read or sealed for."""
+    definition_sha256: Sha256 | None = None
+    """The very version of the definition it was read with."""
 
     @model_validator(mode="after")
     def _layout(self) -> Self:
@@ -63,19 +70,12 @@ class SealedImage(Record):
         return gaps(self.regions, self.segments)
 
 
-class _Entry(Record):
-    """An image record as it lies on disk, with the box's own keyed hash over it.
+class ImageStore:
+    """`<state>/images/<file_id>.json` next to the blob store, each with the box's own keyed hash over it.
 
     age does not say who sealed a file. The hash keeps someone with access to the disk, but not to the keys,
     from handing a restore another image.
     """
-
-    image: SealedImage
-    mac: Sha256
-
-
-class ImageStore:
-    """`<state>/images/<file_id>.json` next to the blob store."""
 
     def __init__(self, state: Path, keys: KeyRing, blobs: BlobStore) -> None:
         """`VaultError` from the disk when the folder cannot be made."""
@@ -86,11 +86,14 @@ class ImageStore:
 
     def save(self, image: SealedImage) -> None:
         """Store or replace the record of `image`; it survives a power cut once this returns."""
-        entry = _Entry(image=image, mac=self._keys.record_mac(image.canonical()))
-        durable.write_atomic(self._path(image.file_id), entry.canonical())
+        stored = sealed_record(_NAME, image.canonical(), self._keys.record_mac)
+        durable.write_atomic(self._path(image.file_id), stored)
 
     def load(self, file_id: str) -> SealedImage:
-        """The record of `file_id`; VAULT_IMAGE_MISSING, or VAULT_IMAGE_DAMAGED when a byte of it changed."""
+        """The record of `file_id`.
+
+        VAULT_IMAGE_MISSING, VAULT_IMAGE_DAMAGED when a byte of it changed, VAULT_IMAGE_NEWER.
+        """
         data = durable.read(self._path(file_id), RECORD_MAX_BYTES)
         if data is None:
             raise VaultError(
@@ -100,6 +103,12 @@ class ImageStore:
             )
         try:
             return self._checked(data, file_id)
+        except NewerRecordError as error:
+            raise VaultError(
+                "VAULT_IMAGE_NEWER",
+                f"the record of the stored file {file_id} is newer than this box: {error}",
+                do_now="Update the box: a newer version wrote this file.",
+            ) from error
         except ValueError as error:
             raise VaultError(
                 "VAULT_IMAGE_DAMAGED",
@@ -135,9 +144,8 @@ class ImageStore:
         return self._root / f"{Path(file_id).name}{_SUFFIX}"
 
     def _checked(self, data: bytes, file_id: str) -> SealedImage:
-        entry = _Entry.model_validate_json(data)
-        if not hmac.compare_digest(entry.mac, self._keys.record_mac(entry.image.canonical())):
-            raise ValueError("it was not written by this box")
-        if entry.image.file_id != file_id:
-            raise ValueError(f"it describes {entry.image.file_id}")
-        return entry.image
+        body = opened_record(_NAME, data, self._keys.record_mac, VERSION)
+        image = SealedImage.model_validate_json(body)
+        if image.file_id != file_id:
+            raise ValueError(f"it describes {image.file_id}")
+        return image

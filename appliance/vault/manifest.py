@@ -99,7 +99,7 @@ class Manifest(Record):
 
 
 class GrantTerms(Record):
-    """Everything a grant binds its key to; the HPKE `info` is computed over exactly this."""
+    """Everything a grant binds its key to; the HPKE `info` is computed over exactly what is stated."""
 
     v: Literal[1] = 1
     grant_id: FileId

@@ -44,6 +44,10 @@ class Record(BaseModel):
         """The record as RFC 8785 canonical JSON, the form that is signed and hashed."""
         return rfc8785.dumps(self.model_dump(mode="json"))
 
+    def stated(self) -> dict[str, object]:
+        """The keys its writer stated, in JSON's types, without those that this build would add by default."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
 
 class EcuIdentity(Record):
     """Which ECU a file belongs to; `vin_hmac` is the box's keyed hash of the VIN (`KeyRing.vin_hmac`)."""

@@ -9,6 +9,7 @@ import pytest
 from appliance.contract.errors import PitboxError
 from appliance.definitions.library import Library
 from appliance.definitions.loader import PACKS, load_definition
+from appliance.definitions.schema import Definition
 from appliance.engine.operations.write import restore
 from appliance.engine.pinned import PinnedDefinitions
 from tests.support.garage import Garage, Readied, visit
@@ -61,3 +62,28 @@ def test_what_is_not_a_definition_is_none(tmp_path: Path, damage: bytes) -> None
     (tmp_path / "definitions" / f"{digest}.json").write_bytes(damage)
     assert pinned.get(digest) is None
     assert pinned.get("../../etc/passwd") is None
+
+
+class Newer(Definition):
+    """The schema of a newer build: one optional key more."""
+
+    torque_limit_nm: int | None = None
+
+
+def test_a_key_added_to_the_schema_bars_no_recovery(slave: Readied, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("appliance.engine.pinned.Definition", Newer)
+
+    async def test(garage: Garage) -> None:
+        removed(garage)
+        assert (await restore(garage.box, garage.job))["result"] == "restored"
+
+    visit(slave, test)
+
+
+def test_a_definition_this_build_does_not_understand_is_told(tmp_path: Path) -> None:
+    pinned = PinnedDefinitions(tmp_path)
+    digest = pinned.pin(Newer.model_validate_json(DEFINITION.model_dump_json()))
+    with pytest.raises(PitboxError) as refusal:
+        pinned.get(digest)
+    assert refusal.value.code == "DEFINITION_UNREADABLE"
+    assert "torque_limit_nm" in refusal.value.details[0]
