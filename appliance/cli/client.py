@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from appliance.cli.problems import EngineUnreachableError
+from appliance.cli.problems import EngineUnreachableError, LocalError
 from appliance.contract.errors import EcuSafety, PitboxError
 
 ANSWER_S = 120.0
@@ -41,6 +41,11 @@ class EngineClient:
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Send JSON, get JSON."""
         return self._json("POST", path, json.dumps(body or {}).encode())
+
+    def safety(self, job: str | None = None) -> dict[str, Any]:
+        """How the ECU of a job stands, or of every job, and each write that is not over."""
+        found: dict[str, Any] = self.get("/v1/safety" + (f"?job={job}" if job else ""))
+        return found
 
     def upload(self, data: bytes) -> str:
         """Hand in a file; returns the id the engine keeps it under."""
@@ -105,6 +110,17 @@ class EngineClient:
             raise EngineUnreachableError(self._path, _why(error)) from error
 
 
+def ask_safety(error: LocalError, socket_path: Path | None) -> None:
+    """Have the engine say whether the ECU is safe; unknown where it cannot. None: there is no ECU."""
+    if socket_path is None:
+        error.ecu = EcuSafety.UNTOUCHED
+        return
+    try:
+        error.ecu = EcuSafety(EngineClient(socket_path).safety(error.job)["ecu"])
+    except (PitboxError, LookupError, TypeError, ValueError):
+        error.ecu = EcuSafety.UNKNOWN
+
+
 def _why(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
@@ -121,6 +137,5 @@ def _refusal(status: int, body: bytes) -> PitboxError:
     return PitboxError(
         f"HTTP_{status}",
         f"the engine refused the request: {text or status}",
-        ecu=EcuSafety.UNTOUCHED,
         do_now="Engine and command line must be of the same version.",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from appliance.cli.problems import EngineLostError
 from appliance.contract.errors import EcuSafety, PitboxError
 
 
@@ -45,6 +46,6 @@ _BY_SAFETY = {
 
 def exit_of(error: PitboxError) -> Exit:
     """The status an error ends the program with."""
-    if error.code == "ENGINE_LOST" and error.ecu is EcuSafety.UNTOUCHED:
+    if isinstance(error, EngineLostError) and not error.in_danger:
         return Exit.NO_ENGINE
     return _BY_CODE.get(error.code, _BY_SAFETY[error.ecu])

@@ -8,8 +8,10 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from appliance.cli.client import ask_safety
 from appliance.cli.exits import MEANINGS, Exit, exit_of
 from appliance.cli.options import add_common, default_socket
+from appliance.cli.problems import LocalError
 from appliance.cli.screen import Screen
 from appliance.cli.verbs import checking, demonstrating, jobs, programs, reading, writing
 from appliance.contract.errors import PitboxError
@@ -43,7 +45,7 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_common(parser)
-    parser.set_defaults(socket=default_socket(), json=False, quiet=False)
+    parser.set_defaults(socket=default_socket(), json=False, quiet=False, simulated=False)
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for group in (reading, writing, checking, jobs, programs, demonstrating):
         group.add(verbs)
@@ -56,6 +58,8 @@ def _run(options: argparse.Namespace) -> int:
         answer = options.run(options, screen)
         screen.answer(answer)
     except PitboxError as error:
+        if isinstance(error, LocalError):
+            ask_safety(error, None if options.simulated else options.socket)
         screen.fail(error)
         return exit_of(error)
     except KeyboardInterrupt:

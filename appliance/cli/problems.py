@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.errors import PitboxError
 
 ENGINE_LOG = "journalctl -u pitbox-engine"
 _RECOVER = (
@@ -18,6 +18,13 @@ _REPEAT = (
 )
 
 
+class LocalError(PitboxError):
+    """Raised on this side of the socket: whether the ECU is safe, the engine must be asked."""
+
+    job: str | None = None
+    """The job it is about, where one is known."""
+
+
 class EngineUnreachableError(PitboxError):
     """Nobody answers on the engine's socket."""
 
@@ -25,7 +32,6 @@ class EngineUnreachableError(PitboxError):
         super().__init__(
             "ENGINE_UNREACHABLE",
             f"no engine answers on {socket_path}: {why}",
-            ecu=EcuSafety.UNTOUCHED,
             do_now="Start it with `systemctl start pitbox-engine`. For a simulated car: `pitbox engine "
             f"--simulate pbx-e400 --state ./box --socket {socket_path}`. Another socket: --socket PATH.",
             log=ENGINE_LOG,
@@ -39,46 +45,45 @@ class EngineLostError(PitboxError):
         super().__init__(
             "ENGINE_LOST",
             f"the engine stopped during {verb}",
-            ecu=EcuSafety.UNKNOWN if in_danger else EcuSafety.UNTOUCHED,
             do_now=_RECOVER if in_danger else _REPEAT,
             log=ENGINE_LOG,
         )
+        self.in_danger = in_danger
+        """Whether the engine may have begun to erase."""
 
 
-class LeftRunningError(PitboxError):
+class LeftRunningError(LocalError):
     """The technician left; the engine goes on."""
 
     def __init__(self, verb: str, in_danger: bool) -> None:
         super().__init__(
             "LEFT_RUNNING",
             f"you left; the box goes on with {verb} by itself",
-            ecu=EcuSafety.HALF_WRITTEN if in_danger else EcuSafety.UNTOUCHED,
             do_now="Do not switch the ignition off. Watch it with `pitbox jobs --watch`.",
             log=ENGINE_LOG,
         )
 
 
-class CancelledError(PitboxError):
+class CancelledError(LocalError):
     """The operation was cancelled in time."""
 
     def __init__(self, verb: str) -> None:
         super().__init__(
             "CANCELLED",
             f"{verb} was cancelled before anything was erased",
-            ecu=EcuSafety.UNTOUCHED,
             do_now="Start again when you are ready; what was already read is kept.",
             log=ENGINE_LOG,
         )
 
 
-class JobChoiceError(PitboxError):
+class JobChoiceError(LocalError):
     """No job, or more than one, is meant by what was given."""
 
     def __init__(self, code: str, what: str, do_now: str, details: Sequence[str] = ()) -> None:
         super().__init__(code, what, do_now=do_now, details=tuple(details), log=ENGINE_LOG)
 
 
-class FileProblemError(PitboxError):
+class FileProblemError(LocalError):
     """A file on this machine cannot be used; the engine was not asked."""
 
     def __init__(self, code: str, what: str, do_now: str) -> None:

@@ -27,7 +27,6 @@ class PitboxError(Exception):
         what: str,
         *,
         do_now: str,
-        ecu: EcuSafety = EcuSafety.UNTOUCHED,
         log: str | None = None,
         details: tuple[str, ...] = (),
     ) -> None:
@@ -35,7 +34,8 @@ class PitboxError(Exception):
         self.code = code
         self.what = what
         self.do_now = do_now
-        self.ecu = ecu
+        self.ecu = EcuSafety.UNKNOWN
+        """Nobody who raises an error knows it: the engine asks its journal where the error leaves."""
         self.log = log
         self.details = details
 
@@ -55,11 +55,12 @@ class PitboxError(Exception):
         """Rebuild an error a client received; unknown safety words become UNKNOWN."""
         details = data.get("details")
         word = str(data.get("ecu"))
-        return cls(
+        error = cls(
             str(data.get("code", "UNKNOWN")),
             str(data.get("what", "the engine gave no reason")),
             do_now=str(data.get("do_now", "")),
-            ecu=EcuSafety(word) if word in set(EcuSafety) else EcuSafety.UNKNOWN,
             log=str(data["log"]) if data.get("log") else None,
             details=tuple(str(item) for item in details) if isinstance(details, list) else (),
         )
+        error.ecu = EcuSafety(word) if word in set(EcuSafety) else EcuSafety.UNKNOWN
+        return error

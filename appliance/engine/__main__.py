@@ -13,6 +13,7 @@ from appliance.engine import options
 from appliance.engine.serving import serve
 from appliance.engine.settings import EngineSettings
 from appliance.engine.statedir import held, unusable
+from appliance.engine.unstarted import tell_safety_unstarted
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,6 +36,7 @@ def _run(settings: EngineSettings) -> None:
         asyncio.run(serve(settings))
     except PitboxError as error:
         logging.getLogger("pitbox.engine").error("not started: %s: %s", error.code, error.what)
+        tell_safety_unstarted(error, settings.state_dir)
         raise
 
 

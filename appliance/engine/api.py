@@ -29,6 +29,7 @@ from appliance.engine.originals import known_originals
 from appliance.engine.report import report_of
 from appliance.engine.worker import Worker
 from appliance.flashing.journal import JobRecord
+from appliance.flashing.safety import standing
 from appliance.vault.export import ExportFormat, export_image
 
 _LONGEST_WAIT_S = 60.0
@@ -49,10 +50,13 @@ class Api:
 
     def application(self) -> web.Application:
         """The aiohttp application, with its guards."""
-        app = web.Application(middlewares=[errors_as_json(self._box), only_known_users(self._box)])
+        app = web.Application(
+            middlewares=[errors_as_json(self._box, self._worker), only_known_users(self._box)]
+        )
         app.add_routes(
             [
                 web.get("/v1/snapshot", self._snapshot),
+                web.get("/v1/safety", self._safety),
                 web.get("/v1/events", self._events),
                 web.post("/v1/operations", self._start),
                 web.get("/v1/operations/{id}", self._operation),
@@ -70,6 +74,11 @@ class Api:
 
     async def _snapshot(self, request: web.Request) -> web.Response:
         return web.json_response(await self._state())
+
+    async def _safety(self, request: web.Request) -> web.Response:
+        """How the ECU of `job` stands, or of every job, and each write that is not over."""
+        job_id = request.query.get("job")
+        return await self._from_worker(lambda: standing(self._box.journal, job_id).as_dict())
 
     async def _state(self) -> dict[str, Any]:
         danger = await self._worker.call(self._jobs_in_danger)
@@ -169,13 +178,14 @@ class Api:
     async def _definitions(self, request: web.Request) -> web.Response:
         """Every definition; a file that was refused is listed with the error instead of its evidence."""
         usable = [_usable(one) for one in self._box.library]
+        stands = await self._worker.call(lambda: standing(self._box.journal).ecu.value)
         refused = [
             {
                 "id": "",
                 "name": one.what,
                 "kind": "refused",
                 "evidence": "none",
-                "refused": one.as_dict(),
+                "refused": {**one.as_dict(), "ecu": stands},
                 "regions": [],
             }
             for one in self._box.library.refused

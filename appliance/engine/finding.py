@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.errors import PitboxError
 from appliance.definitions.schema import Definition
 from appliance.engine.box import Box
 from appliance.engine.connection import Connection
@@ -162,7 +162,6 @@ def _nobody(box: Box, addresses: int) -> PitboxError:
         return PitboxError(
             "ECU_NOT_FOUND",
             f"{what}, and the write of job {flash.job_id} is not finished",
-            ecu=EcuSafety.UNKNOWN,
             do_now=f"If this is that ECU: ignition on, then `pitbox recover --job {flash.job_id}`.",
         )
     return PitboxError(
@@ -178,7 +177,6 @@ def _in_bootloader(box: Box, definition_id: str | None, identity: EcuIdentity) -
     return PitboxError(
         "ECU_IN_BOOTLOADER",
         f"only the bootloader answers ({_told(identity)}): the application is missing or incomplete",
-        ecu=EcuSafety.HALF_WRITTEN,
         do_now=f"Keep it powered, then `pitbox recover --job {open_write.job_id}`."
         if open_write
         else "Keep it powered. If this box read it once, `pitbox recover --definition "

@@ -10,19 +10,22 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.errors import PitboxError
 from appliance.engine.box import Box
-from appliance.engine.operator import told
+from appliance.engine.operator import as_ours, told
 from appliance.engine.peers import may_drive, peer_of
+from appliance.engine.worker import Worker
+from appliance.flashing.safety import tell_safety
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 MAX_JSON_BYTES = 1024 * 1024
+_STRANGER = "PEER_REFUSED"
 _STATUS = {
     "ENGINE_BUSY": 409,
     "TOO_LATE_TO_CANCEL": 409,
     "JOB_UNKNOWN": 404,
     "OPERATION_UNKNOWN": 404,
-    "PEER_REFUSED": 403,
+    _STRANGER: 403,
     "FILE_TOO_LARGE": 413,
     "INTERNAL": 500,
     "STORAGE_FAILED": 507,
@@ -34,8 +37,11 @@ _ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def errors_as_json(box: Box) -> Middleware:
-    """Every error of a handler becomes its five answers as JSON, those of aiohttp included."""
+def errors_as_json(box: Box, worker: Worker) -> Middleware:
+    """Every error of a handler becomes its five answers as JSON, those of aiohttp included.
+
+    Whether the ECU is safe is asked of the journal here; a user who may not drive the box is not told.
+    """
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -44,9 +50,15 @@ def errors_as_json(box: Box) -> Middleware:
         except ConnectionError:  # the client has gone: there is nobody to tell
             raise
         except web.HTTPException as error:
-            return _answer(_of_http(error), box, error.status)
+            return await answer(request, _of_http(error), error.status)
         except Exception as error:  # noqa: BLE001 - told and logged, never hidden
-            return _answer(error, box)
+            return await answer(request, as_ours(error))
+
+    async def answer(request: web.Request, error: PitboxError, status: int | None = None) -> web.Response:
+        if error.code != _STRANGER:
+            job_id = request.match_info.get("id") if "/jobs/" in request.path else None
+            await worker.call(lambda: tell_safety(error, box.journal, job_id))
+        return web.json_response(told(error, box), status=status or _STATUS.get(error.code, 400))
 
     return guard
 
@@ -59,9 +71,8 @@ def only_known_users(box: Box) -> Middleware:
         connection = request.transport.get_extra_info("socket") if request.transport else None
         if connection is None or not may_drive(peer_of(connection), box.settings.allowed_uids):
             raise PitboxError(
-                "PEER_REFUSED",
+                _STRANGER,
                 "this user may not drive the engine",
-                ecu=EcuSafety.UNKNOWN,
                 do_now="Run the command as the engine's user, or start the engine with --allow-uid.",
             )
         return await handler(request)
@@ -107,11 +118,6 @@ def seconds_of(text: str | None) -> float:
         return max(0.0, float(text or 0))
     except ValueError as error:
         raise PitboxError("PARAMETERS_INVALID", "wait is not a number", do_now="Give seconds.") from error
-
-
-def _answer(error: BaseException, box: Box, status: int | None = None) -> web.Response:
-    answers = told(error, box)
-    return web.json_response(answers, status=status or _STATUS.get(str(answers["code"]), 400))
 
 
 def _of_http(error: web.HTTPException) -> PitboxError:

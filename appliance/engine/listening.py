@@ -6,7 +6,7 @@ import os
 import socket
 from pathlib import Path
 
-from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.errors import PitboxError
 
 _BACKLOG = 64
 SOCKET_MODE = 0o660
@@ -22,7 +22,6 @@ def refuse_second_engine(path: Path) -> None:
     raise PitboxError(
         "ENGINE_RUNS_ALREADY",
         f"an engine already listens on {path}",
-        ecu=EcuSafety.UNKNOWN,
         do_now="Use the running engine, or stop it first.",
     )
 
@@ -41,7 +40,6 @@ def listening_socket(path: Path) -> socket.socket:
         raise PitboxError(
             "SOCKET_UNUSABLE",
             f"the engine cannot listen on {path}: {error.strerror or error}",
-            ecu=EcuSafety.UNKNOWN,
             do_now="Choose another --socket: a short path in a directory this user may write to.",
         ) from error
     return listening

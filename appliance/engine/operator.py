@@ -10,13 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.errors import PitboxError
 from appliance.engine.box import Box
 from appliance.engine.hub import Hub
 from appliance.engine.operations.registry import Work
 from appliance.engine.outcome import count_seconds, note_failure
 from appliance.engine.worker import Worker
 from appliance.flashing.journal import Step
+from appliance.flashing.safety import tell_safety
 
 _KEPT = 50
 _WRITING = frozenset({"write", "restore", "recover"})
@@ -130,7 +131,6 @@ class Operator:
             raise PitboxError(
                 "TOO_LATE_TO_CANCEL",
                 "the ECU's memory is being written",
-                ecu=EcuSafety.HALF_WRITTEN,
                 do_now="Let it finish. Stopping now would leave the ECU half written.",
             )
         if operation.task is not None:
@@ -156,10 +156,15 @@ class Operator:
             result = await work(self._box)
             job_id = str(result["job"])
             return result
-        except PitboxError as error:
+        except Exception as unexpected:
+            error = as_ours(unexpected)
             if job_id is not None and operation.verb in _JUDGED:
                 note_failure(self._box.journal, job_id, error)
-            raise
+            lost = operation.verb == "recover" and job_id is None
+            tell_safety(error, self._box.journal, job_id, journal_doubted=lost)
+            if error is unexpected:
+                raise
+            raise error from unexpected
         finally:
             self._worker.pass_time(loop, False)
             if job_id is not None:
@@ -176,7 +181,7 @@ class Operator:
         if done.cancelled():
             operation.state = "cancelled"
         elif (error := done.exception()) is not None:
-            operation.state, operation.error = "failed", told(error, self._box)
+            operation.state, operation.error = "failed", told(as_ours(error), self._box)
         else:
             operation.state, operation.result = "done", done.result()
         operation.finished.set()
@@ -188,16 +193,20 @@ class Operator:
             self._operations.popitem(last=False)
 
 
-def told(error: BaseException, box: Box) -> dict[str, object]:
-    """Five answers for any error; the unexpected ones go to the log with their trace."""
-    if not isinstance(error, PitboxError):
-        log.error("unexpected error", exc_info=error)
-        error = PitboxError(
-            "INTERNAL",
-            f"unexpected {type(error).__name__}: {error}",
-            ecu=EcuSafety.UNKNOWN,
-            do_now="Keep the ECU powered. `pitbox jobs` tells whether a write is open; send us the log.",
-        )
+def as_ours(error: BaseException) -> PitboxError:
+    """Any error as one with five answers; the unexpected ones go to the log with their trace."""
+    if isinstance(error, PitboxError):
+        return error
+    log.error("unexpected error", exc_info=error)
+    return PitboxError(
+        "INTERNAL",
+        f"unexpected {type(error).__name__}: {error}",
+        do_now="Keep the ECU powered. `pitbox jobs` tells whether a write is open; send us the log.",
+    )
+
+
+def told(error: PitboxError, box: Box) -> dict[str, object]:
+    """The five answers, with the log's place, and a line in that log."""
     error.log = error.log or str(box.settings.log_path)
     log.warning("%s: %s", error.code, error.what)
     return error.as_dict()

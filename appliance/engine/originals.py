@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.errors import PitboxError
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
 from appliance.engine.box import Box
@@ -107,7 +107,6 @@ def target_of_order(box: Box, order: WriteOrder, opened: Opened) -> MemoryImage:
         raise PitboxError(
             "TARGET_CHANGED",
             "the sealed target is not the one the write was begun with",
-            ecu=EcuSafety.UNKNOWN,
             do_now="Put the original back with `pitbox recover --original`.",
         )
     return target

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.errors import PitboxError
 
 
 @contextmanager
@@ -40,7 +40,6 @@ def _lock(descriptor: int, state_dir: Path) -> None:
         raise PitboxError(
             "STATE_IN_USE",
             f"another engine works with {state_dir}",
-            ecu=EcuSafety.UNKNOWN,
             do_now="Use the running engine, or stop it first. Two engines must not drive one car.",
         ) from error
 
@@ -50,7 +49,6 @@ def unusable(path: Path, error: OSError) -> PitboxError:
     return PitboxError(
         "STATE_UNUSABLE",
         f"{path} cannot be used: {error.strerror or error}",
-        ecu=EcuSafety.UNKNOWN,
         do_now="Check owner, mode and free space of the state directory, and whether its disk is mounted "
         "read-only. Nothing already recorded is lost.",
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.errors import PitboxError
 from appliance.vault.durable import sync_directory
 
 _APPLICATION_ID = 0x50_49_54_42
@@ -56,7 +56,6 @@ class JournalDamagedError(PitboxError):
         super().__init__(
             "JOURNAL_DAMAGED",
             f"the journal {path} cannot be read: {why}",
-            ecu=EcuSafety.UNKNOWN,
             do_now="Keep the ECU powered. Start the engine once with --set-journal-aside: the damaged file "
             "is kept, sealed originals stay usable, and `pitbox recover` takes the definition by hand.",
             log=str(path),
@@ -70,7 +69,6 @@ class StorageError(PitboxError):
         super().__init__(
             "STORAGE_FAILED",
             f"{path} cannot be written: {why}",
-            ecu=EcuSafety.UNKNOWN,
             do_now="Free some space or repair the storage; then run the same command again. Nothing already "
             "recorded is lost.",
             log=str(path),

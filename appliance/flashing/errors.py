@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.errors import PitboxError
 from appliance.contract.events import GateVerdict
 from appliance.protocols.access import AccessError, EcuRefusedError, EcuSilentError, LinkLostError, Refusal
 
@@ -43,7 +43,6 @@ class WriteInterruptedError(PitboxError):
         super().__init__(
             "WRITE_INTERRUPTED",
             f"the write stopped: {why}",
-            ecu=EcuSafety.HALF_WRITTEN,
             do_now=f"Leave the ignition on, do not start the engine, then `pitbox recover --job {job_id}`. "
             + advice,
         )
@@ -56,7 +55,6 @@ class NeedsBenchError(PitboxError):
         super().__init__(
             "NEEDS_BENCH",
             "the ECU no longer answers on this connection, and its definition says it will not",
-            ecu=EcuSafety.HALF_WRITTEN,
             do_now=advice,
         )
 
@@ -64,35 +62,32 @@ class NeedsBenchError(PitboxError):
 class VerifyFailedError(PitboxError):
     """Memory does not hold what it should."""
 
-    def __init__(self, blocks: Sequence[str], safety: EcuSafety) -> None:
+    def __init__(self, blocks: Sequence[str]) -> None:
         super().__init__(
             "VERIFY_FAILED",
             f"{len(blocks)} block{'s' * (len(blocks) != 1)} differ from the expected memory",
-            ecu=safety,
             do_now="If this followed a write, run `pitbox recover`; else read the ECU again.",
             details=tuple(blocks),
         )
 
 
-def access_problem(error: AccessError, safety: EcuSafety = EcuSafety.UNTOUCHED) -> PitboxError:
+def access_problem(error: AccessError) -> PitboxError:
     """The five answers for an ECU or link that did not do what was asked."""
     if isinstance(error, EcuRefusedError):
         return PitboxError(
             f"ECU_REFUSED_{error.refusal.value.upper()}",
             str(error),
-            ecu=safety,
             do_now=_ADVICE[error.refusal],
         )
     if isinstance(error, LinkLostError):
         return PitboxError(
             "LINK_LOST",
             str(error),
-            ecu=safety,
             do_now="Check the plug and the CAN interface, then try again.",
         )
     code = "ECU_SILENT" if isinstance(error, EcuSilentError) else "ECU_MISBEHAVED"
     return PitboxError(
-        code, str(error), ecu=safety, do_now="Ignition on? Plug seated? Other testers off? Then try again."
+        code, str(error), do_now="Ignition on? Plug seated? Other testers off? Then try again."
     )
 
 

@@ -246,6 +246,12 @@ class Journal:
         found = self._flashes("WHERE job_id=? ORDER BY id DESC LIMIT 1", job_id)
         return found[0] if found else None
 
+    def flashes(self, job_id: str | None = None) -> list[FlashRecord]:
+        """All writes, or those of a job, newest first."""
+        if job_id is None:
+            return self._flashes("ORDER BY id DESC")
+        return self._flashes("WHERE job_id=? ORDER BY id DESC", job_id)
+
     def steps(self, flash_id: int) -> list[StepRecord]:
         """Steps of a write in their order."""
         return self._parsed(_step_record, "SELECT * FROM flash_step WHERE flash_id=? ORDER BY seq", flash_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.errors import PitboxError
 from appliance.protocols.access import Block
 
 
@@ -33,7 +33,6 @@ class WriteOrder:
                 "the file to be written is not the one this write was planned with",
                 do_now="Nothing was sent to the ECU just now. Recover with the original: "
                 "`pitbox recover --original`.",
-                ecu=EcuSafety.UNKNOWN,
             )
 
     def to_json(self) -> str:

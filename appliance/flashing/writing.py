@@ -9,11 +9,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.errors import PitboxError
 from appliance.contract.events import Phase
 from appliance.contract.jobs import JobState
 from appliance.flashing.context import Job
-from appliance.flashing.database import StorageError
 from appliance.flashing.errors import VerifyFailedError, WriteInterruptedError, access_problem
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import Step, StepRecord
@@ -88,9 +87,6 @@ class Write:
         """Write until memory is proven. Raises PitboxError; the journal then says how far it came."""
         try:
             return await self._work()
-        except StorageError as error:
-            error.ecu = EcuSafety.HALF_WRITTEN if self._touched else EcuSafety.UNTOUCHED
-            raise
         finally:
             await self._job.access.close()
 
@@ -252,7 +248,7 @@ class Write:
         if self._touched:
             return self._interrupted("memory is not what was written: " + ", ".join(names[:8]))
         self._abandon()
-        return VerifyFailedError(names, EcuSafety.UNTOUCHED)
+        return VerifyFailedError(names)
 
     def _abandon(self) -> None:
         self._job.journal.close_flash(

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.contract.errors import EcuSafety, PitboxError
 
+
+def _error(code: str, what: str, ecu: EcuSafety, **more: Any) -> PitboxError:
+    error = PitboxError(code, what, **more)
+    error.ecu = ecu
+    return error
+
+
 _errors = st.builds(
-    PitboxError,
+    _error,
     st.from_regex(r"[A-Z][A-Z_0-9]{0,40}", fullmatch=True),
     st.text(max_size=200),
+    st.sampled_from(EcuSafety),
     do_now=st.text(max_size=200),
-    ecu=st.sampled_from(EcuSafety),
     log=st.none() | st.text(min_size=1, max_size=80),
     details=st.lists(st.text(max_size=80), max_size=5).map(tuple),
 )
@@ -39,6 +47,10 @@ def test_whatever_an_engine_of_another_version_says_becomes_an_error(data: dict[
     assert error.ecu in EcuSafety
     if data.get("ecu") not in list(EcuSafety):
         assert error.ecu is EcuSafety.UNKNOWN, "a word this client does not know is never taken for safe"
+
+
+def test_whoever_raises_an_error_says_nothing_of_the_ecu() -> None:
+    assert PitboxError("X", "what", do_now="now").ecu is EcuSafety.UNKNOWN
 
 
 def test_the_words_for_the_ecus_safety_do_not_change() -> None:

@@ -20,6 +20,7 @@ from appliance.engine.originals import load_original
 from appliance.engine.report import report_of
 from appliance.engine.tuning import MasterWish
 from appliance.flashing.journal import Journal
+from appliance.flashing.safety import tell_safety
 from simulator.injection import FaultInjector
 from simulator.virtualtime import run_virtual
 from tests.faults.judge import (
@@ -214,6 +215,7 @@ class Run:
     def _on_error(self, error: PitboxError) -> Outcome | None:
         """None where the technician goes on."""
         record = self._record()
+        tell_safety(error, self._box.journal, self._scenario.bench.job)
         self._trace(f"{error} (ECU {error.ecu}), job {record.state}")
         judge_error(error, self._memories, self._ecu(), record)
         judge_rest(self._memories, self._ecu(), record)

@@ -192,7 +192,9 @@ def test_a_changed_memory_that_nobody_remembers_is_caught(memory: bytes) -> None
 
 def test_an_error_that_soothes_is_caught() -> None:
     untouched = PitboxError("X", "what", do_now="now")
-    half_written = PitboxError("X", "what", do_now="now", ecu=EcuSafety.HALF_WRITTEN)
+    untouched.ecu = EcuSafety.UNTOUCHED
+    half_written = PitboxError("X", "what", do_now="now")
+    half_written.ecu = EcuSafety.HALF_WRITTEN
     interrupted = record(JobState.INTERRUPTED, open_flashes=1)
     judge_error(untouched, MEMORIES, ecu(STOCK), record(JobState.READ_VERIFIED))
     judge_error(half_written, MEMORIES, ecu(GARBAGE), interrupted)

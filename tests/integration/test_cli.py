@@ -189,7 +189,7 @@ def test_an_engine_killed_while_reading_leaves_the_ecu_untouched(folder: Path) -
         told, _ = reading.communicate(timeout=30)
         assert reading.returncode == 5
         error = json.loads(told)["error"]
-        assert (error["code"], error["ecu"]) == ("ENGINE_LOST", "untouched")
+        assert (error["code"], error["ecu"]) == ("ENGINE_LOST", "unknown")
         assert bench.refused(5, "jobs")["code"] == "ENGINE_UNREACHABLE"
     with box(folder, "pbx-x050") as bench:
         assert bench.done("read")["full"]
@@ -215,7 +215,8 @@ def test_a_power_cut_while_writing_is_told_and_recovered_where_it_can_be(
     with box(folder, definition) as bench:
         listed = bench.pitbox("jobs").stdout
         assert "⚠ ECU half written. Do not start the engine. Nothing is lost" in listed
-        assert bench.refused(1, "restore")["code"] == "NO_FITTING_JOB"
+        refused = bench.refused(3, "restore")
+        assert (refused["code"], refused["ecu"]) == ("NO_FITTING_JOB", "half_written")
         ended = bench.pitbox("recover")
         assert ended.returncode == status, ended.stdout + ended.stderr
         assert bench.done("report")["result"] == {0: "done", 4: "needs_bench"}[status]

@@ -20,6 +20,7 @@ from appliance.engine.operations.read import identify, read
 from appliance.engine.originals import load_original, sealed_identity, sealed_regions
 from appliance.engine.settings import EngineSettings
 from appliance.engine.simulation import SimulatedConnection, with_right_checksums
+from appliance.flashing.safety import tell_safety
 from appliance.protocols.access import EcuIdentity
 from appliance.vault import keys as keyring
 from appliance.vault.keys import MasterKeys, Role
@@ -137,6 +138,7 @@ class Garage:
             result = await work
         except PitboxError as error:
             assert error.what and error.do_now and error.code.isupper()
+            tell_safety(error, self.box.journal, self.job)
             return error
         raise AssertionError(f"it was not refused: {result}")
 

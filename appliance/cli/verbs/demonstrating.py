@@ -29,7 +29,7 @@ def add(verbs: Verbs) -> None:
     parser.add_argument("--json", dest="report_file", type=Path, metavar="FILE", help="write the report here")
     parser.add_argument("--no-cut", dest="cut", action="store_false", help="let the power stay on")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep journal, sealed files and log in DIR")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, simulated=True)
 
 
 def run(options: argparse.Namespace, screen: Screen) -> Answer:

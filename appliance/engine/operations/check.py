@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.errors import PitboxError
 from appliance.contract.events import Phase
 from appliance.contract.jobs import JobState
 from appliance.definitions.schema import Definition
@@ -48,7 +48,7 @@ async def _compare(
         method = method_of(ecu.job)
     if wrong:
         names = [f"{block.region} 0x{block.start:08X}+0x{block.size:X}" for block in wrong]
-        raise VerifyFailedError(names, EcuSafety.UNTOUCHED)
+        raise VerifyFailedError(names)
     return {"job": job.id, "method": method, "blocks": len(blocks), "sha256": expected.sha256()}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
 from appliance.definitions.schema import Definition
 from appliance.engine.box import Box
@@ -29,6 +29,7 @@ async def reopen(box: Box, definition_id: str, file_id: str | None = None) -> st
     identity = await _identity(box, job_id, definition, original)
     box.journal.create_job(job_id)
     box.journal.describe(job_id, definition.id, box.pinned.pin(definition), original.method, identity)
+    box.journal.note(job_id, rescued=True)
     with wiped_afterwards() as opened:
         order = order_of_original(box, definition, original.file_id, opened)
     box.journal.move(job_id, JobState.IDENTIFIED)
@@ -50,7 +51,6 @@ def _original(box: Box, definition: Definition, file_id: str | None) -> SealedIm
             "FILE_OTHER_DEFINITION",
             f"the stored file {file_id} is no original of {definition.id}",
             do_now="Choose an original of this ECU.",
-            ecu=EcuSafety.UNKNOWN,
         )
     fitting = [one for one in known_originals(box) if one["definition"] == definition.id]
     if len(fitting) != 1:
@@ -58,7 +58,6 @@ def _original(box: Box, definition: Definition, file_id: str | None) -> SealedIm
             "ORIGINAL_AMBIGUOUS" if fitting else "NO_ORIGINAL",
             f"{len(fitting)} sealed originals of {definition.id} are stored",
             do_now="Name the file of this very ECU." if fitting else "Look on the box that read this ECU.",
-            ecu=EcuSafety.UNKNOWN,
             details=tuple(f"{one['file']}: HW {one['hw']}, SW {one['sw']}" for one in fitting),
         )
     return box.images.load(str(fitting[0]["file"]))
@@ -68,7 +67,7 @@ async def _identity(box: Box, job_id: str, definition: Definition, original: Sea
     """The identity the original was read from, checked against whatever the ECU still tells."""
     async with on_ecu(box, job_id, definition) as ecu:
         if await ecu.job.access.state() is EcuState.SILENT:
-            raise access_problem(EcuSilentError("the ECU does not answer"), EcuSafety.UNKNOWN)
+            raise access_problem(EcuSilentError("the ECU does not answer"))
         told = await ecu.job.access.identify()
     known = original.identity
     vin_hmac = box.keys.vin_hmac(told.vin) if told.vin else None
@@ -79,6 +78,5 @@ async def _identity(box: Box, job_id: str, definition: Definition, original: Sea
             "ECU_CHANGED",
             f"the original was read from another ECU: {', '.join(strange)} differ",
             do_now="Nothing was written. Choose the original of this very ECU.",
-            ecu=EcuSafety.UNKNOWN,
         )
     return EcuIdentity(hw=known.hw, sw=known.sw, boot=known.boot, vin=told.vin)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.errors import PitboxError
 from appliance.contract.events import StateEvent
 from appliance.contract.jobs import JobState
 from appliance.definitions.schema import Definition
@@ -139,7 +139,6 @@ def _interrupted_flash(box: Box, job_id: str | None) -> FlashRecord:
             "NOTHING_TO_RECOVER",
             "no write was interrupted" + (f" in job {job_id}" if job_id else ""),
             do_now="To put an original back, use `pitbox restore`.",
-            ecu=EcuSafety.INTACT,
         )
     return flash
 

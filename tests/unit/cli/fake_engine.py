@@ -54,7 +54,11 @@ class FakeEngine:
         self.asked.append((f"{method} {path}", body if uploaded else json.loads(body or b"null")))
         if place in self.answers:
             return self.answers[place]
-        known: dict[str, Any] = {"/v1/jobs": self.jobs, "/v1/uploads": {"upload": "up-1"}}
+        known: dict[str, Any] = {
+            "/v1/jobs": self.jobs,
+            "/v1/uploads": {"upload": "up-1"},
+            "/v1/safety": {"ecu": "untouched", "open_writes": []},
+        }
         if place == "/v1/operations":
             return 202, json.dumps(operation(verb=json.loads(body)["verb"])).encode()
         if place == "/v1/operations/op-1":

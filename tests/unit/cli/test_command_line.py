@@ -120,7 +120,7 @@ def test_no_engine_says_how_to_start_one(tmp_path: Path, capsys: pytest.CaptureF
     assert "systemctl start pitbox-engine" in told.err
     assert f"--socket {missing}" in told.err
     assert "ENGINE_UNREACHABLE" in told.err
-    assert "Untouched" in told.err
+    assert "Treat it as half written" in told.err
 
 
 def test_what_answers_no_json_is_no_engine(engine: FakeEngine, capsys: pytest.CaptureFixture[str]) -> None:
@@ -133,7 +133,7 @@ def test_a_refusal_that_is_not_ours_is_told_as_it_came(
     engine: FakeEngine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     engine.answers["/v1/jobs"] = (502, b"bad gateway")
-    assert main(["jobs"]) == Exit.REFUSED
+    assert main(["jobs"]) == Exit.HALF_WRITTEN, "whoever answers there knows nothing of the ECU"
     told = capsys.readouterr().err
     assert "bad gateway" in told
     assert "HTTP_502" in told

@@ -56,7 +56,8 @@ def progress(done: int, phase: str = "read_1") -> dict[str, Any]:
 
 
 def failure(code: str, ecu: EcuSafety, details: tuple[str, ...] = ()) -> dict[str, Any]:
-    error = PitboxError(code, "it went wrong", do_now="Do this.", ecu=ecu, log="/log", details=details)
+    error = PitboxError(code, "it went wrong", do_now="Do this.", log="/log", details=details)
+    error.ecu = ecu
     return operation("failed", error=error.as_dict())
 
 
@@ -171,24 +172,25 @@ def test_a_second_writer_is_refused(engine: FakeEngine, capsys: pytest.CaptureFi
     busy = PitboxError(
         "ENGINE_BUSY", "the box is busy with read", do_now="Watch it with `pitbox jobs --watch`."
     )
+    busy.ecu = EcuSafety.UNTOUCHED
     engine.answers["/v1/operations"] = (409, json.dumps(busy.as_dict()).encode())
     assert main(["restore"]) == Exit.REFUSED
     assert "ENGINE_BUSY" in capsys.readouterr().err
 
 
 def test_a_stranger_may_not_drive(engine: FakeEngine) -> None:
-    stranger = PitboxError("PEER_REFUSED", "this user may not", do_now="Ask.", ecu=EcuSafety.UNKNOWN)
+    stranger = PitboxError("PEER_REFUSED", "this user may not", do_now="Ask.")
     engine.answers["/v1/jobs"] = (403, json.dumps(stranger.as_dict()).encode())
     assert main(["jobs"]) == Exit.NO_ENGINE
 
 
 @pytest.mark.parametrize(
-    ("verb", "status", "ecu"),
+    ("verb", "status"),
     [
-        ("read", Exit.NO_ENGINE, "untouched"),
-        ("verify", Exit.NO_ENGINE, "untouched"),
-        ("restore", Exit.HALF_WRITTEN, "unknown"),
-        ("recover", Exit.HALF_WRITTEN, "unknown"),
+        ("read", Exit.NO_ENGINE),
+        ("verify", Exit.NO_ENGINE),
+        ("restore", Exit.HALF_WRITTEN),
+        ("recover", Exit.HALF_WRITTEN),
     ],
 )
 def test_an_engine_that_dies_under_us(
@@ -197,7 +199,6 @@ def test_an_engine_that_dies_under_us(
     monkeypatch: pytest.MonkeyPatch,
     verb: str,
     status: Exit,
-    ecu: str,
 ) -> None:
     engine.states = [operation(verb=verb)]
     tell = engine.stream
@@ -210,7 +211,7 @@ def test_an_engine_that_dies_under_us(
     engine.streams = [[RUNNING, progress(1024)]]
     assert main([verb, "--job", "4a6f", "--json"]) == status
     error = json.loads(capsys.readouterr().out)["error"]
-    assert (error["code"], error["ecu"]) == ("ENGINE_LOST", ecu)
+    assert (error["code"], error["ecu"]) == ("ENGINE_LOST", "unknown")
 
 
 class Interrupting:
@@ -248,21 +249,17 @@ def test_a_second_ctrl_c_cancels(engine: FakeEngine) -> None:
     engine.states, engine.streams = [operation(), operation("cancelled")], [[RUNNING, progress(1)]]
     engine.answers["/v1/operations/op-1/cancel"] = (200, b'{"cancelled": true}')
     screen: Any = Interrupting()
-    with pytest.raises(CancelledError) as cancelled:
+    with pytest.raises(CancelledError):
         perform(EngineClient(engine.socket), screen, "read", pause=_again)
-    assert cancelled.value.ecu is EcuSafety.UNTOUCHED
 
 
 def test_a_second_ctrl_c_too_late_cancels_nothing(engine: FakeEngine) -> None:
-    late = PitboxError(
-        "TOO_LATE_TO_CANCEL", "it is being written", do_now="Wait.", ecu=EcuSafety.HALF_WRITTEN
-    )
+    late = PitboxError("TOO_LATE_TO_CANCEL", "it is being written", do_now="Wait.")
     engine.states, engine.streams = [operation()], [[RUNNING, progress(1)]]
     engine.answers["/v1/operations/op-1/cancel"] = (409, json.dumps(late.as_dict()).encode())
     screen: Any = Interrupting()
-    with pytest.raises(LeftRunningError) as left:
+    with pytest.raises(LeftRunningError):
         perform(EngineClient(engine.socket), screen, "write", pause=_again)
-    assert left.value.ecu is EcuSafety.HALF_WRITTEN
     assert "it is being written" in screen.alarms[-1]
 
 
@@ -272,9 +269,8 @@ def test_ctrl_c_while_writing_offers_no_cancelling(engine: FakeEngine) -> None:
     engine.streams = [[RUNNING | {"latest": {"state": flashing}}, progress(1)]]
     screen: Any = Interrupting()
     screen.event = lambda event: _again(0) if event["kind"] == "progress" else None
-    with pytest.raises(LeftRunningError) as left:
+    with pytest.raises(LeftRunningError):
         perform(EngineClient(engine.socket), screen, "write", pause=_again)
-    assert left.value.ecu is EcuSafety.HALF_WRITTEN
     assert screen.alarms == []
 
 
@@ -317,7 +313,28 @@ def test_a_file_that_cannot_be_an_image_never_leaves(
     make(tmp_path / "tuned.bin")
     assert main(["write", str(tmp_path / "tuned.bin")]) == Exit.REFUSED
     assert code in capsys.readouterr().err
-    assert engine.asked == []
+    assert not any("uploads" in path for path, _ in engine.asked)
+
+
+@pytest.mark.parametrize(("ecu", "status"), [("half_written", Exit.HALF_WRITTEN), ("intact", Exit.REFUSED)])
+def test_an_error_of_this_side_has_the_engine_say_how_the_ecu_is(
+    engine: FakeEngine, capsys: pytest.CaptureFixture[str], ecu: str, status: Exit
+) -> None:
+    engine.jobs = []
+    engine.answers["/v1/safety"] = (200, json.dumps({"ecu": ecu, "open_writes": []}).encode())
+    assert main(["restore", "--json"]) == status
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert (error["code"], error["ecu"]) == ("NO_FITTING_JOB", ecu)
+
+
+@pytest.mark.parametrize("answer", [b"{}", b"[]", b"\xff", b'{"ecu": "fine"}'])
+def test_a_safety_that_cannot_be_understood_is_unknown(
+    engine: FakeEngine, capsys: pytest.CaptureFixture[str], answer: bytes
+) -> None:
+    engine.jobs = []
+    engine.answers["/v1/safety"] = (200, answer)
+    assert main(["restore", "--json"]) == Exit.HALF_WRITTEN
+    assert json.loads(capsys.readouterr().out)["error"]["ecu"] == "unknown"
 
 
 def _sparse(path: Path, size: int) -> None:

@@ -107,7 +107,8 @@ def test_any_progress_is_a_line(
 def test_any_error_gives_five_answers_and_never_success(
     code: str, what: str, do_now: str, ecu: EcuSafety, log: str | None
 ) -> None:
-    error = PitboxError(code, what, do_now=do_now, ecu=ecu, log=log)
+    error = PitboxError(code, what, do_now=do_now, log=log)
+    error.ecu = ecu
     told = list(error_lines(error))
     assert told[0] == f"✘ {what}"
     assert told[1:] == [

@@ -16,6 +16,7 @@ from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import Journal, Step
 from appliance.flashing.plan import FlashPlan
 from appliance.flashing.recovering import mark_interrupted, recover
+from appliance.flashing.safety import standing
 from appliance.flashing.writing import WriteResult, write
 from appliance.protocols.access import EcuRefusedError, LinkLostError, Refusal
 from simulator.virtualtime import run_virtual
@@ -160,9 +161,9 @@ def test_a_disk_that_fills_up_stops_the_write_before_the_next_erase(
 
     monkeypatch.setattr(Journal, "next_block", full)
     box.in_preflight()
-    with pytest.raises(StorageError) as caught:
+    with pytest.raises(StorageError):
         run_virtual(write(box.job, plan))
-    assert caught.value.ecu is EcuSafety.HALF_WRITTEN
+    assert standing(box.journal, JOB).ecu is EcuSafety.HALF_WRITTEN
     assert access.erased == BLOCKS[:1]
     assert len(box.journal.open_flashes()) == 1
     monkeypatch.undo()
@@ -178,9 +179,9 @@ def test_a_disk_that_is_full_before_the_first_erase_leaves_the_ecu_untouched(
 
     monkeypatch.setattr(Journal, "next_block", full)
     box.in_preflight()
-    with pytest.raises(StorageError) as caught:
+    with pytest.raises(StorageError):
         run_virtual(write(box.job, plan))
-    assert caught.value.ecu is EcuSafety.UNTOUCHED
+    assert standing(box.journal, JOB).ecu is EcuSafety.UNTOUCHED
     assert access.erased == []
 
 
@@ -193,7 +194,7 @@ def test_silence_after_an_erase_means_what_the_definition_says(
     with pytest.raises(NeedsBenchError if bench else WriteInterruptedError) as caught:
         go_on(box, plan)
     assert definition.recovery.advice in caught.value.do_now
-    assert caught.value.ecu is EcuSafety.HALF_WRITTEN
+    assert standing(box.journal, JOB).ecu is EcuSafety.HALF_WRITTEN
     assert box.state is (JobState.NEEDS_BENCH if bench else JobState.INTERRUPTED)
     assert access.calls["state"] > 1
     ecu.powered = True
@@ -219,9 +220,9 @@ def test_an_untouched_ecu_that_is_switched_off_needs_no_bench(
 ) -> None:
     started(box, plan)
     ecu.powered = False
-    with pytest.raises(PitboxError, match="ECU_SILENT") as caught:
+    with pytest.raises(PitboxError, match="ECU_SILENT"):
         go_on(box, plan)
-    assert caught.value.ecu is EcuSafety.UNTOUCHED
+    assert standing(box.journal, JOB).ecu is EcuSafety.UNTOUCHED
     assert box.state is JobState.INTERRUPTED
     ecu.powered = True
     go_on(box, plan)
@@ -242,9 +243,9 @@ def test_a_refusal_before_the_first_erase_can_be_mended_and_recovered_again(
 ) -> None:
     started(box, plan)
     access.faults.append(Fault("open", error=EcuRefusedError(Refusal.SECURITY, "35")))
-    with pytest.raises(PitboxError, match="ECU_REFUSED_SECURITY") as caught:
+    with pytest.raises(PitboxError, match="ECU_REFUSED_SECURITY"):
         go_on(box, plan)
-    assert caught.value.ecu is EcuSafety.UNTOUCHED
+    assert standing(box.journal, JOB).ecu is EcuSafety.UNTOUCHED
     assert box.state is JobState.INTERRUPTED
     go_on(box, plan)
     assert_done(box, ecu, plan)
@@ -255,9 +256,9 @@ def test_a_write_that_never_began_on_a_stale_read_is_closed(
 ) -> None:
     started(box, plan)
     ecu.damage(0x10_0000)
-    with pytest.raises(VerifyFailedError) as caught:
+    with pytest.raises(VerifyFailedError):
         go_on(box, plan)
-    assert caught.value.ecu is EcuSafety.UNTOUCHED
+    assert standing(box.journal, JOB).ecu is EcuSafety.UNTOUCHED
     assert access.erased == []
     assert box.journal.open_flashes() == []
     assert box.state is JobState.READ_VERIFIED

@@ -16,6 +16,7 @@ from appliance.flashing.journal import Step
 from appliance.flashing.order import WriteOrder
 from appliance.flashing.plan import FlashPlan
 from appliance.flashing.recovering import mark_interrupted, recover
+from appliance.flashing.safety import standing
 from appliance.flashing.writing import WriteResult, write
 from appliance.protocols.access import (
     AccessError,
@@ -135,7 +136,7 @@ def test_a_refusal_before_the_first_erase_leaves_the_ecu_untouched(
     with pytest.raises(PitboxError) as caught:
         write_now(box, plan)
     assert caught.value.code == f"ECU_REFUSED_{refusal.value.upper()}"
-    assert caught.value.ecu is EcuSafety.UNTOUCHED
+    assert standing(box.journal, JOB).ecu is EcuSafety.UNTOUCHED
     assert ecu.image().sha256() == original.sha256()
     assert box.journal.open_flashes() == []
     assert box.state is JobState.READ_VERIFIED
@@ -194,7 +195,7 @@ def test_a_condition_that_never_ends_leaves_an_interrupted_write(
     )
     with pytest.raises(WriteInterruptedError) as caught:
         write_now(box, plan)
-    assert caught.value.ecu is EcuSafety.HALF_WRITTEN
+    assert standing(box.journal, JOB).ecu is EcuSafety.HALF_WRITTEN
     assert f"pitbox recover --job {JOB}" in caught.value.do_now
     assert box.state is JobState.INTERRUPTED
     access.faults.clear()
@@ -280,7 +281,7 @@ def test_a_stale_read_is_refused_before_anything_is_erased(
     ecu.damage(0x10_0000)
     with pytest.raises(VerifyFailedError) as caught:
         write_now(box, plan)
-    assert caught.value.ecu is EcuSafety.UNTOUCHED
+    assert standing(box.journal, JOB).ecu is EcuSafety.UNTOUCHED
     assert caught.value.details == ("code 0x00100000+0x1000",)
     assert access.erased == []
     assert box.journal.open_flashes() == []

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.errors import PitboxError
 from appliance.definitions.reaching import SecurityLevel
 from appliance.protocols.security import algorithms
 from appliance.protocols.security.sa2 import Sa2Error, sa2_key
@@ -158,7 +158,6 @@ def test_a_missing_plugin_is_named(installed: dict[str, str]) -> None:
         algorithms.algorithm_for(PLUGIN_LEVEL)
     assert caught.value.code == "SECURITY_PLUGIN_MISSING"
     assert "'owner.algorithm'" in caught.value.what
-    assert caught.value.ecu is EcuSafety.UNTOUCHED
 
 
 @pytest.mark.parametrize("target", ["no_such_module:key", "json:no_such_name", f"{__name__}:NOT_A_FUNCTION"])

@@ -1,0 +1,32 @@
+"""Whether ECUs are safe, as a client is told it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from appliance.contract.errors import EcuSafety
+
+
+@dataclass(frozen=True, slots=True)
+class OpenWrite:
+    """A write that did not come to its end, and the car it belongs to."""
+
+    job: str
+    definition: str | None
+    vin: str | None
+    hw: str | None
+    state: str
+    half_written: bool
+    """Whether an erase was begun; before that the ECU is as it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the ECU asked for stands, and every write of the box that is not over."""
+
+    ecu: EcuSafety
+    open_writes: tuple[OpenWrite, ...]
+
+    def as_dict(self) -> dict[str, object]:
+        """JSON form that crosses the engine's socket."""
+        return {"ecu": self.ecu.value, "open_writes": [asdict(one) for one in self.open_writes]}

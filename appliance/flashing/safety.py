@@ -1,0 +1,104 @@
+"""Whether an ECU is safe, derived from the journal: nobody who raises an error is asked."""
+
+from __future__ import annotations
+
+from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.jobs import JobState
+from appliance.contract.safety import OpenWrite, Standing
+from appliance.flashing.journal import FlashRecord, JobRecord, Journal, Step
+
+_PROVEN = (JobState.DONE.value, JobState.RESTORED.value)
+_NEEDS_BENCH = "needs bench"
+_ECU_SAYS_OTHERWISE = {
+    "ECU_IN_BOOTLOADER": {EcuSafety.UNTOUCHED, EcuSafety.INTACT},
+    "VERIFY_FAILED": {EcuSafety.INTACT},
+}
+"""Errors that are themselves evidence against what the journal believes."""
+
+
+def standing(journal: Journal, job_id: str | None = None) -> Standing:
+    """How the ECU of a job stands, or with no job all that this box ever wrote.
+
+    Another job of the same car counts as well, and so does one whose car cannot be told apart from it.
+    Raises JournalDamagedError, StorageError.
+    """
+    jobs = journal.jobs()
+    opened = tuple(one for job in jobs if (one := _open_write(journal, job)) is not None)
+    job = next((one for one in jobs if one.id == job_id), None)
+    here = [one for one in opened if job is None or _may_be_same_car(one, job)]
+    if any(one.half_written for one in here):
+        return Standing(EcuSafety.HALF_WRITTEN, opened)
+    if any(_was_rescue(one) for one in jobs if one.id in {write.job for write in here}):
+        return Standing(EcuSafety.UNKNOWN, opened)
+    return Standing(_as_last_proven(journal, job), opened)
+
+
+def tell_safety(
+    error: PitboxError, journal: Journal, job_id: str | None, *, journal_doubted: bool = False
+) -> None:
+    """Fill in whether the ECU is safe, and name every other half-written one in the details.
+
+    `journal_doubted` is for whoever acts because the journal may have forgotten something.
+    """
+    try:
+        found = standing(journal, job_id)
+    except PitboxError:  # told by the error itself, or by the next command
+        error.ecu = EcuSafety.UNKNOWN
+        return
+    doubted = _ECU_SAYS_OTHERWISE.get(error.code, set())
+    if journal_doubted:
+        doubted = {EcuSafety.UNTOUCHED, EcuSafety.INTACT}
+    error.ecu = EcuSafety.UNKNOWN if found.ecu in doubted else found.ecu
+    error.details += tuple(
+        _sentence(one) for one in found.open_writes if one.half_written and one.job != job_id
+    )
+
+
+def _open_write(journal: Journal, job: JobRecord) -> OpenWrite | None:
+    """The job's write that is not over: open, or closed because only the bench can finish it."""
+    flash = next(iter(journal.flashes(job.id)), None)
+    if flash is None or flash.outcome not in (None, _NEEDS_BENCH):
+        return None
+    bench = job.state is JobState.NEEDS_BENCH or flash.outcome == _NEEDS_BENCH
+    return OpenWrite(
+        job.id,
+        job.definition_id,
+        job.identity.vin if job.identity else None,
+        job.identity.hw if job.identity else None,
+        job.state.value,
+        half_written=bench or _erased(journal, flash),
+    )
+
+
+def _erased(journal: Journal, flash: FlashRecord) -> bool:
+    """Whether an erase was begun; its intent is durable before the ECU hears of it."""
+    return any(step.step is Step.ERASE_INTENT for step in journal.steps(flash.id))
+
+
+def _as_last_proven(journal: Journal, job: JobRecord | None) -> EcuSafety:
+    """Intact once a write was proven; nothing was written where every write ended before its first erase."""
+    for flash in journal.flashes(None if job is None else job.id):
+        if flash.outcome in _PROVEN:
+            return EcuSafety.INTACT
+    return EcuSafety.UNTOUCHED
+
+
+def _may_be_same_car(write: OpenWrite, job: JobRecord) -> bool:
+    """Not so only where something that both jobs know of their car differs."""
+    if write.job == job.id:
+        return True
+    identity = job.identity
+    pairs = [(write.definition, job.definition_id)]
+    if identity is not None:
+        pairs += [(write.vin, identity.vin), (write.hw, identity.hw)]
+    return not any(None not in pair and pair[0] != pair[1] for pair in pairs)
+
+
+def _was_rescue(job: JobRecord) -> bool:
+    """Opened because a journal was lost: what the ECU suffered before is not known."""
+    return bool(job.detail.get("rescued"))
+
+
+def _sentence(write: OpenWrite) -> str:
+    car = f"VIN {write.vin}" if write.vin else f"{write.definition}, VIN not told"
+    return f"the ECU of job {write.job} ({car}) is half written: `pitbox recover --job {write.job}`"
