@@ -1,0 +1,102 @@
+"""Boxes that know a hostile ECU from the days when it was honest."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from appliance.contract.events import AlarmEvent, Emit, NoteEvent, StateEvent
+from appliance.definitions.library import Library
+from appliance.definitions.schema import Definition
+from appliance.engine.box import Box, open_box
+from appliance.engine.connection import Connection
+from appliance.engine.operations.registry import prepare
+from appliance.engine.settings import EngineSettings
+from simulator.bus import SimBus
+from simulator.virtualtime import run_virtual
+from tests.hostile.ecu import HostileEcu
+from tests.hostile.shapes import Shape, definition_of
+from tests.hostile.spite import Spite, Traits
+from tests.hostile.wires import HostileConnection
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """State directories of a box that identified the ECU, and of one that has read and sealed it."""
+
+    shape: Shape
+    definition: Definition
+    stock: bytes
+    identified: Path
+    sealed: Path
+    job: str
+
+    def bus(self) -> SimBus:
+        """A bus as fast as the definition says; on the running loop."""
+        return SimBus(self.definition.bus.bitrate_bps, self.definition.bus.data_bitrate_bps)
+
+
+@dataclass
+class Benches:
+    """Each made once."""
+
+    root: Path
+    _made: dict[str, Bench] = field(default_factory=dict)
+
+    def of(self, shape: Shape) -> Bench:
+        if shape.name not in self._made:
+            self._made[shape.name] = self._make(shape)
+        return self._made[shape.name]
+
+    def _make(self, shape: Shape) -> Bench:
+        definition, stock = definition_of(shape), shape.stock()
+        identified, sealed = self.root / f"{shape.name}-identified", self.root / f"{shape.name}-sealed"
+        identified.mkdir(mode=0o700)
+        job = run_virtual(_identify(shape, definition, stock, identified))
+        shutil.copytree(identified, sealed)
+        run_virtual(_read(shape, definition, stock, sealed, job))
+        return Bench(shape, definition, stock, identified, sealed, job)
+
+
+def box_on(state: Path, definition: Definition, connection: Connection, emit: Emit) -> Box:
+    """A master-role box whose library is one definition."""
+    box = open_box(EngineSettings(state, state / "engine.sock", "master"), connection, emit)
+    box.library = Library()
+    box.library.add(definition, Path(f"{definition.id}.toml"))
+    return box
+
+
+def shown(event: object) -> str | None:
+    """What a trace keeps of an event."""
+    if isinstance(event, StateEvent):
+        return f"state {event.state}"
+    return event.text if isinstance(event, NoteEvent | AlarmEvent) else None
+
+
+def honest(shape: Shape, memory: bytes) -> HostileEcu:
+    """The same ECU without any spite; on the running loop."""
+    return HostileEcu(shape, memory, Traits(), Spite(random.Random(0)), random.Random(0))
+
+
+async def _identify(shape: Shape, definition: Definition, stock: bytes, state: Path) -> str:
+    found = await _ask(shape, definition, stock, state, ("identify", {"definition": definition.id}))
+    return str(found["job"])
+
+
+async def _read(shape: Shape, definition: Definition, stock: bytes, state: Path, job: str) -> None:
+    await _ask(shape, definition, stock, state, ("read", {"job": job}))
+
+
+async def _ask(
+    shape: Shape, definition: Definition, stock: bytes, state: Path, asked: tuple[str, dict[str, Any]]
+) -> dict[str, Any]:
+    box = box_on(state, definition, HostileConnection(honest(shape, stock)), lambda event: None)
+    try:
+        await asyncio.sleep(1)
+        return await prepare(*asked)(box)
+    finally:
+        box.journal.close()

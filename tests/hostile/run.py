@@ -1,0 +1,253 @@
+"""One run on virtual time: a technician, a box, and an ECU that is hostile for a while and then is not."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from appliance.contract.errors import PitboxError
+from appliance.contract.jobs import JobState
+from appliance.engine.box import Box
+from appliance.engine.operations.registry import prepare
+from appliance.engine.originals import load_original
+from simulator.virtualtime import run_virtual
+from tests.hostile.boxes import Bench, Benches, box_on, shown
+from tests.hostile.ecu import HostileEcu
+from tests.hostile.frames import FrameNode
+from tests.hostile.judge import (
+    LONGEST_S,
+    BrokenPromiseError,
+    Told,
+    Truth,
+    judge_error,
+    judge_rest,
+    judge_sealed,
+    judge_success,
+    judge_time,
+    judge_wear,
+)
+from tests.hostile.shapes import SHAPES, with_checksum
+from tests.hostile.spite import Traits, spite_for
+from tests.hostile.wires import HostileConnection
+
+KINDS = ("write", "write", "write", "restore", "read", "read", "rescue")
+FRAMES_SHARE = 0.25
+"""Of the runs: on a bus of frames; the others hand whole payloads over."""
+HOSTILE_ATTEMPTS = 3
+CALM_ATTEMPTS = 4
+"""Once the ECU behaves, so many more must end every job."""
+_CALM_S = 12.0
+
+
+@dataclass
+class Result:
+    """What came of a run."""
+
+    seed: int
+    shape: str
+    kind: str
+    outcome: str = ""
+    broken: str = ""
+    struck: int = 0
+    refusals: int = 0
+    erases: int = 0
+    virtual_s: float = 0.0
+    trace: list[str] = field(default_factory=list)
+
+
+def run(seed: int, benches: Benches, shape_name: str | None = None) -> Result:
+    """The run of a seed; every surprise becomes a broken promise with its trace."""
+    dice = random.Random(f"hostile/{seed}")
+    chosen = dice.choice(SHAPES)
+    shape = next((one for one in SHAPES if one.name == shape_name), chosen)
+    result = Result(seed, shape.name, dice.choice(KINDS))
+    root = Path(tempfile.mkdtemp(dir=benches.root))
+    try:
+        bench = benches.of(shape)
+        run_virtual(_run(dice, bench, root, result))
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - what escapes is what is looked for
+        result.outcome, result.broken = "broken", f"{type(error).__name__}: {error}"
+    finally:
+        shutil.rmtree(root)
+    return result
+
+
+async def _run(dice: random.Random, bench: Bench, root: Path, result: Result) -> None:
+    await Run(dice, bench, root, result).to_the_end()
+
+
+class Run:
+    """The technician. Call it on the running loop."""
+
+    def __init__(self, dice: random.Random, bench: Bench, root: Path, result: Result) -> None:
+        self._dice, self._bench, self._result = dice, bench, result
+        self._loop = asyncio.get_running_loop()
+        self._tuned = _tuned(dice, bench)
+        self._traits = Traits.drawn(dice)
+        frames = dice.random() < FRAMES_SHARE
+        self._spite = spite_for(dice, frames)
+        kind = result.kind
+        start = self._tuned if kind == "restore" else bench.stock
+        self._ecu = HostileEcu(bench.shape, start, self._traits, self._spite, random.Random(dice.random()))
+        bus = bench.bus() if frames else None
+        if bus is not None:
+            FrameNode(self._ecu, bus, bench.shape)
+        self._connection = HostileConnection(self._ecu, bus)
+        self._state = root / "box"
+        shutil.copytree(bench.identified if kind == "read" else bench.sealed, self._state)
+        if kind == "rescue":
+            self._half_write(dice)
+        self._start, self._start_valid = self._ecu.flash.whole(), self._ecu.valid
+        self._box = self._opened()
+        self._original_at_first = self._box_original()
+
+    async def to_the_end(self) -> None:
+        """Fills the result. Raises BrokenPromiseError, or what the product lets escape."""
+        self._trace(f"{self._result.kind} {self._spite.rate} {self._spite.kinds} {self._spite.services}")
+        self._trace(f"{self._traits}")
+        await asyncio.sleep(1)
+        try:
+            for attempt in range(HOSTILE_ATTEMPTS + CALM_ATTEMPTS):
+                outcome = await self._attempt(attempt)
+                if outcome is not None:
+                    self._result.outcome = outcome
+                    return
+                await self._pause(attempt)
+            raise BrokenPromiseError(f"not over {CALM_ATTEMPTS} attempts after the ECU became honest")
+        finally:
+            self._result.struck = len(self._spite.struck)
+            self._result.erases = sum(self._ecu.flash.erases.values())
+            self._result.virtual_s = self._loop.time()
+            self._box.journal.close()
+
+    async def _attempt(self, attempt: int) -> str | None:
+        verb, parameters = self._wanted()
+        self._trace(f"attempt {attempt}: {verb} {parameters}")
+        began, wear, struck = self._loop.time(), self._ecu.flash.erases.copy(), len(self._spite.struck)
+        try:
+            told = await self._within(prepare(verb, parameters)(self._box))
+        except PitboxError as error:
+            self._trace(f"{error} (ECU {error.ecu}) {error.details}")
+            self._result.refusals += 1
+            judge_error(error, self._truth(), self._told())
+            outcome = None
+        else:
+            outcome = self._believed(verb, told)
+        finally:
+            for one in self._spite.struck[struck:]:
+                self._trace(f"struck: {one}")
+        judge_time(self._loop.time() - began)
+        judge_wear(wear, self._ecu.flash.erases)
+        judge_rest(self._truth(), self._told())
+        return outcome
+
+    async def _within(self, work: Any) -> dict[str, Any]:
+        task = self._loop.create_task(work)
+        done, _ = await asyncio.wait({task}, timeout=2 * LONGEST_S)
+        if not done:
+            task.cancel()
+            raise BrokenPromiseError(f"an operation is not over after {2 * LONGEST_S:.0f} s")
+        result: dict[str, Any] = task.result()
+        return result
+
+    def _wanted(self) -> tuple[str, dict[str, Any]]:
+        """What a technician asks for who looks at the list of jobs."""
+        job, journal = self._bench.job, self._box.journal
+        open_writes = journal.open_flashes()
+        if open_writes:
+            return "recover", {"job": open_writes[0].job_id}
+        if journal.job(job).state is JobState.NEEDS_BENCH:
+            return "recover", {"job": job}
+        kind = self._result.kind
+        if kind == "rescue":
+            return "recover", {"definition": self._bench.definition.id}
+        if kind == "write":
+            self._box.uploads["file"] = self._upload()
+            return "write", {"job": job, "upload": "file", "changed_regions": ["calibration"]}
+        return kind, {"job": job}
+
+    def _upload(self) -> bytes:
+        return self._tuned[self._bench.shape.place("calibration")]
+
+    def _believed(self, verb: str, told: dict[str, Any]) -> str:
+        truth = self._truth()
+        if verb == "read":
+            judge_sealed(self._sealed(), truth)
+            return "read"
+        word = str(told["result"])
+        judge_success(word, truth)
+        return word
+
+    async def _pause(self, attempt: int) -> None:
+        """The technician waits, perhaps starts the engine anew; at last the ECU becomes honest."""
+        await asyncio.sleep(self._dice.uniform(0.5, 20.0))
+        if attempt + 1 == HOSTILE_ATTEMPTS:
+            self._trace("the ECU is honest from now on")
+            self._spite.calm = True
+            self._ecu.restart()
+            await asyncio.sleep(_CALM_S)
+        if self._dice.random() < 0.3:
+            self._box.journal.close()
+            self._box = self._opened()
+
+    def _half_write(self, dice: random.Random) -> None:
+        """An earlier write was interrupted, and the journal that knew of it is gone."""
+        flash = self._ecu.flash
+        for part in self._bench.shape.parts:
+            for sector in range(part.start, part.start + part.size, part.sector):
+                if part.writable and dice.random() < 0.5:
+                    content = flash.read(sector, part.sector) or b""
+                    flash.erase(sector, part.sector, dice.choice((0.5, 1.0)))
+                    if dice.random() < 0.7:
+                        flash.program(sector, content)
+        self._ecu.server.valid = False
+        self._ecu.server.restart()
+
+    def _opened(self) -> Box:
+        return box_on(self._state, self._bench.definition, self._connection, self._tell)
+
+    def _truth(self) -> Truth:
+        return Truth(
+            self._ecu.flash.whole(),
+            self._ecu.valid,
+            self._start,
+            self._start_valid,
+            self._bench.stock,
+            self._tuned,
+        )
+
+    def _told(self) -> Told:
+        journal = self._box.journal
+        state: JobState | None = journal.job(self._bench.job).state
+        if self._result.kind == "rescue":
+            newest = max(journal.jobs(), key=lambda job: job.created_at)
+            state = newest.state if newest.id != self._bench.job else None
+        return Told(state, len(journal.open_flashes()))
+
+    def _sealed(self) -> bytes | None:
+        original = load_original(self._box, self._box.journal.job(self._bench.job))
+        return None if original is None else b"".join(original.image.spans.values())
+
+    def _box_original(self) -> str | None:
+        return self._box.journal.job(self._bench.job).original_file
+
+    def _tell(self, event: object) -> None:
+        text = shown(event)
+        if text is not None:
+            self._trace(text)
+
+    def _trace(self, text: str) -> None:
+        self._result.trace.append(f"{self._loop.time():10.3f} {text}")
+
+
+def _tuned(dice: random.Random, bench: Bench) -> bytes:
+    """The calibration with a few other bytes, and its checksum right."""
+    memory, where = bytearray(bench.stock), bench.shape.place("calibration")
+    for _ in range(dice.randint(1, 6)):
+        memory[dice.randrange(where.start, where.stop - 4)] ^= dice.randint(1, 255)
+    return with_checksum(bench.shape, bytes(memory))

@@ -1,0 +1,189 @@
+"""The judge can say no: products that lie, each in its own way, are caught by the runs."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.jobs import JobState
+from appliance.engine.box import Box
+from appliance.engine.operations.registry import prepare
+from appliance.protocols.access import Block
+from appliance.protocols.uds.access import UdsAccess
+from tests.hostile import run as runs
+from tests.hostile.judge import (
+    MOST_ERASES,
+    BrokenPromiseError,
+    Told,
+    Truth,
+    judge_error,
+    judge_rest,
+    judge_sealed,
+    judge_success,
+    judge_time,
+    judge_wear,
+)
+from tests.hostile.runs import campaign
+from tests.hostile.spite import Spite
+
+Work = Callable[[Box], Awaitable[dict[str, Any]]]
+Honest = Callable[[str, dict[str, Any]], Work]
+
+
+def broken_by(
+    monkeypatch: pytest.MonkeyPatch, lie: Callable[[Work], Work] | None = None, *kinds: str, runs_: int = 12
+) -> str:
+    """What the judge says of a few runs of these kinds, with every operation of the box replaced by a lie."""
+    if lie is not None:
+        monkeypatch.setattr(runs, "prepare", lambda verb, asked: lie(prepare(verb, asked)))
+    if kinds:
+        monkeypatch.setattr(runs, "KINDS", kinds)
+    return "\n".join(result.broken for result in campaign(9, runs_, "hash"))
+
+
+def spiteful(monkeypatch: pytest.MonkeyPatch, kind: str, service: int, rate: float = 0.5) -> None:
+    """Every ECU does this one thing wrong."""
+    monkeypatch.setattr(runs, "FRAMES_SHARE", 0.0)
+    monkeypatch.setattr(
+        runs, "spite_for", lambda dice, frames: Spite(random.Random(dice.random()), rate, (kind,), (service,))
+    )
+
+
+@pytest.mark.parametrize(("kind", "word"), [("write", "done"), ("rescue", "restored")])
+def test_invented_success_is_caught(monkeypatch: pytest.MonkeyPatch, kind: str, word: str) -> None:
+    async def lying(box: Box) -> dict[str, Any]:
+        return {"result": word}
+
+    assert f"{word}, and" in broken_by(monkeypatch, lambda honest: lying, kind)
+
+
+def test_a_box_that_does_not_verify_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def blind(access: UdsAccess, block: Block, expected: bytes) -> bool:
+        return not isinstance(access, UdsAccess) or bool(expected)
+
+    spiteful(monkeypatch, "not_done", 0x36)
+    monkeypatch.setattr(UdsAccess, "proves_equal", blind)
+    assert "bytes are wrong" in broken_by(monkeypatch, None, "write")
+
+
+def test_a_wrong_original_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = UdsAccess.read
+
+    async def shifted(access: UdsAccess, start: int, length: int) -> bytes:
+        data = await read(access, start, length)
+        return data[-1:] + data[:-1]
+
+    monkeypatch.setattr(UdsAccess, "read", shifted)
+    assert "a wrong original was sealed" in broken_by(monkeypatch, None, "read")
+
+
+def test_soothing_words_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    def soothing(honest: Work) -> Work:
+        async def work(box: Box) -> dict[str, Any]:
+            try:
+                return await honest(box)
+            except PitboxError as error:
+                error.ecu = EcuSafety.UNTOUCHED
+                raise
+
+        return work
+
+    spiteful(monkeypatch, "refused", 0x34, 1.0)
+    assert "says untouched, and memory has changed" in broken_by(monkeypatch, soothing, "write")
+
+
+def test_a_forgotten_write_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forgetful(honest: Work) -> Work:
+        async def work(box: Box) -> dict[str, Any]:
+            try:
+                return await honest(box)
+            finally:
+                for flash in box.journal.open_flashes():
+                    box.journal.close_flash(flash.id, flash.job_id, JobState.READ_VERIFIED, "forgotten")
+
+        return work
+
+    monkeypatch.setattr("appliance.flashing.journal.may_move", lambda old, new: True)
+    spiteful(monkeypatch, "refused", 0x34, 1.0)
+    assert "no write is open and the job is read_verified" in broken_by(monkeypatch, forgetful, "write")
+
+
+def test_wear_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    erase = UdsAccess.erase
+
+    async def again_and_again(access: UdsAccess, block: Block) -> None:
+        for _ in range(MOST_ERASES + 1):
+            await erase(access, block)
+
+    monkeypatch.setattr(UdsAccess, "erase", again_and_again)
+    assert "by one operation" in broken_by(monkeypatch, None, "write")
+
+
+def test_what_escapes_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def escaping(box: Box) -> dict[str, Any]:
+        raise KeyError("x")
+
+    assert "KeyError" in broken_by(monkeypatch, lambda honest: escaping, runs_=1)
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(5000.0, "took 5000 s"), (1e6, "is not over after")])
+def test_what_takes_for_ever_is_caught(monkeypatch: pytest.MonkeyPatch, seconds: float, told: str) -> None:
+    async def slow(box: Box) -> dict[str, Any]:
+        await asyncio.sleep(seconds)
+        raise PitboxError("X", "what", do_now="now")
+
+    assert told in broken_by(monkeypatch, lambda honest: slow, runs_=1)
+
+
+def test_a_box_that_never_recovers_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refusing(box: Box) -> dict[str, Any]:
+        raise PitboxError("X", "what", do_now="now")
+
+    assert "after the ECU became honest" in broken_by(monkeypatch, lambda honest: refusing, runs_=1)
+
+
+STOCK, TUNED, GARBAGE = b"stock", b"tuned", b"trash"
+
+
+def truth(memory: bytes, valid: bool = True) -> Truth:
+    return Truth(memory, valid, STOCK, True, STOCK, TUNED)
+
+
+def test_each_rule_can_say_no() -> None:
+    half = Told(JobState.READ_VERIFIED, 0)
+    untouched = PitboxError("X", "what", do_now="now", ecu=EcuSafety.UNTOUCHED)
+    for broken in (
+        lambda: judge_success("done", truth(STOCK)),
+        lambda: judge_success("restored", truth(TUNED)),
+        lambda: judge_success("done", truth(TUNED, valid=False)),
+        lambda: judge_sealed(None, truth(STOCK)),
+        lambda: judge_sealed(STOCK[:-1], truth(STOCK)),
+        lambda: judge_error(PitboxError("X", "what", do_now=""), truth(STOCK), half),
+        lambda: judge_error(untouched, truth(GARBAGE), half),
+        lambda: judge_error(untouched, truth(STOCK, valid=False), half),
+        lambda: judge_rest(truth(GARBAGE), half),
+        lambda: judge_rest(truth(STOCK, valid=False), half),
+        lambda: judge_rest(truth(STOCK), Told(JobState.DONE, 0)),
+        lambda: judge_wear(Counter(), Counter({1: MOST_ERASES + 1})),
+        lambda: judge_time(3601.0),
+    ):
+        with pytest.raises(BrokenPromiseError):
+            broken()
+
+
+def test_what_is_right_is_none_of_the_judges_business() -> None:
+    untouched = PitboxError("X", "what", do_now="now", ecu=EcuSafety.UNTOUCHED)
+    judge_success("done", truth(TUNED))
+    judge_success("restored", truth(STOCK))
+    judge_sealed(STOCK, truth(STOCK))
+    judge_error(untouched, truth(STOCK), Told(JobState.READ_VERIFIED, 0))
+    judge_rest(truth(GARBAGE, valid=False), Told(JobState.INTERRUPTED, 1))
+    judge_rest(truth(TUNED), Told(JobState.DONE, 0))
+    judge_wear(Counter({1: 5}), Counter({1: 5 + MOST_ERASES}))
+    judge_time(3600.0)
