@@ -15,6 +15,7 @@ from appliance.contract.jobs import JobState
 from appliance.engine.box import Box
 from appliance.engine.operations.registry import prepare
 from appliance.engine.originals import load_original
+from appliance.flashing.safety import tell_safety
 from simulator.virtualtime import run_virtual
 from tests.hostile.boxes import Bench, Benches, box_on, shown
 from tests.hostile.ecu import HostileEcu
@@ -132,6 +133,8 @@ class Run:
         try:
             told = await self._within(prepare(verb, parameters)(self._box))
         except PitboxError as error:
+            lost = "job" not in parameters
+            tell_safety(error, self._box.journal, parameters.get("job"), journal_doubted=lost)
             self._trace(f"{error} (ECU {error.ecu}) {error.details}")
             self._result.refusals += 1
             judge_error(error, self._truth(), self._told())

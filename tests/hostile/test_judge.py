@@ -84,18 +84,12 @@ def test_a_wrong_original_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_soothing_words_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    def soothing(honest: Work) -> Work:
-        async def work(box: Box) -> dict[str, Any]:
-            try:
-                return await honest(box)
-            except PitboxError as error:
-                error.ecu = EcuSafety.UNTOUCHED
-                raise
-
-        return work
+    def soothing(error: PitboxError, *_arguments: object, **_options: object) -> None:
+        error.ecu = EcuSafety.UNTOUCHED
 
     spiteful(monkeypatch, "refused", 0x34, 1.0)
-    assert "says untouched, and memory has changed" in broken_by(monkeypatch, soothing, "write")
+    monkeypatch.setattr(runs, "tell_safety", soothing)
+    assert "says untouched, and memory has changed" in broken_by(monkeypatch, None, "write")
 
 
 def test_a_forgotten_write_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,6 +104,7 @@ def test_a_forgotten_write_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
         return work
 
     monkeypatch.setattr("appliance.flashing.journal.may_move", lambda old, new: True)
+    monkeypatch.setattr(runs, "tell_safety", lambda *_arguments, **_options: None)
     spiteful(monkeypatch, "refused", 0x34, 1.0)
     assert "no write is open and the job is read_verified" in broken_by(monkeypatch, forgetful, "write")
 
@@ -157,7 +152,8 @@ def truth(memory: bytes, valid: bool = True) -> Truth:
 
 def test_each_rule_can_say_no() -> None:
     half = Told(JobState.READ_VERIFIED, 0)
-    untouched = PitboxError("X", "what", do_now="now", ecu=EcuSafety.UNTOUCHED)
+    untouched = PitboxError("X", "what", do_now="now")
+    untouched.ecu = EcuSafety.UNTOUCHED
     for broken in (
         lambda: judge_success("done", truth(STOCK)),
         lambda: judge_success("restored", truth(TUNED)),
@@ -178,7 +174,8 @@ def test_each_rule_can_say_no() -> None:
 
 
 def test_what_is_right_is_none_of_the_judges_business() -> None:
-    untouched = PitboxError("X", "what", do_now="now", ecu=EcuSafety.UNTOUCHED)
+    untouched = PitboxError("X", "what", do_now="now")
+    untouched.ecu = EcuSafety.UNTOUCHED
     judge_success("done", truth(TUNED))
     judge_success("restored", truth(STOCK))
     judge_sealed(STOCK, truth(STOCK))
