@@ -74,7 +74,7 @@ def open_box(settings: EngineSettings, connection: Connection, emit: Callable[[E
     images = ImageStore(state, keys, blobs)
     blobs.remove_temporaries()
     images.remove_temporaries()
-    journal = Journal(state / "journal.db", time.time)
+    journal = Journal(state / "journal.db", time.time, keys.record_mac)
     mark_interrupted(journal)
     settle(journal)
     library = load_all(settings.definition_dirs)

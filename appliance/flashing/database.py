@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from appliance.contract.errors import PitboxError
-from appliance.vault.durable import sync_directory
+from appliance.flashing.rows import refuse_strange, seal_rows
+from appliance.flashing.tables import APPLICATION_ID, SCHEMA, SEALED_TABLES, VERSION, migrate
+from appliance.vault.authentic import Mac
+from appliance.vault.durable import FILE_MODE, sync_directory
 
-_APPLICATION_ID = 0x50_49_54_42
-"""`PITB`: tells our file from any other SQLite file, and from an emptied one."""
-_VERSION = 1
-_SCHEMA = f"""
-PRAGMA application_id = {_APPLICATION_ID};
-PRAGMA user_version = {_VERSION};
-CREATE TABLE job(
-    id TEXT PRIMARY KEY, state TEXT NOT NULL, definition_id TEXT, definition_sha256 TEXT, method TEXT,
-    identity TEXT, original_file TEXT, detail TEXT NOT NULL DEFAULT '{{}}',
-    created_at REAL NOT NULL, updated_at REAL NOT NULL) STRICT;
-CREATE TABLE read_chunk(
-    job_id TEXT NOT NULL, pass INTEGER NOT NULL, address INTEGER NOT NULL, pt_sha256 TEXT NOT NULL,
-    segment TEXT NOT NULL, voted INTEGER NOT NULL, seconds REAL NOT NULL,
-    PRIMARY KEY(job_id, pass, address)) STRICT;
-CREATE TABLE flash(
-    id INTEGER PRIMARY KEY, job_id TEXT NOT NULL, write_order TEXT NOT NULL, order_sha256 TEXT NOT NULL,
-    opened_at REAL NOT NULL, closed_at REAL, outcome TEXT) STRICT;
-CREATE UNIQUE INDEX one_open_flash ON flash(closed_at IS NULL) WHERE closed_at IS NULL;
-CREATE TABLE flash_step(
-    flash_id INTEGER NOT NULL, seq INTEGER PRIMARY KEY, step TEXT NOT NULL, block_start INTEGER,
-    at REAL NOT NULL, detail TEXT) STRICT;
-"""
 _STORAGE_CODES = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -62,6 +44,18 @@ class JournalDamagedError(PitboxError):
         )
 
 
+class JournalNewerError(PitboxError):
+    """The journal is whole, and a newer build wrote it."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(
+            "JOURNAL_NEWER",
+            f"{path} was written by a newer version of Pitbox: {what}",
+            do_now="Start that version again: this one would not understand what is open in it.",
+            log=str(path),
+        )
+
+
 class StorageError(PitboxError):
     """The disk did not take what had to be durable."""
 
@@ -78,16 +72,23 @@ class StorageError(PitboxError):
 class Database:
     """One connection in WAL mode with synchronous=FULL: a committed transaction survives a power cut."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the file, made on first use. Raises JournalDamagedError (file untouched) or StorageError."""
+    def __init__(self, path: Path, mac: Mac) -> None:
+        """Open the file, made on first use, brought to the present form where it is of an earlier one.
+
+        Raises JournalDamagedError or JournalNewerError, both with the file untouched, or StorageError.
+        """
         self._path = path
+        self._mac = mac
         with self._translated():
+            self._refuse_other_kinds()
             if not path.exists():
                 self._create()
-            self._check()
+            version = self._check()
             self._sql = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._sql.row_factory = sqlite3.Row
             self._sql.execute("PRAGMA synchronous=FULL")
-        self._sql.row_factory = sqlite3.Row
+        if version < VERSION:
+            self._migrate(version)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -122,26 +123,62 @@ class Database:
         try:
             sql.execute("PRAGMA journal_mode=WAL")
             sql.execute("PRAGMA synchronous=FULL")
-            sql.executescript(_SCHEMA)
+            sql.executescript(SCHEMA)
+            sql.row_factory = sqlite3.Row
+            for table in SEALED_TABLES:
+                seal_rows(sql, self._mac, table)
         finally:
             sql.close()
         building.replace(self._path)
         sync_directory(self._path.parent)
 
-    def _check(self) -> None:
-        """Look through a connection that cannot write, so that a damaged file stays as it is."""
+    def _refuse_other_kinds(self) -> None:
+        """A pipe under one of these names would be waited for, without end."""
+        for path in (self._path, _beside(self._path, "-wal"), _beside(self._path, "-shm")):
+            if not path.exists():
+                continue
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise JournalDamagedError(self._path, f"{path.name} is not a file")
+            path.chmod(FILE_MODE)
+
+    def _check(self) -> int:
+        """The version, looked up through a connection that cannot write: a damaged file stays as it is."""
         sql = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True)
+        sql.row_factory = sqlite3.Row
         try:
-            marks = [
+            application, version = (
                 sql.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
-            ]
-            if marks != [_APPLICATION_ID, _VERSION]:
-                raise JournalDamagedError(self._path, "it is not a journal of this version")
+            )
+            if application != APPLICATION_ID or version < 1:
+                raise JournalDamagedError(self._path, "it is not a journal of any version")
             verdict = sql.execute("PRAGMA integrity_check").fetchone()[0]
             if verdict != "ok":
                 raise JournalDamagedError(self._path, str(verdict))
+            if version > VERSION:
+                raise JournalNewerError(self._path, f"format {version}, this one knows up to {VERSION}")
+            if version == VERSION:
+                self._check_rows(sql)
+            return int(version)
         finally:
             sql.close()
+
+    def _check_rows(self, sql: sqlite3.Connection) -> None:
+        try:
+            for table in SEALED_TABLES:
+                for row in sql.execute(f"SELECT * FROM {table}"):
+                    refuse_strange(table, row, self._mac)
+            if sql.execute("SELECT count(*) FROM meta").fetchone()[0] != 1:
+                raise ValueError("its count of changes is missing")
+        except (ValueError, LookupError) as error:
+            raise JournalDamagedError(self._path, str(error)) from error
+
+    def _migrate(self, version: int) -> None:
+        try:
+            with self.transaction() as sql:
+                migrate(sql, version, self._mac)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            self.close()
+            raise JournalDamagedError(self._path, f"a record makes no sense: {error}") from error
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

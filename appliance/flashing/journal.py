@@ -3,92 +3,64 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState, may_move
-from appliance.flashing.database import Database, JournalDamagedError
+from appliance.flashing.database import Database, JournalDamagedError, JournalNewerError, StorageError
+from appliance.flashing.marks import MarksFile
+from appliance.flashing.reconciling import Reconciler, add_step, marks_of, serial_of
+from appliance.flashing.rows import (
+    ChunkRecord,
+    FlashRecord,
+    JobRecord,
+    Step,
+    StepRecord,
+    chunk_of,
+    flash_of,
+    identity_text,
+    job_of,
+    refuse_strange,
+    seal_rows,
+    step_of,
+)
 from appliance.protocols.access import EcuIdentity
-from appliance.vault.records import Segment, sha256_hex
+from appliance.vault.authentic import Mac, NewerRecordError
+from appliance.vault.errors import VaultError
+
+__all__ = ["ChunkRecord", "FlashRecord", "JobRecord", "Journal", "Step", "StepRecord"]
 
 Parsed = TypeVar("Parsed")
-
-
-class Step(StrEnum):
-    """What the journal records of a write, in this order per block."""
-
-    INTENT = "intent"
-    SESSION_OPEN = "session_open"
-    SKIPPED = "skipped"
-    ERASE_INTENT = "erase_intent"
-    PROGRAMMED = "programmed"
-    INTERRUPTED = "interrupted"
-    RESUMED = "resumed"
-    RETARGETED = "retargeted"
-    """Resumed with another target: what was programmed before no longer counts."""
-    VERIFY_OK = "verify_ok"
-    COMMITTED = "committed"
-    CLOSED = "closed"
-
-
-@dataclass(frozen=True, slots=True)
-class JobRecord:
-    """A job as the journal knows it."""
-
-    id: str
-    state: JobState
-    definition_id: str | None
-    definition_sha256: str | None
-    method: str | None
-    identity: EcuIdentity | None
-    original_file: str | None
-    detail: dict[str, object]
-    created_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkRecord:
-    """One chunk of one reading pass."""
-
-    address: int
-    pt_sha256: str
-    segment: Segment
-    voted: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class FlashRecord:
-    """A write: its order as JSON text, and how it ended (None while open)."""
-
-    id: int
-    job_id: str
-    write_order: str
-    outcome: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class StepRecord:
-    """One recorded step of a write."""
-
-    step: Step
-    block_start: int | None
-    at: float
-    detail: str | None
+log = logging.getLogger("pitbox.journal")
 
 
 class Journal:
     """All of the box's memory of what it is doing. Every method that writes is durable on return."""
 
-    def __init__(self, path: Path, now: Callable[[], float]) -> None:
+    def __init__(self, path: Path, now: Callable[[], float], mac: Mac) -> None:
+        """Open or make it, and compare it with the record of its writes beside it.
+
+        Raises JournalDamagedError, JournalNewerError, StorageError.
+        """
         self.path = path
+        self.differences: tuple[str, ...] = ()
+        """What it had forgotten, or what of its record was damaged, in words: both are whole again."""
         self._now = now
-        self._db = Database(path)
+        self._mac = mac
+        self._db = Database(path, mac)
+        self._marks = MarksFile(path.parent, mac)
+        self._touched: set[int] = set()
+        try:
+            self._reconcile()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close the file."""
@@ -108,6 +80,7 @@ class Journal:
                 "INSERT INTO job(id, state, created_at, updated_at) VALUES(?,?,?,?)",
                 (job_id, JobState.DRAFT.value, now, now),
             )
+            self._seal_job(sql, job_id)
 
     def move(self, job_id: str, state: JobState) -> None:
         """Enter a state. Raises PitboxError for a move that does not exist."""
@@ -122,19 +95,22 @@ class Journal:
             self.job(job_id)
             sql.execute(
                 "UPDATE job SET definition_id=?, definition_sha256=?, method=?, identity=? WHERE id=?",
-                (definition_id, definition_sha256, method, json.dumps(asdict(identity)), job_id),
+                (definition_id, definition_sha256, method, identity_text(identity), job_id),
             )
+            self._seal_job(sql, job_id)
 
     def note(self, job_id: str, **facts: object) -> None:
         """Add facts (JSON values) to the job's detail."""
         with self._db.transaction() as sql:
             detail = {**self.job(job_id).detail, **facts}
             sql.execute("UPDATE job SET detail=? WHERE id=?", (json.dumps(detail), job_id))
+            self._seal_job(sql, job_id)
 
     def read_verified(self, job_id: str, original_file: str) -> None:
         """The original is sealed and both passes agree."""
         with self._db.transaction() as sql:
             sql.execute("UPDATE job SET original_file=? WHERE id=?", (original_file, job_id))
+            self._seal_job(sql, job_id)
             self._move(sql, job_id, JobState.READ_VERIFIED)
 
     def job(self, job_id: str) -> JobRecord:
@@ -154,7 +130,8 @@ class Journal:
         """A chunk of a pass is read and its sealed bytes are on the disk."""
         with self._db.transaction() as sql:
             sql.execute(
-                "INSERT OR REPLACE INTO read_chunk VALUES(?,?,?,?,?,?,?)",
+                "INSERT OR REPLACE INTO read_chunk("
+                "job_id, pass, address, pt_sha256, segment, voted, seconds) VALUES(?,?,?,?,?,?,?)",
                 (
                     job_id,
                     reading_pass,
@@ -165,11 +142,16 @@ class Journal:
                     chunk.seconds,
                 ),
             )
+            where = "job_id=? AND pass=? AND address=?"
+            seal_rows(sql, self._mac, "read_chunk", where, job_id, reading_pass, chunk.address)
 
     def chunks(self, job_id: str, reading_pass: int) -> dict[int, ChunkRecord]:
         """Chunks of a pass by address."""
         query = "SELECT * FROM read_chunk WHERE job_id=? AND pass=? ORDER BY address"
-        return {chunk.address: chunk for chunk in self._parsed(_chunk, query, job_id, reading_pass)}
+        return {
+            chunk.address: chunk
+            for chunk in self._parsed("read_chunk", chunk_of, query, job_id, reading_pass)
+        }
 
     def forget_chunks(self, job_id: str) -> None:
         """Start the job's reading over."""
@@ -184,12 +166,19 @@ class Journal:
         with self._db.transaction() as sql:
             self._refuse_second_write(None)
             cursor = sql.execute(
-                "INSERT INTO flash(job_id, write_order, order_sha256, opened_at) VALUES(?,?,?,?)",
-                (job_id, write_order, _seal(job_id, write_order), self._now()),
+                "INSERT INTO flash(job_id, write_order, opened_at) VALUES(?,?,?)",
+                (job_id, write_order, self._now()),
             )
             flash_id = int(cursor.lastrowid or 0)
             self._step(sql, flash_id, Step.INTENT, None, None)
             self._move(sql, job_id, JobState.FLASHING)
+            self._changed(sql, flash_id)
+        try:
+            self._remember()
+        except StorageError:
+            with suppress(StorageError):
+                self.close_flash(flash_id, job_id, JobState.READ_VERIFIED, "abandoned, nothing erased")
+            raise
         return flash_id
 
     def resume_flash(self, flash: FlashRecord, write_order: str) -> int:
@@ -198,12 +187,14 @@ class Journal:
             self._refuse_second_write(flash.id)
             before = self._flashes("WHERE id=?", flash.id)[0].write_order
             sql.execute(
-                "UPDATE flash SET write_order=?, order_sha256=?, closed_at=NULL, outcome=NULL WHERE id=?",
-                (write_order, _seal(flash.job_id, write_order), flash.id),
+                "UPDATE flash SET write_order=?, closed_at=NULL, outcome=NULL WHERE id=?",
+                (write_order, flash.id),
             )
             step = Step.RESUMED if write_order == before else Step.RETARGETED
             self._step(sql, flash.id, step, None, None)
             self._move(sql, flash.job_id, JobState.RECOVERING)
+            self._changed(sql, flash.id)
+        self._remember()
         return flash.id
 
     def step(
@@ -214,11 +205,20 @@ class Journal:
             self._step(sql, flash_id, step, block_start, detail)
 
     def next_block(self, flash_id: int, finished: int | None, block_start: int) -> None:
-        """The block before is programmed, and this one is about to be erased: one commit for both."""
+        """The block before is programmed, and this one is about to be erased: one commit for both.
+
+        The first one is also put into the record of writes.
+        """
+        first = flash_id not in self._touched
         with self._db.transaction() as sql:
             if finished is not None:
                 self._step(sql, flash_id, Step.PROGRAMMED, finished, None)
             self._step(sql, flash_id, Step.ERASE_INTENT, block_start, None)
+            if first:
+                self._changed(sql, flash_id)
+        if first:
+            self._remember()
+            self._touched.add(flash_id)
 
     def move_with_step(
         self, flash_id: int, step: Step, job_id: str, state: JobState, detail: str | None
@@ -236,6 +236,11 @@ class Journal:
                 "UPDATE flash SET closed_at=?, outcome=? WHERE id=?", (self._now(), outcome, flash_id)
             )
             self._move(sql, job_id, state)
+            self._changed(sql, flash_id)
+        try:
+            self._remember()
+        except StorageError as error:  # what is proven stays proven; the next start brings the record up
+            log.warning("the record of writes lags behind: %s", error.what)
 
     def open_flashes(self) -> list[FlashRecord]:
         """Writes that did not end; at most one."""
@@ -254,21 +259,64 @@ class Journal:
 
     def steps(self, flash_id: int) -> list[StepRecord]:
         """Steps of a write in their order."""
-        return self._parsed(_step_record, "SELECT * FROM flash_step WHERE flash_id=? ORDER BY seq", flash_id)
+        return self._parsed(
+            "flash_step", step_of, "SELECT * FROM flash_step WHERE flash_id=? ORDER BY seq", flash_id
+        )
 
     def _jobs(self, where: str, *values: object) -> list[JobRecord]:
-        return self._parsed(_job, f"SELECT * FROM job {where}", *values)
+        return self._parsed("job", job_of, f"SELECT * FROM job {where}", *values)
 
     def _flashes(self, where: str, *values: object) -> list[FlashRecord]:
-        return self._parsed(_flash, f"SELECT * FROM flash {where}", *values)
+        return self._parsed("flash", flash_of, f"SELECT * FROM flash {where}", *values)
 
-    def _parsed(self, parse: Callable[[sqlite3.Row], Parsed], query: str, *values: object) -> list[Parsed]:
-        """Rows as records. Raises JournalDamagedError for a row that no version of ours wrote."""
+    def _parsed(
+        self, table: str, parse: Callable[[sqlite3.Row], Parsed], query: str, *values: object
+    ) -> list[Parsed]:
+        """Rows as records. Raises JournalDamagedError for a row that this box did not write so."""
         rows = self._db.rows(query, *values)
         try:
+            for row in rows:
+                refuse_strange(table, row, self._mac)
             return [parse(row) for row in rows]
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             raise JournalDamagedError(self.path, f"a record makes no sense: {error}") from error
+
+    def _reconcile(self) -> None:
+        """Make journal and record agree; what of them was lost is told."""
+        try:
+            found = self._marks.read()
+        except NewerRecordError as error:
+            raise JournalNewerError(self._marks.paths[0], str(error)) from error
+        except VaultError as error:
+            raise StorageError(self._marks.paths[0], error.what) from error
+        newest = max(found.copies, key=lambda marks: marks.serial, default=None)
+        with self._db.transaction() as sql:
+            serial = serial_of(sql)
+            told: tuple[str, ...] = ()
+            if newest is not None and newest.serial >= serial:
+                told = Reconciler(sql, self._mac, self._now()).apply(newest)
+            expected = marks_of(sql)
+        self.differences = told if found.never_written and not serial else (*told, *found.problems)
+        if any(copy != expected for copy in found.copies) or found.problems:
+            self._remember()
+
+    def _changed(self, sql: sqlite3.Connection, flash_id: int) -> None:
+        """A write was opened, first erased, retargeted or closed: the record must follow this commit."""
+        seal_rows(sql, self._mac, "flash", "id=?", flash_id)
+        sql.execute("UPDATE meta SET serial=serial+1")
+        seal_rows(sql, self._mac, "meta")
+
+    def _remember(self) -> None:
+        """Bring the record of writes up to the journal. Raises StorageError."""
+        with self._db.transaction() as sql:
+            marks = marks_of(sql)
+        try:
+            self._marks.write(marks)
+        except VaultError as error:
+            raise StorageError(self._marks.paths[0], error.what) from error
+
+    def _seal_job(self, sql: sqlite3.Connection, job_id: str) -> None:
+        seal_rows(sql, self._mac, "job", "id=?", job_id)
 
     def _refuse_second_write(self, own_id: int | None) -> None:
         for other in self.open_flashes():
@@ -288,50 +336,9 @@ class Journal:
                 do_now="Look at the job with `pitbox jobs`.",
             )
         sql.execute("UPDATE job SET state=?, updated_at=? WHERE id=?", (state.value, self._now(), job_id))
+        self._seal_job(sql, job_id)
 
     def _step(
         self, sql: sqlite3.Connection, flash_id: int, step: Step, block: int | None, detail: str | None
     ) -> None:
-        sql.execute(
-            "INSERT INTO flash_step(flash_id, step, block_start, at, detail) VALUES(?,?,?,?,?)",
-            (flash_id, step.value, block, self._now(), detail),
-        )
-
-
-def _job(row: sqlite3.Row) -> JobRecord:
-    identity = None
-    if row["identity"]:
-        fields = json.loads(row["identity"])
-        fields["calid"], fields["cvn"] = tuple(fields["calid"]), tuple(fields["cvn"])
-        identity = EcuIdentity(**fields)
-    return JobRecord(
-        row["id"],
-        JobState(row["state"]),
-        row["definition_id"],
-        row["definition_sha256"],
-        row["method"],
-        identity,
-        row["original_file"],
-        json.loads(row["detail"]),
-        row["created_at"],
-    )
-
-
-def _chunk(row: sqlite3.Row) -> ChunkRecord:
-    segment = Segment(**json.loads(row["segment"]))
-    return ChunkRecord(row["address"], row["pt_sha256"], segment, row["voted"], row["seconds"])
-
-
-def _flash(row: sqlite3.Row) -> FlashRecord:
-    if _seal(row["job_id"], row["write_order"]) != row["order_sha256"]:
-        raise ValueError("a write order is not what was recorded")
-    return FlashRecord(row["id"], row["job_id"], row["write_order"], row["outcome"])
-
-
-def _step_record(row: sqlite3.Row) -> StepRecord:
-    return StepRecord(Step(row["step"]), row["block_start"], row["at"], row["detail"])
-
-
-def _seal(job_id: str, write_order: str) -> str:
-    """Hash kept beside an order: one flipped bit could name another car or other blocks than were meant."""
-    return sha256_hex(f"{job_id}\n{write_order}".encode())
+        add_step(sql, self._mac, self._now(), flash_id, step, block, detail)

@@ -24,7 +24,8 @@ class NewerRecordError(ValueError):
 
 def sealed_record(name: str, body: bytes, mac: Mac) -> bytes:
     """What to store of a record in its canonical form, filed under `name`."""
-    return b'{"' + name.encode() + b'":' + body + b',"mac":"' + mac(body).encode() + b'"}'
+    members = {name: body, "mac": b'"' + mac(body).encode() + b'"'}
+    return b"{" + b",".join(b'"' + key.encode() + b'":' + members[key] for key in sorted(members)) + b"}"
 
 
 def opened_record(name: str, data: bytes, mac: Mac, newest: int) -> bytes:

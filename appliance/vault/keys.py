@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
@@ -166,7 +167,13 @@ class KeyRing:
         )
 
     def _derive(self, label: str) -> bytes:
-        return HKDF(hashes.SHA256(), RAW_KEY_BYTES, salt=None, info=label.encode()).derive(self.seed)
+        return _derived(self.seed, label)
+
+
+@lru_cache(maxsize=64)
+def _derived(seed: bytes, label: str) -> bytes:
+    """Every row of the journal is checked under such a key."""
+    return HKDF(hashes.SHA256(), RAW_KEY_BYTES, salt=None, info=label.encode()).derive(seed)
 
 
 def create(directory: Path, role: Role, device_id: str | None = None) -> KeyRing:

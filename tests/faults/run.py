@@ -21,6 +21,7 @@ from appliance.engine.report import report_of
 from appliance.engine.tuning import MasterWish
 from appliance.flashing.journal import Journal
 from appliance.flashing.safety import tell_safety
+from appliance.vault import keys as keyring
 from simulator.injection import FaultInjector
 from simulator.virtualtime import run_virtual
 from tests.faults.judge import (
@@ -294,7 +295,8 @@ class Run:
 
     def _arrange(self) -> str | None:
         """Before a restore there was a write. Gives the id of the sealed original."""
-        journal, job = Journal(self._state / "journal.db", time.time), self._scenario.bench.job
+        keys, job = keyring.load(self._state / "keys"), self._scenario.bench.job
+        journal = Journal(self._state / "journal.db", time.time, keys.record_mac)
         if self._scenario.kind is Kind.RESTORE:
             journal.move(job, JobState.PREFLIGHT)
             journal.move(job, JobState.DONE)

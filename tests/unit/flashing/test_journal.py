@@ -20,6 +20,7 @@ from appliance.flashing.order import WriteOrder
 from appliance.flashing.recovering import mark_interrupted
 from appliance.protocols.access import Block, EcuIdentity
 from appliance.vault.records import Segment
+from tests.support.box import mac
 
 JOB = "j"
 ORDER = WriteOrder(
@@ -38,7 +39,7 @@ WAY_TO_FLASHING = (JobState.IDENTIFIED, JobState.READING, JobState.READ_VERIFIED
 
 
 def opened(path: Path) -> Journal:
-    return Journal(path, lambda: 0.0)
+    return Journal(path, lambda: 0.0, mac)
 
 
 @pytest.fixture
@@ -193,7 +194,7 @@ def whole(ram_path: Path) -> bytes:
     for address in range(0, 640, 64):
         journal.add_chunk("other", 1, chunk(address))
     journal.close()
-    assert [file.name for file in path.parent.iterdir()] == ["journal.db"]
+    assert sorted(file.name for file in path.parent.iterdir()) == ["journal.db", "writes.1", "writes.2"]
     return Whole(path.read_bytes())
 
 
@@ -296,7 +297,7 @@ def test_a_half_made_journal_is_made_anew(path: Path) -> None:
     journal = opened(path)
     journal.create_job(JOB)
     journal.close()
-    assert [file.name for file in path.parent.iterdir()] == ["journal.db"]
+    assert sorted(file.name for file in path.parent.iterdir()) == ["journal.db", "writes.1", "writes.2"]
 
 
 # --- disks
@@ -391,7 +392,7 @@ def fill(path: Path) -> None:
 
 
 def test_a_body_that_fails_leaves_no_open_transaction(path: Path) -> None:
-    database = Database(path)
+    database = Database(path, mac)
     with pytest.raises(RuntimeError), database.transaction() as sql:
         sql.execute("INSERT INTO flash_step(flash_id, step, at) VALUES(1, 'intent', 0)")
         raise RuntimeError

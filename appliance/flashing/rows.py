@@ -1,0 +1,139 @@
+"""Rows of the journal as records, and the box's keyed hash over each row."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import sqlite3
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+from appliance.contract.jobs import JobState
+from appliance.protocols.access import EcuIdentity
+from appliance.vault.authentic import Mac
+from appliance.vault.records import Segment
+
+
+class Step(StrEnum):
+    """What the journal records of a write, in this order per block."""
+
+    INTENT = "intent"
+    SESSION_OPEN = "session_open"
+    SKIPPED = "skipped"
+    ERASE_INTENT = "erase_intent"
+    PROGRAMMED = "programmed"
+    INTERRUPTED = "interrupted"
+    RESUMED = "resumed"
+    RETARGETED = "retargeted"
+    """Resumed with another target: what was programmed before no longer counts."""
+    VERIFY_OK = "verify_ok"
+    COMMITTED = "committed"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """A job as the journal knows it."""
+
+    id: str
+    state: JobState
+    definition_id: str | None
+    definition_sha256: str | None
+    method: str | None
+    identity: EcuIdentity | None
+    original_file: str | None
+    detail: dict[str, object]
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRecord:
+    """One chunk of one reading pass."""
+
+    address: int
+    pt_sha256: str
+    segment: Segment
+    voted: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class FlashRecord:
+    """A write: its order as JSON text, and how it ended (None while open)."""
+
+    id: int
+    job_id: str
+    write_order: str
+    outcome: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One recorded step of a write."""
+
+    step: Step
+    block_start: int | None
+    at: float
+    detail: str | None
+
+
+def job_of(row: sqlite3.Row) -> JobRecord:
+    """A row of `job`."""
+    return JobRecord(
+        row["id"],
+        JobState(row["state"]),
+        row["definition_id"],
+        row["definition_sha256"],
+        row["method"],
+        identity_of(row["identity"]),
+        row["original_file"],
+        json.loads(row["detail"]),
+        row["created_at"],
+    )
+
+
+def identity_of(text: str | None) -> EcuIdentity | None:
+    """Inverse of identity_text."""
+    if not text:
+        return None
+    fields = json.loads(text)
+    fields["calid"], fields["cvn"] = tuple(fields["calid"]), tuple(fields["cvn"])
+    return EcuIdentity(**fields)
+
+
+def identity_text(identity: EcuIdentity) -> str:
+    """An identity as the journal keeps it."""
+    return json.dumps(asdict(identity))
+
+
+def chunk_of(row: sqlite3.Row) -> ChunkRecord:
+    """A row of `read_chunk`."""
+    segment = Segment(**json.loads(row["segment"]))
+    return ChunkRecord(row["address"], row["pt_sha256"], segment, row["voted"], row["seconds"])
+
+
+def flash_of(row: sqlite3.Row) -> FlashRecord:
+    """A row of `flash`."""
+    return FlashRecord(row["id"], row["job_id"], row["write_order"], row["outcome"])
+
+
+def step_of(row: sqlite3.Row) -> StepRecord:
+    """A row of `flash_step`."""
+    return StepRecord(Step(row["step"]), row["block_start"], row["at"], row["detail"])
+
+
+def seal_rows(sql: sqlite3.Connection, mac: Mac, table: str, where: str = "1", *values: object) -> None:
+    """Put the keyed hash on rows just written: one flipped bit could name another car or other blocks."""
+    for row in sql.execute(f"SELECT rowid AS at_row, * FROM {table} WHERE {where}", values).fetchall():
+        sql.execute(f"UPDATE {table} SET mac=? WHERE rowid=?", (mac(_stated(table, row)), row["at_row"]))
+
+
+def refuse_strange(table: str, row: sqlite3.Row, mac: Mac) -> None:
+    """Raises ValueError for a row that this box did not write as it is."""
+    if not hmac.compare_digest(str(row["mac"]).encode(), mac(_stated(table, row)).encode()):
+        raise ValueError(f"a row of {table} is not what this box wrote")
+
+
+def _stated(table: str, row: sqlite3.Row) -> bytes:
+    columns = {name: row[name] for name in row.keys() if name not in ("mac", "at_row")}  # noqa: SIM118
+    return json.dumps([table, columns], sort_keys=True).encode()

@@ -1,0 +1,82 @@
+"""The journal's tables in their present form, and the way there from every earlier one."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import PurePath
+from typing import Any
+
+from appliance.flashing.rows import seal_rows
+from appliance.vault.authentic import Mac
+from appliance.vault.records import sha256_hex
+
+APPLICATION_ID = 0x50_49_54_42
+"""`PITB`: tells our file from any other SQLite file, and from an emptied one."""
+VERSION = 2
+"""1: rows without a keyed hash, no count of the changes to writes, absolute paths in a job's detail."""
+_NEW_IN_2 = """
+CREATE INDEX steps_of_flash ON flash_step(flash_id, seq);
+CREATE TABLE meta(
+    one INTEGER PRIMARY KEY CHECK(one = 1), serial INTEGER NOT NULL, mac TEXT NOT NULL DEFAULT '') STRICT;
+INSERT INTO meta(one, serial) VALUES(1, 0);
+"""
+SCHEMA = f"""
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {VERSION};
+CREATE TABLE job(
+    id TEXT PRIMARY KEY, state TEXT NOT NULL, definition_id TEXT, definition_sha256 TEXT, method TEXT,
+    identity TEXT, original_file TEXT, detail TEXT NOT NULL DEFAULT '{{}}',
+    created_at REAL NOT NULL, updated_at REAL NOT NULL, mac TEXT NOT NULL DEFAULT '') STRICT;
+CREATE TABLE read_chunk(
+    job_id TEXT NOT NULL, pass INTEGER NOT NULL, address INTEGER NOT NULL, pt_sha256 TEXT NOT NULL,
+    segment TEXT NOT NULL, voted INTEGER NOT NULL, seconds REAL NOT NULL, mac TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY(job_id, pass, address)) STRICT;
+CREATE TABLE flash(
+    id INTEGER PRIMARY KEY, job_id TEXT NOT NULL, write_order TEXT NOT NULL, mac TEXT NOT NULL DEFAULT '',
+    opened_at REAL NOT NULL, closed_at REAL, outcome TEXT) STRICT;
+CREATE UNIQUE INDEX one_open_flash ON flash(closed_at IS NULL) WHERE closed_at IS NULL;
+CREATE TABLE flash_step(
+    flash_id INTEGER NOT NULL, seq INTEGER PRIMARY KEY, step TEXT NOT NULL, block_start INTEGER,
+    at REAL NOT NULL, detail TEXT, mac TEXT NOT NULL DEFAULT '') STRICT;
+{_NEW_IN_2}
+"""
+SEALED_TABLES = ("job", "read_chunk", "flash", "flash_step", "meta")
+
+
+def migrate(sql: sqlite3.Connection, version: int, mac: Mac) -> None:
+    """Bring a journal of an earlier version to the present one, inside the caller's transaction.
+
+    Raises ValueError for a row of the old version that its own check refuses.
+    """
+    for step in range(version, VERSION):
+        _STEPS[step](sql)
+        sql.execute(f"PRAGMA user_version = {step + 1}")
+    for table in SEALED_TABLES:
+        seal_rows(sql, mac, table)
+
+
+def _from_1(sql: sqlite3.Connection) -> None:
+    for row in sql.execute("SELECT * FROM flash").fetchall():
+        if sha256_hex(f"{row['job_id']}\n{row['write_order']}".encode()) != row["order_sha256"]:
+            raise ValueError("a write order is not what was recorded")
+    sql.execute("ALTER TABLE flash DROP COLUMN order_sha256")
+    for table in ("job", "read_chunk", "flash", "flash_step"):
+        sql.execute(f"ALTER TABLE {table} ADD COLUMN mac TEXT NOT NULL DEFAULT ''")
+    for statement in _NEW_IN_2.split(";"):
+        sql.execute(statement)
+    for row in sql.execute("SELECT id, detail FROM job").fetchall():
+        detail = json.dumps(_with_relative_paths(json.loads(row["detail"])))
+        sql.execute("UPDATE job SET detail=? WHERE id=?", (detail, row["id"]))
+
+
+def _with_relative_paths(detail: dict[str, Any]) -> dict[str, Any]:
+    """Sealed segments named from the state directory on: its last three parts are `blobs/ab/abc….age`."""
+    sealed = detail.get("sealed")
+    if isinstance(sealed, list):
+        detail["sealed"] = [one | {"path": "/".join(PurePath(one["path"]).parts[-3:])} for one in sealed]
+    return detail
+
+
+_STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _from_1}
