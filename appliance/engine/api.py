@@ -90,6 +90,7 @@ class Api:
             "simulated": self._box.connection.simulated,
             "voltmeter_missing": self._box.connection.voltmeter_missing,
             "protection_gaps": list(self._gaps),
+            "journal_differences": list(self._box.journal.differences),
             "operation": current.as_dict() if current else None,
             "recoverable": danger,
             "latest": self._hub.snapshot(),

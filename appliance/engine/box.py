@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from appliance.checksums import ChecksumModule, module_for
 from appliance.contract.errors import PitboxError
-from appliance.contract.events import Emit, Event
+from appliance.contract.events import AlarmEvent, Emit, Event
 from appliance.definitions.library import Library
 from appliance.definitions.loader import load_all
 from appliance.definitions.schema import Definition
@@ -16,12 +18,15 @@ from appliance.engine.connection import Connection
 from appliance.engine.interruptions import settle
 from appliance.engine.pinned import PinnedDefinitions
 from appliance.engine.settings import EngineSettings
+from appliance.flashing.database import JournalDamagedError
 from appliance.flashing.journal import Journal
 from appliance.flashing.recovering import mark_interrupted
 from appliance.vault import keys as vault_keys
 from appliance.vault.images import ImageStore
 from appliance.vault.keys import KeyRing, Role
 from appliance.vault.store import BlobStore
+
+log = logging.getLogger("pitbox.engine")
 
 
 @dataclass
@@ -67,14 +72,16 @@ class Box:
 def open_box(settings: EngineSettings, connection: Connection, emit: Callable[[Event], None]) -> Box:
     """Open or create the state directory; what a power cut interrupted is noted. Raises PitboxError."""
     state = settings.state_dir
-    if settings.set_journal_aside:
-        _set_aside(settings)
     keys = vault_keys.load_or_create(state / "keys", Role(settings.role))
+    if settings.set_journal_aside:
+        _set_aside(state / "journal.db", keys)
     blobs = BlobStore(state, keys)
     images = ImageStore(state, keys, blobs)
     blobs.remove_temporaries()
     images.remove_temporaries()
     journal = Journal(state / "journal.db", time.time, keys.record_mac)
+    for difference in journal.differences:
+        emit(AlarmEvent(None, "JOURNAL_DIFFERED", difference, raised=True))
     mark_interrupted(journal)
     settle(journal)
     library = load_all(settings.definition_dirs)
@@ -97,10 +104,22 @@ def checksum_module(definition: Definition) -> ChecksumModule | None:
         ) from error
 
 
-def _set_aside(settings: EngineSettings) -> None:
-    """Keep a damaged journal under another name; nothing of it is deleted."""
+def _set_aside(path: Path, keys: KeyRing) -> None:
+    """Keep a damaged journal under a name with the date. Raises PitboxError for a whole one."""
+    files = [path.with_name(f"{path.name}{suffix}") for suffix in ("", "-wal", "-shm")]
+    if not any(file.exists() for file in files):
+        return
+    try:
+        Journal(path, time.time, keys.record_mac).close()
+    except JournalDamagedError as error:
+        log.warning("set aside: %s", error.what)
+    else:
+        raise PitboxError(
+            "JOURNAL_WHOLE",
+            f"the journal {path} is not damaged, so it is not set aside",
+            do_now="Start the engine without --set-journal-aside: it is for a damaged journal, once.",
+        )
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    for suffix in ("", "-wal", "-shm"):
-        path = settings.state_dir / f"journal.db{suffix}"
-        if path.exists():
-            path.rename(path.with_name(f"{path.name}.{stamp}.damaged"))
+    for file in files:
+        if file.exists():
+            file.rename(file.with_name(f"{file.name}.{stamp}.damaged"))

@@ -56,7 +56,9 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
         "--allow-uid", type=int, action="append", default=[], help="another user who may connect"
     )
     parser.add_argument(
-        "--set-journal-aside", action="store_true", help="keep a damaged journal, start a new one"
+        "--set-journal-aside",
+        action="store_true",
+        help="keep a damaged journal under another name, start a new one; a whole one is refused",
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.flashing.journal import Journal
 from appliance.flashing.safety import tell_safety
+from appliance.vault import keys as vault_keys
 
 
 def tell_safety_unstarted(error: PitboxError, state_dir: Path) -> None:
@@ -18,8 +19,8 @@ def tell_safety_unstarted(error: PitboxError, state_dir: Path) -> None:
             error.ecu = EcuSafety.UNTOUCHED  # a box that never worked never wrote
         return
     try:
-        journal = Journal(path, time.time)
-    except PitboxError:  # a journal that cannot be read: unknown, as the error says already
+        journal = Journal(path, time.time, vault_keys.load(state_dir / "keys").record_mac)
+    except PitboxError:  # a journal or keys that cannot be read: unknown, as the error says already
         return
     try:
         tell_safety(error, journal, None)

@@ -39,7 +39,8 @@ class JournalDamagedError(PitboxError):
             "JOURNAL_DAMAGED",
             f"the journal {path} cannot be read: {why}",
             do_now="Keep the ECU powered. Start the engine once with --set-journal-aside: the damaged file "
-            "is kept, sealed originals stay usable, and `pitbox recover` takes the definition by hand.",
+            "is kept, an open write is known from its own record, sealed originals stay usable, and `pitbox "
+            "recover` takes the definition by hand.",
             log=str(path),
         )
 

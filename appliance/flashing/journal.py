@@ -297,6 +297,8 @@ class Journal:
                 told = Reconciler(sql, self._mac, self._now()).apply(newest)
             expected = marks_of(sql)
         self.differences = told if found.never_written and not serial else (*told, *found.problems)
+        for difference in self.differences:
+            log.warning("%s", difference)
         if any(copy != expected for copy in found.copies) or found.problems:
             self._remember()
 

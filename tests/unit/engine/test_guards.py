@@ -15,6 +15,7 @@ from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
 from appliance.engine.guards import errors_as_json
 from appliance.flashing.journal import Journal
+from tests.support.box import mac
 from tests.support.engine import five_answers
 
 LOG = "/var/lib/pitbox/log/engine.log"
@@ -29,7 +30,7 @@ class Worker:
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
-    one = Journal(tmp_path / "journal.db", lambda: 0.0)
+    one = Journal(tmp_path / "journal.db", lambda: 0.0, mac)
     yield one
     one.close()
 

@@ -180,7 +180,7 @@ def test_a_sealed_original_goes_back_without_a_journal_even_to_a_half_written_ec
         await stopped_at(garage, Counter.PROGRAMMED, 20_000, work)
         assert not garage.untouched
         garage.box.journal.close()
-        for path in slave.state.glob("journal.db*"):
+        for path in (*slave.state.glob("journal.db*"), *slave.state.glob("writes.*")):
             path.unlink()
         reborn = open_garage(slave, garage.car)
         reborn.use(recoverable)

@@ -13,13 +13,14 @@ from appliance.flashing.database import StorageError
 from appliance.flashing.journal import Journal, Step
 from appliance.flashing.safety import standing, tell_safety
 from appliance.protocols.access import EcuIdentity
+from tests.support.box import mac
 
 ORDER = "{}"
 
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
-    one = Journal(tmp_path / "journal.db", lambda: 0.0)
+    one = Journal(tmp_path / "journal.db", lambda: 0.0, mac)
     yield one
     one.close()
 
