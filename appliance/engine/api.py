@@ -91,6 +91,7 @@ class Api:
             "voltmeter_missing": self._box.connection.voltmeter_missing,
             "protection_gaps": list(self._gaps),
             "journal_differences": list(self._box.journal.differences),
+            "stored_files": self._box.keeper.health(),
             "operation": current.as_dict() if current else None,
             "recoverable": danger,
             "latest": self._hub.snapshot(),

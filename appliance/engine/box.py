@@ -16,6 +16,7 @@ from appliance.definitions.loader import load_all
 from appliance.definitions.schema import Definition
 from appliance.engine.connection import Connection
 from appliance.engine.interruptions import settle
+from appliance.engine.keeping import Keeper
 from appliance.engine.pinned import PinnedDefinitions
 from appliance.engine.settings import EngineSettings
 from appliance.flashing.database import JournalDamagedError
@@ -41,6 +42,7 @@ class Box:
     images: ImageStore
     library: Library
     pinned: PinnedDefinitions
+    keeper: Keeper
     emit: Emit
     now: Callable[[], float] = time.time
     uploads: dict[str, bytes] = field(default_factory=dict)
@@ -75,8 +77,8 @@ def open_box(settings: EngineSettings, connection: Connection, emit: Callable[[E
     keys = vault_keys.load_or_create(state / "keys", Role(settings.role))
     if settings.set_journal_aside:
         _set_aside(state / "journal.db", keys)
-    blobs = BlobStore(state, keys)
-    images = ImageStore(state, keys, blobs)
+    blobs = BlobStore(state, keys, settings.second_dir)
+    images = ImageStore(state, keys, blobs, settings.second_dir)
     blobs.remove_temporaries()
     images.remove_temporaries()
     journal = Journal(state / "journal.db", time.time, keys.record_mac)
@@ -86,7 +88,8 @@ def open_box(settings: EngineSettings, connection: Connection, emit: Callable[[E
     settle(journal)
     library = load_all(settings.definition_dirs)
     pinned = PinnedDefinitions(state)
-    return Box(settings, connection, keys, journal, blobs, images, library, pinned, emit)
+    keeper = Keeper(images, blobs, emit)
+    return Box(settings, connection, keys, journal, blobs, images, library, pinned, keeper, emit)
 
 
 def checksum_module(definition: Definition) -> ChecksumModule | None:

@@ -21,6 +21,7 @@ def parse(arguments: list[str] | None = None) -> EngineSettings:
         definition_dirs=tuple(options.definitions),
         allowed_uids=frozenset(options.allow_uid),
         set_journal_aside=options.set_journal_aside,
+        second_dir=options.second_store,
     )
 
 
@@ -47,6 +48,9 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--socket", type=Path, default=Path("/run/pitbox/engine.sock"), help="where clients connect"
+    )
+    parser.add_argument(
+        "--second-store", type=Path, help="keep sealed originals once more, in a folder on another disk"
     )
     parser.add_argument(
         "--role", choices=("slave", "master"), default="slave", help="a master may export plaintext"

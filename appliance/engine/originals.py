@@ -16,7 +16,7 @@ from appliance.flashing.journal import JobRecord
 from appliance.flashing.order import WriteOrder
 from appliance.protocols.access import EcuIdentity
 from appliance.vault.errors import VaultError
-from appliance.vault.images import ImageKind, SealedImage
+from appliance.vault.images import Damage, ImageKind, SealedImage
 from appliance.vault.records import EcuIdentity as SealedIdentity
 from appliance.vault.records import Region as SealedRegion
 from appliance.vault.records import Segment, new_file_id, split
@@ -86,11 +86,72 @@ def seal_target(
     return save_image(box, ImageKind.TUNED, job, regions, segments, job.original_file, file_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Salvaged:
+    """A sealed original as far as it is whole."""
+
+    file_id: str
+    image: MemoryImage
+    """With gaps where nothing is whole."""
+    damaged: tuple[Damage, ...]
+
+
 def load_original(box: Box, job: JobRecord, opened: Opened | None = None) -> Original | None:
-    """The job's original, opened in memory to be wiped with `opened`; None when the job has none."""
+    """The job's original, opened in memory to be wiped with `opened`; None when the job has none.
+
+    Raises PitboxError ORIGINAL_OF_ANOTHER, or VaultError where a part of it is damaged.
+    """
+    record = _original_of(box, job)
+    if record is None:
+        return None
+    contents = box.images.read_plaintext(record)
+    return Original(record.file_id, (opened or Opened()).keep(MemoryImage(contents)))
+
+
+def salvage_original(box: Box, job: JobRecord, opened: Opened) -> Salvaged | None:
+    """What of the job's original is whole, and the exact ranges that are not; None when the job has none.
+
+    Raises PitboxError ORIGINAL_OF_ANOTHER, or VaultError where the record itself is lost.
+    """
+    record = _original_of(box, job)
+    if record is None:
+        return None
+    salvage = box.images.salvage(record)
+    return Salvaged(record.file_id, opened.keep(MemoryImage(salvage.contents)), salvage.damaged)
+
+
+def _original_of(box: Box, job: JobRecord) -> SealedImage | None:
+    """The record of the job's original, which must be of this job and its ECU, whatever the journal says."""
     if job.original_file is None:
         return None
-    return Original(job.original_file, open_image(box, job.original_file, opened or Opened()))
+    record = box.images.load(job.original_file)
+    strange = _strange(record, job, sealed_identity(box, job.identity or EcuIdentity()))
+    if strange:
+        raise PitboxError(
+            "ORIGINAL_OF_ANOTHER",
+            f"the stored file {record.file_id} is not the original of job {job.id}",
+            do_now="Choose the right one by hand: `pitbox recover --definition ID --file ID`.",
+            details=strange,
+        )
+    return record
+
+
+def _strange(record: SealedImage, job: JobRecord, ecu: SealedIdentity) -> tuple[str, ...]:
+    """A rescue puts an original back that another job read: its ECU must fit all the same."""
+    rescue = bool(job.detail.get("rescued"))
+    pairs = [
+        ("kind", record.kind.value, ImageKind.ORIGINAL.value),
+        ("definition", record.definition, job.definition_id),
+        ("hardware", record.identity.hw, ecu.hw),
+        ("bootloader", record.identity.boot, ecu.boot),
+        ("VIN", record.identity.vin_hmac, ecu.vin_hmac if ecu.vin_hmac or not rescue else None),
+        ("job", record.job, None if rescue else job.id),
+    ]
+    return tuple(
+        f"{name}: the file has {stored}, the job {wanted}"
+        for name, stored, wanted in pairs
+        if stored != wanted and not (None in (stored, wanted) and (rescue or name == "job"))
+    )
 
 
 def open_image(box: Box, file_id: str, opened: Opened) -> MemoryImage:

@@ -19,7 +19,7 @@ _MAX_BYTES = 1 << 20
 
 
 class PinnedDefinitions:
-    """`<state>/definitions/<digest>.json`; the digest is that of the bytes, whichever build reads it."""
+    """`<state>/definitions/<digest>.json` and a copy; the digest is that of the bytes, whoever reads them."""
 
     def __init__(self, state: Path) -> None:
         """Raises VaultError from the disk."""
@@ -30,7 +30,8 @@ class PinnedDefinitions:
         """Keep this version; it survives a power cut once its digest is returned. Raises VaultError."""
         data = rfc8785.dumps(definition.model_dump(mode="json"))
         digest = sha256_hex(data)
-        durable.write_atomic(self._path(digest), data)
+        for path in self._paths(digest):
+            durable.write_atomic(path, data)
         return digest
 
     def get(self, digest: str) -> Definition | None:
@@ -38,8 +39,9 @@ class PinnedDefinitions:
 
         Raises PitboxError DEFINITION_UNREADABLE for a whole one that this build does not understand.
         """
-        data = durable.read(self._path(digest), _MAX_BYTES)
-        if data is None or sha256_hex(data) != digest:
+        copies = (durable.read(path, _MAX_BYTES) for path in self._paths(digest))
+        data = next((copy for copy in copies if copy is not None and sha256_hex(copy) == digest), None)
+        if data is None:
             return None
         try:
             return Definition.model_validate_json(data)
@@ -51,5 +53,6 @@ class PinnedDefinitions:
                 details=tuple(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()),
             ) from error
 
-    def _path(self, digest: str) -> Path:
-        return self._root / f"{Path(digest).name}.json"
+    def _paths(self, digest: str) -> tuple[Path, Path]:
+        name = Path(digest).name
+        return self._root / f"{name}.json", self._root / f"{name}.copy.json"

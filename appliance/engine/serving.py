@@ -17,6 +17,7 @@ from appliance.engine.api import Api
 from appliance.engine.box import open_box
 from appliance.engine.connection import Connection, HardwareConnection
 from appliance.engine.hub import Hub
+from appliance.engine.keeping import keep
 from appliance.engine.listening import listening_socket, refuse_second_engine, withdraw
 from appliance.engine.operator import Operator
 from appliance.engine.settings import EngineSettings
@@ -45,11 +46,14 @@ async def serve(settings: EngineSettings) -> None:
     for refused in box.library.refused:
         log.warning("%s: %s", refused.what, "; ".join(refused.details))
     operator = Operator(box, worker, hub)
+    keeping = asyncio.create_task(keep(box.keeper, lambda: operator.current is None, worker.call))
+    keeping.add_done_callback(_log_its_end)
     async with _listening(
         Api(box, worker, hub, operator, hardening.gaps).application(), settings.socket_path
     ):
         print(f"pitbox engine: listening on {settings.socket_path}", flush=True)
         await _until_stopped(signals, operator, worker)
+        keeping.cancel()
         hub.close()
     worker.stop()
 
@@ -99,6 +103,12 @@ async def _until_stopped(signals: _Signals, operator: Operator, worker: Worker) 
 def _refuse_to_live_without(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         die("the watchdog's task ended", error)
+
+
+def _log_its_end(task: asyncio.Task[None]) -> None:
+    """Nobody flashes worse for want of a look at the disk."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("stored files are looked after no more", exc_info=error)
 
 
 async def _worker_and_connection(settings: EngineSettings) -> tuple[Worker, Connection]:

@@ -33,6 +33,8 @@ class EngineSettings:
     definition_dirs: tuple[Path, ...] = ()
     allowed_uids: frozenset[int] = field(default_factory=frozenset)
     set_journal_aside: bool = False
+    second_dir: Path | None = None
+    """Where sealed originals are kept once more: another disk, so that one that fails loses none."""
 
     @property
     def log_path(self) -> Path:

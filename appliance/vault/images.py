@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
@@ -70,6 +71,24 @@ class SealedImage(Record):
         return gaps(self.regions, self.segments)
 
 
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A range of an image that cannot be had from any place."""
+
+    start: int
+    end: int
+    """First address behind it."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Salvage:
+    """An image as far as it is whole: runs of bytes by address, and the ranges between them."""
+
+    contents: dict[int, bytearray] = field(repr=False)
+    damaged: tuple[Damage, ...]
+
+
 class ImageStore:
     """`<state>/images/<file_id>.json` next to the blob store, each with the box's own keyed hash over it.
 
@@ -77,9 +96,10 @@ class ImageStore:
     from handing a restore another image.
     """
 
-    def __init__(self, state: Path, keys: KeyRing, blobs: BlobStore) -> None:
-        """`VaultError` from the disk when the folder cannot be made."""
+    def __init__(self, state: Path, keys: KeyRing, blobs: BlobStore, second: Path | None = None) -> None:
+        """`second` is a directory laid out like `state`. `VaultError` when the folder cannot be made."""
         self._root = state / "images"
+        self._second = None if second is None else second / "images"
         self._keys = keys
         self._blobs = blobs
         durable.make_directory(self._root)
@@ -87,14 +107,43 @@ class ImageStore:
     def save(self, image: SealedImage) -> None:
         """Store or replace the record of `image`; it survives a power cut once this returns."""
         stored = sealed_record(_NAME, image.canonical(), self._keys.record_mac)
-        durable.write_atomic(self._path(image.file_id), stored)
+        durable.write_atomic(_path(self._root, image.file_id), stored)
 
     def load(self, file_id: str) -> SealedImage:
-        """The record of `file_id`.
+        """The record of `file_id`, from the first place that has it whole.
 
         VAULT_IMAGE_MISSING, VAULT_IMAGE_DAMAGED when a byte of it changed, VAULT_IMAGE_NEWER.
         """
-        data = durable.read(self._path(file_id), RECORD_MAX_BYTES)
+        try:
+            return self._load(self._root, file_id)[0]
+        except VaultError:
+            if self._second is None:
+                raise
+            try:
+                return self._load(self._second, file_id)[0]
+            except VaultError:
+                pass
+            raise
+
+    def mend(self, file_id: str) -> tuple[VaultError, ...]:
+        """Have both places hold the record, the one that lacks it from the other; what is left wrong."""
+        places = [self._root]
+        if self._second is not None and self._second.parent.is_dir():
+            places.append(self._second)
+        wrong: list[tuple[Path, VaultError]] = []
+        whole: bytes | None = None
+        for place in places:
+            try:
+                whole = self._load(place, file_id)[1]
+            except VaultError as error:
+                wrong.append((place, error))
+        if whole is None:
+            return tuple(error for _, error in wrong)
+        return tuple(left for place, _ in wrong if (left := self._copied(place, file_id, whole)) is not None)
+
+    def _load(self, root: Path, file_id: str) -> tuple[SealedImage, bytes]:
+        """The record in one place, and its bytes. Raises VaultError."""
+        data = durable.read(_path(root, file_id), RECORD_MAX_BYTES)
         if data is None:
             raise VaultError(
                 "VAULT_IMAGE_MISSING",
@@ -102,7 +151,7 @@ class ImageStore:
                 do_now="List the stored files and choose one of them.",
             )
         try:
-            return self._checked(data, file_id)
+            return self._checked(data, file_id), data
         except NewerRecordError as error:
             raise VaultError(
                 "VAULT_IMAGE_NEWER",
@@ -116,9 +165,19 @@ class ImageStore:
                 do_now="Do not use this file. Fetch it from the file service again, or read the ECU again.",
             ) from error
 
+    def _copied(self, root: Path, file_id: str, data: bytes) -> VaultError | None:
+        try:
+            durable.make_directory(root)
+            durable.write_atomic(_path(root, file_id), data)
+            self._load(root, file_id)
+        except VaultError as error:
+            return error
+        return None
+
     def file_ids(self) -> tuple[str, ...]:
-        """Ids of all stored files, sorted."""
-        return tuple(sorted(path.stem for path in self._root.glob(f"*{_SUFFIX}")))
+        """Ids of all stored files in either place, sorted."""
+        places = [self._root] if self._second is None else [self._root, self._second]
+        return tuple(sorted({path.stem for place in places for path in place.glob(f"*{_SUFFIX}")}))
 
     def read_plaintext(self, image: SealedImage) -> dict[int, bytearray]:
         """The image's bytes by region start, in memory only; `wipe` them after use.
@@ -136,12 +195,25 @@ class ImageStore:
             )
         return assemble(image.regions, image.segments, self._blobs.get)
 
+    def salvage(self, image: SealedImage) -> Salvage:
+        """Everything of the image that is whole, and exactly what is not. `wipe` the contents after use."""
+        pieces: list[tuple[int, bytearray]] = []
+        damaged = [Damage(start, end, "it was never read") for start, end in image.missing()]
+        for segment in sorted(image.segments, key=lambda one: one.address):
+            try:
+                data = self._blobs.get(segment)
+            except VaultError as error:
+                damaged.append(Damage(segment.address, segment.end, error.what))
+                continue
+            if pieces and pieces[-1][0] + len(pieces[-1][1]) == segment.address:
+                pieces[-1][1].extend(data)
+            else:
+                pieces.append((segment.address, bytearray(data)))
+        return Salvage(dict(pieces), tuple(sorted(damaged, key=lambda one: one.start)))
+
     def remove_temporaries(self) -> int:
         """Delete what a power cut left half-written; how many files. Call once at start."""
         return durable.remove_temporaries(self._root)
-
-    def _path(self, file_id: str) -> Path:
-        return self._root / f"{Path(file_id).name}{_SUFFIX}"
 
     def _checked(self, data: bytes, file_id: str) -> SealedImage:
         body = opened_record(_NAME, data, self._keys.record_mac, VERSION)
@@ -149,3 +221,7 @@ class ImageStore:
         if image.file_id != file_id:
             raise ValueError(f"it describes {image.file_id}")
         return image
+
+
+def _path(root: Path, file_id: str) -> Path:
+    return root / f"{Path(file_id).name}{_SUFFIX}"

@@ -1,4 +1,4 @@
-"""The blob store: sealed segments on disk under the hash of their ciphertext."""
+"""The blob store: sealed segments on disk under the hash of their ciphertext, perhaps with a second place."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from appliance.vault import durable
 from appliance.vault.errors import VaultError
 from appliance.vault.keys import KeyRing
 from appliance.vault.records import Segment
-from appliance.vault.sealing import open_segment, seal_segment
+from appliance.vault.sealing import check_sealed, open_segment, seal_segment
 
 
 class BlobStore:
-    """`<state>/blobs/ab/<ct_sha256>.age`; only ciphertext ever reaches the disk."""
+    """`<state>/blobs/ab/<ct_sha256>.age`; only ciphertext ever reaches the disk.
 
-    def __init__(self, state: Path, keys: KeyRing) -> None:
-        """`VaultError` from the disk when the folder cannot be made."""
+    What is not whole there is taken from the second place, where there is one.
+    """
+
+    def __init__(self, state: Path, keys: KeyRing, second: Path | None = None) -> None:
+        """`second` is a directory laid out like `state`. `VaultError` when the folder cannot be made."""
         self._root = state / "blobs"
+        self._second = None if second is None else second / "blobs"
         self._recipients = keys.recipients()
         self._identities = keys.identities()
         durable.make_directory(self._root)
@@ -36,26 +40,82 @@ class BlobStore:
     def get(self, segment: Segment) -> bytes:
         """Plaintext of a stored segment, every length and hash checked.
 
-        VAULT_BLOB_MISSING, VAULT_BLOB_CHANGED, VAULT_CANNOT_OPEN or VAULT_DISK_FAILED.
+        VAULT_BLOB_MISSING, VAULT_BLOB_CHANGED, VAULT_CANNOT_OPEN or VAULT_DISK_FAILED, as it is in the first
+        place, when neither place has it whole.
         """
         return open_segment(segment, self.get_sealed(segment), self._identities)
 
     def get_sealed(self, segment: Segment) -> bytes:
-        """Ciphertext as it lies on disk, never longer than a byte past what `segment` says."""
-        path = self.path(segment.ct_sha256)
-        sealed = durable.read(path, segment.ct_len + 1)
-        if sealed is None:
-            raise VaultError(
-                "VAULT_BLOB_MISSING",
-                f"the sealed segment for address 0x{segment.address:08X} is not in the store",
-                do_now="Fetch the file from the file service again, or read the ECU again.",
-            )
-        return sealed
+        """Ciphertext as it was sealed, from the first place that has it whole. Raises as `get`."""
+        try:
+            return _sealed_in(self._root, segment)
+        except VaultError:
+            sealed = self._from_second(segment)
+            if sealed is None:
+                raise
+            return sealed
+
+    def second_is_missing(self) -> bool:
+        """Whether there should be a second place and is none, such as a disk that is not plugged in."""
+        return self._second is not None and not self._second.parent.is_dir()
+
+    def mend(self, segment: Segment) -> tuple[VaultError, ...]:
+        """Have both places hold the segment, the one that lacks it from the other; what is left wrong."""
+        places = [self._root]
+        if self._second is not None and not self.second_is_missing():
+            places.append(self._second)
+        wrong: list[tuple[Path, VaultError]] = []
+        whole: bytes | None = None
+        for place in places:
+            try:
+                whole = _sealed_in(place, segment)
+            except VaultError as error:
+                wrong.append((place, error))
+        if whole is None:
+            return tuple(error for _, error in wrong)
+        return tuple(left for place, _ in wrong if (left := _copied(place, segment, whole)) is not None)
 
     def path(self, ct_sha256: str) -> Path:
         """Where the ciphertext with this hash lies."""
-        return self._root / ct_sha256[:2] / f"{ct_sha256}.age"
+        return _path(self._root, ct_sha256)
 
     def remove_temporaries(self) -> int:
         """Delete what a power cut left half-written; how many files. Call once at start."""
         return durable.remove_temporaries(self._root)
+
+    def _from_second(self, segment: Segment) -> bytes | None:
+        if self._second is None:
+            return None
+        try:
+            return _sealed_in(self._second, segment)
+        except VaultError:
+            return None
+
+
+def _path(root: Path, ct_sha256: str) -> Path:
+    return root / ct_sha256[:2] / f"{ct_sha256}.age"
+
+
+def _sealed_in(root: Path, segment: Segment) -> bytes:
+    """The whole ciphertext of a segment, never more than a byte past its length. Raises VaultError."""
+    sealed = durable.read(_path(root, segment.ct_sha256), segment.ct_len + 1)
+    if sealed is None:
+        raise VaultError(
+            "VAULT_BLOB_MISSING",
+            f"the sealed segment for address 0x{segment.address:08X} is not in the store",
+            do_now="Fetch the file from the file service again, or read the ECU again.",
+        )
+    check_sealed(segment, sealed)
+    return sealed
+
+
+def _copied(root: Path, segment: Segment, sealed: bytes) -> VaultError | None:
+    """Write a segment where it is missing or damaged, and read it back."""
+    path = _path(root, segment.ct_sha256)
+    try:
+        durable.make_directory(path.parent)
+        durable.write_atomic(path, sealed)
+        _sealed_in(root, segment)
+    except VaultError as error:
+        return error
+    return None

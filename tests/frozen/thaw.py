@@ -54,7 +54,7 @@ def thaw(name: str, to: Path) -> Thawed:
     for path in (to / "state", *(to / "state").rglob("*")):
         path.chmod(0o700 if path.is_dir() else 0o600)
     expected = json.loads((source / "expected.json").read_text())
-    (pinned,) = (source / "state" / "definitions").iterdir()
+    pinned = min((source / "state" / "definitions").iterdir())
     return Thawed(
         name,
         to / "state",

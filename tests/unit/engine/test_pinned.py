@@ -60,6 +60,8 @@ def test_what_is_not_a_definition_is_none(tmp_path: Path, damage: bytes) -> None
     digest = pinned.pin(DEFINITION)
     assert pinned.get(digest) == DEFINITION
     (tmp_path / "definitions" / f"{digest}.json").write_bytes(damage)
+    assert pinned.get(digest) == DEFINITION
+    (tmp_path / "definitions" / f"{digest}.copy.json").write_bytes(damage)
     assert pinned.get(digest) is None
     assert pinned.get("../../etc/passwd") is None
 

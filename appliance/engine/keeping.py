@@ -1,0 +1,99 @@
+"""Looking after sealed files while the box is idle: rot is told and mended before it is in the way."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import asdict, dataclass
+
+from appliance.contract.events import AlarmEvent, Emit
+from appliance.vault.errors import VaultError
+from appliance.vault.images import ImageKind, ImageStore
+from appliance.vault.store import BlobStore
+
+PAUSE_S = 0.05
+"""Between two looks, each at one segment of at most 256 KiB."""
+REST_S = 6 * 3600.0
+"""Between two rounds over all stored files."""
+log = logging.getLogger("pitbox.engine")
+
+
+@dataclass(frozen=True, slots=True)
+class Rot:
+    """What of a stored file cannot be had from any place."""
+
+    file: str
+    start: int
+    end: int
+    what: str
+
+
+class Keeper:
+    """Compares every stored file with its hashes, and mends what one of two places has lost."""
+
+    def __init__(self, images: ImageStore, blobs: BlobStore, emit: Emit) -> None:
+        self._images = images
+        self._blobs = blobs
+        self._emit = emit
+        self._round: Iterator[None] | None = None
+        self._found: list[Rot] = []
+        self._before: tuple[Rot, ...] = ()
+        self._rounds = 0
+        self._told: set[Rot] = set()
+
+    def look(self) -> bool:
+        """One short look, at one record or segment; False when that was the end of a round."""
+        if self._round is None:
+            self._round, self._before, self._found = self._all(), tuple(self._found), []
+        try:
+            next(self._round)
+        except StopIteration:
+            self._round, self._before = None, ()
+            self._rounds += 1
+            return False
+        return True
+
+    def health(self) -> dict[str, object]:
+        """For the snapshot: rounds since the start, and all that is known not to be whole."""
+        known = dict.fromkeys((*self._before, *self._found))
+        return {"rounds": self._rounds, "rot": [asdict(rot) for rot in known]}
+
+    def _all(self) -> Iterator[None]:
+        if self._blobs.second_is_missing():
+            self._tell(Rot("", 0, 0, "the second place for sealed files is not there"))
+        for file_id in self._images.file_ids():
+            for error in self._images.mend(file_id):
+                self._tell(Rot(file_id, 0, 0, error.what))
+            yield
+            yield from self._segments(file_id)
+
+    def _segments(self, file_id: str) -> Iterator[None]:
+        try:
+            image = self._images.load(file_id)
+        except VaultError:
+            return
+        if image.kind is ImageKind.RESCUE:
+            return
+        for segment in image.segments:
+            for error in self._blobs.mend(segment):
+                self._tell(Rot(file_id, segment.address, segment.end, error.what))
+            yield
+
+    def _tell(self, rot: Rot) -> None:
+        self._found.append(rot)
+        if rot in self._told:
+            return
+        self._told.add(rot)
+        text = f"stored file {rot.file}: {rot.what}" if rot.file else rot.what
+        log.warning("%s", text)
+        self._emit(AlarmEvent(None, "STORED_FILE_ROT", text, raised=True))
+
+
+async def keep(
+    keeper: Keeper, idle: Callable[[], bool], call: Callable[[Callable[[], bool]], Awaitable[bool]]
+) -> None:
+    """Look on for ever, only while the box is idle. `call` runs a short function in the worker's thread."""
+    while True:
+        more = await call(keeper.look) if idle() else True
+        await asyncio.sleep(PAUSE_S if more else REST_S)

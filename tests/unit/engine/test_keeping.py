@@ -1,0 +1,178 @@
+"""Sealed originals on a disk that rots, with and without a second one; and originals of somebody else."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.contract.errors import PitboxError
+from appliance.contract.events import AlarmEvent, Event
+from appliance.engine.box import Box, open_box
+from appliance.engine.operations.write import restore
+from appliance.engine.originals import load_original, salvage_original
+from appliance.engine.plaintext import Opened
+from appliance.engine.settings import EngineSettings
+from appliance.vault.errors import VaultError
+from appliance.vault.records import new_file_id
+from tests.support.garage import Garage, Readied, visit
+
+
+@pytest.fixture
+def second(tmp_path: Path) -> Path:
+    folder = tmp_path / "usb"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def events() -> list[Event]:
+    return []
+
+
+def box_of(readied: Readied, events: list[Event], second: Path | None = None) -> Box:
+    nobody: Any = None
+    settings = EngineSettings(
+        readied.state, readied.state / "engine.sock", readied.role.value, second_dir=second
+    )
+    return open_box(settings, nobody, events.append)
+
+
+@pytest.fixture
+def box(slave: Readied, events: list[Event]) -> Iterator[Box]:
+    box = box_of(slave, events)
+    yield box
+    box.journal.close()
+
+
+@pytest.fixture
+def box_with_second(slave: Readied, events: list[Event], second: Path) -> Iterator[Box]:
+    box = box_of(slave, events, second)
+    yield box
+    box.journal.close()
+
+
+def a_round(box: Box) -> int:
+    looks = 0
+    while box.keeper.look():
+        looks += 1
+    return looks
+
+
+def segments(box: Box, job: str) -> list[tuple[Path, int, int]]:
+    """Files of the job's original, with the ranges they hold."""
+    record = box.images.load(box.journal.job(job).original_file or "")
+    return [(box.blobs.path(one.ct_sha256), one.address, one.end) for one in record.segments]
+
+
+def flip(path: Path, at: int = 300) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 4
+    path.write_bytes(data)
+
+
+def test_what_is_whole_of_a_damaged_original_is_had_and_the_rest_named(slave: Readied, box: Box) -> None:
+    files = segments(box, slave.job)
+    original = load_original(box, box.journal.job(slave.job))
+    assert original is not None
+    path, start, end = files[-1]
+    flip(path)
+    with pytest.raises(VaultError):
+        load_original(box, box.journal.job(slave.job))
+    salvaged = salvage_original(box, box.journal.job(slave.job), Opened())
+    assert salvaged is not None
+    assert [(one.start, one.end) for one in salvaged.damaged] == [(start, end)]
+    assert not salvaged.image.covers(start, 1)
+    for _, low, high in files[:-1]:
+        assert salvaged.image.slice(low, high - low) == original.image.slice(low, high - low)
+
+
+def test_rot_is_told_once_and_stays_in_the_snapshot(slave: Readied, box: Box, events: list[Event]) -> None:
+    path, start, end = segments(box, slave.job)[0]
+    assert a_round(box) > len(segments(box, slave.job))
+    assert box.keeper.health() == {"rounds": 1, "rot": []}
+    flip(path)
+    for _ in range(2):
+        a_round(box)
+    (rot,) = box.keeper.health()["rot"]  # type: ignore[misc]
+    assert (rot["start"], rot["end"]) == (start, end)
+    assert [type(event) for event in events] == [AlarmEvent]
+    box.keeper.look()
+    assert box.keeper.health()["rot"] == [rot]
+
+
+def test_the_second_place_is_filled_and_heals_the_first(
+    slave: Readied, box_with_second: Box, second: Path
+) -> None:
+    box = box_with_second
+    a_round(box)
+    for path, *_ in segments(box, slave.job):
+        copied = second / path.relative_to(slave.state)
+        assert copied.read_bytes() == path.read_bytes()
+        flip(path)
+    for record in (slave.state / "images").iterdir():
+        record.unlink()
+    assert load_original(box, box.journal.job(slave.job)) is not None
+    a_round(box)
+    assert box.keeper.health()["rot"] == []
+    shutil.rmtree(second)
+    assert load_original(box, box.journal.job(slave.job)) is not None
+
+
+def test_the_first_place_heals_the_second(slave: Readied, box_with_second: Box, second: Path) -> None:
+    box = box_with_second
+    a_round(box)
+    whole = {path: path.read_bytes() for path in second.rglob("*") if path.is_file()}
+    for path in whole:
+        flip(path)
+    a_round(box)
+    assert {path: path.read_bytes() for path in second.rglob("*") if path.is_file()} == whole
+
+
+def test_a_second_place_that_is_not_plugged_in_is_told_and_not_made(
+    slave: Readied, box_with_second: Box, second: Path, events: list[Event]
+) -> None:
+    second.rmdir()
+    a_round(box_with_second)
+    assert not second.exists()
+    assert [event.text for event in events if isinstance(event, AlarmEvent)] == [
+        "the second place for sealed files is not there"
+    ]
+
+
+@pytest.mark.parametrize("stranger", ["vin", "hw", "boot", "job"])
+def test_another_original_of_the_same_box_is_not_put_back(slave: Readied, stranger: str) -> None:
+    async def test(garage: Garage) -> None:
+        box, job = garage.box, garage.box.journal.job(garage.job)
+        record = box.images.load(job.original_file or "")
+        changed = {
+            "vin": {"vin_hmac": box.keys.vin_hmac("WVWZZZ00000000001")},
+            "hw": {"hw": "another"},
+            "boot": {"boot": "another"},
+        }.get(stranger)
+        other = record.model_copy(
+            update={"file_id": new_file_id(), "job": None}
+            | ({"identity": record.identity.model_copy(update=changed)} if changed else {"job": "another"})
+        )
+        box.images.save(other)
+        box.journal.move(job.id, box.journal.job(job.id).state.READING)
+        box.journal.read_verified(job.id, other.file_id)
+        refusal = await garage.refusal(restore(box, job.id))
+        assert refusal.code == "ORIGINAL_OF_ANOTHER"
+        assert garage.untouched
+
+    visit(slave, test)
+
+
+def test_a_tuned_file_is_no_original(slave: Readied) -> None:
+    async def test(garage: Garage) -> None:
+        box, job = garage.box, garage.box.journal.job(garage.job)
+        record = box.images.load(job.original_file or "")
+        box.images.save(record.model_copy(update={"kind": type(record.kind).TUNED}))
+        with pytest.raises(PitboxError, match="ORIGINAL_OF_ANOTHER"):
+            load_original(box, job)
+
+    visit(slave, test)
