@@ -79,7 +79,7 @@ class Identity(Strict):
     serial: Word | None = None
     vin: Word | None = None
     bootloader_hw: Word | None = None
-    """Asked instead of hw when only the bootloader answers."""
+    """Asked instead of hw when only the bootloader answers, and of the application too: to know it again."""
     voltage: Word | None = None
     """Supply as the ECU measures it, one byte, 0.1 V per bit."""
     obd_mode_09: bool = True

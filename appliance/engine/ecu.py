@@ -12,9 +12,11 @@ from appliance.definitions.schema import Definition
 from appliance.engine.box import Box
 from appliance.flashing.context import Job
 from appliance.flashing.errors import access_problem
-from appliance.flashing.patience import persistently
+from appliance.flashing.patience import asked_patiently
 from appliance.flashing.power import PowerGuard
-from appliance.protocols.access import AccessError, EcuIdentity, Purpose
+from appliance.flashing.recognising import recognise
+from appliance.flashing.sameness import Acquaintance
+from appliance.protocols.access import AccessError
 from appliance.protocols.uds.access import UdsAccess
 from appliance.protocols.uds.addressing import functional_address, link_settings, physical_address
 from appliance.protocols.uds.client import UdsClient
@@ -49,11 +51,13 @@ async def uds_client(box: Box, definition: Definition, port: CanPort) -> AsyncIt
 
 
 @asynccontextmanager
-async def on_ecu(box: Box, job_id: str, definition: Definition) -> AsyncIterator[Ecu]:
+async def on_ecu(
+    box: Box, job_id: str, definition: Definition, *, confirmed: bool = False
+) -> AsyncIterator[Ecu]:
     """Bus joined, links open, supply watched; all given back at the end. Raises PitboxError.
 
     What the ECU or the link did wrong before anything was erased becomes a PitboxError here; once something
-    was erased the heart has told it already.
+    was erased the heart has told it already. `confirmed` says that a person has named the car.
     """
     port = box.connection.open_port(definition.bus.bitrate_bps, definition.bus.data_bitrate_bps)
     power = PowerGuard(box.connection.meter, definition.voltage, box.emit, job_id)
@@ -61,7 +65,8 @@ async def on_ecu(box: Box, job_id: str, definition: Definition) -> AsyncIterator
     try:
         async with uds_client(box, definition, port) as client:
             access = UdsAccess(definition, client)
-            job = Job(job_id, definition, access, box.journal, box.blobs, power, box.emit, box.now)
+            car = Acquaintance(confirmed)
+            job = Job(job_id, definition, access, box.journal, box.blobs, power, box.emit, box.now, car)
             yield Ecu(job, port, client)
     except AccessError as error:
         raise access_problem(error) from error
@@ -71,22 +76,9 @@ async def on_ecu(box: Box, job_id: str, definition: Definition) -> AsyncIterator
         _keep_voltages(box, job_id, power)
 
 
-async def require_same_ecu(job: Job, known: EcuIdentity | None) -> None:
+async def require_same_ecu(job: Job) -> None:
     """Raises PitboxError ECU_CHANGED when another ECU answers than the one the job was opened for."""
-    now = await persistently(job, Purpose.READ, job.access.identify)
-    known = known or EcuIdentity()
-    strange = [
-        f"{name.upper()} is {told}, the job is for {kept}"
-        for name in ("hw", "boot", "serial", "vin")
-        if None not in (told := getattr(now, name), kept := getattr(known, name)) and told != kept
-    ]
-    if strange:
-        raise PitboxError(
-            "ECU_CHANGED",
-            "another ECU is connected than the one this job was opened for",
-            do_now="Connect the job's ECU, or run `pitbox identify` to open a job for this one.",
-            details=tuple(strange),
-        )
+    await asked_patiently(job, lambda: recognise(job))
 
 
 def _keep_voltages(box: Box, job_id: str, power: PowerGuard) -> None:

@@ -13,9 +13,22 @@ from appliance.flashing.order import WriteOrder
 def settle(journal: Journal) -> None:
     """At the start of the box nothing is being read or checked: jobs in such a state were interrupted."""
     for job in journal.jobs():
-        note_interrupted_read(journal, job)
+        leave_reading(journal, job.id)
         if job.state is JobState.PREFLIGHT:
             journal.move(job.id, JobState.READ_VERIFIED if job.original_file else JobState.IDENTIFIED)
+
+
+def leave_reading(journal: Journal, job_id: str) -> None:
+    """A read that stopped: it can go on where it stopped, and hides no original that is there already."""
+    job = journal.job(job_id)
+    note_interrupted_read(journal, job)
+    if job.state is JobState.READING and job.original_file:
+        journal.move(job_id, JobState.READ_VERIFIED)
+
+
+def is_read_interrupted(job: JobRecord) -> bool:
+    """Whether the job's last read stopped before its end."""
+    return any(not one["resumed"] for one in read_interruptions(job))
 
 
 def note_interrupted_read(journal: Journal, job: JobRecord) -> None:

@@ -23,6 +23,9 @@ from appliance.vault.records import Segment, new_file_id, split
 
 log = logging.getLogger("pitbox.engine")
 
+NOT_TOLD = "unknown"
+"""In a sealed record, of an ECU that did not say."""
+
 
 @dataclass(frozen=True, slots=True)
 class Original:
@@ -35,8 +38,8 @@ class Original:
 def sealed_identity(box: Box, identity: EcuIdentity) -> SealedIdentity:
     """Identity as it is stored: the VIN only as a keyed hash."""
     return SealedIdentity(
-        hw=identity.hw or "unknown",
-        sw=identity.sw or "unknown",
+        hw=identity.hw or NOT_TOLD,
+        sw=identity.sw or NOT_TOLD,
         boot=identity.boot,
         vin_hmac=box.keys.vin_hmac(identity.vin) if identity.vin else None,
     )

@@ -34,6 +34,9 @@ def report_of(journal: Journal, job_id: str, definition: Definition | None) -> d
         ],
         "blocks": _blocks(journal, job),
         "verify": known.get("verify"),
+        "identity_after": known.get("identity_after"),
+        "car_confirmed": _list(known.get("car_confirmed")),
+        "earlier": _list(known.get("earlier")),
         "dtcs": {"before": known.get("dtcs_before"), "after": known.get("dtcs_after")},
         "voltage": known.get("voltage"),
         "wire": {

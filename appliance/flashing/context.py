@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from appliance.contract.events import Emit, NoteEvent, Phase
 from appliance.definitions.schema import Definition
 from appliance.flashing.journal import Journal
 from appliance.flashing.power import PowerGuard
 from appliance.flashing.progress import Progress
+from appliance.flashing.sameness import Acquaintance
 from appliance.protocols.access import EcuAccess
 from appliance.vault.store import BlobStore
 
@@ -26,6 +27,8 @@ class Job:
     power: PowerGuard
     emit: Emit
     now: Callable[[], float]
+    car: Acquaintance = field(default_factory=Acquaintance)
+    """Whether the ECU on the wire is the job's own, as this operation found."""
 
     def note(self, text: str) -> None:
         """Tell the listeners something worth knowing."""

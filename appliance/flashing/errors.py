@@ -71,6 +71,33 @@ class VerifyFailedError(PitboxError):
         )
 
 
+class EcuChangedError(PitboxError):
+    """Another ECU is on the wire than the one the job is for."""
+
+    def __init__(self, differences: Sequence[str]) -> None:
+        super().__init__(
+            "ECU_CHANGED",
+            "another ECU is connected than the one this job is for",
+            do_now="Connect the job's own ECU and repeat the command, or run `pitbox identify` to open a job "
+            "for this one.",
+            details=tuple(differences),
+        )
+
+
+class CarUnconfirmedError(PitboxError):
+    """What answers tells too little of itself, and nobody has said that it is the job's car."""
+
+    def __init__(self, told: Sequence[str], named: str) -> None:
+        """`named` is what a person has to give: a VIN, or an id."""
+        super().__init__(
+            "CAR_UNCONFIRMED",
+            "the ECU tells too little of itself to know whether it is the one this job is for",
+            do_now="Look whether the plug sits in the very car of this job. If it does, repeat the command "
+            f"with `--car` and {named}.",
+            details=tuple(told),
+        )
+
+
 def access_problem(error: AccessError) -> PitboxError:
     """The five answers for an ECU or link that did not do what was asked."""
     if isinstance(error, EcuRefusedError):

@@ -158,10 +158,14 @@ class Journal:
         with self._db.transaction() as sql:
             sql.execute("DELETE FROM read_chunk WHERE job_id=?", (job_id,))
 
-    def open_flash(self, job_id: str, write_order: str) -> int:
+    def refuse_second_write(self) -> None:
+        """Raises PitboxError WRITE_OPEN while a write is open."""
+        self._refuse_second_write(None)
+
+    def open_flash(self, job_id: str, write_order: str, *, rescue: bool = False) -> int:
         """The intent of a write, durable before anything reaches the ECU; returns its id.
 
-        Raises PitboxError while another write is open.
+        A rescue takes up a write whose journal is lost. Raises PitboxError while another write is open.
         """
         with self._db.transaction() as sql:
             self._refuse_second_write(None)
@@ -171,6 +175,8 @@ class Journal:
             )
             flash_id = int(cursor.lastrowid or 0)
             self._step(sql, flash_id, Step.INTENT, None, None)
+            if rescue:
+                self._step(sql, flash_id, Step.RESCUE, None, None)
             self._move(sql, job_id, JobState.FLASHING)
             self._changed(sql, flash_id)
         try:

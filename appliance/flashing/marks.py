@@ -41,6 +41,8 @@ class Mark:
     """Start of the block that was erased first; None while nothing was."""
     outcome: str | None
     """None while open."""
+    rescue: bool = False
+    """Opened because the journal of an earlier write is lost."""
 
     @property
     def in_danger(self) -> bool:

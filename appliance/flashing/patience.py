@@ -8,6 +8,7 @@ from itertools import repeat
 from typing import TypeVar
 
 from appliance.flashing.context import Job
+from appliance.flashing.recognising import recognise
 from appliance.protocols.access import (
     AccessError,
     EcuRefusedError,
@@ -30,7 +31,8 @@ _CONDITIONS = frozenset({Refusal.VOLTAGE, Refusal.CONDITIONS, Refusal.BUSY})
 async def persistently(job: Job, purpose: Purpose, action: Callable[[], Awaitable[Result]]) -> Result:
     """Run an idempotent action on an open ECU; after a stumble pause, open it again for `purpose`, repeat.
 
-    Raises the last AccessError when patience ends or when repeating cannot help.
+    Raises the last AccessError when patience ends or when repeating cannot help, EcuChangedError when another
+    ECU answers meanwhile.
     """
     patience = _Patience(job, purpose)
     while True:
@@ -42,13 +44,25 @@ async def persistently(job: Job, purpose: Purpose, action: Callable[[], Awaitabl
 
 
 async def open_persistently(job: Job, purpose: Purpose) -> None:
-    """Open the ECU, again and again with pauses. Raises the last AccessError."""
+    """Open the ECU, again and again with pauses. Raises the last AccessError, or EcuChangedError."""
     await _open(job, purpose, _Patience(job, purpose))
 
 
-async def _open(job: Job, purpose: Purpose, patience: _Patience) -> None:
+async def asked_patiently(job: Job, action: Callable[[], Awaitable[Result]]) -> Result:
+    """Run an action that needs no open ECU, again after pauses. Raises the last AccessError."""
+    patience = _Patience(job, Purpose.READ)
     while True:
         try:
+            return await action()
+        except AccessError as error:
+            await patience.bear(error)
+
+
+async def _open(job: Job, purpose: Purpose, patience: _Patience) -> None:
+    """Whoever answers is asked for its name first: the plug may sit in another car by now."""
+    while True:
+        try:
+            await recognise(job)
             await job.access.open(purpose)
             return
         except AccessError as error:

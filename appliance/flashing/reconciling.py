@@ -46,6 +46,9 @@ def _mark(sql: sqlite3.Connection, row: sqlite3.Row) -> Mark:
         "SELECT block_start FROM flash_step WHERE flash_id=? AND step=? ORDER BY seq LIMIT 1",
         (row["id"], Step.ERASE_INTENT.value),
     ).fetchone()
+    rescue = sql.execute(
+        "SELECT 1 FROM flash_step WHERE flash_id=? AND step=?", (row["id"], Step.RESCUE.value)
+    ).fetchone()
     return Mark(
         row["id"],
         row["job_id"],
@@ -58,6 +61,7 @@ def _mark(sql: sqlite3.Connection, row: sqlite3.Row) -> Mark:
         row["opened_at"],
         None if erased is None else erased["block_start"],
         row["outcome"],
+        rescue is not None,
     )
 
 
@@ -155,6 +159,8 @@ class Reconciler:
         }
         if Step.INTENT.value not in known:
             self._step(flash_id, Step.INTENT, None, None)
+        if mark.rescue and Step.RESCUE.value not in known:
+            self._step(flash_id, Step.RESCUE, None, None)
         if mark.first_erased is not None and Step.ERASE_INTENT.value not in known:
             self._step(flash_id, Step.ERASE_INTENT, mark.first_erased, None)
         self._step(flash_id, Step.INTERRUPTED, None, "the journal had forgotten it")

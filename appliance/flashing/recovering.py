@@ -6,11 +6,14 @@ import asyncio
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
+from appliance.flashing import history
 from appliance.flashing.context import Job
 from appliance.flashing.errors import NeedsBenchError, WriteInterruptedError, access_problem
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import FlashRecord, Journal, Step
 from appliance.flashing.order import WriteOrder
+from appliance.flashing.patience import asked_patiently
+from appliance.flashing.recognising import require_very_ecu
 from appliance.flashing.writing import Write, WriteResult
 from appliance.protocols.access import AccessError, EcuSilentError, EcuState, LinkLostError, Purpose
 
@@ -28,18 +31,27 @@ def mark_interrupted(journal: Journal) -> list[FlashRecord]:
 
 
 async def recover(job: Job, flash: FlashRecord, order: WriteOrder, target: MemoryImage) -> WriteResult:
-    """Finish a write. Raises NeedsBenchError, WriteInterruptedError or another PitboxError."""
+    """Finish a write. Raises NeedsBenchError, WriteInterruptedError or another PitboxError.
+
+    Nothing of the open write changes before the ECU, or a person, has said that it is the one written.
+    """
     order.check_target(target.sha256())
     mark_interrupted(job.journal)
-    flash_id = job.journal.resume_flash(flash, order.to_json())
-    try:
-        silence = await _silence(job)
-    except asyncio.CancelledError:
-        _interrupt(job.journal, flash, "cancelled")
-        raise
+    silence = await _silence(job)
     if silence is not None:
+        job.journal.resume_flash(flash, flash.write_order)
         raise _unreachable(job, flash, silence) from silence
+    await _know_the_ecu(job)
+    flash_id = job.journal.resume_flash(flash, order.to_json())
     return await Write(job, flash_id, order, target, Purpose.RECOVER).run()
+
+
+async def _know_the_ecu(job: Job) -> None:
+    """Raises EcuChangedError, CarUnconfirmedError, or another PitboxError where nothing can be asked."""
+    try:
+        await asked_patiently(job, lambda: require_very_ecu(job))
+    except AccessError as error:
+        raise access_problem(error) from error
 
 
 async def _silence(job: Job) -> AccessError | None:
@@ -59,7 +71,7 @@ async def _silence(job: Job) -> AccessError | None:
 def _unreachable(job: Job, flash: FlashRecord, silence: AccessError) -> PitboxError:
     """Only an ECU that was touched, on a wire that works, and with no bootloader left, needs the bench."""
     recovery, why = job.definition.recovery, str(silence)
-    touched = any(step.step is Step.ERASE_INTENT for step in job.journal.steps(flash.id))
+    touched = history.touched(job.journal.steps(flash.id))
     if touched and recovery.recoverability != "bootloader" and not isinstance(silence, LinkLostError):
         job.journal.close_flash(flash.id, job.id, JobState.NEEDS_BENCH, "needs bench")
         return NeedsBenchError(recovery.advice)

@@ -28,7 +28,7 @@ def standing(journal: Journal, job_id: str | None = None) -> Standing:
     here = [one for one in opened if job is None or _may_be_same_car(one, job)]
     if any(one.half_written for one in here):
         return Standing(EcuSafety.HALF_WRITTEN, opened)
-    if any(_was_rescue(one) for one in jobs if one.id in {write.job for write in here}):
+    if any(_is_rescue(journal, one) for one in here):
         return Standing(EcuSafety.UNKNOWN, opened)
     return Standing(_as_last_proven(journal, job), opened)
 
@@ -94,9 +94,10 @@ def _may_be_same_car(write: OpenWrite, job: JobRecord) -> bool:
     return not any(None not in pair and pair[0] != pair[1] for pair in pairs)
 
 
-def _was_rescue(job: JobRecord) -> bool:
+def _is_rescue(journal: Journal, write: OpenWrite) -> bool:
     """Opened because a journal was lost: what the ECU suffered before is not known."""
-    return bool(job.detail.get("rescued"))
+    (flash, *_) = journal.flashes(write.job)
+    return any(step.step is Step.RESCUE for step in journal.steps(flash.id))
 
 
 def _sentence(write: OpenWrite) -> str:

@@ -12,31 +12,32 @@ from dataclasses import dataclass
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import Phase
 from appliance.contract.jobs import JobState
+from appliance.flashing import history
 from appliance.flashing.context import Job
-from appliance.flashing.errors import VerifyFailedError, WriteInterruptedError, access_problem
+from appliance.flashing.database import StorageError
+from appliance.flashing.errors import (
+    EcuChangedError,
+    VerifyFailedError,
+    WriteInterruptedError,
+    access_problem,
+)
 from appliance.flashing.image import MemoryImage
-from appliance.flashing.journal import Step, StepRecord
+from appliance.flashing.journal import Step
 from appliance.flashing.order import WriteOrder
-from appliance.flashing.patience import open_persistently, persistently
+from appliance.flashing.patience import asked_patiently, open_persistently, persistently
 from appliance.flashing.plan import FlashPlan
 from appliance.flashing.progress import Progress
+from appliance.flashing.recognising import recognise, unconfirmed
+from appliance.flashing.sameness import summary
 from appliance.flashing.stumbling import Stumbles
 from appliance.flashing.verifying import differing, holds, method_of
 from appliance.protocols.access import AccessError, Block, EcuRefusedError, Purpose, Refusal
 
 _VERIFY_ROUNDS = 3
-_CHECKED_BEFORE_ERASING = frozenset(
-    {
-        Refusal.SECURITY,
-        Refusal.LOCKED_OUT,
-        Refusal.SEQUENCE,
-        Refusal.UNSUPPORTED,
-        Refusal.AUTHENTICATION,
-        Refusal.SESSION_LOST,
-        Refusal.BUSY,
-    }
-)
-"""An erase so refused never began; the other refusals may also end one that did."""
+_MOST_INCOMPLETE = 2
+"""So often a block that holds its target is written again because the ECU calls its memory incomplete."""
+_VERDICTS = frozenset({Refusal.PROGRAMMING, Refusal.SEQUENCE})
+"""How an ECU refuses to accept its memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class WriteResult:
     target_sha256: str
     programmed_bytes: int
     programming_s: float
+    identity_after: dict[str, object]
+    """The ECU that answered after the write, and by what it was known for the job's."""
 
 
 class Write:
@@ -75,11 +78,11 @@ class Write:
         self._fresh = purpose is Purpose.WRITE
         self._loop = asyncio.get_running_loop()
         steps = job.journal.steps(flash_id)
-        self._touched = any(step.step is Step.ERASE_INTENT for step in steps)
-        self._programmed = _programmed(steps)
-        self._unfinished = _unfinished(steps)
+        self._touched = history.touched(steps)
+        self._programmed = history.programmed(steps)
+        self._unfinished = history.unfinished(steps)
         self._finished: int | None = None
-        self._written: set[Block] = set()
+        self._written: list[Block] = []
         self._programmed_bytes = 0
         self._programming_s = 0.0
 
@@ -87,27 +90,63 @@ class Write:
         """Write until memory is proven. Raises PitboxError; the journal then says how far it came."""
         try:
             return await self._work()
+        except StorageError:  # nothing can be recorded
+            raise
+        except AccessError as error:
+            self._leave(str(error), over=self._fresh)
+            raise self._told(error) from error
+        except VerifyFailedError as error:
+            self._leave(error.what, over=True)
+            raise
+        except PitboxError as error:
+            self._leave(error.what, over=self._fresh)
+            raise
+        except asyncio.CancelledError:
+            self._leave("cancelled", over=True)
+            raise
         finally:
             await self._job.access.close()
 
     async def _work(self) -> WriteResult:
-        try:
-            await open_persistently(self._job, self._purpose)
-            self._job.journal.step(self._flash_id, Step.SESSION_OPEN)
-            await self._rewrite_all(await self._to_write())
-            await self._prove()
-            await self._commit()
-            return self._close()
-        except AccessError as error:
-            raise self._stopped(error) from error
-        except asyncio.CancelledError:
-            self._cancelled()
-            raise
+        await open_persistently(self._job, self._purpose)
+        self._job.journal.step(self._flash_id, Step.SESSION_OPEN)
+        await self._refuse_foreign_memory()
+        await self._rewrite_all(await self._to_write())
+        await self._prove()
+        await self._have_it_accepted()
+        return self._close(await self._identity_after())
 
     @property
     def _purpose(self) -> Purpose:
         """Once something is erased there is no application left that could be asked for anything."""
         return Purpose.WRITE if self._fresh and not self._touched else Purpose.RECOVER
+
+    async def _refuse_foreign_memory(self) -> None:
+        """Blocks outside the order must hold what was read from this ECU, or the read is stale.
+
+        In a touched ECU that has proven who it is an erase may have damaged a neighbour: mended later.
+        """
+        strange = await self._strange_guards()
+        if strange and not self._touched:
+            raise VerifyFailedError(_names(strange))
+        if strange and not self._job.car.likeness.proven:
+            raise EcuChangedError(
+                [f"{name} does not hold what was read from the job's ECU" for name in _names(strange)]
+            )
+        if strange:
+            self._job.note(f"{len(strange)} blocks that the write leaves alone are not as they were read")
+        self._job.car.doubtful = False
+
+    async def _strange_guards(self) -> list[Block]:
+        """Guarded blocks that differ; a half-written ECU need not be able to tell."""
+        guarded = self._order.guarded
+        try:
+            return await differing(self._job, guarded, self._target, Phase.COMPARE, self._purpose)
+        except EcuRefusedError as error:
+            if not self._touched:
+                raise
+            self._job.note(f"what the write leaves alone cannot be compared now: {error}")
+            return []
 
     async def _to_write(self) -> list[Block]:
         """Blocks that differ; without a hash on the target, all that the journal does not call programmed.
@@ -116,8 +155,6 @@ class Write:
         told of its end calls its memory incomplete.
         """
         order = self._order
-        if not self._touched:
-            await self._refuse_foreign_memory()
         if method_of(self._job) != "hash":
             return [block for block in order.blocks if block.start not in self._programmed]
         wrong = await differing(self._job, order.blocks, self._target, Phase.COMPARE, self._purpose)
@@ -127,12 +164,6 @@ class Write:
             self._flash_id, Step.SKIPPED, detail=f"{skipped} blocks already hold the target"
         )
         return blocks
-
-    async def _refuse_foreign_memory(self) -> None:
-        """Blocks outside the order must hold what was read from this ECU, or the read is stale."""
-        strange = await differing(self._job, self._order.guarded, self._target, Phase.COMPARE, self._purpose)
-        if strange:
-            raise self._unproven(strange)
 
     async def _rewrite_all(self, blocks: Sequence[Block]) -> None:
         progress = self._job.progress(Phase.WRITE, sum(block.size for block in blocks))
@@ -145,11 +176,12 @@ class Write:
         data = self._target.block(block)
         stumbles = Stumbles(self._job)
         while True:
-            await self._job.power.wait_until_good(may_go_blind=self._touched)
-            self._job.journal.next_block(self._flash_id, self._finished, block.start)
-            self._finished = None
             began = progress.done_bytes
             try:
+                await self._settle_doubt()
+                await self._job.power.wait_until_good(may_go_blind=self._touched)
+                self._job.journal.next_block(self._flash_id, self._finished, block.start)
+                self._finished = None
                 await self._erase(block)
                 started = self._loop.time()
                 await self._job.access.program(block, data, progress.add)
@@ -160,23 +192,33 @@ class Write:
             self._programming_s += self._loop.time() - started
             self._programmed_bytes += block.size
             self._finished = block.start
-            self._written.add(block)
+            self._written.append(block)
             return
 
+    async def _settle_doubt(self) -> None:
+        """After a lost link an ECU that does not say who it is must hold what this write knows it to hold."""
+        car = self._job.car
+        if not car.doubtful:
+            return
+        witness = next(iter((*reversed(self._written), *self._order.guarded)), None)
+        if witness is None and not car.confirmed:
+            raise unconfirmed(self._job)
+        if witness is not None and not await holds(self._job, witness, self._target, self._purpose):
+            raise EcuChangedError([f"{name} is not as this write left it" for name in _names([witness])])
+        car.doubtful = False
+
     async def _erase(self, block: Block) -> None:
-        """Every erase counts as begun, however it ends, unless a refusal is known to have changed nothing."""
+        """Every erase counts as begun, however it ends, unless memory shows that it changed nothing."""
         touched_before = self._touched
         self._touched = True
         try:
             await self._job.access.erase(block)
-        except EcuRefusedError as error:
-            self._touched = touched_before or not await self._left_alone(block, error.refusal)
+        except EcuRefusedError:
+            self._touched = touched_before or not await self._left_alone(block)
             raise
 
-    async def _left_alone(self, block: Block, refusal: Refusal) -> bool:
-        """Whether a refused erase changed nothing: memory is asked where the refusal alone does not tell."""
-        if refusal in _CHECKED_BEFORE_ERASING:
-            return True
+    async def _left_alone(self, block: Block) -> bool:
+        """Whether a refused erase changed nothing. No refusal tells: one that had begun may end in any."""
         try:
             return self._before is not None and await holds(self._job, block, self._before, self._purpose)
         except AccessError:
@@ -200,15 +242,52 @@ class Write:
     def _writable(self, block: Block) -> bool:
         return self._job.definition.region(block.region).writable
 
+    async def _have_it_accepted(self) -> None:
+        """Commit. An ECU that calls a proven memory incomplete may miss the end of a block that was in flight
+        when everything was lost: block after block is written again, each a bounded number of times.
+        """
+        while True:
+            try:
+                await self._commit()
+                return
+            except EcuRefusedError as error:
+                block = None if self._fresh or error.refusal not in _VERDICTS else self._suspect()
+                if block is None:
+                    raise
+                why = f"{error}, though every block holds its target"
+            self._job.note(f"{why}: writing {_names([block])[0]} again")
+            self._job.journal.step(self._flash_id, Step.INCOMPLETE, block.start, why)
+            await open_persistently(self._job, self._purpose)
+            await self._rewrite_all([block])
+            await self._prove()
+
+    def _suspect(self) -> Block | None:
+        """The block to write again: first those nobody saw programmed to their end, none just written."""
+        tried = history.called_incomplete(self._job.journal.steps(self._flash_id))
+        left = [
+            block
+            for block in self._order.blocks
+            if block not in self._written and tried[block.start] < _MOST_INCOMPLETE
+        ]
+        return min(
+            left, key=lambda block: (block.start in self._programmed, tried[block.start]), default=None
+        )
+
     async def _commit(self) -> None:
         await persistently(self._job, self._purpose, self._job.access.commit)
         self._job.journal.step(self._flash_id, Step.COMMITTED)
 
-    def _close(self) -> WriteResult:
+    async def _identity_after(self) -> dict[str, object]:
+        """Who runs its new memory: the job's own ECU. Raises EcuChangedError, AccessError."""
+        likeness = await asked_patiently(self._job, lambda: recognise(self._job))
+        return summary(likeness, confirmed=self._job.car.confirmed)
+
+    def _close(self, identity_after: dict[str, object]) -> WriteResult:
         order = self._order
+        self._job.journal.note(self._job.id, identity_after=identity_after)
         outcome = JobState.RESTORED if order.kind == "original" else JobState.DONE
         self._job.journal.close_flash(self._flash_id, self._job.id, outcome, outcome.value)
-        written = len(self._written.intersection(order.blocks))
+        written = len(set(self._written).intersection(order.blocks))
         return WriteResult(
             outcome,
             len(order.blocks),
@@ -219,6 +298,7 @@ class Write:
             order.target_sha256,
             self._programmed_bytes,
             self._programming_s,
+            identity_after,
         )
 
     def _flush_finished(self) -> None:
@@ -226,43 +306,26 @@ class Write:
             self._job.journal.step(self._flash_id, Step.PROGRAMMED, self._finished)
             self._finished = None
 
-    def _stopped(self, error: AccessError) -> PitboxError:
-        """Before the first erase the ECU is untouched: a fresh write is over, a recovery may be repeated."""
-        if self._touched:
-            return self._interrupted(str(error))
-        if self._fresh:
-            self._abandon()
-        else:
-            self._record_interruption("nothing erased")
-        return access_problem(error)
-
-    def _cancelled(self) -> None:
-        if self._touched:
-            self._record_interruption("cancelled")
-        else:
-            self._abandon()
-
     def _unproven(self, wrong: Sequence[Block]) -> PitboxError:
         """Memory is not what it must be, and writing does not help."""
-        names = [f"{block.region} 0x{block.start:08X}+0x{block.size:X}" for block in wrong]
+        names = _names(wrong)
         if self._touched:
             return self._interrupted("memory is not what was written: " + ", ".join(names[:8]))
-        self._abandon()
         return VerifyFailedError(names)
 
-    def _abandon(self) -> None:
-        self._job.journal.close_flash(
-            self._flash_id, self._job.id, JobState.READ_VERIFIED, "abandoned, nothing erased"
-        )
+    def _told(self, error: AccessError) -> PitboxError:
+        return self._interrupted(str(error)) if self._touched else access_problem(error)
 
     def _interrupted(self, why: str) -> WriteInterruptedError:
-        self._record_interruption(why)
         return WriteInterruptedError(self._job.id, why, self._job.definition.recovery.advice)
 
-    def _record_interruption(self, why: str) -> None:
-        self._job.journal.move_with_step(
-            self._flash_id, Step.INTERRUPTED, self._job.id, JobState.INTERRUPTED, why
-        )
+    def _leave(self, why: str, *, over: bool) -> None:
+        """Close a write that changed nothing, where it is over; anything else stays open."""
+        journal, job_id = self._job.journal, self._job.id
+        if over and not self._touched:
+            journal.close_flash(self._flash_id, job_id, JobState.READ_VERIFIED, "abandoned, nothing erased")
+        else:
+            journal.move_with_step(self._flash_id, Step.INTERRUPTED, job_id, JobState.INTERRUPTED, why)
 
 
 async def write(job: Job, plan: FlashPlan) -> WriteResult:
@@ -272,25 +335,5 @@ async def write(job: Job, plan: FlashPlan) -> WriteResult:
     return await Write(job, flash_id, plan.order, plan.target, Purpose.WRITE, plan.request.original).run()
 
 
-def _programmed(steps: Sequence[StepRecord]) -> set[int | None]:
-    """Starts of the blocks programmed, and not erased again, since the present target was chosen."""
-    starts: set[int | None] = set()
-    for step in steps:
-        if step.step is Step.RETARGETED:
-            starts.clear()
-        elif step.step is Step.PROGRAMMED:
-            starts.add(step.block_start)
-        elif step.step is Step.ERASE_INTENT:
-            starts.discard(step.block_start)
-    return starts
-
-
-def _unfinished(steps: Sequence[StepRecord]) -> set[int | None]:
-    """Starts of the blocks whose last erase was not followed by their programming to the end."""
-    starts: set[int | None] = set()
-    for step in steps:
-        if step.step is Step.ERASE_INTENT:
-            starts.add(step.block_start)
-        elif step.step is Step.PROGRAMMED:
-            starts.discard(step.block_start)
-    return starts
+def _names(blocks: Sequence[Block]) -> list[str]:
+    return [f"{block.region} 0x{block.start:08X}+0x{block.size:X}" for block in blocks]

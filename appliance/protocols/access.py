@@ -34,6 +34,8 @@ class EcuIdentity:
     vin: str | None = None
     calid: tuple[str, ...] = ()
     cvn: tuple[str, ...] = ()
+    bootloader_hw: str | None = None
+    """Hardware as the bootloader names it, where it has a field of its own for that."""
 
 
 class EcuState(StrEnum):

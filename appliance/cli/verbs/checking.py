@@ -29,6 +29,7 @@ def add(verbs: Verbs) -> None:
     parser = add_verb(verbs, "dtc", dtc, "show the ECU's fault codes", "With --clear, after clearing.")
     add_job(parser, "the newest whose ECU is known")
     parser.add_argument("--clear", action="store_true", help="clear them, as far as the ECU lets it")
+    parser.add_argument("--car", metavar="VIN", help="which car this is, where the ECU itself cannot say it")
 
 
 def verify(options: argparse.Namespace, screen: Screen) -> Answer:
@@ -43,7 +44,7 @@ def dtc(options: argparse.Namespace, screen: Screen) -> Answer:
     """Fault codes."""
     client = client_of(options)
     job = job_of(client, options, screen, identified, IDENTIFY_FIRST)
-    result = perform(client, screen, "dtc", job=job, clear=options.clear)
+    result = perform(client, screen, "dtc", job=job, clear=options.clear, car=options.car)
     return Answer(result, list(dtc_lines(result)))
 
 

@@ -68,6 +68,11 @@ def add(verbs: Verbs) -> None:
     parser.add_argument(
         "--original", action="store_true", help="put the original back instead of finishing the tuned file"
     )
+    parser.add_argument(
+        "--car",
+        metavar="VIN",
+        help="which car this is, as read off it, where the ECU itself cannot say it any more",
+    )
     lost = parser.add_argument_group("when the journal is lost or knows nothing of this ECU")
     lost.add_argument(
         "--definition",
@@ -105,12 +110,14 @@ def restore(options: argparse.Namespace, screen: Screen) -> Answer:
 def recover(options: argparse.Namespace, screen: Screen) -> Answer:
     """Finish an interrupted write, or put an original back without a journal."""
     client = client_of(options)
+    asked = {"original": options.original, "file": options.file, "car": options.car}
     if options.definition is not None:
-        named = {"definition": options.definition, "file": options.file}
-        return _answer(perform(client, screen, "recover", **named))
+        return _answer(
+            perform(client, screen, "recover", job=options.job, definition=options.definition, **asked)
+        )
     missing = "No write was interrupted. To put an original back, use `pitbox restore`."
     job = job_of(client, options, screen, in_danger, missing)
-    return _answer(perform(client, screen, "recover", job=job, original=options.original))
+    return _answer(perform(client, screen, "recover", job=job, **asked))
 
 
 def file_to_write(path: Path) -> bytes:

@@ -9,6 +9,7 @@ from appliance.contract.events import Phase
 from appliance.contract.jobs import JobState
 from appliance.definitions.schema import Definition
 from appliance.engine.box import Box
+from appliance.engine.confirming import confirmed
 from appliance.engine.ecu import on_ecu, require_same_ecu
 from appliance.engine.originals import open_image, target_of_order
 from appliance.engine.plaintext import Opened, wiped_afterwards
@@ -17,7 +18,8 @@ from appliance.flashing.errors import VerifyFailedError
 from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.flashing.journal import JobRecord
 from appliance.flashing.order import WriteOrder
-from appliance.flashing.patience import open_persistently
+from appliance.flashing.patience import asked_patiently, open_persistently
+from appliance.flashing.recognising import recognise, require_very_ecu
 from appliance.flashing.verifying import differing, method_of
 from appliance.protocols.access import Block, Purpose
 
@@ -39,7 +41,7 @@ async def _compare(
 ) -> dict[str, Any]:
     purpose = Purpose.WRITE if definition.checking.verify == "hash" else Purpose.READ
     async with on_ecu(box, job.id, definition) as ecu:
-        await require_same_ecu(ecu.job, job.identity)
+        await require_same_ecu(ecu.job)
         try:
             await open_persistently(ecu.job, purpose)
             wrong = await differing(ecu.job, blocks, expected, Phase.VERIFY, purpose)
@@ -70,11 +72,13 @@ def _expected(box: Box, job: JobRecord, file_id: str | None, opened: Opened) -> 
     return open_image(box, chosen, opened)
 
 
-async def dtc(box: Box, job_id: str, clear: bool = False) -> dict[str, Any]:
-    """Fault codes now; with `clear`, before and after clearing."""
+async def dtc(box: Box, job_id: str, clear: bool = False, car: str | None = None) -> dict[str, Any]:
+    """Fault codes now; with `clear`, before and after clearing, on the job's own ECU or the car named."""
     job = box.journal.job(job_id)
     definition = box.definition(job.definition_id or "", job.definition_sha256)
-    async with on_ecu(box, job_id, definition) as ecu:
+    async with on_ecu(box, job_id, definition, confirmed=confirmed(box, job, car)) as ecu:
+        known = require_very_ecu if clear else recognise
+        await asked_patiently(ecu.job, lambda: known(ecu.job))
         before = await read_dtcs(ecu.job)
         cleared = await clear_dtcs(ecu.job) if clear else None
         after = await read_dtcs(ecu.job) if clear else before

@@ -15,11 +15,18 @@ from appliance.definitions.schema import Definition
 from appliance.engine.box import Box
 from appliance.engine.ecu import on_ecu, require_same_ecu
 from appliance.engine.finding import Found, find_ecu
-from appliance.engine.interruptions import mark_read_resumed, note_interrupted_read
+from appliance.engine.interruptions import (
+    is_read_interrupted,
+    leave_reading,
+    mark_read_resumed,
+    note_interrupted_read,
+)
 from appliance.engine.originals import save_image
 from appliance.engine.plaintext import wipe_image
+from appliance.flashing.context import Job
 from appliance.flashing.journal import JobRecord
 from appliance.flashing.reading import ReadResult, read_twice
+from appliance.protocols.access import EcuRefusedError, Refusal
 from appliance.protocols.uds.protection import ProtectionKind
 from appliance.vault.images import ImageKind
 
@@ -65,10 +72,14 @@ async def read(box: Box, job_id: str, regions: Sequence[str] = ()) -> dict[str, 
     definition = box.definition(job.definition_id or "", job.definition_sha256)
     chosen = _chosen(definition, regions)
     _begin_or_go_on(box, job)
-    async with on_ecu(box, job_id, definition) as ecu:
-        await require_same_ecu(ecu.job, job.identity)
-        result = await read_twice(ecu.job, chosen)
-        ceiling = ecu.job.access.meter().ceiling_bytes_per_s
+    try:
+        async with on_ecu(box, job_id, definition) as ecu:
+            await require_same_ecu(ecu.job)
+            result = await _read_all(box, ecu.job, chosen)
+            ceiling = ecu.job.access.meter().ceiling_bytes_per_s
+    except BaseException:
+        leave_reading(box.journal, job_id)
+        raise
     wipe_image(result.image)
     full = {region.name for region in chosen} >= {r.name for r in definition.regions if r.readable}
     kind = ImageKind.ORIGINAL if full and job.original_file is None else ImageKind.RESCUE
@@ -85,11 +96,37 @@ async def read(box: Box, job_id: str, regions: Sequence[str] = ()) -> dict[str, 
     return {"job": job_id, "file": file_id, "full": full, **summary}
 
 
+async def _read_all(box: Box, job: Job, chosen: Sequence[Region]) -> ReadResult:
+    """Both passes, from one and the same ECU to the end."""
+    try:
+        result = await read_twice(job, chosen)
+    except EcuRefusedError as error:
+        if error.refusal is not Refusal.UNSUPPORTED:
+            raise
+        raise _unreadable(box, job.id, chosen, error) from error
+    await require_same_ecu(job)
+    return result
+
+
+def _unreadable(box: Box, job_id: str, chosen: Sequence[Region], error: EcuRefusedError) -> PitboxError:
+    """The ECU will not have the region read that was due: the rest can still be."""
+    box.journal.move(job_id, JobState.IDENTIFIED)
+    read = {*box.journal.chunks(job_id, 1)} & {*box.journal.chunks(job_id, 2)}
+    due = next((one for one in chosen if not any(one.start <= at < one.end for at in read)), chosen[-1])
+    others = [region.name for region in chosen if region is not due]
+    return PitboxError(
+        "REGION_UNREADABLE",
+        f"the ECU does not let region {due.name} be read: {error}",
+        do_now=(f"Read the others with `pitbox read --regions {','.join(others)}`. " if others else "")
+        + "If this ECU never lets it be read, its definition should say `readable = false` there.",
+    )
+
+
 def _begin_or_go_on(box: Box, job: JobRecord) -> None:
     """Only an interrupted read is resumed: a finished one is no proof of what the memory holds now."""
     if job.state is JobState.READING:
         note_interrupted_read(box.journal, job)
-    else:
+    elif not is_read_interrupted(job):
         box.journal.forget_chunks(job.id)
 
 

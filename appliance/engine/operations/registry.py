@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from appliance.contract.errors import PitboxError
 from appliance.engine.box import Box
@@ -19,6 +19,8 @@ class _Parameters(BaseModel):
 
 
 JobId = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
+CarName = Annotated[str, Field(min_length=1, max_length=64)]
+"""A VIN as a person reads it off the car, or an id where none is known."""
 FileName = Annotated[str, Field(pattern=r"^[0-9a-f-]{1,64}$")]
 
 
@@ -56,6 +58,18 @@ class Recover(_Parameters):
     original: bool = False
     definition: str | None = None
     file: FileName | None = None
+    car: CarName | None = None
+
+    @model_validator(mode="after")
+    def _all_used(self) -> Self:
+        """An option that would not be used is an error: its user meant something else."""
+        if self.file is not None and self.definition is None:
+            raise ValueError("file belongs to definition, which is not given")
+        if self.definition is not None and self.job is not None:
+            raise ValueError("definition opens a job of its own: give either job or definition")
+        if self.definition is not None and self.original:
+            raise ValueError("with definition it is always an original that goes back: leave original out")
+        return self
 
 
 class Verify(OfJob):
@@ -68,6 +82,13 @@ class Dtc(OfJob):
     """Fault codes."""
 
     clear: bool = False
+    car: CarName | None = None
+
+    @model_validator(mode="after")
+    def _all_used(self) -> Self:
+        if self.car is not None and not self.clear:
+            raise ValueError("car belongs to clear, which is not given")
+        return self
 
 
 Work = Coroutine[Any, Any, dict[str, Any]]
@@ -80,9 +101,9 @@ def _write(box: Box, asked: Write) -> Work:
 
 async def _recover(box: Box, asked: Recover) -> dict[str, Any]:
     job_id = asked.job
-    if asked.definition is not None and job_id is None:
-        job_id = await rescue.reopen(box, asked.definition, asked.file)
-    return await write.recover(box, job_id, asked.original)
+    if asked.definition is not None:
+        job_id = await rescue.reopen(box, asked.definition, asked.file, asked.car)
+    return await write.recover(box, job_id, asked.original, asked.car)
 
 
 _VERBS: dict[str, tuple[type[_Parameters], Callable[[Box, Any], Work]]] = {
@@ -92,7 +113,7 @@ _VERBS: dict[str, tuple[type[_Parameters], Callable[[Box, Any], Work]]] = {
     "restore": (OfJob, lambda box, asked: write.restore(box, asked.job)),
     "recover": (Recover, _recover),
     "verify": (Verify, lambda box, asked: check.verify(box, asked.job, asked.file)),
-    "dtc": (Dtc, lambda box, asked: check.dtc(box, asked.job, asked.clear)),
+    "dtc": (Dtc, lambda box, asked: check.dtc(box, asked.job, asked.clear, asked.car)),
 }
 
 

@@ -3,40 +3,44 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
 from appliance.definitions.schema import Definition
 from appliance.engine.box import Box
+from appliance.engine.confirming import misnamed, same_name
 from appliance.engine.ecu import on_ecu
-from appliance.engine.originals import known_originals, order_of_original
+from appliance.engine.originals import NOT_TOLD, known_originals, order_of_original
 from appliance.engine.plaintext import wiped_afterwards
-from appliance.flashing.errors import access_problem
+from appliance.flashing.errors import CarUnconfirmedError, EcuChangedError, access_problem
+from appliance.flashing.recognising import told_in_words
 from appliance.flashing.recovering import mark_interrupted
+from appliance.flashing.sameness import compare
 from appliance.protocols.access import EcuIdentity, EcuSilentError, EcuState
 from appliance.vault.images import ImageKind, SealedImage
 
 
-async def reopen(box: Box, definition_id: str, file_id: str | None = None) -> str:
+async def reopen(box: Box, definition_id: str, file_id: str | None = None, car: str | None = None) -> str:
     """A job whose interrupted write puts a stored original back, for `recover` to finish; returns its id.
 
-    The ECU must answer, and what it tells of itself must be what the original was read from.
-    Raises PitboxError.
+    The ECU must answer, and what it tells of itself must be what the original was read from; where that is
+    too little, `car` is a person's word. Nothing is kept of a rescue that is refused. Raises PitboxError.
     """
+    box.journal.refuse_second_write()
     definition = box.definition(definition_id)
     original = _original(box, definition, file_id)
-    job_id = uuid.uuid4().hex[:12]
-    identity = await _identity(box, job_id, definition, original)
-    box.journal.create_job(job_id)
-    box.journal.describe(job_id, definition.id, box.pinned.pin(definition), original.method, identity)
-    box.journal.note(job_id, rescued=True)
     with wiped_afterwards() as opened:
         order = order_of_original(box, definition, original.file_id, opened)
+    job_id = uuid.uuid4().hex[:12]
+    identity = await _identity(box, job_id, definition, original, car)
+    box.journal.create_job(job_id)
+    box.journal.describe(job_id, definition.id, box.pinned.pin(definition), original.method, identity)
     box.journal.move(job_id, JobState.IDENTIFIED)
     box.journal.move(job_id, JobState.READING)
     box.journal.read_verified(job_id, original.file_id)
     box.journal.move(job_id, JobState.PREFLIGHT)
-    box.journal.open_flash(job_id, order.to_json())
+    box.journal.open_flash(job_id, order.to_json(), rescue=True)
     mark_interrupted(box.journal)
     return job_id
 
@@ -63,20 +67,54 @@ def _original(box: Box, definition: Definition, file_id: str | None) -> SealedIm
     return box.images.load(str(fitting[0]["file"]))
 
 
-async def _identity(box: Box, job_id: str, definition: Definition, original: SealedImage) -> EcuIdentity:
+async def _identity(
+    box: Box, job_id: str, definition: Definition, original: SealedImage, car: str | None
+) -> EcuIdentity:
     """The identity the original was read from, checked against whatever the ECU still tells."""
     async with on_ecu(box, job_id, definition) as ecu:
         if await ecu.job.access.state() is EcuState.SILENT:
             raise access_problem(EcuSilentError("the ECU does not answer"))
         told = await ecu.job.access.identify()
-    known = original.identity
-    vin_hmac = box.keys.vin_hmac(told.vin) if told.vin else None
-    pairs = (("HW", told.hw, known.hw), ("boot", told.boot, known.boot), ("VIN", vin_hmac, known.vin_hmac))
-    strange = [name for name, now, then in pairs if now is not None and then is not None and now != then]
-    if strange:
-        raise PitboxError(
-            "ECU_CHANGED",
-            f"the original was read from another ECU: {', '.join(strange)} differ",
-            do_now="Nothing was written. Choose the original of this very ECU.",
-        )
-    return EcuIdentity(hw=known.hw, sw=known.sw, boot=known.boot, vin=told.vin)
+    known = _known(box, original, told)
+    likeness = compare(told, known)
+    if likeness.other:
+        raise EcuChangedError([f"{name.upper()} is not that of the original" for name in likeness.strange])
+    vin = known.vin if likeness.proven and car is None else _named(box, original, told, car)
+    return replace(known, serial=told.serial or known.serial, vin=vin, bootloader_hw=told.bootloader_hw)
+
+
+def _known(box: Box, original: SealedImage, told: EcuIdentity) -> EcuIdentity:
+    """What the original's record says of its ECU, and the job that read it, where the journal still has it.
+
+    Of the VIN only a keyed hash is kept: one that fits what is told is that VIN, any other is not.
+    """
+    sealed = original.identity
+    readers = (job.identity for job in box.journal.jobs() if job.original_file == original.file_id)
+    read = next((identity for identity in readers if identity is not None), EcuIdentity())
+    vin = read.vin
+    if sealed.vin_hmac is not None and told.vin is not None:
+        vin = told.vin if box.keys.vin_hmac(told.vin) == sealed.vin_hmac else "of another car"
+    return replace(
+        read,
+        hw=None if sealed.hw == NOT_TOLD else sealed.hw,
+        sw=None if sealed.sw == NOT_TOLD else sealed.sw,
+        boot=sealed.boot,
+        vin=vin,
+    )
+
+
+def _named(box: Box, original: SealedImage, told: EcuIdentity, car: str | None) -> str | None:
+    """The VIN as a person gave it; None where the original was read without one, and its id was given.
+
+    Raises PitboxError where nobody named the car, or another one.
+    """
+    vin_hmac = original.identity.vin_hmac
+    if car is None:
+        name = "the original's file id" if vin_hmac is None else "the VIN read off this car"
+        raise CarUnconfirmedError(told_in_words(told), name)
+    if vin_hmac is None and same_name(car, original.file_id):
+        return None
+    vin = car.strip().upper()
+    if vin_hmac is None or box.keys.vin_hmac(vin) != vin_hmac:
+        raise misnamed(f"the original {original.file_id}")
+    return vin

@@ -10,6 +10,7 @@ from appliance.contract.jobs import JobState
 from appliance.definitions.schema import Definition
 from appliance.engine.box import Box, checksum_module
 from appliance.engine.conditions import LiveConditions
+from appliance.engine.confirming import confirmed
 from appliance.engine.ecu import Ecu, on_ecu
 from appliance.engine.finding import refuse_two_ecus
 from appliance.engine.originals import (
@@ -31,6 +32,7 @@ from appliance.flashing.writing import WriteResult
 from appliance.flashing.writing import write as execute
 from appliance.protocols.access import Dtc
 
+_OUTCOME = ("result", "blocks", "verify", "write_efficiency", "dtcs_after", "identity_after")
 _PACKAGE_MAGIC = b"PK\x03\x04"
 
 
@@ -61,8 +63,10 @@ async def restore(box: Box, job_id: str) -> dict[str, Any]:
         return await _write(box, job, definition, original, Tuned(None, Papers(own_original=True)), opened)
 
 
-async def recover(box: Box, job_id: str | None = None, original: bool = False) -> dict[str, Any]:
-    """Finish the interrupted write, or put the original back instead."""
+async def recover(
+    box: Box, job_id: str | None = None, original: bool = False, car: str | None = None
+) -> dict[str, Any]:
+    """Finish the interrupted write, or put the original back instead; `car` is a person's word for it."""
     flash = _interrupted_flash(box, job_id)
     job, definition = _identified(box, flash.job_id)
     order = WriteOrder.from_json(flash.write_order)
@@ -70,8 +74,8 @@ async def recover(box: Box, job_id: str | None = None, original: bool = False) -
         if original:
             order = order_of_original(box, definition, order.original_file, opened)
         target = target_of_order(box, order, opened)
-        _forget_outcome(box, job)
-        async with on_ecu(box, job.id, definition) as ecu:
+        _set_outcome_aside(box, job)
+        async with on_ecu(box, job.id, definition, confirmed=confirmed(box, job, car)) as ecu:
             result = await finish(ecu.job, flash, order, target)
             return await _done(box, result, ecu)
 
@@ -90,7 +94,7 @@ async def _write(
         papers=tuned.papers,
         checksum=checksum_module(definition),
     )
-    _forget_outcome(box, job)
+    _set_outcome_aside(box, job)
     await refuse_two_ecus(box, definition)
     async with on_ecu(box, job.id, definition) as ecu:
         live = LiveConditions(definition, ecu.port, ecu.client, box.settings.state_dir)
@@ -116,11 +120,17 @@ async def _make_ready(box: Box, ecu: Ecu, tuned: Tuned) -> None:
     box.emit(StateEvent(job.id, JobState.FLASHING.value))
 
 
-def _forget_outcome(box: Box, job: JobRecord) -> None:
-    """What an earlier write of this job did is not what this one does, however it ends."""
-    box.journal.note(job.id, result=None, blocks=None, verify=None, write_efficiency=None, dtcs_after=None)
+def _set_outcome_aside(box: Box, job: JobRecord) -> None:
+    """What an earlier write of this job did and proved is kept, but is not what this one does."""
+    outcome = {key: job.detail.get(key) for key in _OUTCOME}
+    earlier = job.detail.get("earlier")
+    kept = list(earlier) if isinstance(earlier, list) else []
+    if outcome["verify"] is not None:
+        kept.append(outcome)
+    box.journal.note(job.id, **dict.fromkeys(_OUTCOME), earlier=kept)
     if job.state is JobState.READING and job.original_file:
         box.journal.move(job.id, JobState.READ_VERIFIED)
+    box.journal.forget_chunks(job.id)
 
 
 def _identified(box: Box, job_id: str) -> tuple[JobRecord, Definition]:
@@ -156,6 +166,7 @@ async def _done(box: Box, result: WriteResult, ecu: Ecu) -> dict[str, Any]:
             "sha256": result.target_sha256,
         },
         "write_efficiency": result.programmed_bytes / spent / ceiling if spent and ceiling else None,
+        "identity_after": result.identity_after,
     }
     box.journal.note(job_id, **facts)
     box.emit(StateEvent(job_id, result.outcome.value))

@@ -61,11 +61,13 @@ class Identification:
         if state is EcuState.SILENT:
             raise EcuSilentError("the ECU answers neither as its application nor as its bootloader")
         dids = self._dids
+        bootloader_hw = await self._text(dids.bootloader_hw)
         if state is EcuState.BOOTLOADER:
             return EcuIdentity(
-                hw=await self._text(dids.hw if dids.bootloader_hw is None else dids.bootloader_hw),
+                hw=await self._text(dids.hw) if dids.bootloader_hw is None else bootloader_hw,
                 boot=await self._text(dids.boot),
                 serial=await self._text(dids.serial),
+                bootloader_hw=bootloader_hw,
             )
         calid, cvn = await self._calibrations() if dids.obd_mode_09 else ((), ())
         return EcuIdentity(
@@ -76,6 +78,7 @@ class Identification:
             vin=await self._vin(),
             calid=calid,
             cvn=cvn,
+            bootloader_hw=bootloader_hw,
         )
 
     async def measured_v(self) -> float | None:

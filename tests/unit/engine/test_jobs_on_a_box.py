@@ -186,8 +186,15 @@ def test_a_sealed_original_goes_back_without_a_journal_even_to_a_half_written_ec
         reborn.use(recoverable)
         assert reborn.box.journal.jobs() == []
         assert (await reborn.refusal(identify(reborn.box))).code == "ECU_IN_BOOTLOADER"
-        job = await reopen(reborn.box, garage.definition.id)
-        assert (await recover(reborn.box, job))["result"] == "restored"
+        vin = garage.definition.simulation.vin
+        for car, code in ((None, "CAR_UNCONFIRMED"), ("WVWZZZ1KZAW000001", "CAR_MISNAMED")):
+            refused = await reborn.refusal(reopen(reborn.box, garage.definition.id, car=car))
+            assert refused.code == code
+            assert reborn.box.journal.jobs() == []
+        job = await reopen(reborn.box, garage.definition.id, car=vin)
+        result = await recover(reborn.box, job)
+        assert result["result"] == "restored"
+        assert result["identity_after"]["known_by"] == "serial"
         assert garage.untouched
         reborn.box.journal.close()
 

@@ -35,10 +35,10 @@ def job(journal: Journal, job_id: str, vin: str | None = "VIN-A", hw: str = "HW"
     return job_id
 
 
-def begun(journal: Journal, job_id: str, *, erased: bool) -> int:
+def begun(journal: Journal, job_id: str, *, erased: bool, rescue: bool = False) -> int:
     """Its write, open, with or without the intent of an erase."""
     journal.move(job_id, JobState.PREFLIGHT)
-    flash = journal.open_flash(job_id, ORDER)
+    flash = journal.open_flash(job_id, ORDER, rescue=rescue)
     journal.step(flash, Step.SESSION_OPEN)
     if erased:
         journal.next_block(flash, None, 0x1000)
@@ -137,9 +137,7 @@ def test_a_car_of_other_hardware_is_another_one_though_neither_tells_its_vin(jou
 
 
 def test_a_rescue_that_has_not_erased_yet_says_unknown(journal: Journal) -> None:
-    job(journal, "a")
-    journal.note("a", rescued=True)
-    flash = begun(journal, "a", erased=False)
+    flash = begun(journal, job(journal, "a"), erased=False, rescue=True)
     assert standing(journal, "a").ecu is EcuSafety.UNKNOWN
     journal.next_block(flash, None, 0x1000)
     assert standing(journal, "a").ecu is EcuSafety.HALF_WRITTEN

@@ -70,7 +70,7 @@ def test_a_bootloader_is_asked_what_bootloaders_know() -> None:
         asked("22 F18C", "7F 22 31"),
     )
     identity = run(definition("pbx-s18"), lambda access: access.identify(), *steps)
-    assert identity == EcuIdentity(hw="PBX-S18-01", boot="S18-CB-01")
+    assert identity == EcuIdentity(hw="PBX-S18-01", boot="S18-CB-01", bootloader_hw="PBX-S18-01")
 
 
 def test_voltage_comes_from_the_did_or_from_obd() -> None:

@@ -1,0 +1,45 @@
+"""What the steps of a write say of the ECU's memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from appliance.flashing.journal import Step, StepRecord
+
+TOUCHING = frozenset({Step.ERASE_INTENT, Step.RESCUE})
+"""From such a step on, memory may be half written."""
+
+
+def touched(steps: Iterable[StepRecord]) -> bool:
+    """Whether the write may have erased something; one opened without its journal may always have."""
+    return any(step.step in TOUCHING for step in steps)
+
+
+def programmed(steps: Sequence[StepRecord]) -> set[int | None]:
+    """Starts of the blocks programmed, and not erased again, since the present target was chosen."""
+    starts: set[int | None] = set()
+    for step in steps:
+        if step.step is Step.RETARGETED:
+            starts.clear()
+        elif step.step is Step.PROGRAMMED:
+            starts.add(step.block_start)
+        elif step.step is Step.ERASE_INTENT:
+            starts.discard(step.block_start)
+    return starts
+
+
+def unfinished(steps: Sequence[StepRecord]) -> set[int | None]:
+    """Starts of the blocks whose last erase was not followed by their programming to the end."""
+    starts: set[int | None] = set()
+    for step in steps:
+        if step.step is Step.ERASE_INTENT:
+            starts.add(step.block_start)
+        elif step.step is Step.PROGRAMMED:
+            starts.discard(step.block_start)
+    return starts
+
+
+def called_incomplete(steps: Iterable[StepRecord]) -> Counter[int | None]:
+    """How often each block was written again only because the ECU called its memory incomplete."""
+    return Counter(step.block_start for step in steps if step.step is Step.INCOMPLETE)

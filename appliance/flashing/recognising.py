@@ -1,0 +1,53 @@
+"""Asking the ECU who it is, and refusing any other than the job's."""
+
+from __future__ import annotations
+
+from appliance.flashing.context import Job
+from appliance.flashing.errors import CarUnconfirmedError, EcuChangedError
+from appliance.flashing.sameness import OF_ITS_KIND, OF_ONE_ECU, Likeness, compare
+from appliance.protocols.access import EcuIdentity
+
+_ASKED = 3
+"""Answers get lost, and one that names another ECU must repeat itself."""
+
+
+async def recognise(job: Job) -> Likeness:
+    """Ask the ECU who it is. Raises EcuChangedError for another one than the job's, and AccessError."""
+    known = job.journal.job(job.id).identity or EcuIdentity()
+    worth_asking_again = any(getattr(known, name) is not None for name in OF_ONE_ECU)
+    for _ in range(_ASKED):
+        likeness = compare(await job.access.identify(), known)
+        if likeness.proven or not (worth_asking_again or likeness.other):
+            break
+    job.car.likeness, job.car.doubtful = likeness, not likeness.proven
+    if likeness.other:
+        raise EcuChangedError(_differences(likeness, known))
+    return likeness
+
+
+async def require_very_ecu(job: Job) -> None:
+    """As `recognise`; and raises CarUnconfirmedError where the ECU cannot say it and no person has."""
+    likeness = await recognise(job)
+    if not likeness.proven and not job.car.confirmed:
+        raise unconfirmed(job)
+    job.car.doubtful = False
+
+
+def unconfirmed(job: Job) -> CarUnconfirmedError:
+    """The error for an ECU that told too little, with what a person has to give to confirm the car."""
+    known = job.journal.job(job.id).identity or EcuIdentity()
+    named = "the job's id" if known.vin is None else "the VIN read off this car"
+    return CarUnconfirmedError(told_in_words(job.car.likeness.told), named)
+
+
+def _differences(likeness: Likeness, known: EcuIdentity) -> tuple[str, ...]:
+    return tuple(
+        f"{name.upper()} is {getattr(likeness.told, name)}, the job is for {getattr(known, name)}"
+        for name in likeness.strange
+    )
+
+
+def told_in_words(told: EcuIdentity) -> tuple[str, ...]:
+    """What the ECU told, for a person to judge."""
+    names = (*OF_ITS_KIND, *OF_ONE_ECU)
+    return tuple(f"{name.upper()} {getattr(told, name) or 'not told'}" for name in names)
