@@ -67,6 +67,9 @@ class Erasing(Strict):
 
     routine: Word = 0xFF00
     by: Literal["address", "block_id"]
+    status_bytes: int = Field(default=1, ge=0, le=64)
+    """Length of the status record in the answer, of which the first byte is 00 for success; 0 where the ECU
+    answers without a status."""
 
 
 class Writing(Strict):
@@ -106,7 +109,11 @@ class Checking(Strict):
 
     routine: Word | None = None
     style: Literal["hash_range", "compare_block", "none"]
+    status_bytes: int = Field(default=1, ge=1, le=64)
+    """Length of `compare_block`'s status record: without a status nothing was compared."""
     dependencies_routine: Word | None = 0xFF01
+    dependencies_status_bytes: int = Field(default=1, ge=0, le=64)
+    """Length of its status record; 0 where the ECU answers without a status."""
     verify: Literal["hash", "read_back"] = "hash"
 
     @model_validator(mode="after")

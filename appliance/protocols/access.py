@@ -133,8 +133,11 @@ class EcuAccess(Protocol):
     async def close(self) -> None:
         """Best effort: give the car back its normal communication. Never raises."""
 
-    async def read(self, start: int, length: int) -> bytes:
-        """Exactly `length` bytes from address `start`; never fewer, never invented."""
+    async def read(self, start: int, length: int, *, upwards: bool = True) -> bytes:
+        """Exactly `length` bytes from address `start`; never fewer, never invented.
+
+        `upwards` is the order in which pieces of it are asked for, where the wire leaves a choice.
+        """
 
     async def erase(self, block: Block) -> None:
         """Erase one block and wait until the ECU reports it done."""

@@ -98,7 +98,7 @@ class ProbeAccess:
         self.closes += 1
         self.attached = False
 
-    async def read(self, start: int, length: int) -> bytes:
+    async def read(self, start: int, length: int, *, upwards: bool = True) -> bytes:
         assert 0 < length <= BURST_BYTES
         async with self._call("read", length) as fault:
             self._need_port()

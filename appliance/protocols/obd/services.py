@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from appliance.protocols.access import Dtc
-from appliance.protocols.uds.request import Request, nothing, positive
+from appliance.protocols.uds.request import Request, exactly, nothing, positive
 from appliance.protocols.uds.services.faults import fault_code
 
 _CALID_BYTES = 16
@@ -20,9 +20,7 @@ _DTC_BYTES = 2
 
 def _number(length: int) -> Callable[[bytes], int]:
     def decode(rest: bytes) -> int:
-        if len(rest) < length:
-            raise ValueError("a shortened value")
-        return int.from_bytes(rest[:length])
+        return int.from_bytes(exactly(length)(rest))
 
     return decode
 
@@ -49,12 +47,14 @@ def module_voltage() -> Request[float]:
 
 
 def _dtcs(rest: bytes) -> tuple[Dtc, ...]:
-    """A count and that many fault codes; padding behind them is ignored."""
+    """A count and that many fault codes; zeroes behind them are padding."""
     if not rest:
         raise ValueError("an answer without a count")
     codes = rest[1 : 1 + rest[0] * _DTC_BYTES]
     if len(codes) != rest[0] * _DTC_BYTES:
         raise ValueError("fewer fault codes than announced")
+    if any(rest[1 + len(codes) :]):
+        raise ValueError("more fault codes than announced")
     numbers = (int.from_bytes(codes[at : at + _DTC_BYTES]) for at in range(0, len(codes), _DTC_BYTES))
     return tuple(Dtc(fault_code(number)) for number in numbers if number)
 
@@ -89,9 +89,12 @@ def _items(length: int) -> Callable[[bytes], tuple[bytes, ...]]:
     """A count and items of equal length; older ECUs leave the count out."""
 
     def decode(rest: bytes) -> tuple[bytes, ...]:
-        body = rest[1:] if len(rest) % length == 1 else rest
+        counted = len(rest) % length == 1
+        body = rest[1:] if counted else rest
         if not body or len(body) % length:
             raise ValueError(f"{len(rest)} bytes are no list of {length}-byte items")
+        if counted and rest[0] != len(body) // length:
+            raise ValueError(f"{len(body) // length} items came where {rest[0]} were announced")
         return tuple(body[at : at + length] for at in range(0, len(body), length))
 
     return decode

@@ -14,14 +14,19 @@ from typing import TypeAlias
 
 from appliance.contract.errors import PitboxError
 from appliance.definitions.reaching import SecurityLevel
-from appliance.protocols.security.sa2 import sa2_key
+from appliance.protocols.access import AccessError
+from appliance.protocols.security.sa2 import Sa2Error, sa2_key
 from appliance.protocols.security.toys import toy_key
 
 PLUGIN_GROUP = "pitbox.security"
 
 Context: TypeAlias = Mapping[str, object]
 KeyAlgorithm: TypeAlias = Callable[[int, bytes, Context], bytes]
-"""(odd level, seed, context) to key."""
+"""(odd level, seed, context) to key. Raises KeyNotMadeError and nothing else."""
+
+
+class KeyNotMadeError(AccessError):
+    """The algorithm of this unlock has no key for the seed that the ECU gave."""
 
 
 def algorithm_for(level: SecurityLevel) -> KeyAlgorithm:
@@ -30,9 +35,16 @@ def algorithm_for(level: SecurityLevel) -> KeyAlgorithm:
         return _plugin(level.algorithm.removeprefix("plugin:"))
     if level.algorithm == "sa2":
         script = bytes.fromhex(level.script or "")
-        return lambda _level, seed, _context: sa2_key(script, seed)
+        return lambda _level, seed, _context: _key_by_script(script, seed)
     name, constant = level.algorithm, level.constant or 0
     return lambda _level, seed, _context: toy_key(name, constant, seed)
+
+
+def _key_by_script(script: bytes, seed: bytes) -> bytes:
+    try:
+        return sa2_key(script, seed)
+    except Sa2Error as error:
+        raise KeyNotMadeError(f"no key for the seed {seed.hex().upper()}: {error}") from error
 
 
 def _plugin(name: str) -> KeyAlgorithm:
@@ -50,12 +62,28 @@ def _plugin(name: str) -> KeyAlgorithm:
 def _loaded(entry: EntryPoint) -> KeyAlgorithm:
     try:
         function: object = entry.load()
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # whatever a package does when it is imported
         raise _broken(entry, str(error)) from error
     if not callable(function):
         raise _broken(entry, "it is not a function")
-    algorithm: KeyAlgorithm = function
-    return algorithm
+    return _guarded(entry.name, function)
+
+
+def _guarded(name: str, function: Callable[..., object]) -> KeyAlgorithm:
+    """The owner's function, which was written by somebody else and may do anything but answer."""
+
+    def key(level: int, seed: bytes, context: Context) -> bytes:
+        try:
+            made = function(level, seed, context)
+        except Exception as error:  # whatever it raises, the ECU stays locked
+            raise KeyNotMadeError(
+                f"the unlock algorithm {name!r} failed on the seed {seed.hex().upper()}: {error!r}"
+            ) from error
+        if not isinstance(made, bytes) or not made:
+            raise KeyNotMadeError(f"the unlock algorithm {name!r} gave {made!r} for a key")
+        return made
+
+    return key
 
 
 def _broken(entry: EntryPoint, why: str) -> PitboxError:

@@ -20,7 +20,8 @@ from appliance.protocols.access import (
 )
 from appliance.protocols.uds.addressing import wire_of
 from appliance.protocols.uds.checking import MemoryProof
-from appliance.protocols.uds.client import BrokenTransferError, UdsClient
+from appliance.protocols.uds.client import UdsClient
+from appliance.protocols.uds.conversation import BrokenTransferError
 from appliance.protocols.uds.faults import FaultMemory
 from appliance.protocols.uds.identity import Identification
 from appliance.protocols.uds.metering import TransferMeter
@@ -79,11 +80,11 @@ class UdsAccess:
         if self._opened:
             await self._leave()
 
-    async def read(self, start: int, length: int) -> bytes:
-        """Exactly `length` bytes, at most max_read_bytes."""
+    async def read(self, start: int, length: int, *, upwards: bool = True) -> bytes:
+        """Exactly `length` bytes, at most max_read_bytes, piece by piece from the start or from the end."""
         if not 0 < length <= MAX_READ_BYTES:
             raise ValueError(f"a read of {length} bytes; 1 to {MAX_READ_BYTES} are possible")
-        return await self._reader.read(start, length)
+        return await self._reader.read(start, length, upwards=upwards)
 
     async def erase(self, block: Block) -> None:
         """Erase one block and wait until the ECU reports it done."""

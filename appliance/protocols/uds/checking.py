@@ -32,15 +32,17 @@ class MemoryProof:
             return None
         crc = zlib.crc32(expected).to_bytes(_CRC_BYTES)
         if self._checking.style == "hash_range":
-            return await self._run(routine, self._span.encode(block.start, block.size)) == crc
+            return await self._run(routine, self._span.encode(block.start, block.size), len(crc)) == crc
         named = short_block_name(block) + len(crc).to_bytes(2) + crc
-        return succeeded(await self._run(routine, named))
+        return succeeded(await self._run(routine, named, self._checking.status_bytes))
 
     async def check_dependencies(self) -> None:
         """Have the ECU judge all its memory. Raises EcuRefusedError PROGRAMMING if it is not good."""
         routine = self._checking.dependencies_routine
         if routine is not None:
-            require_success(await self._run(routine, b""), "the check of programming dependencies")
+            record = await self._run(routine, b"", self._checking.dependencies_status_bytes)
+            require_success(record, "the check of programming dependencies")
 
-    async def _run(self, routine: int, options: bytes) -> bytes:
-        return await self._client.ask(start_routine(routine, options, idempotent=True))
+    async def _run(self, routine: int, options: bytes, record_bytes: int) -> bytes:
+        request = start_routine(routine, options, record_bytes=record_bytes, idempotent=True)
+        return await self._client.ask(request)

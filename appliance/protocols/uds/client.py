@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from appliance.protocols.access import AccessError, EcuRefusedError, EcuSilentError, LinkLostError, Refusal
-from appliance.protocols.isotp.interface import IsoTpError, IsoTpLink
+from appliance.protocols.access import AccessError, EcuRefusedError, EcuSilentError, Refusal
+from appliance.protocols.isotp.interface import IsoTpLink
+from appliance.protocols.uds.conversation import (
+    BrokenTransferError,
+    Conversation,
+    MisfitAnswerError,
+    StepLostError,
+)
 from appliance.protocols.uds.keepalive import KeepAlive
-from appliance.protocols.uds.nrc import RESPONSE_PENDING, refused, service_name
-from appliance.protocols.uds.request import NEGATIVE_SID, Request
+from appliance.protocols.uds.nrc import service_name
+from appliance.protocols.uds.request import Request
 from appliance.protocols.uds.services.control import TESTER_PRESENT_SILENT, SessionTiming, tester_present
+from appliance.protocols.uds.services.data import ACTIVE_SESSION_DID, read_data
 from appliance.protocols.uds.timing import UdsTiming
-from drivers.can.interface import CanBusGoneError
 
 T = TypeVar("T")
 
@@ -24,11 +28,14 @@ BUSY_DELAYS_S = (0.1, 0.2, 0.3, 0.4, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5)
 """Pauses before the repeats after NRC 0x21 (ISO 14229-1 leaves them open; 100 to 500 ms, ten times)."""
 ATTEMPT_S = 0.3
 """What a best-effort step may wait for its first answer."""
-_SHORTEST_WAIT_S = 1e-6
-
-
-class BrokenTransferError(LinkLostError):
-    """Frames of a request or an answer were lost; the bus may still be there."""
+LOST = (EcuSilentError, BrokenTransferError, MisfitAnswerError)
+"""What became of an answer that a repeat may bring."""
+_PROBES: tuple[Request[Any], ...] = (tester_present(), read_data(ACTIVE_SESSION_DID))
+"""Asked in turn, so that the answer to one is not taken for that to the next."""
+_MOST_PROBES = 3
+"""In a row that stay unanswered, or find answers that nobody asked for."""
+_INSIDE_A_TRANSFER = frozenset({0x36, 0x37})
+"""Services before which nothing but tester present may come: a boot loader may end the transfer."""
 
 
 class UdsClient:
@@ -41,33 +48,39 @@ class UdsClient:
     def __init__(
         self, link: IsoTpLink, functional: IsoTpLink | None = None, timing: UdsTiming | None = None
     ) -> None:
-        self._link = link
-        self._functional = functional
         self._defined = self.timing = timing or UdsTiming()
+        self._conversation = Conversation(link, lambda: self.timing)
+        self._functional = functional
         self._lock = asyncio.Lock()
-        self._unsettled = False
-        self._active_s = asyncio.get_running_loop().time()
-        self._keep_alive = KeepAlive(self._tester_present, lambda: self._active_s)
+        self._last_probe: Request[Any] = _PROBES[-1]
+        self._proven_surplus = 0
+        self._keep_alive = KeepAlive(self._tester_present, lambda: self._conversation.active_s)
         self.repeats = 0
 
     async def ask(
-        self, request: Request[T], *, first_answer_s: float | None = None, attempts: int | None = None
+        self,
+        request: Request[T],
+        *,
+        first_answer_s: float | None = None,
+        attempts: int | None = None,
+        prove: bool = True,
     ) -> T:
         """The decoded positive answer.
 
         `first_answer_s` replaces P2 (P2* for requests that cannot be repeated). `attempts` replaces the four
-        that idempotent requests have. Raises EcuRefusedError, EcuSilentError, LinkLostError.
+        that idempotent requests have. Without `prove` the caller sees to it that answers that look alike are
+        in step. Raises EcuRefusedError, EcuSilentError, MisfitAnswerError, LinkLostError.
         """
         most = len(REPEAT_BACK_OFF_S) if attempts is None else attempts - 1
         pauses = REPEAT_BACK_OFF_S[:most] if request.idempotent else ()
         async with self._lock:
             for pause_s in pauses:
                 try:
-                    return await self._exchange(request, first_answer_s)
-                except (EcuSilentError, BrokenTransferError):
+                    return await self._exchange(request, first_answer_s, prove)
+                except LOST:
                     self.repeats += 1
                     await asyncio.sleep(pause_s)
-            return await self._exchange(request, first_answer_s)
+            return await self._exchange(request, first_answer_s, prove)
 
     async def attempt(self, request: Request[T], *, within_s: float = ATTEMPT_S) -> T | None:
         """For best-effort steps: ask twice with a short deadline; None if the ECU refused or kept silent."""
@@ -75,6 +88,29 @@ class UdsClient:
             return await self.ask(request, first_answer_s=within_s, attempts=2)
         except AccessError:
             return None
+
+    async def proves_step(self) -> bool:
+        """Whether every answer since the last proof was the one to its request; in step again, if not.
+
+        Raises StepLostError if the ECU goes on answering what it was not asked; EcuSilentError and
+        LinkLostError as `ask` does.
+        """
+        async with self._lock:
+            await self._probe([])
+            if not self.lost_step:
+                return True
+            await self._resynchronise()
+            return False
+
+    @property
+    def lost_step(self) -> bool:
+        """An answer came since the last proof that nobody had asked for."""
+        return self._conversation.surplus != self._proven_surplus
+
+    @property
+    def in_doubt(self) -> bool:
+        """As `lost_step`, or the answer to the last request may still come."""
+        return self.lost_step or self._conversation.outstanding
 
     def adopt(self, promised: SessionTiming | None) -> None:
         """Use the timing of a `50` answer; None goes back to the definition's."""
@@ -91,119 +127,103 @@ class UdsClient:
     async def close(self) -> None:
         """Stop tester present and close the links."""
         await self.release_session()
-        self._link.close()
+        self._conversation.close()
         if self._functional is not None:
             self._functional.close()
 
-    async def _exchange(self, request: Request[T], first_answer_s: float | None) -> T:
-        if self._unsettled:
-            await self._settle()
-        return await self._while_busy(request, first_answer_s)
-
-    async def _settle(self) -> None:
-        """Make sure that no answer to a lost request can arrive any more.
-
-        An ECU answers in the order it was asked: once it has answered a tester present, all earlier answers
-        are out. Without this, the late answer to a read without echo (0x23) would pass for the next one's.
-        """
+    async def _exchange(self, request: Request[T], first_answer_s: float | None, prove: bool) -> T:
+        await self._settle(request, prove)
         try:
-            await self._while_busy(tester_present(), None)
+            payload, decoded = await self._while_busy(request, first_answer_s)
         except EcuRefusedError as error:
-            if error.refusal is Refusal.BUSY:
-                raise
+            if request.lookalike and prove and error.refusal is not Refusal.BUSY:
+                await self._confirm(request, None)
+            raise
+        if request.lookalike and prove:
+            await self._confirm(request, payload)
+        return decoded
 
-    async def _while_busy(self, request: Request[T], first_answer_s: float | None) -> T:
-        for pause_s in BUSY_DELAYS_S:
+    async def _settle(self, request: Request[T], prove: bool) -> None:
+        """Make sure that no answer to a lost request can arrive any more, nor one that nobody asked for.
+
+        An ECU answers in the order it was asked: once it has answered a probe, all earlier answers are out.
+        Without this, the late answer to a read without echo (0x23) would pass for the next one's.
+        """
+        if self._conversation.outstanding:
+            await self._ask_probe(self._next_probe() if request.lookalike else tester_present(), [])
+        if request.lookalike and prove and self.lost_step:
+            await self._resynchronise()
+
+    async def _confirm(self, request: Request[T], taken: bytes | None) -> None:
+        """See that nothing is left behind the answer that was taken, or the refusal (None).
+
+        Raises StepLostError where it may have been another request's; not for what cannot be repeated, if
+        every answer to it says the same.
+        """
+        heard: list[bytes] = []
+        await self._probe(heard)
+        if not self.lost_step:
+            return
+        await self._resynchronise()
+        same = all(payload == taken for payload in heard if payload[:1] == request.echo[:1])
+        if request.idempotent or taken is None or not same:
+            raise StepLostError(f"more answers than requests came to {service_name(request.sid)}")
+
+    async def _resynchronise(self) -> None:
+        """Listen until it is quiet, then ask what has an answer of its own; until that comes alone."""
+        for _ in range(_MOST_PROBES):
+            await self._conversation.silence()
+            self._proven_surplus = self._conversation.surplus
+            await self._probe([])
+            if not self.lost_step:
+                return
+        raise StepLostError("the ECU goes on answering what it was not asked")
+
+    async def _probe(self, heard: list[bytes]) -> None:
+        """Have a probe answered; `heard` takes what came before its answer."""
+        for _ in range(_MOST_PROBES - 1):
             try:
-                return await self._once(request, first_answer_s)
-            except EcuRefusedError as error:
-                if error.refusal is not Refusal.BUSY:
-                    raise
-                await asyncio.sleep(pause_s)
-        return await self._once(request, first_answer_s)
+                return await self._ask_probe(self._next_probe(), heard)
+            except LOST:
+                self.repeats += 1
+        return await self._ask_probe(self._next_probe(), heard)
 
-    async def _once(self, request: Request[T], first_answer_s: float | None) -> T:
-        await self._send(request.payload)
+    async def _ask_probe(self, probe: Request[Any], heard: list[bytes]) -> None:
+        """Any refusal is an answer as good as others, but "busy". Raises EcuRefusedError where that stays."""
+        self._last_probe = probe
+        for pauses_left in reversed(range(len(BUSY_DELAYS_S) + 1)):
+            try:
+                await self._conversation.probe(probe, heard)
+            except EcuRefusedError as error:
+                if error.refusal is Refusal.BUSY and not pauses_left:
+                    raise
+                if error.refusal is Refusal.BUSY:
+                    await asyncio.sleep(BUSY_DELAYS_S[-pauses_left])
+                    continue
+            return
+
+    def _next_probe(self) -> Request[Any]:
+        return next(probe for probe in _PROBES if probe is not self._last_probe)
+
+    async def _while_busy(self, request: Request[T], first_answer_s: float | None) -> tuple[bytes, T]:
         if first_answer_s is None:
             timing = self.timing
             first_answer_s = timing.first_answer_s if request.idempotent else timing.pending_answer_s
-        try:
-            answer = await self._answer(request, first_answer_s)
-        except EcuRefusedError:
-            self._settled()
-            raise
-        self._settled()
-        return answer
-
-    async def _send(self, payload: bytes) -> None:
-        self._link.drain()
-        self._unsettled = True
-        self._active_s = self._now()
-        with _link_errors():
-            await self._link.send(payload)
-        self._active_s = self._now()
-
-    def _settled(self) -> None:
-        self._unsettled = False
-        self._active_s = self._now()
-
-    async def _answer(self, request: Request[T], first_answer_s: float) -> T:
-        """Wait for this request's own answer; 0x78 starts P2* again, up to the ceiling (ISO 14229-2, 7.2)."""
-        began_s = self._now()
-        ceiling_s = began_s + max(self.timing.pending_ceiling_s, first_answer_s)
-        until_s = began_s + first_answer_s
-        while True:
-            payload = await self._receive(request.sid, until_s, began_s)
-            code = _negative_code(payload, request.sid)
-            if code == RESPONSE_PENDING:
-                until_s = min(self._now() + self.timing.pending_answer_s, ceiling_s)
-            elif code is not None:
-                raise refused(request.sid, code)
-            elif payload.startswith(request.echo):
-                try:
-                    return request.decode(payload[len(request.echo) :])
-                except ValueError:
-                    continue
-
-    async def _receive(self, sid: int, until_s: float, began_s: float) -> bytes:
-        try:
-            with _link_errors():
-                return await self._link.receive(max(until_s - self._now(), _SHORTEST_WAIT_S))
-        except EcuSilentError as error:
-            waited_ms = (self._now() - began_s) * 1000
-            raise EcuSilentError(f"no answer to {service_name(sid)} within {waited_ms:.0f} ms") from error
+        for pause_s in BUSY_DELAYS_S:
+            try:
+                return await self._conversation.once(request, first_answer_s)
+            except EcuRefusedError as error:
+                if error.refusal is not Refusal.BUSY:
+                    raise
+            if request.idempotent:
+                await asyncio.sleep(pause_s)
+            elif (answer := await self._conversation.overheard(request, pause_s)) is not None:
+                return answer
+        return await self._conversation.once(request, first_answer_s)
 
     async def _tester_present(self) -> None:
         if self._functional is None:
             async with self._lock:
-                await self._send_silently(self._link)
+                await self._conversation.send_silently(TESTER_PRESENT_SILENT)
         else:
-            await self._send_silently(self._functional)
-
-    async def _send_silently(self, link: IsoTpLink) -> None:
-        with _link_errors():
-            await link.send(TESTER_PRESENT_SILENT)
-        self._active_s = self._now()
-
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
-
-
-def _negative_code(payload: bytes, sid: int) -> int | None:
-    if len(payload) >= 3 and payload[0] == NEGATIVE_SID and payload[1] == sid:
-        return payload[2]
-    return None
-
-
-@contextmanager
-def _link_errors() -> Iterator[None]:
-    """Translate what a link raises into what an access raises."""
-    try:
-        yield
-    except CanBusGoneError as error:
-        raise LinkLostError(str(error)) from error
-    except IsoTpError as error:
-        raise BrokenTransferError(str(error)) from error
-    except TimeoutError as error:
-        raise EcuSilentError(str(error)) from error
+            await self._conversation.send_silently(TESTER_PRESENT_SILENT, self._functional)

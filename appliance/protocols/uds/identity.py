@@ -11,10 +11,12 @@ from appliance.protocols.obd.services import (
     text,
     vin,
 )
-from appliance.protocols.uds.client import BrokenTransferError, UdsClient
-from appliance.protocols.uds.services.data import ACTIVE_SESSION_DID, read_data
+from appliance.protocols.uds.client import UdsClient
+from appliance.protocols.uds.conversation import BrokenTransferError, MisfitAnswerError
+from appliance.protocols.uds.services.data import active_session, read_data
 
 _STATE_ATTEMPTS = 3
+_VOLTAGE_BYTES = 1
 _VOLT_PER_BIT = 0.1
 
 
@@ -42,10 +44,10 @@ class Identification:
 
     async def _answers_programming_session(self) -> bool:
         try:
-            session = await self._client.ask(read_data(ACTIVE_SESSION_DID), attempts=_STATE_ATTEMPTS)
-        except EcuRefusedError:
+            session = await self._client.ask(active_session(), attempts=_STATE_ATTEMPTS)
+        except (EcuRefusedError, MisfitAnswerError):
             return False
-        return session[:1] == bytes((self._programming,))
+        return session == bytes((self._programming,))
 
     async def _state_by_software_number(self) -> EcuState:
         try:
@@ -53,6 +55,8 @@ class Identification:
         except EcuRefusedError as error:
             if error.refusal is Refusal.UNSUPPORTED:
                 return EcuState.BOOTLOADER
+        except MisfitAnswerError:
+            return EcuState.BOOTLOADER
         return EcuState.APPLICATION
 
     async def identify(self) -> EcuIdentity:
@@ -84,7 +88,7 @@ class Identification:
     async def measured_v(self) -> float | None:
         """The ECU's own supply reading (DID, else OBD 01 42); None if it has none."""
         did = self._dids.voltage
-        record = None if did is None else await self._record(did)
+        record = None if did is None else await self._record(did, _VOLTAGE_BYTES)
         if record:
             return round(record[0] * _VOLT_PER_BIT, 1)
         return await self._client.attempt(module_voltage()) if self._dids.obd_mode_09 else None
@@ -104,8 +108,8 @@ class Identification:
         record = None if did is None else await self._record(did)
         return text(record) or None if record else None
 
-    async def _record(self, did: int) -> bytes | None:
+    async def _record(self, did: int, size: int | None = None) -> bytes | None:
         try:
-            return await self._client.ask(read_data(did))
-        except (EcuRefusedError, EcuSilentError):
+            return await self._client.ask(read_data(did, size))
+        except (EcuRefusedError, EcuSilentError, MisfitAnswerError):
             return None

@@ -15,7 +15,8 @@ from appliance.protocols.uds.services.control import (
     switch_dtc_setting,
 )
 from appliance.protocols.uds.services.data import write_data
-from appliance.protocols.uds.services.routine import start_routine
+from appliance.protocols.uds.services.routine import check_preconditions
+from appliance.protocols.uds.status import require_preconditions
 from appliance.protocols.uds.unlocking import Unlock
 
 T = TypeVar("T")
@@ -99,7 +100,9 @@ class Opener:
     async def _check_preconditions(self, required: bool) -> None:
         routine = self._sessions.precondition_routine
         if routine is not None:
-            await self._step(start_routine(routine, idempotent=True), required)
+            record = await self._step(check_preconditions(routine), required)
+            if required:
+                require_preconditions(record or b"")
 
     async def _write_fingerprint(self, required: bool) -> None:
         writing = self._definition.writing
@@ -107,8 +110,5 @@ class Opener:
             value = bytes.fromhex(writing.fingerprint or "")
             await self._step(write_data(writing.fingerprint_did, value), required)
 
-    async def _step(self, request: Request[T], required: bool) -> None:
-        if required:
-            await self._client.ask(request)
-        else:
-            await self._client.attempt(request)
+    async def _step(self, request: Request[T], required: bool) -> T | None:
+        return await (self._client.ask(request) if required else self._client.attempt(request))

@@ -12,7 +12,7 @@ from enum import StrEnum
 from appliance.protocols.access import EcuRefusedError, EcuSilentError, Refusal
 from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.nrc import SECURITY_ACCESS_DENIED
-from appliance.protocols.uds.request import Request, positive, raw
+from appliance.protocols.uds.request import Request, positive
 from appliance.protocols.uds.services.control import DEFAULT_SESSION, change_session, tester_present
 from appliance.protocols.uds.services.unlock import authentication_configuration
 
@@ -56,7 +56,7 @@ class _Probe:
     """No ECU by itself asks for an unlock before this service."""
 
     def request(self) -> Request[bytes]:
-        return Request(self.payload, positive(self.payload, 0), raw, idempotent=True)
+        return Request(self.payload, positive(self.payload, 0), bytes, idempotent=True)
 
 
 _PROBES = (

@@ -6,17 +6,24 @@ import asyncio
 
 from appliance.definitions.schema import Reading
 from appliance.protocols.access import AccessError, EcuRefusedError, EcuSilentError, Refusal
-from appliance.protocols.uds.client import REPEAT_BACK_OFF_S, BrokenTransferError, UdsClient
+from appliance.protocols.uds.client import LOST, REPEAT_BACK_OFF_S, UdsClient
+from appliance.protocols.uds.conversation import BrokenTransferError, MisfitAnswerError, StepLostError
 from appliance.protocols.uds.metering import TransferMeter
 from appliance.protocols.uds.services.memory import SpanFormat, read_memory
 from appliance.protocols.uds.services.transfer import (
+    TRANSFER_HEADER_BYTES,
     fetch_block,
     next_counter,
     request_upload,
 )
+from appliance.protocols.uds.sizing import AdaptiveSize
 from appliance.protocols.uds.transfer import Transfers
 
 _PLAIN = 0x00
+_SHORTEST_BYTES = 64
+"""Pieces get no shorter than this on a wire that loses frames."""
+_PROVEN_BYTES = 64 * 1024
+"""So much may be read until the ECU has to prove that requests and answers are in step."""
 
 
 class MemoryReader:
@@ -30,50 +37,126 @@ class MemoryReader:
         self._transfers = transfers
         self._span = SpanFormat(reading.address_bytes, reading.size_bytes)
         self._meter = meter
+        self._piece = AdaptiveSize(reading.block_bytes, _SHORTEST_BYTES)
+        self._batch_bytes = _PROVEN_BYTES
 
-    async def read(self, start: int, length: int) -> bytes:
-        """Exactly `length` bytes. Raises AccessError; what was not received is never made up."""
-        data = bytearray()
+    async def read(self, start: int, length: int, *, upwards: bool = True) -> bytes:
+        """Exactly `length` bytes. Raises AccessError; what was not received is never made up.
+
+        `upwards` is the order of the pieces by address; an upload knows no other.
+        """
         with self._meter.moving():
             if self._reading.method == "by_address":
-                await self._read_by_address(start, length, data)
+                return await self._read_by_address(start, length, upwards)
+            return await self._read_by_upload(start, length)
+
+    async def _read_by_address(self, start: int, length: int, upwards: bool) -> bytes:
+        """Pieces are read on trust, and kept once the ECU has shown that it is in step."""
+        low, high, failures = start, start + length, 0
+        lower, upper = bytearray(), bytearray()
+        while low < high:
+            try:
+                data = await self._batch(low, high, upwards)
+            except LOST as error:
+                failures = await self._bear(error, failures)
+                continue
+            failures = 0
+            if upwards:
+                lower += data
+                low += len(data)
             else:
-                await self._read_by_upload(start, length, data)
+                upper[:0] = data
+                high -= len(data)
+        return bytes(lower + upper)
+
+    async def _batch(self, low: int, high: int, upwards: bool) -> bytes:
+        """The next pieces of a span from its start, or from its end. Raises StepLostError if one is not its
+        request's answer.
+        """
+        if self._client.in_doubt:
+            await self._client.proves_step()
+        parts: list[bytes] = []
+        left, moved = high - low, 0
+        while moved < min(left, self._batch_bytes) and not self._client.lost_step:
+            size = min(self._piece.size, left - moved)
+            at = low + moved if upwards else high - moved - size
+            parts.append(await self._client.ask(read_memory(self._span, at, size), attempts=1, prove=False))
+            moved += size
+        if not await self._client.proves_step():
+            raise StepLostError("answers ran apart from their requests while memory was read")
+        self._proven(parts)
+        return b"".join(parts if upwards else reversed(parts))
+
+    def _proven(self, parts: list[bytes]) -> None:
+        self._batch_bytes = min(_PROVEN_BYTES, self._batch_bytes * 2)
+        header = read_memory(self._span, 0, 0).echo
+        for part in parts:
+            self._piece.moved()
+            self._meter.received(header, part)
+
+    async def _bear(self, error: AccessError, failures: int) -> int:
+        """Pause after a failure; raise it after four that shorter pieces did not help.
+
+        From then on each piece is proven alone, and more again while that goes well.
+        """
+        self._client.repeats += 1
+        torn = isinstance(error, BrokenTransferError) and not isinstance(error, StepLostError)
+        shorter = torn and self._piece.lost()
+        self._batch_bytes = self._piece.size
+        failures += not shorter
+        if failures > len(REPEAT_BACK_OFF_S):
+            raise error
+        await asyncio.sleep(REPEAT_BACK_OFF_S[max(failures - 1, 0)])
+        return failures
+
+    async def _read_by_upload(self, start: int, length: int) -> bytes:
+        """Uploads that break off go on behind the last byte received, three times without any progress."""
+        data, failures = bytearray(), 0
+        while len(data) < length:
+            before, left = len(data), length - len(data)
+            whole = self._piece.size == self._reading.block_bytes
+            try:
+                await self._upload(start + before, left if whole else min(left, self._piece.size), data)
+            except (EcuSilentError, BrokenTransferError, MisfitAnswerError, EcuRefusedError) as error:
+                if not _can_resume(error):
+                    raise
+                failures = await self._bear(error, 0 if len(data) > before else failures)
         return bytes(data)
 
-    async def _read_by_address(self, start: int, length: int, data: bytearray) -> None:
-        while len(data) < length:
-            size = min(self._reading.block_bytes, length - len(data))
-            request = read_memory(self._span, start + len(data), size)
-            part = await self._client.ask(request)
-            data += part
-            self._meter.received(request.echo, part)
-
-    async def _read_by_upload(self, start: int, length: int, data: bytearray) -> None:
-        """Uploads that break off go on behind the last byte received, three times without any progress."""
-        failures = 0
-        while len(data) < length:
-            before = len(data)
-            try:
-                await self._upload(start + before, length - before, data)
-            except (EcuSilentError, BrokenTransferError, EcuRefusedError) as error:
-                failures = 1 if len(data) > before else failures + 1
-                if failures > len(REPEAT_BACK_OFF_S) or not _can_resume(error):
-                    raise
-                await asyncio.sleep(REPEAT_BACK_OFF_S[failures - 1])
-
     async def _upload(self, start: int, length: int, data: bytearray) -> None:
-        await self._transfers.begin(request_upload(_PLAIN, self._span, start, length))
-        counter, end = 0, len(data) + length
+        if self._client.in_doubt:
+            await self._client.proves_step()
+        before = len(data)
+        limit = await self._transfers.begin(request_upload(_PLAIN, self._span, start, length))
+        try:
+            await self._fetch(before + length, limit - TRANSFER_HEADER_BYTES, data)
+            await self._transfers.finish()
+            if self._client.lost_step:
+                raise StepLostError("answers ran apart from their requests during an upload")
+        except (MisfitAnswerError, StepLostError):
+            del data[before:]
+            raise
+
+    async def _fetch(self, end: int, limit: int, data: bytearray) -> None:
+        """Blocks until `data` is `end` long: all of the size of the first, but for the last."""
+        counter, share = 0, limit
         while len(data) < end:
             counter = next_counter(counter)
             request = fetch_block(counter)
+            repeats = self._client.repeats
             part = await self._client.ask(request)
-            if not 0 < len(part) <= end - len(data):
-                raise AccessError(f"a block of {len(part)} bytes came where {end - len(data)} were left")
+            left = end - len(data)
+            if not 0 < len(part) <= left:
+                raise MisfitAnswerError(f"a block of {len(part)} bytes came where {left} were left")
+            share = min(share, len(part)) if counter == 1 else share
+            if len(part) != min(share, left):
+                raise MisfitAnswerError(f"a block of {len(part)} bytes came between blocks of {share}")
             data += part
             self._meter.received(request.echo, part)
-        await self._transfers.finish()
+            if self._client.repeats == repeats:
+                self._piece.moved()
+            else:
+                self._piece.lost()
 
 
 def _can_resume(error: AccessError) -> bool:

@@ -17,13 +17,15 @@ class Request(Generic[T_co]):
     """`echo` is what every positive answer starts with: SID + 0x40 and the parameters the ECU repeats.
 
     `decode` gets the bytes behind the echo and raises ValueError if they cannot be an answer to this request.
-    `idempotent` requests may be sent again when the answer was lost.
+    `idempotent` requests may be sent again when the answer was lost. `lookalike` is True where the answer to
+    another request would pass for this one's: it counts only once requests and answers are proven in step.
     """
 
     payload: bytes
     echo: bytes
     decode: Callable[[bytes], T_co]
     idempotent: bool = False
+    lookalike: bool = False
 
     @property
     def sid(self) -> int:
@@ -36,12 +38,10 @@ def positive(payload: bytes, echoed: int) -> bytes:
     return bytes((payload[0] + POSITIVE_OFFSET,)) + payload[1 : 1 + echoed]
 
 
-def nothing(rest: bytes) -> None:
-    """Decoder of answers that carry no more than their echo; trailing bytes are tolerated."""
-
-
-def raw(rest: bytes) -> bytes:
-    """Decoder of answers whose record is the caller's business."""
+def something(rest: bytes) -> bytes:
+    """Decoder of answers whose record is the caller's business, as long as there is one."""
+    if not rest:
+        raise ValueError("an empty record")
     return rest
 
 
@@ -54,3 +54,8 @@ def exactly(length: int) -> Callable[[bytes], bytes]:
         return rest
 
     return decode
+
+
+def nothing(rest: bytes) -> None:
+    """Decoder of answers that carry no more than their echo: what is behind it might be a bad status."""
+    exactly(0)(rest)

@@ -1,4 +1,4 @@
-"""Status records of routines."""
+"""Status records of routines. How long each has to be is the definition's promise."""
 
 from __future__ import annotations
 
@@ -8,11 +8,21 @@ _CORRECT = 0x00
 
 
 def succeeded(record: bytes) -> bool:
-    """An empty record, or one that begins with 00 = correct result (sheet 2.1)."""
-    return not record or record[0] == _CORRECT
+    """A record that begins with 00 = correct result (sheet obd, 2.1); an empty one says nothing."""
+    return record[:1] == bytes((_CORRECT,))
 
 
 def require_success(record: bytes, what: str) -> None:
-    """Raises EcuRefusedError PROGRAMMING for a routine that ran and reports failure."""
-    if not succeeded(record):
+    """Raises EcuRefusedError PROGRAMMING for a routine that ran and reports failure.
+
+    An empty record is what a definition promises whose ECU answers without a status.
+    """
+    if record and not succeeded(record):
         raise EcuRefusedError(Refusal.PROGRAMMING, f"{what} failed with status {record.hex().upper()}")
+
+
+def require_preconditions(record: bytes) -> None:
+    """Raises EcuRefusedError CONDITIONS where a record lists conditions that are not met."""
+    if any(record):
+        unmet = record.hex().upper()
+        raise EcuRefusedError(Refusal.CONDITIONS, f"the ECU names conditions that are not met: {unmet}")

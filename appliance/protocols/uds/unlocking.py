@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from appliance.definitions.reaching import SecurityLevel
 from appliance.protocols.access import EcuRefusedError, EcuSilentError
 from appliance.protocols.security.algorithms import Context, KeyAlgorithm, algorithm_for
-from appliance.protocols.uds.client import BrokenTransferError, UdsClient
+from appliance.protocols.uds.client import UdsClient
+from appliance.protocols.uds.conversation import BrokenTransferError
 from appliance.protocols.uds.nrc import INVALID_KEY
 from appliance.protocols.uds.services.unlock import request_seed, send_key
 
@@ -17,6 +18,7 @@ class Unlock:
     """One level and the algorithm that opens it."""
 
     level: int
+    seed_bytes: int
     algorithm: KeyAlgorithm
     context: Context
 
@@ -25,7 +27,7 @@ class Unlock:
         """From a definition; None where it needs none. Raises PitboxError if a plugin is missing."""
         if level is None:
             return None
-        return cls(level.level, algorithm_for(level), {"definition": definition_id})
+        return cls(level.level, level.seed_bytes, algorithm_for(level), {"definition": definition_id})
 
     async def perform(self, client: UdsClient) -> None:
         """Unlock, with one more try after a refused key or a lost answer, and never a third.
@@ -43,6 +45,6 @@ class Unlock:
             await self._try(client)
 
     async def _try(self, client: UdsClient) -> None:
-        seed = await client.ask(request_seed(self.level))
+        seed = await client.ask(request_seed(self.level, self.seed_bytes))
         if any(seed):
             await client.ask(send_key(self.level, self.algorithm(self.level, seed, self.context)))

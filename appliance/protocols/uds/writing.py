@@ -9,7 +9,8 @@ from appliance.protocols.access import (
     EcuSilentError,
     Progress,
 )
-from appliance.protocols.uds.client import BrokenTransferError, UdsClient
+from appliance.protocols.uds.client import UdsClient
+from appliance.protocols.uds.conversation import BrokenTransferError
 from appliance.protocols.uds.metering import TransferMeter
 from appliance.protocols.uds.services.memory import SpanFormat
 from appliance.protocols.uds.services.routine import routine_results, start_routine
@@ -60,14 +61,16 @@ class MemoryWriter:
         await self._transfers.drop()
         routine = self._erasing.routine
         try:
-            record = await self._client.ask(start_routine(routine, self._erase_options(block)))
+            options, status_bytes = self._erase_options(block), self._erasing.status_bytes
+            record = await self._client.ask(start_routine(routine, options, record_bytes=status_bytes))
         except (EcuSilentError, BrokenTransferError) as lost:
             record = await self._erase_result(routine, lost)
         require_success(record, "erase")
 
     async def _erase_result(self, routine: int, lost: Exception) -> bytes:
         try:
-            return await self._client.ask(routine_results(routine))
+            request = routine_results(routine, record_bytes=self._erasing.status_bytes)
+            return await self._client.ask(request)
         except EcuRefusedError as refusal:
             message = "the answer to the erase routine was lost, and the ECU does not tell its result"
             raise EcuSilentError(f"{message}: {refusal}") from lost

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -81,6 +81,32 @@ class ScriptedLink:
     def _arrive(self, event: bytes | Exception) -> None:
         self._arrived.append(event)
         self._arrival.set()
+
+
+class Parrot:
+    """Gives the same answer to a request every time, and answers both probes; silent on all else."""
+
+    def __init__(self, answers: Mapping[bytes, bytes]) -> None:
+        self._answers = {b"\x3e\x00": b"\x7e\x00", b"\x22\xf1\x86": b"\x62\xf1\x86\x01", **answers}
+        self._arrived: deque[bytes] = deque()
+
+    async def send(self, payload: bytes) -> None:
+        if payload in self._answers:
+            self._arrived.append(self._answers[payload])
+
+    async def receive(self, timeout_s: float) -> bytes:
+        if self._arrived:
+            return self._arrived.popleft()
+        await asyncio.sleep(timeout_s)
+        raise TimeoutError
+
+    def drain(self) -> int:
+        count = len(self._arrived)
+        self._arrived.clear()
+        return count
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 class SilentLink:

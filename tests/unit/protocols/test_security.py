@@ -12,10 +12,17 @@ from hypothesis import strategies as st
 
 from appliance.contract.errors import PitboxError
 from appliance.definitions.reaching import SecurityLevel
+from appliance.protocols.access import AccessError
 from appliance.protocols.security import algorithms
+from appliance.protocols.security.algorithms import KeyNotMadeError
 from appliance.protocols.security.sa2 import Sa2Error, sa2_key
 from appliance.protocols.security.toys import TOYS, toy_key
+from appliance.protocols.uds.client import UdsClient
+from appliance.protocols.uds.unlocking import Unlock
 from simulator.ecu.keys import expected_key
+from simulator.virtualtime import run_virtual
+
+from .scripted import Parrot
 
 FOUR_BYTES = st.binary(min_size=4, max_size=4)
 
@@ -166,3 +173,47 @@ def test_a_plugin_that_cannot_be_loaded_is_named(installed: dict[str, str], targ
     with pytest.raises(PitboxError) as caught:
         algorithms.algorithm_for(PLUGIN_LEVEL)
     assert caught.value.code == "SECURITY_PLUGIN_BROKEN"
+
+
+def clumsy(level: int, seed: bytes, context: Mapping[str, object]) -> bytes | None:
+    """Made for seeds of four bytes by somebody in a hurry."""
+    if len(seed) > 8:
+        raise RuntimeError("who would send that?")
+    return bytes((seed[3] // (seed[0] - seed[1]),)) if len(seed) > 2 else None
+
+
+SCRIPT = "6802814993A55A55AA4A05878105952668058249845AA5AA558703F7806A4C"
+LEVELS = [
+    *(SecurityLevel(level=1, algorithm=name, constant=0xC0DE_F00D) for name in TOYS),
+    SecurityLevel(
+        level=1, algorithm="sa2", script="6802814993A55A55AA4A05878105952668058249845AA5AA558703F7806A4C"
+    ),
+    SecurityLevel(level=1, algorithm="sa2", script="FF"),
+    SecurityLevel(level=1, algorithm="plugin:owner.algorithm"),
+]
+
+
+@pytest.mark.parametrize("level", LEVELS, ids=lambda level: level.algorithm)
+@given(seed=st.binary(max_size=40), seed_bytes=st.integers(1, 32))
+def test_any_seed_gives_a_key_or_an_access_error(level: SecurityLevel, seed: bytes, seed_bytes: int) -> None:
+    """At the algorithm, and through an unlock against an ECU that sends seeds of its own length."""
+
+    async def unlock() -> None:
+        keys = {bytes((0x27, 2)) + key: b"\x67\x02"} if key else {}
+        client = UdsClient(Parrot({b"\x27\x01": b"\x67\x01" + seed, **keys}))
+        opened = Unlock.of(level.model_copy(update={"seed_bytes": seed_bytes}), "x")
+        assert opened is not None
+        if len(seed) == seed_bytes and (key or not any(seed)):
+            await opened.perform(client)
+        else:
+            with pytest.raises(AccessError):
+                await opened.perform(client)
+
+    with pytest.MonkeyPatch.context() as patched:
+        plugin = metadata.EntryPoint("owner.algorithm", f"{__name__}:clumsy", "pitbox.security")
+        patched.setattr(algorithms, "entry_points", lambda group, name: [plugin])
+        key: bytes | None = None
+        with suppress(KeyNotMadeError):
+            key = algorithms.algorithm_for(level)(level.level, seed, {"definition": "x"})
+        assert key is None or key
+        run_virtual(unlock())

@@ -25,6 +25,7 @@ SPAN = SpanFormat(4, 2)
 READ_A = "23 24 00001000 0002"
 READ_B = "23 24 00002000 0002"
 PRESENT = asked("3E 00", "7E 00")
+IN_SESSION = asked("22 F186", "62 F186 01")
 
 
 def client(link: ScriptedLink, functional: SilentLink | None = None) -> UdsClient:
@@ -69,9 +70,9 @@ def test_response_pending_starts_p2_star_again_each_time() -> None:
     pending = [later(seconds, "7F 31 78") for seconds in (0.04, 5.0, 10.0, 15.0)]
 
     async def scenario(link: ScriptedLink) -> bytes:
-        return await client(link).ask(start_routine(0xFF00))
+        return await client(link).ask(start_routine(0xFF00, record_bytes=1))
 
-    assert play(scenario, asked("31 01 FF00", *pending, later(19.0, "71 01 FF00 00"))) == b"\x00"
+    assert play(scenario, asked("31 01 FF00", *pending, later(19.0, "71 01 FF00 00")), PRESENT) == b"\x00"
 
 
 def test_response_pending_ends_at_the_ceiling() -> None:
@@ -80,7 +81,7 @@ def test_response_pending_ends_at_the_ceiling() -> None:
     async def scenario(link: ScriptedLink) -> float:
         loop = asyncio.get_running_loop()
         with pytest.raises(EcuSilentError):
-            await client(link).ask(start_routine(0xFF00))
+            await client(link).ask(start_routine(0xFF00, record_bytes=0))
         return loop.time()
 
     assert play(scenario, asked("31 01 FF00", *pending)) == pytest.approx(20.0)
@@ -98,11 +99,11 @@ def test_busy_is_asked_again_until_it_is_not() -> None:
     busy = [asked("31 01 FF00", "7F 31 21") for _ in range(3)]
 
     async def scenario(link: ScriptedLink) -> list[float]:
-        await client(link).ask(start_routine(0xFF00))
-        times = [at for at, _ in link.sent]
+        await client(link).ask(start_routine(0xFF00, record_bytes=0))
+        times = [at for at, payload in link.sent if payload[0] == 0x31]
         return [round(after - before, 3) for before, after in itertools.pairwise(times)]
 
-    assert play(scenario, *busy, asked("31 01 FF00", "71 01 FF00")) == [0.101, 0.201, 0.301]
+    assert play(scenario, *busy, asked("31 01 FF00", "71 01 FF00"), PRESENT) == [0.101, 0.201, 0.301]
 
 
 def test_busy_forever_is_a_refusal() -> None:
@@ -142,14 +143,16 @@ def test_the_late_answer_to_a_lost_read_is_not_taken_for_the_next_ones() -> None
         return await asking.ask(read_memory(SPAN, 0x2000, 2))
 
     late = asked(READ_A, later(0.16, "63 AAAA"))
-    assert play(scenario, late, asked("3E 00", later(0.03, "7E 00")), asked(READ_B, "63 BBBB")) == b"\xbb\xbb"
+    settled = (asked("3E 00", later(0.03, "7E 00")), IN_SESSION)
+    assert play(scenario, late, *settled, asked(READ_B, "63 BBBB"), PRESENT) == b"\xbb\xbb"
 
 
 def test_a_read_of_another_length_is_not_an_answer() -> None:
     async def scenario(link: ScriptedLink) -> bytes:
         return await client(link).ask(read_memory(SPAN, 0x2000, 2))
 
-    assert play(scenario, asked(READ_B, "63 AAAAAA", "63 BBBB")) == b"\xbb\xbb"
+    again = (PRESENT, IN_SESSION, asked(READ_B, "63 BBBB"), PRESENT)
+    assert play(scenario, asked(READ_B, "63 AAAAAA", "63 BBBB"), *again) == b"\xbb\xbb"
 
 
 def test_an_ecu_that_is_busy_with_the_lost_request_is_waited_for() -> None:
@@ -164,7 +167,7 @@ def test_an_ecu_that_is_busy_with_the_lost_request_is_waited_for() -> None:
     async def scenario(link: ScriptedLink) -> bytes:
         asking = client(link)
         with pytest.raises(EcuSilentError):
-            await asking.ask(start_routine(0xFF00))
+            await asking.ask(start_routine(0xFF00, record_bytes=0))
         return await asking.ask(read_data(0xF191))
 
     assert play(scenario, *steps) == b"A"
@@ -173,7 +176,7 @@ def test_an_ecu_that_is_busy_with_the_lost_request_is_waited_for() -> None:
 def test_what_changes_the_ecu_is_sent_once_and_waited_for_longer() -> None:
     async def scenario(link: ScriptedLink) -> float:
         with pytest.raises(EcuSilentError):
-            await client(link).ask(start_routine(0xFF00))
+            await client(link).ask(start_routine(0xFF00, record_bytes=0))
         return asyncio.get_running_loop().time()
 
     assert play(scenario, asked("31 01 FF00")) == pytest.approx(5.1)
@@ -194,7 +197,7 @@ def test_an_attempt_swallows_refusal_and_silence_within_its_deadline() -> None:
     async def scenario(link: ScriptedLink) -> tuple[bytes | None, bytes | None, float]:
         asking = client(link)
         refused = await asking.attempt(read_data(0xF191))
-        silent = await asking.attempt(start_routine(0x0203), within_s=0.5)
+        silent = await asking.attempt(start_routine(0x0203, record_bytes=0), within_s=0.5)
         return refused, silent, asyncio.get_running_loop().time()
 
     steps = [asked("22 F191", "7F 22 31"), asked("31 01 0203")]
@@ -245,27 +248,27 @@ def test_tester_present_keeps_coming_during_a_long_pending() -> None:
         functional = SilentLink()
         asking = client(link, functional)
         asking.keep_session()
-        await asking.ask(start_routine(0xFF00))
+        await asking.ask(start_routine(0xFF00, record_bytes=0))
         await asking.close()
         assert link.closed
         assert functional.closed
         return len(functional.sent)
 
     pending = [later(seconds, "7F 31 78") for seconds in (1, 5, 9)]
-    assert play(scenario, asked("31 01 FF00", *pending, later(9.5, "71 01 FF00"))) == 4
+    assert play(scenario, asked("31 01 FF00", *pending, later(9.5, "71 01 FF00")), PRESENT) == 4
 
 
 def test_without_a_functional_link_tester_present_waits_for_the_request_to_end() -> None:
     async def scenario(link: ScriptedLink) -> list[float]:
         asking = client(link)
         asking.keep_session()
-        await asking.ask(start_routine(0xFF00))
+        await asking.ask(start_routine(0xFF00, record_bytes=0))
         await asyncio.sleep(0.5)
         await asking.release_session()
         return [round(at, 2) for at, _ in link.sent]
 
     erase = asked("31 01 FF00", later(1.0, "7F 31 78"), later(4.2, "71 01 FF00"))
-    assert play(scenario, erase, asked("3E 80")) == [0.0, 4.2]
+    assert play(scenario, erase, PRESENT, asked("3E 80")) == [0.0, 4.2, 4.2]
 
 
 def test_tester_present_survives_a_bus_that_does_not() -> None:
@@ -297,6 +300,5 @@ def test_a_cancelled_request_leaves_its_answer_behind() -> None:
         return await asking.ask(read_memory(SPAN, 0x2000, 2))
 
     first = asked(READ_A, later(0.012, "63 AAAA"))
-    assert (
-        play(scenario, first, asked("3E 00", later(0.01, "7E 00")), asked(READ_B, "63 BBBB")) == b"\xbb\xbb"
-    )
+    settled = (asked("3E 00", later(0.01, "7E 00")), IN_SESSION)
+    assert play(scenario, first, *settled, asked(READ_B, "63 BBBB"), PRESENT) == b"\xbb\xbb"

@@ -31,8 +31,8 @@ def test_a_hash_proves_or_disproves(name: str) -> None:
     expected = bytes.fromhex(check["fill_byte"]) * block.size
 
     def proven(answer: str) -> bool | None:
-        step = asked(check["request"], answer)
-        return run(definition(name), lambda access: access.proves_equal(block, expected), step)
+        steps = (asked(check["request"], answer), PRESENT)
+        return run(definition(name), lambda access: access.proves_equal(block, expected), *steps)
 
     assert proven(check["response"]) is True
     assert proven("71 01 0202 00000000") is False
@@ -44,8 +44,8 @@ def test_a_comparison_proves_or_disproves() -> None:
     expected = bytes.fromhex(check["fill_byte"]) * block.size
 
     def proven(answer: str) -> bool | None:
-        step = asked(check["request"], answer)
-        return run(definition("pbx-s18"), lambda access: access.proves_equal(block, expected), step)
+        steps = (asked(check["request"], answer), PRESENT)
+        return run(definition("pbx-s18"), lambda access: access.proves_equal(block, expected), *steps)
 
     assert proven("71 01 0202 00") is True
     assert proven("71 01 0202 02") is False
@@ -67,6 +67,7 @@ RESTORED = (
 def test_commit_checks_resets_and_waits_for_the_application() -> None:
     steps = (
         asked("31 01 FF01", "71 01 FF01 00"),
+        PRESENT,
         asked("11 01", "51 01"),
         asked("22 F186"),
         *[asked("3E 00")] * 2,
@@ -78,17 +79,19 @@ def test_commit_checks_resets_and_waits_for_the_application() -> None:
 
 
 def test_commit_survives_a_reset_that_swallowed_its_own_answer() -> None:
-    steps = (asked("31 01 FF01", "71 01 FF01"), asked("11 01"), PRESENT, *APPLICATION_ANSWERS)
+    checked = (asked("31 01 FF01", "71 01 FF01 00"), PRESENT)
+    steps = (*checked, asked("11 01"), PRESENT, *APPLICATION_ANSWERS)
     run(E400, lambda access: access.commit(), *steps, *RESTORED)
 
 
 def test_an_ecu_that_does_not_accept_its_memory_is_not_reset() -> None:
     with pytest.raises(EcuRefusedError, match="dependencies failed with status 02"):
-        run(E400, lambda access: access.commit(), asked("31 01 FF01", "71 01 FF01 02"))
+        run(E400, lambda access: access.commit(), asked("31 01 FF01", "71 01 FF01 02"), PRESENT)
 
 
 def test_an_ecu_that_stays_in_its_bootloader_is_reset_once_more_and_then_reported() -> None:
     reset = (asked("11 01", "51 01"), *[asked("22 F186", "62 F186 02")] * 21)
     with pytest.raises(EcuRefusedError, match="stays in its bootloader") as caught:
-        run(E400, lambda access: access.commit(), asked("31 01 FF01", "71 01 FF01 00"), *reset, *reset)
+        checked = (asked("31 01 FF01", "71 01 FF01 00"), PRESENT)
+        run(E400, lambda access: access.commit(), *checked, *reset, *reset)
     assert caught.value.refusal is Refusal.PROGRAMMING

@@ -22,7 +22,7 @@ def test_the_meter_counts_memory_bytes_and_the_time_spent_on_them() -> None:
         return after.payload_bytes, round(after.busy_s, 6), after.bitrate_bps
 
     answer = asked("23 23 010000 0004", later(0.02, "63 AAAAAAAA"))
-    assert run(T300, scenario, answer) == (4, 0.02, 500_000)
+    assert run(T300, scenario, answer, asked("3E 00", later(0.01, "7E 00"))) == (4, 0.03, 500_000)
 
 
 def test_addresses_follow_from_the_definition() -> None:

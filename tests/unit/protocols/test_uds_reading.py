@@ -22,6 +22,7 @@ def test_reading_by_address_is_cut_to_the_definitions_size() -> None:
     steps = (
         asked("23 23 010000 0800", "63" + "AA" * 2048),
         asked("23 23 010800 0001", "63 BB"),
+        PRESENT,
     )
     data = run(T300, lambda access: access.read(0x10000, 2049), *steps)
     assert data == b"\xaa" * 2048 + b"\xbb"
@@ -81,14 +82,42 @@ def test_after_a_lost_answer_the_session_is_entered_anew_before_the_next_upload(
 
 
 @pytest.mark.parametrize("part", ["", "11" * 17])
-def test_a_block_of_impossible_length_ends_the_read(part: str) -> None:
+def test_a_block_of_impossible_length_is_never_taken(part: str) -> None:
+    """It may belong to an earlier upload, so it is asked for again; four times are enough."""
+    attempt = (asked(UPLOAD_16, "75 20 0FFF"), asked("36 01", "76 01" + part))
+    again = (asked("10 01", f"50 01 {SESSION_ANSWER}"), *attempt)
     with pytest.raises(AccessError, match="came where 16 were left"):
-        run(
-            E400,
-            lambda access: access.read(0x80010000, 16),
-            asked(UPLOAD_16, "75 20 0FFF"),
-            asked("36 01", "76 01" + part),
-        )
+        run(E400, lambda access: access.read(0x80010000, 16), *attempt, *again, *again, *again)
+
+
+def test_a_block_that_was_cut_short_shifts_nothing_behind_it() -> None:
+    """An ECU that lost three bytes of a block counts them as sent: nothing of that upload is kept."""
+    steps = (
+        asked(UPLOAD_16, "75 20 0FFF"),
+        asked("36 01", "76 01" + "11" * 6),
+        asked("36 02", "76 02" + "22" * 3),
+        asked("10 01", f"50 01 {SESSION_ANSWER}"),
+        asked(UPLOAD_16, "75 20 0FFF"),
+        asked("36 01", "76 01" + "33" * 6),
+        asked("36 02", "76 02" + "44" * 6),
+        asked("36 03", "76 03" + "55" * 4),
+        asked("37", "77"),
+    )
+    expected = b"\x33" * 6 + b"\x44" * 6 + b"\x55" * 4
+    assert run(E400, lambda access: access.read(0x80010000, 16), *steps) == expected
+
+
+def test_a_block_longer_than_announced_is_never_taken() -> None:
+    steps = (
+        asked(UPLOAD_16, "75 10 0A"),
+        asked("36 01", "76 01" + "11" * 16),
+        asked("10 01", f"50 01 {SESSION_ANSWER}"),
+        asked(UPLOAD_16, "75 10 0A"),
+        asked("36 01", "76 01" + "33" * 8),
+        asked("36 02", "76 02" + "44" * 8),
+        asked("37", "77"),
+    )
+    assert run(E400, lambda access: access.read(0x80010000, 16), *steps) == b"\x33" * 8 + b"\x44" * 8
 
 
 def test_a_refused_read_is_not_repeated() -> None:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
-from typing import Any
+from inspect import isfunction
+from typing import Any, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from udsoncan.ResponseCode import ResponseCode
 
-from appliance.protocols.access import Dtc, Refusal
+from appliance.protocols.access import Dtc, EcuRefusedError, EcuSilentError, Refusal
 from appliance.protocols.obd import services as obd
 from appliance.protocols.uds import nrc
+from appliance.protocols.uds.client import UdsClient
+from appliance.protocols.uds.conversation import MisfitAnswerError
 from appliance.protocols.uds.request import Request
 from appliance.protocols.uds.services import control, data, faults, memory, routine, transfer, unlock
 from appliance.protocols.uds.services.memory import SpanFormat
-from appliance.protocols.uds.status import succeeded
+from appliance.protocols.uds.status import require_preconditions, require_success, succeeded
+from appliance.protocols.uds.timing import UdsTiming
+from simulator.virtualtime import run_virtual
+
+from .scripted import Parrot
 
 SPAN = SpanFormat(4, 4)
 BLOCK_ID_SPAN = SpanFormat(1, 4)
@@ -29,15 +37,15 @@ ENCODINGS: list[tuple[Request[Any], str, str]] = [
     (control.switch_dtc_setting(False), "85 02", "C5 02"),
     (control.switch_dtc_setting(True), "85 01", "C5 01"),
     (control.tester_present(), "3E 00", "7E 00"),
-    (unlock.request_seed(0x11), "27 11", "67 11"),
+    (unlock.request_seed(0x11, 4), "27 11", "67 11"),
     (unlock.send_key(0x11, b"\x01\x02\x03\x04"), "27 12 01020304", "67 12"),
     (unlock.authentication_configuration(), "29 08", "69 08"),
     (data.read_data(0xF190), "22 F190", "62 F190"),
     (data.write_data(0xF15A, b"\x26\x11"), "2E F15A 2611", "6E F15A"),
     (memory.read_memory(SpanFormat(3, 2), 0x10000, 0x800), "23 23 010000 0800", "63"),
     (memory.write_memory(SpanFormat(4, 1), 0xD0000000, b"\x55"), "3D 14 D0000000 01 55", "7D 14 D0000000 01"),
-    (routine.start_routine(0xFF00, b"\x01\x05"), "31 01 FF00 0105", "71 01 FF00"),
-    (routine.routine_results(0xFF00), "31 03 FF00", "71 03 FF00"),
+    (routine.start_routine(0xFF00, b"\x01\x05", record_bytes=1), "31 01 FF00 0105", "71 01 FF00"),
+    (routine.routine_results(0xFF00, record_bytes=1), "31 03 FF00", "71 03 FF00"),
     (transfer.request_download(0xAA, BLOCK_ID_SPAN, 5, 0x7FC00), "34 AA 41 05 0007FC00", "74"),
     (transfer.request_upload(0x00, SPAN, 0x80000000, 0x1000), "35 00 44 80000000 00001000", "75"),
     (transfer.send_block(0xFF, b"\xde\xad"), "36 FF DEAD", "76 FF"),
@@ -83,7 +91,7 @@ def test_decoders_take_anything_or_refuse_it_as_no_answer(request: Request[Any],
     [
         (control.change_session(3), "0032 01F4", control.SessionTiming(0.05, 5.0)),
         (control.change_session(3), "", None),
-        (unlock.request_seed(1), "00000000", bytes(4)),
+        (unlock.request_seed(1, 4), "00000000", bytes(4)),
         (unlock.authentication_configuration(), "02", 2),
         (transfer.request_download(0, SPAN, 0, 1), "20 0FFF", 0xFFF),
         (transfer.request_upload(0, SPAN, 0, 1), "40 00000102", 0x102),
@@ -118,7 +126,7 @@ def test_decodings(request_: Request[Any], rest: str, value: object) -> None:
     ("request_", "rest"),
     [
         (control.change_session(3), "0032 01"),
-        (unlock.request_seed(1), ""),
+        (unlock.request_seed(1, 4), ""),
         (transfer.request_download(0, SPAN, 0, 1), ""),
         (transfer.request_download(0, SPAN, 0, 1), "20 0F"),
         (transfer.request_download(0, SPAN, 0, 1), "00"),
@@ -171,10 +179,128 @@ def test_an_address_that_does_not_fit_is_not_cut_off() -> None:
         SpanFormat(2, 2).encode(0x10000, 1)
 
 
+ALL_SERVICES: list[tuple[Request[Any], list[int], bool]] = [
+    (control.change_session(0x02), [0, 4], False),
+    (control.reset_ecu(), [0], False),
+    (control.switch_communication(False), [0], False),
+    (control.switch_dtc_setting(True), [0], False),
+    (control.tester_present(), [0], False),
+    (unlock.request_seed(0x11, 4), [4], False),
+    (unlock.send_key(0x11, b"\x01"), [0], False),
+    (unlock.authentication_configuration(), [1], False),
+    (data.active_session(), [1], False),
+    (data.read_data(0xF191, 5), [5], False),
+    (data.write_data(0xF15A, b"\x26"), [0], False),
+    (memory.read_memory(SPAN, 0, 9), [9], True),
+    (memory.write_memory(SPAN, 0, b"\x55"), [0], False),
+    (routine.start_routine(0xFF00, record_bytes=0), [0], True),
+    (routine.start_routine(0x0202, record_bytes=4), [4], True),
+    (routine.routine_results(0xFF00, record_bytes=1), [1], True),
+    (transfer.send_block(0xFF, b"\xde\xad"), [0], False),
+    (transfer.fetch_block(0x01, 7), [7], False),
+    (transfer.exit_transfer(), [0], False),
+    (faults.clear_dtcs(), [0], False),
+    (obd.engine_speed(), [2], False),
+    (obd.vehicle_speed(), [1], False),
+    (obd.module_voltage(), [2], False),
+    (obd.clear_emission_dtcs(), [0], False),
+]
+"""Every service with a record of known length: the request, these lengths, whether answers look alike."""
+TABLED = {
+    "change_session", "reset_ecu", "switch_communication", "switch_dtc_setting", "tester_present",
+    "request_seed", "send_key", "authentication_configuration", "active_session", "write_data", "read_memory",
+    "write_memory", "start_routine", "routine_results", "send_block", "fetch_block", "exit_transfer",
+    "clear_dtcs", "engine_speed", "vehicle_speed", "module_voltage", "clear_emission_dtcs",
+}  # fmt: skip
+OPEN_ENDED = {
+    "read_data",
+    "check_preconditions",
+    "request_download",
+    "request_upload",
+    "dtcs_by_status",
+    "stored_dtcs",
+    "pending_dtcs",
+    "permanent_dtcs",
+    "vin",
+    "calibration_ids",
+    "calibration_numbers",
+    "ecu_name",
+}
+"""Records that tell their own length, or text of any."""
+
+
+def test_the_table_knows_every_service() -> None:
+    made = {
+        name
+        for module in (control, data, faults, memory, routine, transfer, unlock, obd)
+        for name, maker in vars(module).items()
+        if isfunction(maker) and maker.__module__ == module.__name__ and not name.startswith("_")
+        if get_origin(get_type_hints(maker)["return"]) is Request
+    }
+    assert made == OPEN_ENDED | TABLED
+
+
+@pytest.mark.parametrize(("request_", "lengths", "lookalike"), ALL_SERVICES)
+def test_a_record_of_another_length_is_no_answer(
+    request_: Request[Any], lengths: list[int], lookalike: bool
+) -> None:
+    for length in range(12):
+        if length in lengths:
+            request_.decode(bytes(length))
+        else:
+            with pytest.raises(ValueError, match=r"."):
+                request_.decode(bytes(length))
+    assert request_.lookalike is lookalike
+
+
+@pytest.mark.parametrize(("request_", "lengths", "lookalike"), ALL_SERVICES)
+@pytest.mark.parametrize("spoil", ["short", "long", "echo", "cut echo"])
+def test_a_spoilt_answer_is_an_error_and_never_success(
+    request_: Request[Any], lengths: list[int], lookalike: bool, spoil: str
+) -> None:
+    """Through the client: an error that tells what came, within the time the request has."""
+    whole = request_.echo + bytes(lengths[-1])
+    wrong = {
+        "short": whole[:-1] if lengths[-1] else request_.echo[:-1],
+        "long": whole + b"\x00",
+        "echo": _with_wrong_echo(request_, whole),
+        "cut echo": request_.echo[:-1],
+    }[spoil]
+
+    async def main() -> None:
+        client = UdsClient(Parrot({request_.payload: wrong}), None, UdsTiming(pending_ceiling_s=10.0))
+        with pytest.raises((MisfitAnswerError, EcuSilentError)) as caught:
+            await client.ask(request_)
+        if spoil == "long":
+            assert wrong[:4].hex(" ").upper() in str(caught.value)
+        assert asyncio.get_running_loop().time() < 30
+
+    run_virtual(main())
+
+
+def _with_wrong_echo(request: Request[Any], whole: bytes) -> bytes:
+    at = len(request.echo) - 1
+    return whole[:at] + bytes((whole[at] ^ 1,)) + whole[at + 1 :]
+
+
 def test_routine_status() -> None:
-    assert succeeded(b"")
+    assert not succeeded(b"")
     assert succeeded(b"\x00\x01")
     assert not succeeded(b"\x02")
+    require_success(b"", "what the definition promises no status of")
+    require_success(b"\x00", "what went well")
+    with pytest.raises(EcuRefusedError, match="it failed with status 0200"):
+        require_success(b"\x02\x00", "it")
+
+
+def test_preconditions_are_met_by_an_empty_list_or_zeroes() -> None:
+    """A bare `71 01 0203` is good; what follows it lists conditions (sheet vw, skeleton, step 2)."""
+    require_preconditions(b"")
+    require_preconditions(b"\x00")
+    for record in (b"\x02", b"\x00\x01"):
+        with pytest.raises(EcuRefusedError, match="not met") as caught:
+            require_preconditions(record)
+        assert caught.value.refusal is Refusal.CONDITIONS
 
 
 CLASSES = {

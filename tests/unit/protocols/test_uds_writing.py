@@ -19,6 +19,7 @@ from .scripted import Step, asked, later
 from .uds_bench import (
     E400,
     ENTER_E400_WRITING,
+    IN_SESSION,
     PACK_NAMES,
     PRESENT,
     SESSION_ANSWER,
@@ -34,13 +35,14 @@ from .uds_bench import (
 def test_erase_is_asked_for_as_the_vectors_say(name: str) -> None:
     request = vectors(name)["requests"]["erase"]
     pending = ("7F 31 78", later(3.0, "71 01 FF00 00"))
-    run(definition(name), lambda access: access.erase(first_block(name)), asked(request, *pending))
+    run(definition(name), lambda access: access.erase(first_block(name)), asked(request, *pending), PRESENT)
 
 
 def test_an_erase_that_failed_is_a_refusal() -> None:
     request = vectors("pbx-e400")["requests"]["erase"]
+    steps = (asked(request, "71 01 FF00 01"), PRESENT)
     with pytest.raises(EcuRefusedError, match="erase failed with status 01") as caught:
-        run(E400, lambda access: access.erase(first_block("pbx-e400")), asked(request, "71 01 FF00 01"))
+        run(E400, lambda access: access.erase(first_block("pbx-e400")), *steps)
     assert caught.value.refusal is Refusal.PROGRAMMING
 
 
@@ -48,9 +50,9 @@ def test_a_lost_erase_is_asked_about_and_never_sent_again() -> None:
     request = vectors("pbx-e400")["requests"]["erase"]
     block = first_block("pbx-e400")
     lost = (asked(request), PRESENT)
-    run(E400, lambda access: access.erase(block), *lost, asked("31 03 FF00", "71 03 FF00 00"))
+    run(E400, lambda access: access.erase(block), *lost, asked("31 03 FF00", "71 03 FF00 00"), IN_SESSION)
     with pytest.raises(EcuSilentError, match="does not tell its result"):
-        run(E400, lambda access: access.erase(block), *lost, asked("31 03 FF00", "7F 31 12"))
+        run(E400, lambda access: access.erase(block), *lost, asked("31 03 FF00", "7F 31 12"), IN_SESSION)
 
 
 @pytest.mark.parametrize("name", PACK_NAMES)
@@ -151,6 +153,7 @@ def test_a_download_left_open_is_dropped_with_its_session_before_the_next_erase(
         asked("10 02", f"50 02 {SESSION_ANSWER}"),
         asked("27 03", "67 03 00000000"),
         asked(vectors("pbx-e400")["requests"]["erase"], "71 01 FF00 00"),
+        PRESENT,
     )
     run(E400, scenario, *ENTER_E400_WRITING, *steps)
 

@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 PACK_NAMES = ("pbx-e400", "pbx-fd20", "pbx-s18", "pbx-t300", "pbx-x050")
 PRESENT = asked("3E 00", "7E 00")
+IN_SESSION = asked("22 F186", "62 F186 02")
+"""The two probes that show by turns that answers are in step with requests."""
 
 
 def definition(name: str, **tables: dict[str, Any]) -> Definition:

@@ -29,8 +29,8 @@ class SessionTiming:
 def _session_timing(rest: bytes) -> SessionTiming | None:
     if not rest:
         return None
-    if len(rest) < 4:
-        raise ValueError("sessionParameterRecord is shorter than four bytes")
+    if len(rest) != 4:
+        raise ValueError("sessionParameterRecord is not four bytes long")
     p2_ms, p2_star_10_ms = int.from_bytes(rest[:2]), int.from_bytes(rest[2:4])
     return SessionTiming(p2_ms / 1000, p2_star_10_ms / 100)
 

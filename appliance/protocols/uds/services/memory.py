@@ -21,9 +21,9 @@ class SpanFormat:
 
 
 def read_memory(span: SpanFormat, address: int, size: int) -> Request[bytes]:
-    """23: exactly `size` bytes."""
+    """23: exactly `size` bytes, of which the answer does not say where they come from."""
     payload = bytes((0x23,)) + span.encode(address, size)
-    return Request(payload, positive(payload, 0), exactly(size), idempotent=True)
+    return Request(payload, positive(payload, 0), exactly(size), idempotent=True, lookalike=True)
 
 
 def write_memory(span: SpanFormat, address: int, data: bytes) -> Request[None]:

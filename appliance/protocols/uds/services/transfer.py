@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.protocols.uds.request import Request, exactly, nothing, positive, raw
+from appliance.protocols.uds.request import Request, exactly, nothing, positive
 from appliance.protocols.uds.services.memory import SpanFormat
 
 TRANSFER_HEADER_BYTES = 2
@@ -38,7 +38,7 @@ def send_block(counter: int, data: bytes) -> Request[None]:
 def fetch_block(counter: int, size: int | None = None) -> Request[bytes]:
     """36 of an upload: the data, `size` bytes of it where that is known."""
     payload = bytes((0x36, counter))
-    return Request(payload, positive(payload, 1), raw if size is None else exactly(size), idempotent=True)
+    return Request(payload, positive(payload, 1), bytes if size is None else exactly(size), idempotent=True)
 
 
 def exit_transfer() -> Request[None]:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from appliance.protocols.uds.request import Request, nothing, positive
+from appliance.protocols.uds.request import Request, exactly, nothing, positive
 
 _AUTHENTICATION_CONFIGURATION = 0x08
 
 
-def _seed(rest: bytes) -> bytes:
-    if not rest:
-        raise ValueError("an answer without a seed")
-    return rest
-
-
-def request_seed(level: int) -> Request[bytes]:
-    """27 odd: the seed; all zeroes means that this level is unlocked already."""
+def request_seed(level: int, size: int) -> Request[bytes]:
+    """27 odd: the seed of `size` bytes; all zeroes means that this level is unlocked already."""
     payload = bytes((0x27, level))
-    return Request(payload, positive(payload, 1), _seed, idempotent=True)
+    return Request(payload, positive(payload, 1), exactly(size), idempotent=True)
 
 
 def send_key(level: int, key: bytes) -> Request[None]:
@@ -26,8 +20,8 @@ def send_key(level: int, key: bytes) -> Request[None]:
 
 
 def _return_value(rest: bytes) -> int:
-    if not rest:
-        raise ValueError("an answer without authenticationReturnParameter")
+    if len(rest) != 1:
+        raise ValueError("authenticationReturnParameter is not one byte")
     return rest[0]
 
 
