@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from appliance.checksums.checks import Layout, LayoutModule, Store, StoredCheck
-from appliance.checksums.either import EitherReading
 from appliance.checksums.params import Params
 from appliance.checksums.report import ChecksumBlock, ChecksumModule
 from appliance.checksums.words import Bytes, Span, affordable, sum_words, u32be
@@ -21,7 +20,8 @@ _UNUSED = {0x00000000, 0xFFFFFFFF}
 class Denso(LayoutModule):
     """Table of big-endian start, end, difference records at offset `table_at`.
 
-    Sources differ on whether a word-aligned end names the last word summed or the one after it.
+    A range ends before its end address, or behind the word that a last byte's address lies in. One source
+    says that a word-aligned end is summed too; no known implementation does.
     """
 
     table_at: int
@@ -82,14 +82,11 @@ def _difference(image: Bytes, span: Span) -> int:
 
 
 def denso_from_params(params: Params) -> ChecksumModule:
-    """Read `table_at` (FFB80h), `records` (17), `base` (0) and `end` (auto, inclusive, exclusive).
+    """Read `table_at` (FFB80h), `records` (17), `base` (0) and `end` (auto, exclusive, inclusive).
 
-    `auto` takes the reading of the end address that verifies the stock image.
+    `auto` is exclusive, as every known implementation has it; inclusive is only for who has proven it.
     """
     table_at = params.number("table_at", 0xFFB80)
     records, base = params.number("records", 17), params.number("base", 0)
     end = params.choice("end", ("auto", "inclusive", "exclusive"), "auto")
-    inclusive, exclusive = (Denso(table_at, records, base, flag) for flag in (True, False))
-    if end == "auto":
-        return EitherReading((inclusive, exclusive))
-    return inclusive if end == "inclusive" else exclusive
+    return Denso(table_at, records, base, end == "inclusive")

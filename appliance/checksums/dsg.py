@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from appliance.checksums.checks import Layout, LayoutModule, Store, StoredCheck
 from appliance.checksums.crc import crc32, jamcrc
 from appliance.checksums.params import Params
-from appliance.checksums.words import Span, sum_words, u32be, without
+from appliance.checksums.words import Span, sum_words, u32be, u32le, without
 
 _DQ381_HEADER_BYTES = 0x48
-_HALDEX_SUM_IN_RECORD = 8
+_HALDEX_SIZE_IN_RECORD, _HALDEX_SUM_IN_RECORD = 4, 8
 _HALDEX_RECORD_BYTES = 10
+_HALDEX_RECORDS_AT = (0x10, 0x200, 0x0)
+"""Calibration, program and version block."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,12 @@ class Dq381(LayoutModule):
 class Haldex(LayoutModule):
     """Complement of the 16-bit sum of everything but a ten-byte record that holds address, size and sum."""
 
-    record_at: int
+    record_at: int | None = None
 
     @classmethod
     def from_params(cls, params: Params) -> Haldex:
-        """Read `record_at`, the offset of the record; public sources do not give it."""
-        return cls(params.number("record_at"))
+        """Read `record_at`, the offset of the record; without it the one that gives the block's own size."""
+        return cls(params.optional_number("record_at"))
 
     @property
     def family(self) -> str:
@@ -86,11 +88,14 @@ class Haldex(LayoutModule):
 
     def layout(self, image: bytes) -> Layout:
         """Sum around the record; only an even one leaves whole words on both sides."""
-        record = Span(self.record_at, self.record_at + _HALDEX_RECORD_BYTES)
+        record_at = _haldex_record(image) if self.record_at is None else self.record_at
+        if record_at is None:
+            return Layout(detail="no checksum record that gives the block's size")
+        record = Span(record_at, record_at + _HALDEX_RECORD_BYTES)
         pieces = without(Span(0, len(image)), [record])
         if not record.inside(len(image)) or record.start % 2 or len(image) % 2 or not pieces:
             return Layout(detail="its checksum record does not fit the block")
-        store = Store(self.record_at + _HALDEX_SUM_IN_RECORD, 2, "little")
+        store = Store(record_at + _HALDEX_SUM_IN_RECORD, 2, "little")
         check = StoredCheck(
             "block sum",
             Span(0, len(image)),
@@ -98,3 +103,13 @@ class Haldex(LayoutModule):
             lambda data: ~sum(sum_words(data, piece, 2, "little") for piece in pieces),
         )
         return Layout((check,))
+
+
+def _haldex_record(image: bytes) -> int | None:
+    """The only one of the known places whose size field is the length of the image."""
+    fitting = [
+        at
+        for at in _HALDEX_RECORDS_AT
+        if at + _HALDEX_RECORD_BYTES <= len(image) and u32le(image, at + _HALDEX_SIZE_IN_RECORD) == len(image)
+    ]
+    return fitting[0] if len(fitting) == 1 else None

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from appliance.checksums.checks import Layout, LayoutModule, Store, StoredCheck
 from appliance.checksums.params import Params
+from appliance.checksums.report import ChecksumBlock
 from appliance.checksums.words import Bytes, Span, u32le, words
 
 _BOUNDARIES = {
@@ -73,8 +74,15 @@ class Edc15(LayoutModule):
         if len(image) != _IMAGE_BYTES[variant]:
             return Layout(detail=f"an EDC15 {variant} image is {_IMAGE_BYTES[variant]} bytes long")
         spans = [Span(start, end) for start, end in pairwise(_BOUNDARIES[variant])]
-        checks = tuple(_check(span, first=span is spans[0]) for span in spans if _used(image, span))
-        return Layout(checks, detail=f"{variant}: {len(spans) - len(checks)} of {len(spans)} segments unused")
+        blank = [span for span in spans if _blank(image, span)]
+        unstored = [span for span in spans if span not in blank and _unstored(image, span)]
+        used = [span for span in spans if span not in blank and span not in unstored]
+        checks = tuple(_check(span, first=span is spans[0]) for span in used)
+        others = tuple(
+            ChecksumBlock.unknown(f"segment {span.start:#x}: no checksum stored", span.start, span.end)
+            for span in unstored
+        )
+        return Layout(checks, others, detail=f"{variant}: {len(blank)} of {len(spans)} segments unused")
 
 
 def _recognised(image: bytes) -> str:
@@ -84,11 +92,15 @@ def _recognised(image: bytes) -> str:
     return "v4.1-rev2" if marked == [False, True] else "v4.1"
 
 
-def _used(image: bytes, span: Span) -> bool:
-    if u32le(image, span.end - 4) == int.from_bytes(bytes([_UNUSED] * 4)):
-        return False
+def _blank(image: Bytes, span: Span) -> bool:
+    """An unused segment holds nothing but fill; its last word may be anything."""
     body = image[span.start : span.end - 4]
-    return body.count(_UNUSED) != len(body)
+    return body.count(_UNUSED) == len(body)
+
+
+def _unstored(image: Bytes, span: Span) -> bool:
+    """Content, and fill where its checksum belongs."""
+    return u32le(image, span.end - 4) == int.from_bytes(bytes([_UNUSED] * 4))
 
 
 def _check(span: Span, first: bool) -> StoredCheck:

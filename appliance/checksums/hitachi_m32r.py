@@ -13,10 +13,11 @@ from appliance.checksums.words import Bytes, Span, read, sum_words, without, wor
 
 _IMAGE_BYTES = 0x80000
 _HOLE = Span(0x10000, 0x10004)
-"""Excluded from every sum but the first pair: the ECU keeps a byte sum of everything there."""
+"""Excluded from every sum: byte sum and byte XOR of everything else stand there."""
 _LOADER = (Span(0x6000, 0x8000),)
 _MAIN = without(Span(0, 0x7FFF0), [_HOLE])
 _BALANCED = without(Span(0x4000, _IMAGE_BYTES), [_HOLE])
+_EVERYTHING = without(Span(0, _IMAGE_BYTES), [_HOLE])
 _BALANCE_AT = 0x7FFFA
 _BALANCE = 0x5AA5
 
@@ -46,9 +47,14 @@ class _Balance:
 
 @dataclass(frozen=True)
 class HitachiM32r(LayoutModule):
-    """Sources name a 16-bit sum but add 32-bit words in 16 bits, which takes their low halves only."""
+    """Sources name a 16-bit sum but add 32-bit words in 16 bits, which takes their low halves only.
+
+    The bytes' sum and XOR are judged by one source, which never corrects them: an image that does not keep
+    them leaves the place to the ECU (`keeps_bytes`).
+    """
 
     low_halves_only: bool
+    keeps_bytes: bool
 
     @property
     def family(self) -> str:
@@ -56,11 +62,25 @@ class HitachiM32r(LayoutModule):
         return "subaru-hitachi-m32r"
 
     def layout(self, image: bytes) -> Layout:
-        """List the two pairs and, over their stores, the balance."""
+        """List the two pairs, over their stores the balance, and over all of it the bytes."""
         if len(image) != _IMAGE_BYTES:
             return Layout(detail=f"a Hitachi M32R image is {_IMAGE_BYTES} bytes long")
         pairs = (*_pair("loader", _LOADER, 0x7FFE8), *_pair("main", _MAIN, 0x7FFF0))
-        return Layout((*pairs, _Balance(self.low_halves_only)))
+        checks = (*pairs, _Balance(self.low_halves_only))
+        if self.keeps_bytes:
+            store = Store(_HOLE.start, 2, "big")
+            return Layout((*checks, StoredCheck("bytes", Span(0, _IMAGE_BYTES), store, _bytes)))
+        return Layout(checks, (ChecksumBlock.unknown("bytes: not kept", _HOLE.start, _HOLE.end),))
+
+
+def _bytes(image: Bytes) -> int:
+    """Sum of the bytes above, XOR of the bytes below."""
+    total, word = 0, 0
+    for span in _EVERYTHING:
+        total += sum(image[span.start : span.end])
+        word ^= xor_words(image, span, "big")
+    word ^= word >> 16
+    return (total & 0xFF) << 8 | (word ^ word >> 8) & 0xFF
 
 
 def _pair(name: str, spans: tuple[Span, ...], store_at: int) -> tuple[StoredCheck, StoredCheck]:
@@ -83,8 +103,9 @@ def _stored(
 
 
 def hitachi_from_params(params: Params) -> ChecksumModule:
-    """Read `balance`: auto (the reading that verifies the stock image), words or low-halves."""
-    balance = params.choice("balance", ("auto", "words", "low-halves"), "auto")
-    if balance == "auto":
-        return EitherReading((HitachiM32r(False), HitachiM32r(True)))
-    return HitachiM32r(balance == "low-halves")
+    """Read `balance`: auto (low-halves, as every known implementation has it), low-halves or words.
+
+    Whether the bytes' sum and XOR are kept is what the stock image says.
+    """
+    low_halves = params.choice("balance", ("auto", "words", "low-halves"), "auto") != "words"
+    return EitherReading((HitachiM32r(low_halves, True), HitachiM32r(low_halves, False)))

@@ -5,7 +5,7 @@ Little-endian C16x, 512 KiB or 1 MiB. Images with RSA are reported as signed and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from appliance.checksums.checks import Layout, LayoutModule, Store, StoredCheck
@@ -16,11 +16,13 @@ from appliance.checksums.params import Params
 from appliance.checksums.report import ChecksumBlock
 from appliance.checksums.words import Bytes, Span, affordable, sum_words, u16le, u32le
 
-_IMAGE_BYTES = (0x80000, 0x100000)
+_SMALL_BYTES, _LARGE_BYTES = 0x80000, 0x100000
 _ROMSYS = Span(0x8000, 0x10000)
 _PAGE_BYTES = 0x2000
 _PROGRAM_GAP = Span(0x10000, 0x20000)
 """Data area between the two program areas."""
+_DATA_AREA = {_SMALL_BYTES: _PROGRAM_GAP, _LARGE_BYTES: Span(0x10000, 0x30000)}
+"""All that a main data checksum has been seen to cover."""
 _FIRST_PROGRAM = Span(0, 0xFC00)
 _Item = StoredCheck | ChecksumBlock
 
@@ -30,12 +32,20 @@ class Me7(LayoutModule):
     """One full ME7 flash image whose first byte stands at address `base`."""
 
     base: int = 0x800000
+    crc_ranges: tuple[Span, ...] = ()
     crc_stores: tuple[int, ...] = ()
+    signed: bool = True
 
     @classmethod
     def from_params(cls, params: Params) -> Me7:
-        """Read `base` (800000h) and `crc_stores`: one address per main data range where code hides them."""
-        return cls(params.number("base", 0x800000), params.numbers("crc_stores"))
+        """Read `base` (800000h), where code hides the main data CRCs `crc_ranges` ([start, end) addresses)
+        and `crc_stores` (an address per range), and `signed`: false where RSA is known not to be checked.
+        """
+        base = params.number("base", 0x800000)
+        ranges = tuple(Span(span.start - base, span.end - base) for span in params.ranges("crc_ranges"))
+        if any(span.start < 0 for span in ranges):
+            raise ValueError("checksum module 'me7': 'crc_ranges' must not lie below 'base'")
+        return cls(base, ranges, params.numbers("crc_stores"), params.flag("signed", True))
 
     @property
     def family(self) -> str:
@@ -44,8 +54,16 @@ class Me7(LayoutModule):
 
     def layout(self, image: bytes) -> Layout:
         """List the checks in the order that settles: parameters, data, pages, program, multipoint."""
-        if len(image) not in _IMAGE_BYTES:
+        if len(image) not in _DATA_AREA:
             return Layout(detail="an ME7 image is 512 KiB or 1 MiB long")
+        if len(image) == _LARGE_BYTES and self._padded(image):
+            small = self._layout_of(image[:_SMALL_BYTES])
+            padding = ChecksumBlock.unknown("padding", _SMALL_BYTES, _LARGE_BYTES)
+            detail = "; ".join(filter(None, ("512 KiB, padded", small.detail)))
+            return Layout(small.checks, (*small.others, padding), small.signed, detail)
+        return self._layout_of(image)
+
+    def _layout_of(self, image: bytes) -> Layout:
         main, main_at = self._main_program(image)
         items = [
             _startup(),
@@ -55,11 +73,20 @@ class Me7(LayoutModule):
             main,
             *multipoint(image, self.base, Span(main_at, main_at + 16)),
         ]
+        signed = self.signed and is_signed(image, self.base)
+        if signed:
+            items.append(ChecksumBlock.unknown("RSA signature", 0, len(image)))
         checks = tuple(item for item in items if isinstance(item, StoredCheck))
         others = tuple(item for item in items if isinstance(item, ChecksumBlock))
-        signed = is_signed(image, self.base)
         detail = "signed: the program checks RSA, modified data will not be accepted" if signed else ""
         return Layout(checks, others, signed, detail)
+
+    def _padded(self, image: bytes) -> bool:
+        """A small image whose program ends where fill begins; a large one may have a blank half too."""
+        if image.count(image[-1], _SMALL_BYTES) < _SMALL_BYTES:
+            return False
+        main, _ = self._main_program(image[:_SMALL_BYTES])
+        return isinstance(main, StoredCheck)
 
     def _parameters(self, image: bytes) -> _Item:
         """Sum of the first and last word of the parameter page; the header points at page and sum."""
@@ -71,14 +98,27 @@ class Me7(LayoutModule):
         return StoredCheck("parameter page", span, Store(store_at, 4, "little"), partial(_ends, span=span))
 
     def _main_data(self, image: bytes) -> list[_Item]:
-        found = main_data(image, self.base)
-        if self.crc_stores and not found.located and len(self.crc_stores) == len(found.ranges):
-            stores = [address - self.base for address in self.crc_stores]
-            ranges = tuple(
-                DataCrc(item.span, store) for item, store in zip(found.ranges, stores, strict=True)
-            )
-            found = MainData(ranges, found.chained, found.sum_at)
-        return _data_checks(found, len(image))
+        area = _DATA_AREA[len(image)]
+        found = self._declared(main_data(image, self.base))
+        if found is None:
+            return [ChecksumBlock.unknown("main data: as many stores as ranges needed", area.start, area.end)]
+        items = _data_checks(found, len(image))
+        if not (found.recognised or found.located):
+            items.append(ChecksumBlock.unknown("main data: ranges not found", area.start, area.end))
+        return items
+
+    def _declared(self, found: MainData) -> MainData | None:
+        """What the definition knows better than the code tells; None where the two do not fit together."""
+        if self.crc_ranges:
+            ranges = tuple(DataCrc(span, None) for span in self.crc_ranges)
+            found = MainData(ranges, False, True, found.sums)
+        if not self.crc_stores:
+            return found
+        if len(self.crc_stores) != len(found.ranges):
+            return None
+        stores = [address - self.base for address in self.crc_stores]
+        ranges = tuple(DataCrc(item.span, store) for item, store in zip(found.ranges, stores, strict=True))
+        return replace(found, ranges=ranges)
 
     def _main_program(self, image: bytes) -> tuple[_Item, int]:
         """Word sum over two described ranges, stored with its complement 20h before the end."""
@@ -112,7 +152,8 @@ def _program_pages(image: bytes) -> StoredCheck:
 def _data_checks(found: MainData, length: int) -> list[_Item]:
     spans = [item.span for item in found.ranges]
     if not affordable(spans, length) or any(
-        item.store_at is not None and item.store_at + 4 > length for item in found.ranges
+        item.store_at is not None and not Span(item.store_at, item.store_at + 4).inside(length)
+        for item in found.ranges
     ):
         return [ChecksumBlock.broken("main data: absurd ranges")]
     items: list[_Item] = []
@@ -130,10 +171,13 @@ def _data_checks(found: MainData, length: int) -> list[_Item]:
 
 def _byte_sum(found: MainData, length: int) -> list[_Item]:
     spans = tuple(item.span for item in found.ranges[1 if found.chained else 0 :])
-    if found.sum_at is None or found.sum_at + 8 > length or not spans:
+    if not found.sums or not spans:
         return []
-    store = Store(found.sum_at, 4, "little", inverted_copy=True)
-    return [StoredCheck("main data sum", _hull(spans), store, partial(_bytes_sum, spans=spans))]
+    hull = _hull(spans)
+    if len(found.sums) > 1 or found.sums[0] + 8 > length:
+        return [ChecksumBlock.unknown("main data sum: its place is not clear", hull.start, hull.end)]
+    store = Store(found.sums[0], 4, "little", inverted_copy=True)
+    return [StoredCheck("main data sum", hull, store, partial(_bytes_sum, spans=spans))]
 
 
 def _hull(spans: tuple[Span, ...]) -> Span:

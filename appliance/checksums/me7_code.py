@@ -31,7 +31,7 @@ _RSA_EXPONENT = _code(rb"\xe0\x44\x88\x40\xe6\xf4..\xe6\xf5" + _HIGH + rb"\x88\x
 _MOST_RANGES = 4
 _STORES = 3
 _DEFAULT_RANGES = (Span(0x10000, 0x14000), Span(0x14300, 0x17F68), Span(0x18191, 0x1FC00))
-"""Ranges of 512 KiB images whose routines are not recognised."""
+"""Ranges of images whose routines are not recognised, some 1 MiB images included; their stores prove them."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,15 @@ class DataCrc:
 
 @dataclass(frozen=True)
 class MainData:
-    """CRC ranges in order, whether each seeds the next, and the place of the byte sum over them."""
+    """CRC ranges in order, whether each seeds the next, and the place of the byte sum over them.
+
+    `recognised` is whether the code gave the ranges; `sums` are all places where a byte sum may be.
+    """
 
     ranges: tuple[DataCrc, ...]
     chained: bool
-    sum_at: int | None
+    recognised: bool
+    sums: tuple[int, ...]
 
     @property
     def located(self) -> bool:
@@ -58,14 +62,15 @@ class MainData:
 
 def main_data(image: bytes, base: int) -> MainData:
     """Read ranges and stores out of the checking routines."""
-    spans = _ranges(image, base)
+    recognised = _ranges(image, base)
+    spans = recognised or _DEFAULT_RANGES
     stores = _stores(image, base, len(spans))
     listed = [DataCrc(span, store) for span, store in zip(spans, stores, strict=True)]
     before = _operands(image, _PRE, base, 0)
     if len(before) == 1:
         length = image[_even_matches(image, _PRE)[0] + 9] >> 4
         listed.insert(0, DataCrc(Span(before[0], before[0] + length), None))
-    return MainData(tuple(listed), len(before) == 1, _sum_store(image, base))
+    return MainData(tuple(listed), len(before) == 1, bool(recognised), _sum_stores(image, base))
 
 
 def is_signed(image: bytes, base: int) -> bool:
@@ -78,7 +83,7 @@ def _ranges(image: bytes, base: int) -> tuple[Span, ...]:
     starts, lasts = _operands(image, _START, base, 0), _operands(image, _LAST, base, 2)
     if starts and len(starts) == len(lasts) <= _MOST_RANGES:
         return tuple(Span(start, last + 1) for start, last in zip(starts, lasts, strict=True))
-    return _DEFAULT_RANGES if len(image) == 0x80000 else ()
+    return ()
 
 
 def _stores(image: bytes, base: int, ranges: int) -> list[int | None]:
@@ -89,12 +94,13 @@ def _stores(image: bytes, base: int, ranges: int) -> list[int | None]:
     return found if ranges == _STORES else [found[0], found[1], None, found[2]]
 
 
-def _sum_store(image: bytes, base: int) -> int | None:
+def _sum_stores(image: bytes, base: int) -> tuple[int, ...]:
+    """Return the places of the first routine that is found; of more than one nobody knows which holds."""
     for pattern in _SUM_STORES:
-        found = [at for at in _operands(image, pattern, base, 2) if at % 2 == 0]
+        found = tuple(at for at in _operands(image, pattern, base, 2) if at % 2 == 0)
         if found:
-            return found[0] if len(found) == 1 else None
-    return None
+            return found
+    return ()
 
 
 def _even_matches(image: bytes, pattern: re.Pattern[bytes]) -> list[int]:

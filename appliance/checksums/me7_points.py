@@ -23,7 +23,7 @@ def multipoint(image: bytes, base: int, not_a_record: Span) -> list[StoredCheck 
     """Return a check per record of every table; `not_a_record` is the main descriptor that looks like one."""
     tables = list(_tables(image, base, not_a_record))
     if not tables:
-        return [ChecksumBlock.unknown("multipoint table not found")]
+        return [ChecksumBlock.unknown("multipoint table not found", 0, len(image))]
     spans = [span for table in tables for at in table if (span := _flash_span(image, at, base))]
     if len(tables) > _MOST_TABLES or not affordable(spans, len(image)):
         return [ChecksumBlock.broken("multipoint tables cover the image absurdly often")]
@@ -41,12 +41,11 @@ def _check(image: bytes, at: int, base: int) -> StoredCheck | ChecksumBlock:
 
 
 def _boot_rom(image: bytes, at: int, name: str) -> ChecksumBlock:
-    """Judge a record about the boot ROM, which no flash image holds: only its complement can be wrong."""
-    return (
-        ChecksumBlock.unknown(f"{name} (boot ROM)")
-        if _paired(image, at)
-        else ChecksumBlock.broken(f"{name} (boot ROM): sum and complement differ", at, at + _RECORD_BYTES)
-    )
+    """Judge a record about the boot ROM, which no flash image holds: nothing of it but the record itself."""
+    end = at + _RECORD_BYTES
+    if _paired(image, at):
+        return ChecksumBlock.unknown(f"{name} (boot ROM)", at, end)
+    return ChecksumBlock.broken(f"{name} (boot ROM): sum and complement differ", at, end)
 
 
 def _unended(at: int) -> ChecksumBlock:

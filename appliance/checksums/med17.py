@@ -17,7 +17,7 @@ from appliance.checksums.errors import ChecksumUnsupported
 from appliance.checksums.gf2 import crc32_adjustment
 from appliance.checksums.params import Params
 from appliance.checksums.report import ChecksumBlock, Verdict
-from appliance.checksums.words import Bytes, Span, sum_words, u16le, u32le
+from appliance.checksums.words import Bytes, Span, sum_words, u16le, u32le, without
 
 _FAMILY = "med17"
 _MAGIC_PAIR = bytes.fromhex("fecadefa feaffeca")
@@ -127,6 +127,10 @@ class _Block:
         signature = self.image[self.adjust_at - _SIGNATURE_BYTES : self.adjust_at]
         return len(set(signature)) > 1
 
+    def signature(self) -> ChecksumBlock:
+        """The OEM signature, which nobody here can check, over all of the block."""
+        return ChecksumBlock.unknown(f"{self.name} signature", self.span.start, self.span.end)
+
     def records(self) -> Iterator[_Record | ChecksumBlock]:
         """Yield the records; one that cannot be read is unknown if a sound record covers the header.
 
@@ -142,6 +146,9 @@ class _Block:
             if record is None:
                 made = ChecksumBlock.unknown if vouched else ChecksumBlock.broken
                 yield made(f"{self.name} record {index}", self.span.start, self.span.end)
+        body = Span(self.span.start, self.span.end - 4)
+        for left in without(body, [record.span for record in read if record]):
+            yield ChecksumBlock.unknown(f"{self.name}: no record covers", left.start, left.end)
 
     def _vouches(self, record: _Record) -> bool:
         """Tell whether the record holds and covers the header with all its records."""
@@ -170,10 +177,12 @@ class _Block:
 class Med17(LayoutModule):
     """Finds every Bosch block in an image by its header and checks all its records."""
 
+    signed: bool = True
+
     @classmethod
-    def from_params(cls, _params: Params) -> Med17:
-        """Build without parameters: the blocks describe themselves."""
-        return cls()
+    def from_params(cls, params: Params) -> Med17:
+        """Read `signed`: false only for an ECU that is known not to check the signatures of its blocks."""
+        return cls(params.flag("signed", True))
 
     @property
     def family(self) -> str:
@@ -188,7 +197,10 @@ class Med17(LayoutModule):
         checks = [record for record in found if not isinstance(record, ChecksumBlock)]
         others = [record for record in found if isinstance(record, ChecksumBlock)]
         others += _orphans(image, blocks)
-        signed = any(block.signed for block in programmed)
+        others += _unclaimed(image, programmed)
+        if self.signed:
+            others += [block.signature() for block in programmed if block.signed]
+        signed = self.signed and any(block.signed for block in programmed)
         return Layout(_sums_first(checks), tuple(others), signed, _detail(blocks, programmed, signed))
 
 
@@ -213,6 +225,15 @@ def _orphans(image: bytes, blocks: list[_Block]) -> list[ChecksumBlock]:
             return [ChecksumBlock.broken(f"block@{head:#x}: header or end mark damaged", head, stray + 8)]
         at = resume
     return []
+
+
+def _unclaimed(image: bytes, programmed: list[_Block]) -> list[ChecksumBlock]:
+    """Content outside of every programmed block: what checks it nobody knows. Fill is no content."""
+    if not programmed:
+        return []
+    gaps = without(Span(0, len(image)), [block.span for block in programmed])
+    content = [gap for gap in gaps if image.count(image[gap.start], gap.start, gap.end) < gap.size]
+    return [ChecksumBlock.unknown(f"no block@{gap.start:#x}", gap.start, gap.end) for gap in content]
 
 
 def _sums_first(records: list[_Record]) -> tuple[_Record, ...]:

@@ -30,18 +30,20 @@ _SECTIONS = (
     _Section("program", 0x6FDE0, 0x3C34, 0x80000),
     _Section("calibration", 0x73FE0, 0x6FFBF, 0),
 )
-_RUNTIME_SUMS = (("program monitor", 0x6FDAE), ("calibration monitor", 0x72FFC))
-"""Sums the running program makes over RAM pointers: no image shows whether they hold."""
+_MONITORS = (("program", 0x6FDAE), ("calibration", 0x72FFC))
+"""Sums the running program makes over RAM pointers: no image shows whether they hold, or over what."""
 
 
 @dataclass(frozen=True)
 class Ms43(LayoutModule):
     """One 512 KiB MS43 image."""
 
+    monitored: bool = True
+
     @classmethod
-    def from_params(cls, _params: Params) -> Ms43:
-        """Build without parameters."""
-        return cls()
+    def from_params(cls, params: Params) -> Ms43:
+        """Read `monitors`: unknown (default), or off where this software's switch for them is off."""
+        return cls(params.choice("monitors", ("unknown", "off"), "unknown") == "unknown")
 
     @property
     def family(self) -> str:
@@ -61,8 +63,17 @@ class Ms43(LayoutModule):
             for section in _SECTIONS
             if f"{section.name} CRC" not in known
         ]
-        runtime = [ChecksumBlock.unknown(f"{name} at {at:#x}") for name, at in _RUNTIME_SUMS]
+        if not self.monitored:
+            return Layout(tuple(checks), tuple(broken))
+        hulls = {check.name: check.span for check in checks}
+        runtime = [
+            _monitor(name, at, hulls.get(f"{name} CRC", Span(0, _IMAGE_BYTES))) for name, at in _MONITORS
+        ]
         return Layout(tuple(checks), (*broken, *runtime), detail="two runtime sums cannot be checked")
+
+
+def _monitor(section: str, at: int, covers: Span) -> ChecksumBlock:
+    return ChecksumBlock.unknown(f"{section} monitor at {at:#x}", covers.start, covers.end)
 
 
 def _check(image: bytes, section: _Section) -> StoredCheck | None:

@@ -21,6 +21,10 @@ class Params:
             raise ValueError(f"checksum module {self._family!r} needs parameter {name!r}")
         return self._whole(name, value)
 
+    def optional_number(self, name: str) -> int | None:
+        """Return an address, offset or count (0 or more); None when not given."""
+        return self._whole(name, self._left.pop(name)) if name in self._left else None
+
     def numbers(self, name: str) -> tuple[int, ...]:
         """Return a list of addresses, empty when not given."""
         return tuple(self._whole(name, item) for item in self._sequence(name, self._left.pop(name, ())))

@@ -33,8 +33,11 @@ class ChecksumBlock:
     store_at: int | None
 
     @classmethod
-    def unknown(cls, name: str, start: int = 0, end: int = 0) -> ChecksumBlock:
-        """Return a block that exists but cannot be checked from this image."""
+    def unknown(cls, name: str, start: int, end: int) -> ChecksumBlock:
+        """Return a block that exists but cannot be checked from this image.
+
+        `start` to `end` is all that it may cover: whoever does not know names the whole image.
+        """
         return cls(name, start, end, None, None, Verdict.UNKNOWN, None)
 
     @classmethod

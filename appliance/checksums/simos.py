@@ -57,8 +57,15 @@ class Simos(LayoutModule):
             found = {"calibration monitor": self._monitor(image), **found}
         checks = tuple(check for check in found.values() if check)
         missing = ChecksumBlock.broken if checks else ChecksumBlock.unknown
-        others = tuple(missing(f"{name}: absurd areas") for name, check in found.items() if not check)
-        return Layout(checks, others, self.signed, _SIGNED if self.signed else "")
+        others = [
+            missing(f"{name}: absurd areas", 0, len(image)) for name, check in found.items() if not check
+        ]
+        if not self.signed:
+            return Layout(checks, tuple(others))
+        areas = found["area CRC"]
+        signature = areas.span if areas else Span(0, len(image))
+        others.append(ChecksumBlock.unknown("signature", signature.start, signature.end))
+        return Layout(checks, tuple(others), True, _SIGNED)
 
     def _areas(self, image: bytes) -> StoredCheck | None:
         at = self.header_at

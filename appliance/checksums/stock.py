@@ -6,7 +6,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from appliance.checksums.errors import ChecksumRefused
-from appliance.checksums.report import ChecksumBlock, ChecksumModule, ChecksumReport, SettledByStock, Verdict
+from appliance.checksums.judge import (
+    Judgement,
+    judge,
+    other_length,
+    settled,
+    touched_unknown,
+    unverified,
+)
+from appliance.checksums.report import ChecksumModule, ChecksumReport, Verdict
 from appliance.checksums.words import Span
 
 _CHUNK_BYTES = 4096
@@ -15,53 +23,30 @@ _GAP_BYTES = 8
 
 
 def correct_like_stock(module: ChecksumModule, stock: bytes, modified: bytes) -> tuple[bytes, ChecksumReport]:
-    """Correct `modified` and verify it again; the report's detail lists each region's old and new bytes.
+    """Correct `modified` and judge the result; the report's detail lists each region's old and new bytes.
 
-    Raises ChecksumRefused unless the module verifies the stock image and both images describe the
-    same checksums, and ChecksumUnsupported where the family cannot make the image verify.
+    Raises ChecksumRefused with the judge's code unless the module verifies the stock image, nothing changed
+    that cannot be checked and both images describe the same checksums, and ChecksumUnsupported where the
+    family cannot make the image verify.
     """
     if len(stock) != len(modified):
-        what = f"the modified image has {len(modified)} bytes, the stock image {len(stock)}"
-        raise ChecksumRefused("CHECKSUM_LENGTH_DIFFERS", what)
-    if isinstance(module, SettledByStock):
-        module = module.settled_by(stock)
-    before = module.verify(stock)
-    _refuse_unverified(before)
-    _refuse_unchecked_edits(before, stock, modified)
-    corrected = module.correct(modified)
-    after = module.verify(corrected)
-    _refuse_other_layout(before, after)
+        raise _refused(other_length(stock, modified))
+    reading = settled(module, stock)
+    before = reading.verify(stock)
+    if before.verdict is not Verdict.OK:
+        raise _refused(unverified(before))
+    if touched := touched_unknown(before, stock, modified):
+        raise _refused(touched)
+    corrected = reading.correct(modified)
+    judgement = judge(reading, stock, corrected)
+    if judgement.verdict is not Verdict.OK:
+        raise _refused(judgement)
+    after = reading.verify(corrected)
     return corrected, replace(after, detail=_told(after, modified, corrected))
 
 
-def _refuse_unverified(report: ChecksumReport) -> None:
-    if report.verdict is Verdict.OK:
-        return
-    failing = tuple(block.name for block in report.blocks if block.verdict is Verdict.FAIL)
-    why = ", ".join(failing) or report.detail or "nothing could be checked"
-    what = f"{report.family} does not verify the stock image ({why}), so it may not correct a modified one"
-    raise ChecksumRefused("CHECKSUM_STOCK_UNVERIFIED", what, failing)
-
-
-def _refuse_unchecked_edits(report: ChecksumReport, stock: bytes, modified: bytes) -> None:
-    """Refuse changes under a checksum that could not be checked: unknown is not a pass."""
-    unknown = [block for block in report.blocks if block.verdict is Verdict.UNKNOWN]
-    touched = tuple(
-        block.name for block in unknown if stock[block.start : block.end] != modified[block.start : block.end]
-    )
-    if touched:
-        what = f"{report.family} cannot check what covers the changed bytes: {', '.join(touched)}"
-        raise ChecksumRefused("CHECKSUM_UNKNOWN_TOUCHED", what, touched)
-
-
-def _refuse_other_layout(before: ChecksumReport, after: ChecksumReport) -> None:
-    if [_place(block) for block in before.blocks] != [_place(block) for block in after.blocks]:
-        what = f"the modified image describes other {before.family} checksums than the stock image"
-        raise ChecksumRefused("CHECKSUM_LAYOUT_CHANGED", what)
-
-
-def _place(block: ChecksumBlock) -> tuple[str, int, int, int | None]:
-    return block.name, block.start, block.end, block.store_at
+def _refused(judgement: Judgement) -> ChecksumRefused:
+    return ChecksumRefused(judgement.code, judgement.why, judgement.blocks)
 
 
 def _told(report: ChecksumReport, modified: bytes, corrected: bytes) -> str:

@@ -14,6 +14,7 @@ from appliance.engine.plaintext import Opened
 from appliance.flashing.gates import Papers
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import JobRecord
+from appliance.flashing.judging import judged
 from appliance.protocols.access import EcuIdentity
 from appliance.vault.errors import VaultError
 from appliance.vault.grants import GrantUse
@@ -136,7 +137,7 @@ def _tuned_file(
         contents=contents,
         base_sha256=original.image.sha256(),
         changed_ranges=_allowed(definition, contents, wish),
-        checksum=_checked(definition, original.image.overlaid(MemoryImage(contents))),
+        checksum=_checked(definition, original, contents),
         use=Use(wish.use),
         consents=("technician",),
         parent=original.file_id,
@@ -189,9 +190,8 @@ def _allowed(
     )
 
 
-def _checked(definition: Definition, target: MemoryImage) -> Verdict:
-    spec, module = definition.checksum, checksum_module(definition)
-    if spec is None or module is None:
-        return Verdict.UNKNOWN
-    region = definition.region(spec.region)
-    return Verdict(module.verify(target.slice(region.start, region.size_bytes)).verdict.value)
+def _checked(definition: Definition, original: Original, contents: dict[int, bytes]) -> Verdict:
+    """What this box would sign of the checksums: the gate's own word, so that neither outweighs the other."""
+    target = original.image.overlaid(MemoryImage(contents))
+    judgement = judged(definition, checksum_module(definition), original.image, target)
+    return Verdict(judgement.verdict.value)

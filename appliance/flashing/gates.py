@@ -9,6 +9,7 @@ from appliance.checksums import ChecksumModule, Verdict
 from appliance.contract.events import GateVerdict
 from appliance.definitions.schema import Definition
 from appliance.flashing.image import MemoryImage
+from appliance.flashing.judging import judged
 
 USES = frozenset({"road_compliant", "motorsport_offroad", "bench_research"})
 
@@ -175,27 +176,10 @@ def _checksum(request: WriteRequest) -> Outcome:
         return "fail", "no complete image to check"
     if request.restores:
         return "pass", "the original as it was read"
-    verdict, text = _checksum_verdict(request, request.original, target)
-    if verdict is Verdict.UNKNOWN and request.papers.checksum_by_master:
-        return "pass", f"{text}; the master signed that it is right"
-    return "pass" if verdict is Verdict.OK else verdict.value, text
-
-
-def _checksum_verdict(
-    request: WriteRequest, original: MemoryImage, target: MemoryImage
-) -> tuple[Verdict, str]:
-    """The module's word on the target counts only if it holds the original for right (sheet 6.0)."""
-    spec, module = request.definition.checksum, request.checksum
-    if spec is None or module is None:
-        return Verdict.UNKNOWN, "no checksum module for this ECU"
-    region = request.definition.region(spec.region)
-    if not target.covers(region.start, region.size_bytes):
-        return Verdict.FAIL, f"the stored original lacks {region.name}, which the checksum is over"
-    stock = module.verify(original.slice(region.start, region.size_bytes))
-    if stock.verdict is not Verdict.OK:
-        return Verdict.UNKNOWN, f"{stock.family} does not hold the original itself for right"
-    report = module.verify(target.slice(region.start, region.size_bytes))
-    return report.verdict, report.detail or f"{report.family}: {len(report.blocks)} blocks"
+    judgement = judged(request.definition, request.checksum, request.original, target)
+    if judgement.verdict is Verdict.UNKNOWN and request.papers.checksum_by_master:
+        return "pass", f"{judgement.why}; the master signed that it is right"
+    return ("pass" if judgement.verdict is Verdict.OK else judgement.verdict.value), judgement.why
 
 
 def _consents(request: WriteRequest) -> Outcome:

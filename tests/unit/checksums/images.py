@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
 
@@ -17,7 +17,10 @@ Ranges = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True)
 class Sample:
-    """A good image; every bit of `covered` matters, `editable` holds data, `stores` the checksums."""
+    """A good image; every bit of `covered` matters, `editable` holds data, `stores` the checksums.
+
+    `unlocked` are the parameters of an ECU that checks nothing over `editable` but what the box can check.
+    """
 
     label: str
     module: str
@@ -27,6 +30,11 @@ class Sample:
     editable: Ranges
     stores: Ranges
     signed: bool = False
+    unlocked: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def correctable(self) -> Mapping[str, object]:
+        return {**self.params, **self.unlocked}
 
 
 def _noise(size: int, seed: int) -> bytearray:
@@ -164,7 +172,8 @@ def med17() -> Sample:
     _put(image, 0x7030, "<I", 0xAFAFAFAF)
     stores = ((0x3FF8, 0x3FFC), (0x4FFC, 0x5000), (0x57FC, 0x5800), (0x6FF8, 0x6FFC))
     editable = ((0x200, 0x3000), (0x4400, 0x4F00), (0x5000, 0x5700), (0x5900, 0x6E00))
-    return Sample("med17", "med17", {}, bytes(image), ((0, 0x7000),), editable, stores, signed=True)
+    unlocked = {"signed": False}
+    return Sample("med17", "med17", {}, bytes(image), ((0, 0x7000),), editable, stores, True, unlocked)
 
 
 # --- ME7 ---------------------------------------------------------------------------------------
@@ -172,7 +181,7 @@ def med17() -> Sample:
 _ME7_BASE = 0x800000
 
 
-def _me7_code(image: bytearray, at: int, pattern: str, address: int) -> None:
+def me7_code(image: bytearray, at: int, pattern: str, address: int) -> None:
     """Write C16x code with an address in its two moves (LL, HH in the pattern)."""
     address += _ME7_BASE
     low, high = (address & 0xFFFF).to_bytes(2, "little").hex(), (address >> 16).to_bytes(2, "little").hex()
@@ -181,6 +190,8 @@ def _me7_code(image: bytearray, at: int, pattern: str, address: int) -> None:
 
 
 _ME7_CRCS = ((0x10000, 0x14000, 0x1FD00), (0x14300, 0x17F68, 0x1FD10), (0x18190, 0x1FC00, 0x1FD20))
+ME7_SMALL_CRCS = ((0x10000, 0x14000, 0x1FD00), (0x14300, 0x17F68, 0x1FD10), (0x18191, 0x1FC00, 0x1FD20))
+"""What small images, and some large ones, keep where their code does not name the ranges."""
 ME7_TABLE_AT = 0x41000
 ME7_SUM_AT = 0x1FD40
 
@@ -189,7 +200,7 @@ def _me7_pair(image: bytearray, at: int, value: int) -> None:
     _put(image, at, "<II", value & 0xFFFFFFFF, ~value & 0xFFFFFFFF)
 
 
-def _me7_sums(image: bytearray, with_crc_code: bool, seed: bytes = b"") -> None:
+def me7_sums(image: bytearray, with_crc_code: bool, seed: bytes = b"") -> None:
     """Settle every sum in order; with a `seed` each data CRC goes on from the one before."""
 
     def words(*offsets: int) -> int:
@@ -219,11 +230,11 @@ def me7_image(with_crc_code: bool = True, size: int = 0x80000) -> bytes:
     _put(image, 0x8030, "<II", _ME7_BASE + 0x10000, _ME7_BASE + 0x1FFFE)
     for index, (start, end, store) in enumerate(_ME7_CRCS if with_crc_code else ()):
         at = 0x30000 + 0x40 * index
-        _me7_code(image, at, "e6f8LLe6f9HHf2f4", start)
-        _me7_code(image, at + 0x10, "109be6f4LLe6f5HH", end - 1)
-        _me7_code(image, at + 0x20, "f6f51234e6f4LLe6f5HHda00", store)
+        me7_code(image, at, "e6f8LLe6f9HHf2f4", start)
+        me7_code(image, at + 0x10, "109be6f4LLe6f5HH", end - 1)
+        me7_code(image, at + 0x20, "f6f51234e6f4LLe6f5HHda00", store)
     if with_crc_code:
-        _me7_code(image, 0x30200, "e10ce6f4LLe6f5HHda00", ME7_SUM_AT)
+        me7_code(image, 0x30200, "e10ce6f4LLe6f5HHda00", ME7_SUM_AT)
         _me7_pair(image, ME7_SUM_AT, 0)
     ends = (_ME7_BASE + 0xFBFF, _ME7_BASE + 0x20000, _ME7_BASE + size - 1)
     _put(image, ME7_TABLE_AT - 16, "<4I", _ME7_BASE, *ends)
@@ -235,7 +246,7 @@ def me7_image(with_crc_code: bool = True, size: int = 0x80000) -> bytes:
         _put(image, at, "<4I", start, start + 0x3FFF, 0, 0xFFFFFFFF)
     _put(image, ME7_TABLE_AT + 32 + size // 0x400, "<I", 0xFFFFFFFF)
     _me7_pair(image, size - 0x20, 0)
-    _me7_sums(image, with_crc_code)
+    me7_sums(image, with_crc_code)
     return bytes(image)
 
 
@@ -254,8 +265,8 @@ def me7() -> Sample:
 def me7_chained() -> Sample:
     """ME7 with a pre-block: each data CRC goes on from the one before."""
     image = bytearray(me7_image())
-    _me7_code(image, 0x30300, "e6fcLLe6fdHHe04eda123456f6f4", 0x1FD80)
-    _me7_sums(image, with_crc_code=True, seed=bytes(image[0x1FD80:0x1FD84]))
+    me7_code(image, 0x30300, "e6fcLLe6fdHHe04eda123456f6f4", 0x1FD80)
+    me7_sums(image, with_crc_code=True, seed=bytes(image[0x1FD80:0x1FD84]))
     plain = me7()
     return Sample("me7-chained", "me7", {}, bytes(image), plain.covered, plain.editable, plain.stores)
 
@@ -278,9 +289,8 @@ def simos_cal() -> Sample:
     params = {"base": base, "monitor": True}
     covered = ((0, 0x300), (0x304, 0x309), (0x400, 0x8000))
     stores = ((0x304, 0x308), (0x400, 0x408))
-    return Sample(
-        "simos-cal", "simos", params, bytes(image), covered, ((0x500, 0x7400),), stores, signed=True
-    )
+    editable, unlocked = ((0x500, 0x7400),), {"signed": False}
+    return Sample("simos-cal", "simos", params, bytes(image), covered, editable, stores, True, unlocked)
 
 
 @cache
@@ -316,15 +326,25 @@ def dq381() -> Sample:
     return Sample("dq381", "vw-dq381", {"base": base}, bytes(image), covered, data, ((0x44, 0x48),))
 
 
+def _haldex(label: str, record_at: int, params: dict[str, object]) -> Sample:
+    image = _noise(0x3000, 5)
+    _put(image, record_at, "<II", 0x8000, len(image))
+    around = _sum(image, 0, record_at, "<H") + _sum(image, record_at + 10, 0x3000, "<H")
+    _put(image, record_at + 8, "<H", 0xFFFF - (around & 0xFFFF))
+    store = (record_at + 8, record_at + 10)
+    data = tuple(pair for pair in ((0, record_at), (record_at + 10, 0x3000)) if pair[0] < pair[1])
+    return Sample(label, "vw-haldex5", params, bytes(image), (*data, store), data, (store,))
+
+
 @cache
 def haldex() -> Sample:
-    image = _noise(0x3000, 5)
-    around = _sum(image, 0, 0x1000, "<H") + _sum(image, 0x100A, 0x3000, "<H")
-    _put(image, 0x1008, "<H", 0xFFFF - (around & 0xFFFF))
-    data = ((0, 0x1000), (0x100A, 0x3000))
-    covered = (*data, (0x1008, 0x100A))
-    params = {"record_at": 0x1000}
-    return Sample("haldex", "vw-haldex5", params, bytes(image), covered, data, ((0x1008, 0x100A),))
+    return _haldex("haldex", 0x1000, {"record_at": 0x1000})
+
+
+@cache
+def haldex_found(record_at: int) -> Sample:
+    """The place of the record is not told: its size field tells it."""
+    return _haldex(f"haldex-{record_at:x}", record_at, {})
 
 
 # --- EDC15 -------------------------------------------------------------------------------------
@@ -399,7 +419,8 @@ def _denso(
 @cache
 def denso(ends: str) -> Sample:
     forms = {"exclusive": lambda end: end, "inclusive": lambda end: end - 4, "last-byte": lambda end: end - 1}
-    return _denso(f"denso-{ends}", 0x20000, 0x1FB80, forms[ends], {"table_at": 0x1FB80})
+    params: dict[str, object] = {"table_at": 0x1FB80} | ({"end": ends} if ends == "inclusive" else {})
+    return _denso(f"denso-{ends}", 0x20000, 0x1FB80, forms[ends], params)
 
 
 @cache
@@ -408,7 +429,7 @@ def denso_1mb() -> Sample:
 
 
 @cache
-def hitachi(balance: str) -> Sample:
+def hitachi(balance: str, keeps_bytes: bool = False) -> Sample:
     image = _noise(0x80000, 32)
     _put(image, 0x7FFE8, ">II", _sum(image, 0x6000, 0x8000, ">I") & 0xFFFFFFFF, _xor(image, 0x6000, 0x8000))
     total = _sum(image, 0, 0x10000, ">I") + _sum(image, 0x10004, 0x7FFF0, ">I")
@@ -418,10 +439,23 @@ def hitachi(balance: str) -> Sample:
     form = ">H" if balance == "words" else ">I"
     summed = _sum(image, 0x4000, 0x10000, form) + _sum(image, 0x10004, 0x80000, form)
     _put(image, 0x7FFFA, ">H", (0x5AA5 - summed) & 0xFFFF)
+    if keeps_bytes:
+        _put(image, 0x10000, ">BB", *hitachi_bytes(bytes(image)))
     covered = ((0, 0x10000), (0x10004, 0x7FFF8), (0x7FFFA, 0x7FFFC), (0x7FFFE, 0x80000))
     editable = ((0x100, 0xF000), (0x10010, 0x7FE00))
-    stores = ((0x7FFE8, 0x7FFF8), (0x7FFFA, 0x7FFFC))
-    return Sample(f"hitachi-{balance}", "subaru-hitachi-m32r", {}, bytes(image), covered, editable, stores)
+    stores = ((0x7FFE8, 0x7FFF8), (0x7FFFA, 0x7FFFC), *(((0x10000, 0x10002),) if keeps_bytes else ()))
+    label = f"hitachi-{balance}{'-bytes' if keeps_bytes else ''}"
+    params: dict[str, object] = {"balance": balance} if balance == "words" else {}
+    return Sample(label, "subaru-hitachi-m32r", params, bytes(image), covered, editable, stores)
+
+
+def hitachi_bytes(image: bytes) -> tuple[int, int]:
+    """Sum and XOR of every byte but four."""
+    rest = image[:0x10000] + image[0x10004:]
+    folded = 0
+    for byte in rest:
+        folded ^= byte
+    return sum(rest) % 256, folded
 
 
 # --- Nissan, GM, Siemens -----------------------------------------------------------------------
@@ -492,7 +526,10 @@ def ms43() -> Sample:
         covered.append((slot, slot + 2))
     editable = ((0x4800, 0x6000), (0x10000, 0x20000), (0x40000, 0x6F000), (0x70000, 0x72000))
     stores = tuple((slot, slot + 2) for slot, *_ in sections)
-    return Sample("ms43", "siemens-ms43", {}, bytes(image), tuple(covered), editable, stores)
+    unlocked = {"monitors": "off"}
+    return Sample(
+        "ms43", "siemens-ms43", {}, bytes(image), tuple(covered), editable, stores, unlocked=unlocked
+    )
 
 
 # --- Declared ----------------------------------------------------------------------------------
@@ -527,6 +564,9 @@ BUILDERS: dict[str, Callable[[], Sample]] = {
     "dq250": dq250,
     "dq381": dq381,
     "haldex": haldex,
+    "haldex-10": lambda: haldex_found(0x10),
+    "haldex-200": lambda: haldex_found(0x200),
+    "haldex-0": lambda: haldex_found(0),
     "edc15-v4.1": lambda: edc15("v4.1"),
     "edc15-v4.1-rev2": lambda: edc15("v4.1-rev2"),
     "edc15-vm": lambda: edc15("vm"),
@@ -535,6 +575,7 @@ BUILDERS: dict[str, Callable[[], Sample]] = {
     "denso-last-byte": lambda: denso("last-byte"),
     "hitachi-words": lambda: hitachi("words"),
     "hitachi-low-halves": lambda: hitachi("low-halves"),
+    "hitachi-low-halves-bytes": lambda: hitachi("low-halves", keeps_bytes=True),
     "nissan-std": nissan_std,
     "nissan-alt2": nissan_alt2,
     "gm-e38": gm_e38,

@@ -1,6 +1,7 @@
 """What the stock image decides: which reading holds, what may be touched, what stays unknown."""
 
 import struct
+from collections.abc import Callable
 
 import pytest
 
@@ -9,6 +10,7 @@ from appliance.checksums import (
     ChecksumUnsupported,
     Verdict,
     correct_like_stock,
+    judge,
     module_for,
 )
 
@@ -19,24 +21,34 @@ def _patched(image: bytes, at: int, new: bytes) -> bytes:
     return image[:at] + new + image[at + len(new) :]
 
 
-def test_stock_decides_between_the_two_denso_readings() -> None:
-    sample = images.denso("inclusive")
-    module = module_for("subaru-denso", sample.params)
-    modified = sample.image
-    for start, _ in sample.editable:
-        modified = _patched(modified, start + 0x10, b"edited")
-    with pytest.raises(ChecksumUnsupported, match="which reading"):
-        module.correct(modified)
-    corrected, report = correct_like_stock(module, sample.image, modified)
-    inclusive = module_for("subaru-denso", {**sample.params, "end": "inclusive"})
-    exclusive = module_for("subaru-denso", {**sample.params, "end": "exclusive"})
-    assert report.verdict is inclusive.verify(corrected).verdict is Verdict.OK
-    assert exclusive.verify(corrected).verdict is Verdict.FAIL
+@pytest.mark.parametrize("build", [lambda: images.denso("inclusive"), lambda: images.hitachi("words")])
+def test_a_reading_no_implementation_shares_is_never_guessed(build: Callable[[], images.Sample]) -> None:
+    """Only a definition that names it gets it: guessed, it would call an image right that the ECU refuses."""
+    sample = build()
+    named = {"end", "balance"}
+    guessing = module_for(sample.module, {k: v for k, v in sample.params.items() if k not in named})
+    assert module_for(sample.module, sample.params).verify(sample.image).verdict is Verdict.OK
+    assert guessing.verify(sample.image).verdict is Verdict.FAIL
+    assert judge(guessing, sample.image, sample.image).verdict is Verdict.UNKNOWN
+    with pytest.raises(ChecksumRefused, match="CHECKSUM_STOCK_UNVERIFIED"):
+        correct_like_stock(guessing, sample.image, sample.image)
+
+
+def test_stock_decides_whether_hitachi_keeps_the_sum_of_its_bytes() -> None:
+    keeps, does_not = images.hitachi("low-halves", keeps_bytes=True), images.hitachi("low-halves")
+    module = module_for(keeps.module, {})
+    for sample, kept in ((keeps, True), (does_not, False)):
+        edited = _patched(sample.image, 0x20000, b"edited")
+        corrected, _ = correct_like_stock(module, sample.image, edited)
+        assert (tuple(corrected[0x10000:0x10002]) == images.hitachi_bytes(corrected)) is kept
+        wiped = _patched(corrected, 0x10000, bytes([corrected[0x10000] ^ 1]))
+        assert judge(module, sample.image, wiped).verdict is (Verdict.FAIL if kept else Verdict.UNKNOWN)
 
 
 def test_a_fixed_reading_is_not_argued_with() -> None:
     sample = images.denso("exclusive")
     fixed = module_for("subaru-denso", {**sample.params, "end": "inclusive"})
+    assert judge(fixed, sample.image, sample.image).code == "CHECKSUM_STOCK_UNVERIFIED"
     with pytest.raises(ChecksumRefused, match="CHECKSUM_STOCK_UNVERIFIED"):
         correct_like_stock(fixed, sample.image, sample.image)
 
@@ -65,10 +77,11 @@ def test_a_changed_checksum_table_is_refused() -> None:
     sample = images.med17()
     image = bytearray(sample.image)
     image[0x4000:0x7000] = b"\xff" * 0x3000
-    module = module_for("med17", {})
+    module = module_for("med17", sample.correctable)
     assert module.verify(bytes(image)).verdict is Verdict.OK
     with pytest.raises(ChecksumRefused, match="CHECKSUM_LAYOUT_CHANGED"):
         correct_like_stock(module, sample.image, bytes(image))
+    assert judge(module, sample.image, bytes(image)).code == "CHECKSUM_LAYOUT_CHANGED"
 
 
 def test_report_lists_old_and_new_bytes_of_each_region() -> None:
@@ -171,6 +184,5 @@ def test_med17_record_of_unknown_kind_is_unknown_only_under_a_sound_header() -> 
     image[0x6FF8:0x6FFC] = images.crc32_dword_reaching(state, 0x35015001)
     report = module_for("med17", {}).verify(bytes(image))
     assert report.verdict is Verdict.OK
-    assert [block.name for block in report.blocks if block.verdict is Verdict.UNKNOWN] == [
-        "block 60@0x4000 record 1"
-    ]
+    unknown = [block.name for block in report.blocks if block.verdict is Verdict.UNKNOWN]
+    assert unknown == ["block 60@0x4000 record 1", "no block@0x7000", "block 60@0x4000 signature"]

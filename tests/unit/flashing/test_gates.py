@@ -302,6 +302,40 @@ def test_the_files_own_checksum_decides_where_the_box_can_check_it() -> None:
     assert failing(with_checksum("calibration", MemoryImage({CALIBRATION.start: wrong}))) == ["checksum"]
 
 
+def _haldex_request(edit: Callable[[bytearray], None]) -> WriteRequest:
+    """A calibration that is an all-wheel-drive block, with its record at 10h, edited."""
+    stock = bytearray(ORIGINAL.slice(CALIBRATION.start, CALIBRATION.size_bytes))
+    stock[0x14:0x18] = len(stock).to_bytes(4, "little")
+    spec = Checksum(module="vw-haldex5", region="calibration")
+    module = module_for(spec.module, {})
+    original = ORIGINAL.overlaid(MemoryImage({CALIBRATION.start: module.correct(bytes(stock))}))
+    edited = bytearray(original.slice(CALIBRATION.start, CALIBRATION.size_bytes))
+    edit(edited)
+    tuned = MemoryImage({CALIBRATION.start: bytes(edited)})
+    definition = DEFINITION.model_copy(update={"checksum": spec})
+    papers = papers_for(definition, original, tuned)
+    return replace(
+        GOOD, definition=definition, original=original, tuned=tuned, checksum=module, papers=papers
+    )
+
+
+def test_a_checksum_that_the_original_keeps_elsewhere_is_no_checksum() -> None:
+    """The gate judges by the original's layout: a file that moves its checksum does not pass by it."""
+
+    def moved(image: bytearray) -> None:
+        size = image[0x14:0x18]
+        image[0x14:0x18] = bytes(4)
+        image[0x204:0x208] = size
+        image[:] = module_for("vw-haldex5", {}).correct(bytes(image))
+
+    def fitting(image: bytearray) -> None:
+        image[0x400] ^= 1
+        image[:] = module_for("vw-haldex5", {}).correct(bytes(image))
+
+    assert failing(_haldex_request(fitting)) == []
+    assert failing(_haldex_request(moved)) == ["checksum"]
+
+
 def test_a_module_that_refuses_the_original_says_nothing_of_the_file() -> None:
     request = with_checksum("calibration", TUNED)
     foreign = replace(request, original=ORIGINAL, papers=papers_for(request.definition, ORIGINAL, TUNED))
