@@ -85,10 +85,24 @@ class GateVerdict:
 
 
 @dataclass(frozen=True, slots=True)
+class RegionChange:
+    """What a write will make different in one region that it covers, before anything is erased."""
+
+    region: str
+    tag: str
+    size_bytes: int
+    changed_bytes: int
+    ranges: tuple[tuple[int, int], ...]
+    """(start, end) addresses; bytes close together count as one range, and only the first are listed."""
+    ranges_total: int
+
+
+@dataclass(frozen=True, slots=True)
 class GatesEvent(Event):
-    """All gates with their verdicts."""
+    """All gates with their verdicts, and what the write would change, by region."""
 
     gates: tuple[GateVerdict, ...]
+    changes: tuple[RegionChange, ...] = ()
 
 
 Emit = Callable[[Event], None]

@@ -20,6 +20,7 @@ from appliance.definitions.fields import (
     refuse,
 )
 from appliance.definitions.memory import Region, Regions, not_blocks, out_of_reach
+from appliance.definitions.plausible import Plausibility
 from appliance.definitions.reaching import Addressing, Bus, Identity, Sessions, Timing
 
 
@@ -218,6 +219,7 @@ class Definition(Strict):
     writing: Writing
     checking: Checking
     checksum: Checksum | None = None
+    plausibility: Plausibility = Plausibility()
     voltage: Voltage
     recovery: Recovery
     method: Method

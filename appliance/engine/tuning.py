@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from appliance.checksums import ChecksumRefused, ChecksumUnsupported, correct_like_stock
 from appliance.contract.errors import PitboxError
@@ -46,6 +46,8 @@ class MasterWish:
     changed_regions: tuple[str, ...] = ()
     """Regions in which bytes may differ from the original; the calibration by default."""
     correct_checksums: bool = False
+    made_from: str | None = None
+    """Id or SHA-256 of the read the file was made from, as the technician states it."""
 
 
 def open_tuned(box: Box, job: JobRecord, data: bytes, opened: Opened) -> Tuned:
@@ -85,6 +87,7 @@ def _papers(box: Box, job: JobRecord, manifest: Manifest) -> Papers:
     matches = None if ecu.vin_hmac is None or vin is None else ecu.vin_hmac == box.keys.vin_hmac(vin)
     return Papers(
         own_original=False,
+        definition=manifest.definition,
         method=manifest.method,
         ecu_hw=ecu.hw,
         ecu_sw=ecu.sw,
@@ -118,6 +121,13 @@ def package_plain_file(
     limits = GrantLimits(nbf_s=now_s - 60, exp_s=now_s + _GRANT_S)
     tuned = _tuned_file(box, job, definition, original, contents, wish)
     return build_package(master, box.keys.device_public(), tuned, limits, now_s)
+
+
+def as_plain(tuned: Tuned, original: Original, wish: MasterWish) -> Tuned:
+    """A plain file's papers say of its base what the technician said, and not what this box filled in."""
+    base, made_from = original.image.sha256(), wish.made_from
+    stated = base if made_from in (original.file_id, base) else made_from
+    return replace(tuned, papers=replace(tuned.papers, plain=True, base_sha256=stated))
 
 
 def _tuned_file(

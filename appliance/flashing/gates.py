@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from appliance.checksums import ChecksumModule, Verdict
 from appliance.contract.events import GateVerdict
+from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
+from appliance.flashing.changes import difference
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.judging import judged
+from appliance.flashing.plausibility import implausible
 
+_SAME_SHARE = 0.5
+"""Of the content of a plain file that does not say what it was made from."""
 USES = frozenset({"road_compliant", "motorsport_offroad", "bench_research"})
 
 
@@ -21,6 +26,8 @@ class Papers:
     own_original: bool
     signatures: tuple[str, ...] = ()
     """Problems with manifest and grant signatures; empty when both hold."""
+    definition: str | None = None
+    """Id of the definition the file was made for."""
     method: str | None = None
     ecu_hw: str | None = None
     ecu_sw: str | None = None
@@ -29,6 +36,9 @@ class Papers:
     regions: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Name to (start, size)."""
     base_sha256: str | None = None
+    """Hash of the read the file was made from, or the name of another one; None where nobody says."""
+    plain: bool = False
+    """A plain file that this box made a package of: what its maker knew of its base it cannot tell."""
     changed_ranges: tuple[tuple[int, int], ...] = ()
     checksum_by_master: bool = False
     """The master signed that the checksums are right, where the box cannot tell."""
@@ -101,6 +111,13 @@ def _original_stored(request: WriteRequest) -> Outcome:
     return "pass", f"sealed as {request.original_file}"
 
 
+def _definition(request: WriteRequest) -> Outcome:
+    wanted, own = request.papers.definition, request.definition.id
+    if request.restores or wanted == own:
+        return "pass", own
+    return "fail", f"the file is for the definition {wanted}, this job is for {own}"
+
+
 def _method(request: WriteRequest) -> Outcome:
     wanted = request.papers.method
     if request.restores or wanted == request.method:
@@ -138,9 +155,53 @@ def _base(request: WriteRequest) -> Outcome:
         return "pass", "it is the read itself"
     if request.original is None:
         return "fail", "no read to compare with"
+    if request.papers.plain and request.papers.base_sha256 is None:
+        return _base_by_content(request, request.original)
     if request.papers.base_sha256 != request.original.sha256():
         return "fail", "the file was made from another read than the one stored for this car"
     return "pass", "made from this car's read"
+
+
+def _base_by_content(request: WriteRequest, original: MemoryImage) -> Outcome:
+    """A plain file that names no base has to show it: most of what it holds is this car's read."""
+    pairs = list(_whole_regions(request, original))
+    if not pairs:
+        return "fail", "the file does not say what it was made from, and holds no whole region"
+    found = [difference(old, new, region.erased_byte) for region, old, new in pairs]
+    content, changed = sum(one.content_bytes for one in found), sum(one.changed_bytes for one in found)
+    same = 1 - changed / content if content else 0.0
+    told = f"the file does not say what it was made from; {same:.1%} of its content is this car's read"
+    return ("pass" if same >= _SAME_SHARE else "fail"), told
+
+
+def _whole_regions(request: WriteRequest, original: MemoryImage) -> Iterator[tuple[Region, bytes, bytes]]:
+    """Each region the file holds as a whole, with what was read of it and what is to be written."""
+    by_start = {region.start: region for region in request.definition.regions}
+    for start, data in request.tuned.spans.items() if request.tuned else ():
+        region = by_start.get(start)
+        if region and region.size_bytes == len(data) and original.covers(start, len(data)):
+            yield region, original.slice(start, len(data)), bytes(data)
+
+
+def _plausibility(request: WriteRequest) -> Outcome:
+    if request.restores:
+        return "pass", "the original as it was read"
+    if request.original is None or request.tuned is None or not request.tuned.spans:
+        return "fail", "nothing to compare"
+    pairs = list(_whole_regions(request, request.original))
+    if len(pairs) < len(request.tuned.spans):
+        return "fail", "the file holds something else than whole regions of the read"
+    limits = request.definition.plausibility
+    lowest = min(region.start for region in request.definition.regions)
+    own = [text for text in (request.papers.ecu_hw, request.papers.ecu_sw) if text]
+    problems = [
+        problem
+        for region, old, new in pairs
+        for problem in implausible(region, old, new, limits, region.start == lowest, own)
+    ]
+    return (
+        ("fail", "; ".join(problems)) if problems else ("pass", "a tune of this read, as far as can be seen")
+    )
 
 
 def _changed_ranges(request: WriteRequest) -> Outcome:
@@ -193,11 +254,13 @@ def _consents(request: WriteRequest) -> Outcome:
 _GATES: tuple[tuple[str, Callable[[WriteRequest], Outcome]], ...] = (
     ("signatures", _signatures),
     ("original_stored", _original_stored),
+    ("definition", _definition),
     ("method", _method),
     ("regions", _regions),
     ("length", _length),
     ("base_read", _base),
     ("changed_ranges", _changed_ranges),
+    ("plausibility", _plausibility),
     ("checksum", _checksum),
     ("consents", _consents),
 )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Protocol
 
-from appliance.contract.events import GatesEvent, GateVerdict
+from appliance.contract.events import GatesEvent, GateVerdict, RegionChange
 from appliance.contract.jobs import JobState
+from appliance.flashing.changes import changes_of
 from appliance.flashing.context import Job
 from appliance.flashing.errors import GatesRefusedError
 from appliance.flashing.gates import Papers, WriteRequest, check_request
@@ -28,14 +30,26 @@ async def preflight(job: Job, request: WriteRequest, conditions: Conditions) -> 
     before = _enter(job)
     try:
         gates = await _all_gates(job, request, conditions)
-        job.emit(GatesEvent(job.id, tuple(gates)))
-        job.journal.note(job.id, gates=[[gate.name, gate.verdict, gate.detail] for gate in gates])
+        changes = _changes(request)
+        job.emit(GatesEvent(job.id, tuple(gates), changes))
+        job.journal.note(
+            job.id,
+            gates=[[gate.name, gate.verdict, gate.detail] for gate in gates],
+            changes=[asdict(change) for change in changes],
+        )
         if not all(gate.passed for gate in gates):
             raise GatesRefusedError(gates)
         return FlashPlan(request)
     except BaseException:
         job.journal.move(job.id, before)
         raise
+
+
+def _changes(request: WriteRequest) -> tuple[RegionChange, ...]:
+    """What the file changes, by region; of an original that goes back only the ECU knows."""
+    if request.original is None or request.tuned is None:
+        return ()
+    return changes_of(request.definition, request.original, request.tuned)
 
 
 def _enter(job: Job) -> JobState:

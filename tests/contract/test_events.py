@@ -14,6 +14,7 @@ from appliance.contract.events import (
     NoteEvent,
     Phase,
     ProgressEvent,
+    RegionChange,
     StateEvent,
 )
 
@@ -39,11 +40,25 @@ SHAPES: list[tuple[Event, dict[str, object]]] = [
         {"kind": "alarm", "job_id": "j", "code": "POWER_OUT_OF_WINDOW", "text": "low", "raised": True},
     ),
     (
-        GatesEvent("j", (GateVerdict("length", "pass", "as read"),)),
+        GatesEvent(
+            "j",
+            (GateVerdict("length", "pass", "as read"),),
+            (RegionChange("cal", "calibration", 16, 3, ((4, 6), (15, 16)), 2),),
+        ),
         {
             "kind": "gates",
             "job_id": "j",
             "gates": [{"name": "length", "verdict": "pass", "detail": "as read"}],
+            "changes": [
+                {
+                    "region": "cal",
+                    "tag": "calibration",
+                    "size_bytes": 16,
+                    "changed_bytes": 3,
+                    "ranges": [[4, 6], [15, 16]],
+                    "ranges_total": 2,
+                }
+            ],
         },
     ),
 ]

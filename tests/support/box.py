@@ -168,6 +168,7 @@ def papers_for(definition: Definition, original: MemoryImage, tuned: MemoryImage
     regions = {by_start[start].name: (start, len(data)) for start, data in tuned.spans.items()}
     return Papers(
         own_original=False,
+        definition=definition.id,
         method="obd",
         ecu_hw=IDENTITY.hw,
         ecu_sw=IDENTITY.sw,

@@ -130,11 +130,16 @@ def export(options: argparse.Namespace, screen: Screen) -> Answer:
     """An original as a plain file, readable by its owner only."""
     client = client_of(options)
     job = job_of(client, options, screen, has_original, READ_FIRST)
+    original = next((one["original"] for one in client.get("/v1/jobs") if one["id"] == job), None)
     data = client.download(f"/v1/jobs/{job}/export?format={options.format}")
     _save(options.output, data)
     digest = hashlib.sha256(data).hexdigest()
-    document = {"job": job, "file": str(options.output), "bytes": len(data), "sha256": digest}
-    return Answer(document, [f"✔ {options.output}: {size(len(data))}, sha256 {digest}"])
+    document = {"job": job, "original": original, "file": str(options.output), "bytes": len(data)}
+    lines = [
+        f"✔ {options.output}: {size(len(data))}, sha256 {digest}",
+        f"  A file made from it is written with `pitbox write FILE --made-from {original}`.",
+    ]
+    return Answer({**document, "sha256": digest}, lines)
 
 
 def _save(path: Path, data: bytes) -> None:

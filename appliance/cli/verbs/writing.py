@@ -47,6 +47,12 @@ def add(verbs: Verbs) -> None:
         help="where bytes may differ (default: cal.)",
     )
     plain.add_argument(
+        "--made-from",
+        type=str.lower,
+        metavar="ID",
+        help="the read it was made from: its id or SHA-256, as `pitbox export` names them",
+    )
+    plain.add_argument(
         "--correct-checksums", action="store_true", help="put checksums right that verified on the original"
     )
     parser = add_verb(
@@ -96,6 +102,7 @@ def write(options: argparse.Namespace, screen: Screen) -> Answer:
         use=options.use,
         changed_regions=options.regions,
         correct_checksums=options.correct_checksums,
+        made_from=options.made_from,
     )
     return _answer(result)
 

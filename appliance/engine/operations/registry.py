@@ -49,6 +49,7 @@ class Write(OfJob):
     use: Use = Use.BENCH_RESEARCH
     changed_regions: list[str] = []
     correct_checksums: bool = False
+    made_from: FileName | None = None
 
 
 class Recover(_Parameters):
@@ -95,7 +96,7 @@ Work = Coroutine[Any, Any, dict[str, Any]]
 
 
 def _write(box: Box, asked: Write) -> Work:
-    wish = MasterWish(asked.use.value, tuple(asked.changed_regions), asked.correct_checksums)
+    wish = MasterWish(asked.use.value, tuple(asked.changed_regions), asked.correct_checksums, asked.made_from)
     return write.write(box, asked.job, asked.upload, wish)
 
 

@@ -21,7 +21,7 @@ from appliance.engine.originals import (
     target_of_order,
 )
 from appliance.engine.plaintext import Opened, wiped_afterwards
-from appliance.engine.tuning import MasterWish, Tuned, count_start, open_tuned, package_plain_file
+from appliance.engine.tuning import MasterWish, Tuned, as_plain, count_start, open_tuned, package_plain_file
 from appliance.flashing.diagnosis import clear_dtcs, read_dtcs
 from appliance.flashing.gates import Papers, WriteRequest
 from appliance.flashing.journal import FlashRecord, JobRecord
@@ -50,9 +50,16 @@ def _opened(
     """The original and what was handed in; the file itself is let go of before the long work begins."""
     data = box.take_upload(upload)
     original = load_original(box, job, opened)
-    if not data.startswith(_PACKAGE_MAGIC) and original is not None:
-        data = package_plain_file(box, job, definition, original, data, wish)
-    return original, open_tuned(box, job, data, opened)
+    if data.startswith(_PACKAGE_MAGIC) or original is None:
+        if wish.made_from is not None:
+            raise PitboxError(
+                "MADE_FROM_UNUSED",
+                "only a plain file for an ECU that was read can be told to be made from a read",
+                do_now="Leave --made-from out: a package says itself what it was made from.",
+            )
+        return original, open_tuned(box, job, data, opened)
+    data = package_plain_file(box, job, definition, original, data, wish)
+    return original, as_plain(open_tuned(box, job, data, opened), original, wish)
 
 
 async def restore(box: Box, job_id: str) -> dict[str, Any]:

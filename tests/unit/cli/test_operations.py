@@ -280,6 +280,7 @@ def test_a_write_hands_in_the_file_and_the_wish(
     engine.states = [operation("done", result=WRITE_RESULT)]
     (tmp_path / "tuned.bin").write_bytes(b"tuned")
     wish = ["--use", "motorsport_offroad", "--regions", "calibration", "--correct-checksums"]
+    wish += ["--made-from", "0A1B-2C"]
     assert main(["write", str(tmp_path / "tuned.bin"), *wish]) == Exit.DONE
     assert ("POST /v1/uploads", b"tuned") in engine.asked
     started = next(body for path, body in engine.asked if path == "POST /v1/operations")
@@ -290,6 +291,7 @@ def test_a_write_hands_in_the_file_and_the_wish(
         "use": "motorsport_offroad",
         "changed_regions": ["calibration"],
         "correct_checksums": True,
+        "made_from": "0a1b-2c",
     }
     told = capsys.readouterr().out
     assert "3 of 16 blocks written, 13 already right" in told

@@ -14,6 +14,7 @@ from appliance.checksums import module_for
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import GatesEvent, GateVerdict
 from appliance.contract.jobs import JobState
+from appliance.definitions.plausible import Plausibility
 from appliance.definitions.schema import Checksum, Definition
 from appliance.flashing.errors import GatesRefusedError
 from appliance.flashing.gates import Papers, WriteRequest, check_request
@@ -47,11 +48,13 @@ GOOD = request_for(DEFINITION, ORIGINAL, TUNED)
 OFFLINE = [
     "signatures",
     "original_stored",
+    "definition",
     "method",
     "regions",
     "length",
     "base_read",
     "changed_ranges",
+    "plausibility",
     "checksum",
     "consents",
 ]
@@ -105,6 +108,8 @@ def test_a_request_in_order_passes_every_gate() -> None:
     [
         ("signatures", with_papers(signatures=("GRANT_EXPIRED: the grant ran out",))),
         ("original_stored", replace(GOOD, original_file=None)),
+        ("definition", with_papers(definition="another-ecu")),
+        ("definition", with_papers(definition=None)),
         ("method", with_papers(method="bench")),
         ("method", with_papers(method=None)),
         ("regions", with_papers(regions={})),
@@ -200,6 +205,94 @@ def test_a_change_may_cross_from_one_declared_range_into_the_next() -> None:
     assert failing(replace(GOOD, tuned=MemoryImage({start: content}), papers=papers)) == []
     apart = replace(papers, changed_ranges=((start + 100, start + 200), (start + 201, start + 300)))
     assert failing(replace(GOOD, tuned=MemoryImage({start: content}), papers=apart)) == ["changed_ranges"]
+
+
+def _inverted(start: int, end: int, *declared: tuple[int, int]) -> list[str]:
+    """Failing gates where bytes start to end of the calibration differ, and these are declared."""
+    at = CALIBRATION.start
+    content = bytearray(ORIGINAL.spans[at])
+    content[start:end] = bytes(byte ^ 0xFF for byte in content[start:end])
+    papers = replace(GOOD.papers, changed_ranges=tuple((at + low, at + high) for low, high in declared))
+    return failing(replace(GOOD, tuned=MemoryImage({at: content}), papers=papers))
+
+
+@pytest.mark.parametrize(
+    ("declared", "passes"),
+    [
+        ([(100, 200)], True),
+        ([(101, 200)], False),
+        ([(100, 199)], False),
+        ([(99, 201)], True),
+        ([(0, 100), (200, 300)], False),
+        ([(100, 150), (150, 200)], True),
+        ([(100, 150), (149, 200)], True),
+        ([(150, 200), (100, 150)], True),
+        ([(100, 149), (150, 200)], False),
+        ([(100, 200), (120, 130)], True),
+        ([(100, 130), (100, 200)], True),
+        ([(100, 120), (110, 115), (120, 200)], True),
+        ([(200, 100)], False),
+        ([], False),
+    ],
+)
+def test_changed_ranges_are_held_to_the_byte(declared: list[tuple[int, int]], passes: bool) -> None:
+    assert _inverted(100, 200, *declared) == ([] if passes else ["changed_ranges"])
+
+
+def test_no_change_needs_no_range() -> None:
+    assert _inverted(100, 100) == []
+
+
+def test_each_change_needs_its_own_range() -> None:
+    """One that is declared does not excuse another that is not, whichever comes first."""
+    at = CALIBRATION.start
+    for declared in ((5, 6), (CALIBRATION.size_bytes - 9, CALIBRATION.size_bytes - 8)):
+        assert failing(with_papers(changed_ranges=((at + declared[0], at + declared[1]),))) == [
+            "changed_ranges"
+        ]
+
+
+@pytest.mark.parametrize("at", [0, CALIBRATION.size_bytes - 1])
+def test_the_first_and_the_last_byte_of_a_region_are_looked_at(at: int) -> None:
+    assert _inverted(at, at + 1, (at, at + 1)) == []
+    assert _inverted(at, at + 1, (at + 1, at + 2)) == ["changed_ranges"]
+    assert _inverted(at, at + 1, (at - 1, at)) == ["changed_ranges"]
+
+
+@pytest.mark.parametrize("lacking", ["code", "calibration"])
+def test_every_writable_region_must_have_been_read(lacking: str) -> None:
+    spans = {
+        start: data for start, data in ORIGINAL.spans.items() if start != DEFINITION.region(lacking).start
+    }
+    part = MemoryImage(spans)
+    assert failing(request_for(DEFINITION, part, None)) == ["original_stored"]
+
+
+def test_an_original_may_lack_what_is_never_written() -> None:
+    part = MemoryImage({start: data for start, data in ORIGINAL.spans.items() if start})
+    assert failing(request_for(DEFINITION, part, None)) == []
+
+
+def _plain(equal_bytes: int, **papers: Any) -> WriteRequest:
+    """A plain calibration of which so many bytes are the read's; the definition allows any change."""
+    content = bytes(byte ^ 0xFF for byte in ORIGINAL.spans[CALIBRATION.start])
+    data = bytes(ORIGINAL.spans[CALIBRATION.start][:equal_bytes]) + content[equal_bytes:]
+    limits = Plausibility(calibration_changed_share=1, entropy_bits=8)
+    definition = DEFINITION.model_copy(update={"plausibility": limits})
+    made = request_for(definition, ORIGINAL, MemoryImage({CALIBRATION.start: data}))
+    return replace(made, papers=replace(made.papers, plain=True, **papers))
+
+
+def test_a_plain_file_that_names_no_base_must_show_it() -> None:
+    """At least half of what it holds: the random memory of the tests has no blank byte to speak of."""
+    half = CALIBRATION.size_bytes // 2
+    assert failing(_plain(half + 100, base_sha256=None)) == []
+    assert failing(_plain(half - 100, base_sha256=None)) == ["base_read"]
+    assert failing(_plain(half - 100)) == [], "it names its base"
+    assert failing(_plain(half + 100, base_sha256="ab" * 32)) == ["base_read"], "it names another one"
+    unpacked = replace(_plain(half + 100, base_sha256=None))
+    package = replace(unpacked, papers=replace(unpacked.papers, plain=False))
+    assert failing(package) == ["base_read"], "a package always names its base"
 
 
 @given(st.data())
@@ -373,6 +466,7 @@ def test_papers_of_the_original_do_not_let_another_file_in() -> None:
     request = replace(GOOD, papers=Papers(own_original=True))
     assert failing(request) == [
         "signatures",
+        "definition",
         "method",
         "regions",
         "base_read",
