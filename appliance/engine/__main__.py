@@ -12,13 +12,14 @@ from appliance.contract.errors import PitboxError
 from appliance.engine import options
 from appliance.engine.serving import serve
 from appliance.engine.settings import EngineSettings
-from appliance.engine.statedir import held, unusable
+from appliance.engine.statedir import held, private_files, refuse_other_kinds, unusable
 from appliance.engine.unstarted import tell_safety_unstarted
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit status 0 after SIGTERM or SIGINT, 1 when the engine cannot start, 2 for wrong usage."""
     settings = options.parse(arguments)
+    private_files()
     try:
         with held(settings.state_dir):
             _run(settings)
@@ -49,7 +50,9 @@ def _log_to(path: Path) -> None:
     """Raises PitboxError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        refuse_other_kinds(path)
         handler = logging.handlers.RotatingFileHandler(path, maxBytes=2_000_000, backupCount=3)
+        path.chmod(0o600)
     except OSError as error:
         raise unusable(path, error) from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))

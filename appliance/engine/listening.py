@@ -10,6 +10,8 @@ from appliance.contract.errors import PitboxError
 
 _BACKLOG = 64
 SOCKET_MODE = 0o660
+_FOLDER_MODE = 0o755
+"""The socket's own mode says who may connect; its folder must let them through."""
 
 
 def refuse_second_engine(path: Path) -> None:
@@ -51,7 +53,9 @@ def withdraw(path: Path) -> None:
 
 
 def _publish(listening: socket.socket, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.exists():
+        path.parent.mkdir(parents=True)
+        path.parent.chmod(_FOLDER_MODE)
     if path.exists() and not path.is_socket():
         raise FileExistsError(f"{path.name} is there and is no socket")
     building = path.with_name(f"{path.name}.{os.getpid()}")

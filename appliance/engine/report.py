@@ -27,7 +27,9 @@ def report_of(journal: Journal, job_id: str, definition: Definition | None) -> d
         "identity": asdict(job.identity or EcuIdentity()),
         "method": job.method,
         "reads": known.get("reads", []),
-        "sealed": known.get("sealed", []),
+        "sealed": [
+            one | {"path": str(journal.path.parent / one["path"])} for one in _list(known.get("sealed"))
+        ],
         "gates": [
             {"name": name, "verdict": verdict, "detail": detail}
             for name, verdict, detail in _list(known.get("gates"))

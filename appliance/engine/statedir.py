@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from appliance.contract.errors import PitboxError
+
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 @contextmanager
@@ -19,6 +22,8 @@ def held(state_dir: Path) -> Iterator[None]:
     """
     descriptor = _open(state_dir)
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise unusable(state_dir / "lock", OSError("it is not a regular file"))
         _lock(descriptor, state_dir)
         yield
     finally:
@@ -28,9 +33,39 @@ def held(state_dir: Path) -> Iterator[None]:
 def _open(state_dir: Path) -> int:
     try:
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return os.open(state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        _refuse_exposed(state_dir)
+        flags = os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+        return os.open(state_dir / "lock", flags, 0o600)
     except OSError as error:
         raise unusable(state_dir, error) from error
+
+
+def _refuse_exposed(state_dir: Path) -> None:
+    """Whoever may put files here decides what is written to a car. Raises PitboxError STATE_EXPOSED."""
+    found = state_dir.stat()
+    if found.st_uid != os.geteuid():
+        what = f"{state_dir} belongs to user {found.st_uid}, the engine runs as {os.geteuid()}"
+    elif found.st_mode & _OTHERS_WRITE:
+        what = f"others may write to {state_dir} (mode {stat.S_IMODE(found.st_mode):04o})"
+    else:
+        return
+    raise PitboxError(
+        "STATE_EXPOSED",
+        what,
+        do_now=f"See that nobody has put files there, then `chown` it to the engine's user and `chmod 0700 "
+        f"{state_dir}`.",
+    )
+
+
+def private_files() -> None:
+    """Whatever this process makes from now on, only its own user may read: journal and log above all."""
+    os.umask(0o077)
+
+
+def refuse_other_kinds(path: Path) -> None:
+    """Raises PitboxError STATE_UNUSABLE for a pipe or device under a file's name: it is not waited for."""
+    if path.exists() and not path.is_file():
+        raise unusable(path, OSError("it is not a regular file"))
 
 
 def _lock(descriptor: int, state_dir: Path) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,16 +74,23 @@ def read(path: Path, limit_bytes: int) -> bytes | None:
     """At most `limit_bytes` of `path`, or None when there is no such file; `VaultError` from the disk."""
     with disk_errors(path):
         try:
-            with path.open("rb") as file:
-                return file.read(limit_bytes)
+            return _read_regular(path, limit_bytes)
         except FileNotFoundError:
             return None
+
+
+def _read_regular(path: Path, limit_bytes: int) -> bytes:
+    """A pipe or a device under a file's name would be waited for, or read, without end."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        return file.read(limit_bytes)
 
 
 def remove_temporaries(root: Path) -> int:
     """Delete the temporary files a power cut left anywhere below `root`; returns how many."""
     with disk_errors(root):
-        leftovers = list(root.rglob(f"*{TEMPORARY_SUFFIX}"))
+        leftovers = [path for path in root.rglob(f"*{TEMPORARY_SUFFIX}") if not path.is_dir()]
         for leftover in leftovers:
             leftover.unlink()
     return len(leftovers)

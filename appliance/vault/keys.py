@@ -35,6 +35,7 @@ PAIRING_FILE = "master.json"
 MASTER_AGE_FILE = "master-age.key"
 MASTER_SIGNING_FILE = "master-sign.key"
 
+_KEY_FILE_MAX_BYTES = 64 * 1024
 _OTHERS_MASK = 0o077
 _RESTORE = "Restore the key directory from its backup. Without it the sealed files of this box stay closed."
 HexKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -283,11 +284,11 @@ def _raw_key(directory: Path, name: str) -> bytes:
 
 def _read_key(directory: Path, name: str) -> bytes:
     path = directory / name
-    try:
-        _refuse_exposed(path)
-        return path.read_bytes()
-    except OSError as error:
-        raise _missing(path) from error
+    _refuse_exposed(path)
+    data = durable.read(path, _KEY_FILE_MAX_BYTES)
+    if data is None:
+        raise _missing(path)
+    return data
 
 
 def _refuse_exposed(path: Path) -> None:

@@ -178,6 +178,24 @@ def test_a_damaged_journal_is_refused_and_set_aside_on_demand_and_no_original_is
         assert job["original"] == originals[0]["file"]
 
 
+def test_journal_and_log_are_for_the_engines_user_alone(root: Path) -> None:
+    with running(root) as engine:
+        engine.read_job()
+        private = [path for path in engine.state.rglob("*") if path.is_file()]
+        assert {"journal.db", "journal.db-wal", "engine.log", "writes.1"} <= {path.name for path in private}
+        assert [path for path in private if path.stat().st_mode & 0o077] == []
+
+
+@pytest.mark.parametrize("name", ["log/engine.log", "journal.db", "lock"])
+def test_a_pipe_in_the_state_directory_does_not_hang_the_engine(root: Path, name: str) -> None:
+    with running(root) as engine:
+        pass
+    path = engine.state / name
+    path.unlink()
+    os.mkfifo(path, 0o600)
+    assert "STATE_UNUSABLE" in (told := engine.refuse_to_start()) or "JOURNAL_DAMAGED" in told
+
+
 def test_keys_that_others_can_read_are_refused(root: Path) -> None:
     with running(root) as engine:
         pass
@@ -480,7 +498,8 @@ def test_a_slave_exports_nothing(root: Path) -> None:
 @contextmanager
 def _small_disk(path: Path, size: str) -> Iterator[None]:
     path.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "pitbox-test", str(path)], check=True)
+    options = f"size={size},mode=0700"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "pitbox-test", str(path)], check=True)
     try:
         yield
     finally:

@@ -148,7 +148,10 @@ def _summary(box: Box, result: ReadResult, ceiling_bytes_per_s: float) -> dict[s
     return {
         "reads": [asdict(one) for one in result.passes],
         "sealed": [
-            {"path": str(box.blobs.path(segment.ct_sha256)), "ct_sha256": segment.ct_sha256}
+            {
+                "path": str(box.blobs.path(segment.ct_sha256).relative_to(box.settings.state_dir)),
+                "ct_sha256": segment.ct_sha256,
+            }
             for segment in result.segments
         ],
         "read_efficiency": moved / seconds / ceiling_bytes_per_s if seconds and ceiling_bytes_per_s else None,

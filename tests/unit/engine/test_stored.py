@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,11 @@ from appliance.contract.errors import PitboxError
 from appliance.contract.events import AlarmEvent, Event
 from appliance.engine.box import open_box
 from appliance.engine.operations.write import recover
+from appliance.engine.originals import salvage_original
+from appliance.engine.plaintext import Opened
+from appliance.engine.report import report_of
 from appliance.engine.settings import EngineSettings
+from appliance.engine.statedir import held
 from tests.frozen.thaw import Thawed, live, thaw
 
 
@@ -70,3 +77,77 @@ def test_an_ecu_is_finished_whose_journal_is_gone(half_written: Thawed, original
     assert half_written.memory_sha256() == expected
     alarms = [event for event in events if isinstance(event, AlarmEvent)]
     assert "has begun to erase" in alarms[0].text
+
+
+# --- the directory itself
+
+
+def test_a_state_directory_works_at_another_place(half_written: Thawed, tmp_path: Path) -> None:
+    half_written.state.rename(tmp_path / "moved")
+    moved = replace(half_written, state=tmp_path / "moved")
+
+    async def look(box: Any, car: Any) -> None:
+        sealed = report_of(box.journal, moved.job, moved.definition)["sealed"]
+        assert sealed
+        for one in sealed:
+            assert Path(one["path"]).is_relative_to(tmp_path / "moved")
+            assert os.access(one["path"], os.R_OK)
+        assert str(half_written.state) not in str(box.journal.job(moved.job).detail)
+
+    live(moved, look)
+
+
+def pipes(state: Path) -> Iterator[Path]:
+    for pattern in ("journal.db", "writes.1", "keys/seed", "keys/box.json", "definitions/*", "images/*"):
+        yield next(iter(sorted(state.glob(pattern))))
+    yield next(path for path in sorted((state / "blobs").rglob("*")) if path.is_file())
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("which", range(7))
+def test_a_pipe_under_a_files_name_is_not_waited_for(half_written: Thawed, which: int) -> None:
+    path = list(pipes(half_written.state))[which]
+    path.unlink()
+    os.mkfifo(path, 0o600)
+
+    async def use(box: Any, car: Any) -> None:
+        assert box.journal.open_flashes()
+        salvage_original(box, box.journal.job(half_written.job), Opened())
+        box.definition(half_written.definition.id, box.journal.job(half_written.job).definition_sha256)
+
+    with suppress(PitboxError):
+        live(half_written, use)
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o777, 0o702])
+def test_a_directory_that_others_may_write_is_refused(tmp_path: Path, mode: int) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    state.chmod(mode)
+    with pytest.raises(PitboxError) as refusal, held(state):
+        raise AssertionError("it was accepted")
+    assert refusal.value.code == "STATE_EXPOSED"
+    assert f"{mode:04o}" in refusal.value.what
+    state.chmod(0o755)
+    with held(state):
+        pass
+
+
+def test_a_directory_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    with pytest.raises(PitboxError, match="STATE_EXPOSED"), held(tmp_path / "state"):
+        raise AssertionError("it was accepted")
+
+
+@pytest.mark.timeout(20)
+def test_a_lock_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir(mode=0o700)
+    os.mkfifo(tmp_path / "state" / "lock")
+    with suppress(PitboxError), held(tmp_path / "state"):
+        pass
+
+
+def test_a_journal_that_others_could_read_is_made_private(half_written: Thawed) -> None:
+    half_written.journal.chmod(0o644)
+    opened(half_written).journal.close()
+    assert half_written.journal.stat().st_mode & 0o777 == 0o600
