@@ -87,7 +87,10 @@ def proof_line(verify: Mapping[str, Any]) -> str:
     method = {"hash": "a hash on the ECU", "read_back": "reading back"}.get(
         verify["method"], verify["method"]
     )
-    return f"{verify['blocks']} blocks proven by {method}; image sha256 {str(verify['sha256'])[:16]}…"
+    image = f"; image sha256 {verify['sha256'][:16]}…" if verify["sha256"] else ""
+    lost = verify.get("unproven") or []
+    unproven = f"; {len(lost)} blocks left alone could not be compared" if lost else ""
+    return f"{verify['blocks']} blocks proven by {method}{image}{unproven}"
 
 
 def codes(found: Sequence[str] | None) -> str:

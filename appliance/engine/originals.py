@@ -11,6 +11,7 @@ from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
 from appliance.engine.box import Box
 from appliance.engine.plaintext import Opened
+from appliance.flashing.gaps import Gap, Target
 from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.flashing.journal import JobRecord
 from appliance.flashing.order import WriteOrder
@@ -162,38 +163,61 @@ def open_image(box: Box, file_id: str, opened: Opened) -> MemoryImage:
     return opened.keep(MemoryImage(box.images.read_plaintext(box.images.load(file_id))))
 
 
-def target_of_order(box: Box, order: WriteOrder, opened: Opened) -> MemoryImage:
-    """What an interrupted write was to make of the memory. Raises PitboxError if the bytes are not that."""
-    target = open_image(box, order.original_file, opened)
+def target_of_order(box: Box, order: WriteOrder, opened: Opened) -> Target:
+    """What an interrupted write was to make of the memory, as far as its sealed bytes are whole.
+
+    Raises PitboxError if the bytes are not that, or a record is lost.
+    """
+    target = _open_what_is_whole(box, order.original_file, opened)
     if order.tuned_file is not None:
-        target = opened.keep(target.overlaid(open_image(box, order.tuned_file, opened)))
-    if target.sha256() != order.target_sha256:
-        raise PitboxError(
-            "TARGET_CHANGED",
-            "the sealed target is not the one the write was begun with",
-            do_now="Put the original back with `pitbox recover --original`.",
-        )
+        target = _overlaid(target, _open_what_is_whole(box, order.tuned_file, opened), opened)
+    if not target.gaps:
+        order.check_target(target.image.sha256())
     return target
+
+
+def _open_what_is_whole(box: Box, file_id: str, opened: Opened) -> Target:
+    record = box.images.load(file_id)
+    try:
+        return Target(opened.keep(MemoryImage(box.images.read_plaintext(record))))
+    except VaultError as error:
+        log.warning("%s: %s", error.code, error.what)
+    salvage = box.images.salvage(record)
+    hashes = {segment.address: segment.pt_sha256 for segment in record.segments}
+    gaps = tuple(Gap(one.start, one.end, hashes.get(one.start)) for one in salvage.damaged)
+    return Target(opened.keep(MemoryImage(salvage.contents)), gaps)
+
+
+def _overlaid(original: Target, tuned: Target, opened: Opened) -> Target:
+    """The tuned bytes on top; under a gap of theirs the original is not what belongs there."""
+    if not original.gaps and not tuned.gaps:
+        return Target(opened.keep(original.image.overlaid(tuned.image)))
+    lost = [(gap.start, gap.end) for gap in tuned.gaps]
+    image = opened.keep(opened.keep(original.image.without(lost)).patched(tuned.image))
+    hidden = [gap for gap in original.gaps if not image.covers(gap.start, gap.end - gap.start)]
+    return Target(image, (*tuned.gaps, *hidden))
 
 
 def order_of_original(box: Box, definition: Definition, file_id: str, opened: Opened) -> WriteOrder:
     """Every writable block back to a stored original; the blocks it also holds are guarded."""
-    original = open_image(box, file_id, opened)
+    record = box.images.load(file_id)
+    original = _open_what_is_whole(box, file_id, opened)
     writable = blocks_of(definition, writable_only=True)
     return WriteOrder(
         kind="original",
         definition_id=definition.id,
         definition_sha256=definition.digest(),
-        method=box.images.load(file_id).method,
+        method=record.method,
         original_file=file_id,
         tuned_file=None,
         blocks=writable,
         guarded=tuple(
             block
             for block in blocks_of(definition)
-            if block not in writable and original.covers(block.start, block.size)
+            if block not in writable
+            and any(one.start <= block.start and block.end <= one.end for one in record.regions)
         ),
-        target_sha256=original.sha256(),
+        target_sha256="" if original.gaps else original.image.sha256(),
     )
 
 

@@ -98,6 +98,24 @@ class CarUnconfirmedError(PitboxError):
         )
 
 
+class TargetDamagedError(PitboxError):
+    """Of what is to be written, a part is whole nowhere."""
+
+    def __init__(self, ranges: Sequence[str], kind: str) -> None:
+        """`kind` is the order's: what is offered is the other source."""
+        other = (
+            "finish the tuned file instead (`pitbox recover`)"
+            if kind == "original"
+            else "put the original back instead (`pitbox recover --original`)"
+        )
+        super().__init__(
+            "TARGET_DAMAGED",
+            f"the sealed bytes of {len(ranges)} places are damaged, and the ECU does not hold them either",
+            do_now=f"Bring back the second copy of the box's state directory, or {other}.",
+            details=tuple(ranges),
+        )
+
+
 def access_problem(error: AccessError) -> PitboxError:
     """The five answers for an ECU or link that did not do what was asked."""
     if isinstance(error, EcuRefusedError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from appliance.definitions.schema import Definition
 from appliance.protocols.access import Block
@@ -60,6 +60,20 @@ class MemoryImage:
                 mixed[home][start - home : start - home + len(data)] = data
         return MemoryImage(merged)
 
+    def patched(self, other: MemoryImage) -> MemoryImage:
+        """A copy: the other's bytes, and this one's where that has none; runs that touch become one."""
+        taken = [(start, start + len(data)) for start, data in other._spans.items()]
+        views = [(start, memoryview(data)) for start, data in other._spans.items()]
+        for start, data in self._spans.items():
+            views += _outside(start, memoryview(data), taken)
+        return _joined(views)
+
+    def without(self, ranges: Iterable[tuple[int, int]]) -> MemoryImage:
+        """A copy that lacks these (start, end) ranges."""
+        holes = sorted(ranges)
+        spans = [(start, memoryview(data)) for start, data in self._spans.items()]
+        return _joined([piece for start, view in spans for piece in _outside(start, view, holes)])
+
     def sha256(self) -> str:
         """Hash over all spans, lowest address first (the vault's `content_sha256`)."""
         digest = hashlib.sha256()
@@ -77,6 +91,32 @@ class MemoryImage:
                 if new_part != old_part:
                     _append_differences(runs, start + at, new_part, old_part)
         return tuple(runs)
+
+
+def _outside(
+    start: int, view: memoryview, holes: Sequence[tuple[int, int]]
+) -> Iterator[tuple[int, memoryview]]:
+    """Pieces of a run outside the holes, which are sorted."""
+    at, end = start, start + len(view)
+    for low, high in holes:
+        if low >= end:
+            break
+        if at < low:
+            yield at, view[at - start : low - start]
+        at = max(at, high)
+    if at < end:
+        yield at, view[at - start :]
+
+
+def _joined(views: Iterable[tuple[int, memoryview]]) -> MemoryImage:
+    runs: dict[int, bytearray] = {}
+    run, end = bytearray(), -1
+    for start, view in sorted(views, key=lambda one: one[0]):
+        if start != end:
+            run = runs[start] = bytearray()
+        run += view
+        end = start + len(view)
+    return MemoryImage(runs)
 
 
 def _append_differences(

@@ -8,14 +8,21 @@ from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
 from appliance.flashing import history
 from appliance.flashing.context import Job
-from appliance.flashing.errors import NeedsBenchError, WriteInterruptedError, access_problem
+from appliance.flashing.errors import (
+    NeedsBenchError,
+    TargetDamagedError,
+    WriteInterruptedError,
+    access_problem,
+)
+from appliance.flashing.gaps import Gap, Target, filled, unknown
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import FlashRecord, Journal, Step
 from appliance.flashing.order import WriteOrder
-from appliance.flashing.patience import asked_patiently
+from appliance.flashing.patience import asked_patiently, open_persistently
 from appliance.flashing.recognising import require_very_ecu
 from appliance.flashing.writing import Write, WriteResult
 from appliance.protocols.access import AccessError, EcuSilentError, EcuState, LinkLostError, Purpose
+from appliance.vault.records import wipe
 
 _PROBES = 6
 _PROBE_PAUSE_S = 1.0
@@ -30,20 +37,56 @@ def mark_interrupted(journal: Journal) -> list[FlashRecord]:
     return found
 
 
-async def recover(job: Job, flash: FlashRecord, order: WriteOrder, target: MemoryImage) -> WriteResult:
+async def recover(
+    job: Job, flash: FlashRecord, order: WriteOrder, target: MemoryImage, gaps: tuple[Gap, ...] = ()
+) -> WriteResult:
     """Finish a write. Raises NeedsBenchError, WriteInterruptedError or another PitboxError.
 
     Nothing of the open write changes before the ECU, or a person, has said that it is the one written.
     """
-    order.check_target(target.sha256())
+    if not gaps:
+        order.check_target(target.sha256())
     mark_interrupted(job.journal)
     silence = await _silence(job)
     if silence is not None:
         job.journal.resume_flash(flash, flash.write_order)
         raise _unreachable(job, flash, silence) from silence
     await _know_the_ecu(job)
+    if not gaps:
+        return await _finish(job, flash, order, target)
+    whole = await _as_whole_as_possible(job, flash, order, Target(target, gaps))
+    try:
+        return await _finish(job, flash, order, whole)
+    finally:
+        wipe(*(data for data in whole.spans.values() if isinstance(data, bytearray)))
+
+
+async def _finish(job: Job, flash: FlashRecord, order: WriteOrder, target: MemoryImage) -> WriteResult:
     flash_id = job.journal.resume_flash(flash, order.to_json())
     return await Write(job, flash_id, order, target, Purpose.RECOVER).run()
+
+
+async def _as_whole_as_possible(
+    job: Job, flash: FlashRecord, order: WriteOrder, target: Target
+) -> MemoryImage:
+    """The target with what the ECU itself still holds.
+
+    An open write is not turned to another target that is damaged where it has to be written. Raises
+    TargetDamagedError, or another PitboxError where nothing can be asked.
+    """
+    try:
+        await open_persistently(job, Purpose.RECOVER)
+        target = await filled(job, target)
+    except AccessError as error:
+        raise access_problem(error) from error
+    finally:
+        await job.access.close()
+    if not target.gaps:
+        order.check_target(target.image.sha256())
+    if unknown(order.blocks, target.image) and order.to_json() != flash.write_order:
+        ranges = [f"0x{gap.start:08X} to 0x{gap.end:08X}" for gap in target.gaps]
+        raise TargetDamagedError(ranges, order.kind)
+    return target.image
 
 
 async def _know_the_ecu(job: Job) -> None:

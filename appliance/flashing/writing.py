@@ -17,10 +17,12 @@ from appliance.flashing.context import Job
 from appliance.flashing.database import StorageError
 from appliance.flashing.errors import (
     EcuChangedError,
+    TargetDamagedError,
     VerifyFailedError,
     WriteInterruptedError,
     access_problem,
 )
+from appliance.flashing.gaps import unknown
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import Step
 from appliance.flashing.order import WriteOrder
@@ -29,6 +31,7 @@ from appliance.flashing.plan import FlashPlan
 from appliance.flashing.progress import Progress
 from appliance.flashing.recognising import recognise, unconfirmed
 from appliance.flashing.sameness import summary
+from appliance.flashing.seams import blind_in
 from appliance.flashing.stumbling import Stumbles
 from appliance.flashing.verifying import differing, holds, method_of
 from appliance.protocols.access import AccessError, Block, EcuRefusedError, Purpose, Refusal
@@ -55,6 +58,8 @@ class WriteResult:
     programming_s: float
     identity_after: dict[str, object]
     """The ECU that answered after the write, and by what it was known for the job's."""
+    unproven: tuple[str, ...]
+    """Blocks that were left alone, and of which no whole copy is left to compare with."""
 
 
 class Write:
@@ -69,11 +74,16 @@ class Write:
         purpose: Purpose,
         before: MemoryImage | None = None,
     ) -> None:
-        """`before` is the memory as it was read, where nothing was written yet."""
+        """`before` is the memory as it was read, where nothing was written yet.
+
+        What a damaged target does not tell of is neither written nor compared.
+        """
         self._job = job
         self._flash_id = flash_id
         self._order = order
         self._target = target
+        self._blocks = tuple(one for one in order.blocks if target.covers(one.start, one.size))
+        self._guarded = tuple(one for one in order.guarded if target.covers(one.start, one.size))
         self._before = before
         self._fresh = purpose is Purpose.WRITE
         self._loop = asyncio.get_running_loop()
@@ -113,6 +123,7 @@ class Write:
         await self._refuse_foreign_memory()
         await self._rewrite_all(await self._to_write())
         await self._prove()
+        self._refuse_unknown_blocks()
         await self._have_it_accepted()
         return self._close(await self._identity_after())
 
@@ -139,7 +150,7 @@ class Write:
 
     async def _strange_guards(self) -> list[Block]:
         """Guarded blocks that differ; a half-written ECU need not be able to tell."""
-        guarded = self._order.guarded
+        guarded = self._guarded
         try:
             return await differing(self._job, guarded, self._target, Phase.COMPARE, self._purpose)
         except EcuRefusedError as error:
@@ -154,12 +165,14 @@ class Write:
         A block that was in flight is written again though it holds the target already: an ECU that was never
         told of its end calls its memory incomplete.
         """
-        order = self._order
+        never = [block for block in self._blocks if block.start not in self._programmed]
         if method_of(self._job) != "hash":
-            return [block for block in order.blocks if block.start not in self._programmed]
-        wrong = await differing(self._job, order.blocks, self._target, Phase.COMPARE, self._purpose)
-        blocks = [block for block in order.blocks if block in wrong or block.start in self._unfinished]
-        skipped = len(order.blocks) - len(blocks)
+            return never
+        wrong = await differing(self._job, self._blocks, self._target, Phase.COMPARE, self._purpose)
+        blind = blind_in(self._job.definition, self._target)
+        wrong += [block for block in never if block.region == blind]
+        blocks = [block for block in self._blocks if block in wrong or block.start in self._unfinished]
+        skipped = len(self._blocks) - len(blocks)
         self._job.journal.step(
             self._flash_id, Step.SKIPPED, detail=f"{skipped} blocks already hold the target"
         )
@@ -200,7 +213,7 @@ class Write:
         car = self._job.car
         if not car.doubtful:
             return
-        witness = next(iter((*reversed(self._written), *self._order.guarded)), None)
+        witness = next(iter((*reversed(self._written), *self._guarded)), None)
         if witness is None and not car.confirmed:
             raise unconfirmed(self._job)
         if witness is not None and not await holds(self._job, witness, self._target, self._purpose):
@@ -228,7 +241,7 @@ class Write:
         """Verify every block, written and untouched; write again what does not hold."""
         if self._fresh:
             self._job.journal.move(self._job.id, JobState.VERIFYING)
-        everything = (*self._order.blocks, *self._order.guarded)
+        everything = (*self._blocks, *self._guarded)
         for rounds_left in reversed(range(_VERIFY_ROUNDS)):
             wrong = await differing(self._job, everything, self._target, Phase.VERIFY, self._purpose)
             if not wrong:
@@ -238,6 +251,12 @@ class Write:
                 raise self._unproven(wrong)
             self._job.note(f"{len(wrong)} blocks do not hold what was written: writing them again")
             await self._rewrite_all(wrong)
+
+    def _refuse_unknown_blocks(self) -> None:
+        """No ECU is let go of before all that it was to get is there. Raises TargetDamagedError."""
+        lost = unknown(self._order.blocks, self._target)
+        if lost:
+            raise TargetDamagedError(_names(lost), self._order.kind)
 
     def _writable(self, block: Block) -> bool:
         return self._job.definition.region(block.region).writable
@@ -266,7 +285,7 @@ class Write:
         tried = history.called_incomplete(self._job.journal.steps(self._flash_id))
         left = [
             block
-            for block in self._order.blocks
+            for block in self._blocks
             if block not in self._written and tried[block.start] < _MOST_INCOMPLETE
         ]
         return min(
@@ -294,11 +313,12 @@ class Write:
             written,
             len(order.blocks) - written,
             method_of(self._job),
-            len(order.blocks) + len(order.guarded),
+            len(self._blocks) + len(self._guarded),
             order.target_sha256,
             self._programmed_bytes,
             self._programming_s,
             identity_after,
+            tuple(_names(unknown(order.guarded, self._target))),
         )
 
     def _flush_finished(self) -> None:

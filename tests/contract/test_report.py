@@ -23,7 +23,7 @@ KEYS = {
     "sealed": {"path", "ct_sha256"},
     "gates": {"name", "verdict", "detail"},
     "blocks": {"total", "written", "skipped"},
-    "verify": {"method", "blocks", "result", "sha256"},
+    "verify": {"method", "blocks", "result", "sha256", "unproven"},
     "identity_after": {"hw", "sw", "boot", "serial", "vin", "compared", "known_by"},
     "car_confirmed": None,
     "earlier": None,

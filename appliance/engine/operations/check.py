@@ -14,7 +14,7 @@ from appliance.engine.ecu import on_ecu, require_same_ecu
 from appliance.engine.originals import open_image, target_of_order
 from appliance.engine.plaintext import Opened, wiped_afterwards
 from appliance.flashing.diagnosis import clear_dtcs, new_codes, read_dtcs
-from appliance.flashing.errors import VerifyFailedError
+from appliance.flashing.errors import TargetDamagedError, VerifyFailedError
 from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.flashing.journal import JobRecord
 from appliance.flashing.order import WriteOrder
@@ -58,7 +58,12 @@ def _expected(box: Box, job: JobRecord, file_id: str | None, opened: Opened) -> 
     """The named file; else what the job last wrote; else what it read. Raises PitboxError."""
     flash = box.journal.last_flash(job.id)
     if file_id is None and flash is not None and flash.outcome in _WRITTEN:
-        return target_of_order(box, WriteOrder.from_json(flash.write_order), opened)
+        order = WriteOrder.from_json(flash.write_order)
+        target = target_of_order(box, order, opened)
+        if target.gaps:
+            ranges = [f"0x{gap.start:08X} to 0x{gap.end:08X}" for gap in target.gaps]
+            raise TargetDamagedError(ranges, order.kind)
+        return target.image
     chosen = file_id or job.original_file
     if chosen is None:
         raise PitboxError("NO_ORIGINAL", f"job {job.id} has no stored read", do_now="Read the ECU first.")

@@ -83,7 +83,7 @@ async def recover(
         target = target_of_order(box, order, opened)
         _set_outcome_aside(box, job)
         async with on_ecu(box, job.id, definition, confirmed=confirmed(box, job, car)) as ecu:
-            result = await finish(ecu.job, flash, order, target)
+            result = await finish(ecu.job, flash, order, target.image, target.gaps)
             return await _done(box, result, ecu)
 
 
@@ -169,8 +169,9 @@ async def _done(box: Box, result: WriteResult, ecu: Ecu) -> dict[str, Any]:
         "verify": {
             "method": result.verify_method,
             "blocks": result.verified_blocks,
-            "result": "pass",
-            "sha256": result.target_sha256,
+            "result": "partial" if result.unproven else "pass",
+            "sha256": result.target_sha256 or None,
+            "unproven": list(result.unproven),
         },
         "write_efficiency": result.programmed_bytes / spent / ceiling if spent and ceiling else None,
         "identity_after": result.identity_after,

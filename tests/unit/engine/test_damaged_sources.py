@@ -1,0 +1,134 @@
+"""A half-written ECU, and sealed bytes that rotted meanwhile: what is whole is used, what is not is named."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from appliance.contract.errors import EcuSafety
+from appliance.contract.jobs import JobState
+from appliance.engine.operations.write import recover
+from appliance.engine.report import report_of
+from appliance.flashing.order import WriteOrder
+from simulator.ecu.core import Program
+from tests.support.garage import Garage, Readied, visit
+from tests.unit.engine.test_refused_conditions import interrupted_write
+
+
+async def half_written(garage: Garage, *, bootloader_reads: bool) -> None:
+    """In its bootloader after a cut; that serves reads, or does not."""
+    recovery = garage.definition.recovery.model_copy(update={"recoverability": "bootloader"})
+    reading = garage.definition.reading.model_copy(update={"bootloader_reads": bootloader_reads})
+    garage.use(garage.definition.model_copy(update={"recovery": recovery, "reading": reading}))
+    await interrupted_write(garage)
+    garage.car.power_cut()
+    garage.car.power_up()
+    await asyncio.sleep(1)
+    assert garage.car.ecu.program is Program.BOOTLOADER
+
+
+def rot(garage: Garage, which: str, region: str) -> None:
+    """One bit of the sealed segment that holds the start of a region."""
+    (flash,) = garage.box.journal.open_flashes()
+    order = WriteOrder.from_json(flash.write_order)
+    file_id = order.original_file if which == "original" else order.tuned_file
+    assert file_id is not None
+    start = garage.definition.region(region).start
+    (segment,) = [one for one in garage.box.images.load(file_id).segments if one.address == start]
+    path: Path = garage.box.blobs.path(segment.ct_sha256)
+    data = bytearray(path.read_bytes())
+    data[300] ^= 4
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("bootloader_reads", [True, False])
+@pytest.mark.parametrize("region", ["boot", "code"])
+def test_the_tuned_file_is_finished_whatever_of_the_rest_is_lost(
+    slave: Readied, region: str, bootloader_reads: bool
+) -> None:
+    async def scene(garage: Garage) -> None:
+        await half_written(garage, bootloader_reads=bootloader_reads)
+        rot(garage, "original", region)
+        result = await recover(garage.box)
+        assert result["result"] == "done"
+        assert garage.car.ecu.memory.whole() == garage.whole(tuned)
+        verify = report_of(garage.box.journal, garage.job, garage.definition)["verify"]
+        assert verify["result"] == ("pass" if bootloader_reads else "partial")
+        spans = garage.definition.region(region).sector_spans()
+        lost = [f"{region} 0x{start:08X}+0x{size:X}" for start, size in spans]
+        assert verify["unproven"] == ([] if bootloader_reads else lost)
+
+    tuned = _tuned(slave)
+    visit(slave, scene)
+
+
+def test_the_tuned_file_needs_nothing_of_the_original_that_it_covers(slave: Readied) -> None:
+    async def scene(garage: Garage) -> None:
+        await half_written(garage, bootloader_reads=False)
+        rot(garage, "original", "calibration")
+        error = await garage.refusal(recover(garage.box, original=True))
+        assert (error.code, error.ecu) == ("TARGET_DAMAGED", EcuSafety.HALF_WRITTEN)
+        calibration = garage.definition.region("calibration")
+        assert f"0x{calibration.start:08X}" in error.details[0]
+        assert "pitbox recover`" in error.do_now
+        assert garage.box.journal.job(garage.job).state is JobState.INTERRUPTED
+        result = await recover(garage.box)
+        assert (result["result"], result["verify"]["result"]) == ("done", "pass")
+        assert garage.car.ecu.memory.whole() == garage.whole(tuned)
+
+    tuned = _tuned(slave)
+    visit(slave, scene)
+
+
+def test_the_original_goes_back_where_the_tuned_file_rotted(slave: Readied) -> None:
+    async def scene(garage: Garage) -> None:
+        await half_written(garage, bootloader_reads=False)
+        rot(garage, "tuned", "calibration")
+        for _ in range(2):
+            error = await garage.refusal(recover(garage.box))
+            assert (error.code, error.ecu) == ("TARGET_DAMAGED", EcuSafety.HALF_WRITTEN)
+            assert "--original" in error.do_now
+            assert garage.box.journal.job(garage.job).state is JobState.INTERRUPTED
+        assert (await recover(garage.box, original=True))["result"] == "restored"
+        assert garage.untouched
+
+    visit(slave, scene)
+
+
+@pytest.mark.parametrize("region", ["boot", "code"])
+def test_the_original_goes_back_where_the_ecu_still_holds_what_the_disk_lost(
+    slave: Readied, region: str
+) -> None:
+    async def scene(garage: Garage) -> None:
+        await half_written(garage, bootloader_reads=True)
+        rot(garage, "original", region)
+        result = await recover(garage.box, original=True)
+        assert (result["result"], result["verify"]["result"]) == ("restored", "pass")
+        assert garage.untouched
+
+    visit(slave, scene)
+
+
+def test_what_the_ecu_holds_is_not_taken_for_what_was_lost_when_it_is_something_else(slave: Readied) -> None:
+    async def scene(garage: Garage) -> None:
+        await half_written(garage, bootloader_reads=True)
+        rot(garage, "original", "code")
+        start = garage.definition.region("code").start
+        garage.car.ecu.memory.force(start, bytes((garage.stock[start] ^ 1,)))
+        memory = garage.car.ecu.memory.whole()
+        error = await garage.refusal(recover(garage.box, original=True))
+        assert error.code == "TARGET_DAMAGED"
+        assert garage.car.ecu.memory.whole() == memory
+
+    visit(slave, scene)
+
+
+def _tuned(slave: Readied) -> bytes:
+    """The calibration that every package of this garage holds."""
+
+    async def scene(garage: Garage) -> bytes:
+        return garage.calibration()
+
+    return visit(slave, scene)
