@@ -36,6 +36,8 @@ class Tuned:
     """The grant whose starts are counted."""
     file_id: str | None = None
     """Under which the content will be sealed on this box."""
+    version: int = 0
+    """Of the tuned file, as its master counts; a job's only go up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +61,14 @@ def open_tuned(box: Box, job: JobRecord, data: bytes, opened: Opened) -> Tuned:
             job_id=job.id,
             ecu=sealed_identity(box, job.identity or EcuIdentity()),
             starts=_starts(job).get(grant_id, 0),
+            newest_version=_newest_version(job),
         )
         manifest, contents = open_package(data, box.keys, use)
     except VaultError as error:
         reasons = (f"{error.code}: {error.what}", *error.details)
         return Tuned(None, Papers(own_original=False, signatures=reasons))
     content = opened.keep(MemoryImage(contents))
-    return Tuned(content, _papers(box, job, manifest), grant_id, new_file_id())
+    return Tuned(content, _papers(box, job, manifest), grant_id, new_file_id(), manifest.version)
 
 
 def count_start(box: Box, job_id: str, tuned: Tuned) -> None:
@@ -73,7 +76,14 @@ def count_start(box: Box, job_id: str, tuned: Tuned) -> None:
     if tuned.grant_id is not None:
         starts = _starts(box.journal.job(job_id))
         starts[tuned.grant_id] = starts.get(tuned.grant_id, 0) + 1
-        box.journal.note(job_id, grant_starts=starts)
+        newest = max(tuned.version, _newest_version(box.journal.job(job_id)))
+        box.journal.note(job_id, grant_starts=starts, newest_version=newest)
+
+
+def _newest_version(job: JobRecord) -> int:
+    """The highest version of a tuned file that a write of this job was begun with; 0 before the first."""
+    known = job.detail.get("newest_version")
+    return known if isinstance(known, int) else 0
 
 
 def _starts(job: JobRecord) -> dict[str, int]:
@@ -150,6 +160,7 @@ def _tuned_file(
         checksum=_checked(definition, original, contents),
         use=Use(wish.use),
         consents=("technician",),
+        version=max(1, _newest_version(job)),
         parent=original.file_id,
     )
 

@@ -29,7 +29,8 @@ class GrantUse:
 
     `starts` counts the writes already begun under this grant. `recovering` says that the journal of a write
     begun under it is open: then its expiry, its start count and a pairing made since do not count, because
-    an ECU is never left half-written over a licence.
+    an ECU is never left half-written over a licence. `newest_version` is the highest version of a tuned file
+    that a write of this job was begun with: an older one is not written over it again.
     """
 
     now_s: int
@@ -37,6 +38,7 @@ class GrantUse:
     ecu: EcuIdentity
     op: GrantOp = GrantOp.WRITE
     starts: int = 0
+    newest_version: int = 0
     recovering: bool = False
 
 
@@ -67,7 +69,7 @@ def check_grant(grant: Grant, manifest: Manifest, manifest_sha256: str, keys: Ke
     """Refuse a grant whose terms do not fit box, manifest, job, ECU, operation or time.
 
     The error's code is that of the first misfit, its details list them all: VAULT_GRANT_DEVICE, _EPOCH,
-    _TIER, _FILE, _MANIFEST, _JOB, _ECU, _OP, _NOT_YET, _EXPIRED, _STARTS.
+    _TIER, _FILE, _MANIFEST, _JOB, _ECU, _OP, _VERSION, _NOT_YET, _EXPIRED, _STARTS.
     """
     misfits = [
         *_misfits_of_box(grant, manifest, keys, use),
@@ -108,6 +110,11 @@ def _misfits_of_use(grant: Grant, manifest: Manifest, use: GrantUse) -> Iterator
         yield "ECU", f"it is for the ECU {_spell(grant.ecu)}, and this is {_spell(use.ecu)}"
     if grant.op != use.op:
         yield "OP", f"it allows {grant.op}, and {use.op} was asked for"
+    if manifest.version < use.newest_version and not use.recovering:
+        yield (
+            "VERSION",
+            f"it is version {manifest.version}, and version {use.newest_version} was begun already",
+        )
 
 
 def _misfits_of_time(grant: Grant, use: GrantUse) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.events import GatesEvent
 from appliance.contract.jobs import JobState
-from appliance.engine.operations.write import write
+from appliance.engine.operations.write import restore, write
 from appliance.engine.plaintext import Opened
 from appliance.engine.tuning import open_tuned
 from appliance.vault.manifest import GrantOp, Verdict
@@ -52,6 +52,23 @@ def test_a_package_that_fits_is_written(slave: Readied) -> None:
         assert garage.box.uploads == {}
 
     visit(slave, attempt)
+
+
+def test_versions_of_a_jobs_tuned_file_only_go_up_also_over_a_restart(slave: Readied) -> None:
+    async def second(garage: Garage) -> None:
+        result = await write(garage.box, garage.job, garage.hand_in(garage.package(version=2)))
+        assert result["result"] == "done"
+
+    async def first(garage: Garage) -> None:
+        written = garage.car.ecu.memory.whole()
+        upload = garage.hand_in(garage.package(version=1))
+        refusal = await garage.refusal(write(garage.box, garage.job, upload))
+        assert "VAULT_GRANT_VERSION" in str(refusal.details)
+        assert garage.car.ecu.memory.whole() == written
+        assert (await restore(garage.box, garage.job))["result"] == "restored"
+
+    visit(slave, second)
+    visit(slave, first)
 
 
 WRONG_STATEMENTS: dict[str, tuple[Build, set[str]]] = {

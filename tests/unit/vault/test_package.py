@@ -150,6 +150,7 @@ def test_a_grant_for_something_else_is_refused(
         ({"now_s": 1_789_999_939}, "VAULT_GRANT_NOT_YET"),
         ({"now_s": 1_790_001_800}, "VAULT_GRANT_EXPIRED"),
         ({"starts": 2}, "VAULT_GRANT_STARTS"),
+        ({"newest_version": 2}, "VAULT_GRANT_VERSION"),
     ],
 )
 def test_a_use_the_grant_does_not_cover_is_refused(
