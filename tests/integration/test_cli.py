@@ -99,11 +99,14 @@ def test_a_whole_job_by_hand(folder: Path) -> None:
         tuned = bytearray(original.read_bytes())
         tuned[0x31000:0x31004] = bytes(byte ^ 0xFF for byte in tuned[0x31000:0x31004])
         (folder / "tuned.bin").write_bytes(tuned)
+        named = bench.done("jobs")[0]["original"]
 
         refused = bench.refused(1, "write", str(folder / "tuned.bin"))
         assert refused["code"] == "GATES_REFUSED"
         assert any("checksum" in detail for detail in refused["details"])
-        written = bench.done("write", str(folder / "tuned.bin"), "--correct-checksums")
+        other = bench.refused(1, "write", str(folder / "tuned.bin"), "--made-from", "0" * 32)
+        assert any("base_read" in detail for detail in other["details"])
+        written = bench.done("write", str(folder / "tuned.bin"), "--correct-checksums", "--made-from", named)
         assert written["result"] == "done"
         assert 0 < written["blocks"]["written"] < written["blocks"]["total"]
         assert bench.done("verify")["sha256"] == written["verify"]["sha256"]
@@ -200,13 +203,13 @@ def test_an_engine_killed_while_reading_leaves_the_ecu_untouched(folder: Path) -
 def test_a_power_cut_while_writing_is_told_and_recovered_where_it_can_be(
     folder: Path, definition: str, status: int
 ) -> None:
-    region = {"pbx-fd20": 0x60000, "pbx-x050": 0x10000}[definition]
+    start, size = {"pbx-fd20": (0x18_0000, 0x6_0000), "pbx-x050": (0x3_0000, 0x1_0000)}[definition]
     fault = {"faults": [{"kind": "box_dies", "on": "programmed", "at": 5000}]}
     with box(folder, definition, "--faults", json.dumps(fault)) as bench:
         bench.done("identify")
         bench.done("read")
         bench.done("export", "--format", "bin", "-o", str(folder / "whole"))
-        tuned = bytearray((folder / "whole").read_bytes()[-region:])
+        tuned = bytearray((folder / "whole").read_bytes()[start : start + size])
         tuned[0x1000] ^= 0xFF
         (folder / "tuned.bin").write_bytes(tuned)
         lost = bench.refused(3, "write", str(folder / "tuned.bin"), "--correct-checksums")
