@@ -157,8 +157,18 @@ class Recovery(Strict):
     """What can be done when a write was interrupted."""
 
     recoverability: Literal["bootloader", "bench", "none"]
+    reset_allowed: bool = False
+    """True where a half-written ECU may be reset (0x11) to end a transfer that nothing else ends."""
     block_order: Literal["any", "ascending"] = "ascending"
     advice: str = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _comes_back(self) -> Recovery:
+        if self.reset_allowed and self.recoverability != "bootloader":
+            raise ValueError(
+                "reset_allowed needs recoverability = 'bootloader': nothing else comes back"
+            )
+        return self
 
 
 class Method(Strict):

@@ -91,6 +91,10 @@ class EcuRefusedError(AccessError):
         self.code = code
 
 
+class NotBegunError(EcuRefusedError):
+    """The ECU would not begin to program an erased block, for a reason that another erase cannot change."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dtc:
     """A diagnostic trouble code as shown to people, e.g. P0301-00, and its UDS status byte."""
@@ -143,7 +147,10 @@ class EcuAccess(Protocol):
         """Erase one block and wait until the ECU reports it done."""
 
     async def program(self, block: Block, data: bytes, progress: Progress) -> None:
-        """Program one erased block with exactly `block.size` bytes."""
+        """Program one erased block with exactly `block.size` bytes.
+
+        After NotBegunError the block is still erased, and may be programmed without another erase.
+        """
 
     async def proves_equal(self, block: Block, expected: bytes) -> bool | None:
         """Ask the target for a hash over the block; None where the ECU offers none (then read it back)."""

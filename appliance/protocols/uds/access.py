@@ -49,7 +49,8 @@ class UdsAccess:
         self._meter = TransferMeter(wire_of(definition))
         self._opener = Opener(client, definition)
         self._identification = Identification(client, definition)
-        self._transfers = Transfers(client, self._opener.reopen)
+        restart = self._restart if definition.recovery.reset_allowed else None
+        self._transfers = Transfers(client, self._opener.reopen, restart)
         self._reader = MemoryReader(client, definition.reading, self._transfers, self._meter)
         self._writer = MemoryWriter(client, definition, self._transfers, self._meter)
         self._proof = MemoryProof(client, definition)
@@ -73,7 +74,8 @@ class UdsAccess:
         """Enter the session and unlock level that the purpose needs."""
         self._opened = True
         await self._opener.open(purpose)
-        self._transfers.forget()
+        if purpose is Purpose.RECOVER:
+            self._transfers.suspect()
 
     async def close(self) -> None:
         """Best effort: give the car back its normal communication. Never raises."""
@@ -136,14 +138,18 @@ class UdsAccess:
 
     async def _leave(self) -> None:
         await self._opener.restore()
-        self._transfers.forget()
         self._opened = False
+
+    async def _restart(self) -> None:
+        """Reset the ECU, whose application may be dead, and enter its bootloader anew."""
+        await self._reset()
+        await self._opener.open(Purpose.RECOVER)
 
     async def _reset(self) -> None:
         """An ECU may reset before its answer is out: what it does then is seen after the boot."""
         with suppress(EcuSilentError, BrokenTransferError):
             await self._client.ask(reset_ecu(), first_answer_s=self._client.timing.first_answer_s)
-        self._client.adopt(None)
+        self._opener.forget()
         await asyncio.sleep(self._definition.timing.reset_wait_s)
 
     async def _state_after_boot(self) -> EcuState:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from appliance.definitions.schema import Definition
-from appliance.protocols.access import Purpose
+from appliance.protocols.access import EcuRefusedError, Purpose
 from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.request import Request
 from appliance.protocols.uds.services.control import (
@@ -34,6 +34,8 @@ class Opener:
         self._write_unlock = Unlock.of(self._sessions.write_security, definition.id)
         self._unlock: Unlock | None = None
         self._session = DEFAULT_SESSION
+        self._handed_over = False
+        """Whether the ECU may be in its programming session, which some leave by a reset alone."""
 
     async def open(self, purpose: Purpose) -> None:
         """Session, unlock and preparations; tester present keeps them from then on."""
@@ -58,37 +60,66 @@ class Opener:
             change_session(DEFAULT_SESSION),
         ):
             await self._client.attempt(request)
+        self.forget()
+
+    def forget(self) -> None:
+        """The ECU was reset, or sent back to its default session."""
         self._client.adopt(None)
-        self._session, self._unlock = DEFAULT_SESSION, None
+        self._session, self._unlock, self._handed_over = DEFAULT_SESSION, None, False
 
     async def _open_for_reading(self) -> None:
         kind = self._sessions.read_session
-        if kind == "extended":
+        if kind == "programming":
+            if not await self._still_programming():
+                await self._enter(self._sessions.extended)
+                await self._check_preconditions(required=True)
+                await self._enter(self._sessions.programming)
+        elif kind == "extended":
             await self._enter(self._sessions.extended)
-        elif kind == "programming":
-            await self._enter(self._sessions.extended)
-            await self._check_preconditions(required=True)
-            await self._enter(self._sessions.programming)
         await self._perform(self._read_unlock)
 
     async def _open_for_writing(self, required: bool) -> None:
         """Without `required`, only programming session and unlock have to succeed: a dead application answers
         none of the others, and the bootloader need not.
         """
+        if not await self._still_programming():
+            await self._prepare_application(required)
+            await self._enter(self._sessions.programming)
+        await self._perform(self._write_unlock)
+        await self._write_fingerprint(required)
+
+    async def _prepare_application(self, required: bool) -> None:
         await self._step(change_session(self._sessions.extended), required)
         await self._check_preconditions(required)
         if self._sessions.dtc_off:
             await self._step(switch_dtc_setting(False), required)
         if self._sessions.communication_off:
             await self._step(switch_communication(False), required)
-        await self._enter(self._sessions.programming)
-        await self._perform(self._write_unlock)
-        await self._write_fingerprint(required)
+
+    async def _still_programming(self) -> bool:
+        """Enter the programming session from itself where the ECU was handed over to it before.
+
+        A bootloader need not know the extended session, and where this one does, the way there may lead
+        through a reset. An ECU that has left the programming session refuses, and is taken the whole way.
+        """
+        if not self._handed_over:
+            return False
+        try:
+            await self._enter(self._sessions.programming)
+        except EcuRefusedError:
+            return False
+        return True
 
     async def _enter(self, session: int) -> None:
         """Change the session; the jump into a bootloader may take as long as P2*."""
+        self._handed_over |= session == self._sessions.programming
         patience_s = self._client.timing.pending_answer_s
-        self._client.adopt(await self._client.ask(change_session(session), first_answer_s=patience_s))
+        try:
+            promised = await self._client.ask(change_session(session), first_answer_s=patience_s)
+        except EcuRefusedError:
+            self._handed_over = False
+            raise
+        self._client.adopt(promised)
         self._client.keep_session()
         self._session = session
 

@@ -1,4 +1,4 @@
-"""Begins and ends uploads and downloads so that a lost answer never leaves one hanging in the ECU."""
+"""Begins and ends uploads and downloads so that neither a lost answer nor an earlier life leaves one open."""
 
 from __future__ import annotations
 
@@ -11,20 +11,30 @@ from appliance.protocols.uds.nrc import service_name
 from appliance.protocols.uds.request import Request
 from appliance.protocols.uds.services.transfer import exit_transfer
 
+_CONDITIONS_NOT_CORRECT = 0x22
+_IN_THE_WAY = frozenset({_CONDITIONS_NOT_CORRECT, 0x24, 0x70})
+"""How ECUs refuse a second transfer; the last two may also say that the memory was not erased."""
+
+End = Callable[[], Awaitable[None]]
+
 
 class Transfers:
     """The one transfer an ECU can have under way.
 
-    An ECU refuses to end a transfer that is not complete (0x24), and to begin another while one is open
-    (0x22); entering the session anew is what drops it, so that is what `reopen` has to do.
+    An ECU may refuse another while one is open, and makers differ in what ends it: 37, though it is refused
+    for a transfer that is not complete; entering the session anew; for some a reset alone. They are tried in
+    this order, and not again once they have all been in vain: what is in the way is then no transfer.
     """
 
-    def __init__(self, client: UdsClient, reopen: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, client: UdsClient, reopen: End, restart: End | None = None) -> None:
+        """`restart` resets the ECU and opens it again; None where that must not be done."""
         self._client = client
         self._reopen = reopen
+        self._restart = restart
         self._open = False
+        self._in_vain = False
 
-    async def begin(self, request: Request[int]) -> int:
+    async def begin(self, request: Request[int], *, may_restart: bool = False) -> int:
         """Send 34 or 35; maxNumberOfBlockLength.
 
         Raises EcuSilentError if the answer was lost and the ECU does not take the request a second time:
@@ -33,12 +43,12 @@ class Transfers:
         await self.drop()
         self._open = True
         try:
-            return await self._client.ask(request)
-        except (EcuSilentError, BrokenTransferError) as lost:
-            return await self._begin_again(request, lost)
+            limit = await self._begin(request, may_restart)
         except EcuRefusedError:
             self._open = False
             raise
+        self._in_vain = False
+        return limit
 
     async def finish(self) -> None:
         """Send 37. To a repeat, "wrong sequence" means that the first one was carried out."""
@@ -53,20 +63,53 @@ class Transfers:
         self._open = False
 
     async def drop(self) -> None:
-        """Make sure that none is open, whatever became of the last one."""
+        """End what may be open. Whether that ended it is told by the answer to the next 34 or 35."""
         if self._open:
-            await self._reopen()
+            await self._exit()
             self._open = False
 
-    def forget(self) -> None:
-        """The session was changed or the ECU was reset: nothing is open."""
-        self._open = False
+    def suspect(self) -> None:
+        """An earlier life of this box may have left one open."""
+        self._open = True
 
-    async def _begin_again(self, request: Request[int], lost: Exception) -> int:
+    async def _begin(self, request: Request[int], may_restart: bool) -> int:
+        try:
+            return await self._client.ask(request)
+        except (EcuSilentError, BrokenTransferError) as lost:
+            return await self._begin_again(request, lost, may_restart)
+        except EcuRefusedError as refusal:
+            if refusal.code not in _IN_THE_WAY or self._in_vain:
+                raise
+            return await self._begin_after_ending(request, may_restart)
+
+    async def _begin_again(self, request: Request[int], lost: Exception, may_restart: bool) -> int:
+        try:
+            return await self._begin_after_ending(request, may_restart)
+        except EcuRefusedError as refusal:
+            service = service_name(request.sid)
+            raise EcuSilentError(f"the answer to {service} was lost, and then: {refusal}") from lost
+
+    async def _begin_after_ending(self, request: Request[int], may_restart: bool) -> int:
+        """Raises the refusal where nothing that ends a transfer helps."""
+        await self._exit()
+        try:
+            return await self._client.ask(request)
+        except EcuRefusedError as refusal:
+            _require_in_the_way(refusal)
         await self._reopen()
         try:
             return await self._client.ask(request)
         except EcuRefusedError as refusal:
-            self._open = False
-            service = service_name(request.sid)
-            raise EcuSilentError(f"the answer to {service} was lost, and then: {refusal}") from lost
+            self._in_vain = refusal.code == _CONDITIONS_NOT_CORRECT
+            if not (may_restart and self._restart and self._in_vain):
+                raise
+        await self._restart()
+        return await self._client.ask(request)
+
+    async def _exit(self) -> None:
+        await self._client.attempt(exit_transfer())
+
+
+def _require_in_the_way(refusal: EcuRefusedError) -> None:
+    if refusal.code not in _IN_THE_WAY:
+        raise refusal

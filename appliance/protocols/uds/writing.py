@@ -7,6 +7,7 @@ from appliance.protocols.access import (
     Block,
     EcuRefusedError,
     EcuSilentError,
+    NotBegunError,
     Progress,
 )
 from appliance.protocols.uds.client import UdsClient
@@ -23,6 +24,8 @@ from appliance.protocols.uds.services.transfer import (
 from appliance.protocols.uds.status import require_success
 from appliance.protocols.uds.transfer import Transfers
 
+_WANTS_AN_ERASE = frozenset({0x10, 0x24, 0x70, 0x71, 0x72})
+"""Refusals of a download that may say that its memory is not erased."""
 _BY_ONE_BYTE_ID = b"\x01"
 """Length format of a block number in routine options (sheet 2.1, VW example)."""
 
@@ -94,7 +97,12 @@ class MemoryWriter:
         """Announce the block; memory bytes that one TransferData may carry."""
         place = block_number(block) if self._writing.by == "block_id" else block.start
         request = request_download(self._writing.data_format, self._span, place, block.size)
-        limit = await self._transfers.begin(request)
+        try:
+            limit = await self._transfers.begin(request, may_restart=True)
+        except EcuRefusedError as refusal:
+            if refusal.code in _WANTS_AN_ERASE:
+                raise
+            raise NotBegunError(refusal.refusal, str(refusal), refusal.code) from refusal
         return min(limit, self._writing.block_bytes or limit) - TRANSFER_HEADER_BYTES
 
     async def _send(self, data: bytes, share: int, progress: Progress) -> None:

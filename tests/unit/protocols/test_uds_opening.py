@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -106,6 +107,40 @@ def test_a_refused_key_is_tried_once_more_and_never_again() -> None:
     with pytest.raises(EcuRefusedError) as caught:
         run(E400, lambda access: access.open(Purpose.WRITE), *ENTER_E400_WRITING[:4], *wrong, *wrong)
     assert (caught.value.refusal, caught.value.code) == (Refusal.SECURITY, 0x35)
+
+
+@pytest.mark.parametrize("purpose", [Purpose.WRITE, Purpose.RECOVER])
+def test_after_a_failed_unlock_the_bootloader_is_not_asked_for_the_extended_session(purpose: Purpose) -> None:
+    async def scenario(access: EcuAccess) -> None:
+        with pytest.raises(EcuRefusedError):
+            await access.open(purpose)
+        await access.open(purpose)
+
+    locked = asked("27 03", "7F 27 37")
+    anew = asked("10 02", f"50 02 {SESSION_ANSWER}")
+    run(E400, scenario, *ENTER_E400_WRITING[:4], locked, anew, *ENTER_E400_WRITING[4:])
+
+
+@pytest.mark.parametrize("first", ["lost", "unlocked"])
+def test_an_ecu_that_has_left_its_bootloader_is_taken_there_the_whole_way(first: str) -> None:
+    async def scenario(access: EcuAccess) -> None:
+        with suppress(EcuSilentError):
+            await access.open(Purpose.WRITE)
+        await access.open(Purpose.WRITE)
+
+    no_answer = (asked("10 02"), *[asked("3E 00")] * 3)
+    before = ENTER_E400_WRITING if first == "unlocked" else (*ENTER_E400_WRITING[:3], *no_answer)
+    refused = (*([PRESENT] if first == "lost" else []), asked("10 02", "7F 10 7E"))
+    run(E400, scenario, *before, *refused, *ENTER_E400_WRITING)
+
+
+def test_a_refused_programming_session_was_not_entered() -> None:
+    async def scenario(access: EcuAccess) -> None:
+        with pytest.raises(EcuRefusedError):
+            await access.open(Purpose.WRITE)
+        await access.open(Purpose.WRITE)
+
+    run(E400, scenario, *ENTER_E400_WRITING[:3], asked("10 02", "7F 10 22"), *ENTER_E400_WRITING)
 
 
 @pytest.mark.parametrize("code", ["36", "37"])

@@ -59,7 +59,7 @@ def test_an_upload_that_broke_off_goes_on_where_it_stopped() -> None:
         asked(UPLOAD_16, "75 20 0FFF"),
         asked("36 01", "76 01" + "11" * 9),
         asked("36 02", "7F 36 24"),
-        asked("10 01", f"50 01 {SESSION_ANSWER}"),
+        asked("37", "7F 37 24"),
         asked("35 00 44 80010009 00000007", "75 20 0FFF"),
         asked("36 01", "76 01" + "22" * 7),
         asked("37", "77"),
@@ -67,10 +67,12 @@ def test_an_upload_that_broke_off_goes_on_where_it_stopped() -> None:
     assert run(E400, lambda access: access.read(0x80010000, 16), *steps) == b"\x11" * 9 + b"\x22" * 7
 
 
-def test_after_a_lost_answer_the_session_is_entered_anew_before_the_next_upload() -> None:
+def test_after_a_lost_answer_the_upload_is_ended_before_the_next() -> None:
     steps = (
         asked(UPLOAD_16),
         PRESENT,
+        asked("37", "7F 37 24"),
+        asked(UPLOAD_16, "7F 35 22"),
         asked("10 01", f"50 01 {SESSION_ANSWER}"),
         asked(UPLOAD_16, "75 20 0FFF"),
         asked("36 01", "76 01" + "11" * 16),

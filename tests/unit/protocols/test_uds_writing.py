@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from appliance.definitions.schema import Definition
 from appliance.protocols.access import (
     Block,
     EcuAccess,
     EcuRefusedError,
     EcuSilentError,
+    NotBegunError,
     Purpose,
     Refusal,
 )
@@ -63,7 +65,7 @@ def test_a_download_is_announced_as_the_vectors_say(name: str) -> None:
         run(
             definition(name),
             lambda access: access.program(block, bytes(block.size), no_progress),
-            asked(request, "7F 34 70"),
+            asked(request, "7F 34 31"),
         )
     assert caught.value.refusal is Refusal.UNSUPPORTED
 
@@ -140,7 +142,7 @@ def test_a_refused_block_is_the_callers_to_judge() -> None:
     assert caught.value.refusal is Refusal.PROGRAMMING
 
 
-def test_a_download_left_open_is_dropped_with_its_session_before_the_next_erase() -> None:
+def test_a_download_left_open_is_ended_before_the_next_erase() -> None:
     async def scenario(access: EcuAccess) -> None:
         await access.open(Purpose.WRITE)
         with pytest.raises(EcuRefusedError):
@@ -150,8 +152,7 @@ def test_a_download_left_open_is_dropped_with_its_session_before_the_next_erase(
     steps = (
         ANNOUNCE,
         block_steps(1, "7F 36 93"),
-        asked("10 02", f"50 02 {SESSION_ANSWER}"),
-        asked("27 03", "67 03 00000000"),
+        asked("37", "7F 37 24"),
         asked(vectors("pbx-e400")["requests"]["erase"], "71 01 FF00 00"),
         PRESENT,
     )
@@ -162,11 +163,87 @@ def test_a_lost_announcement_that_may_have_spent_the_erase_asks_for_another() ->
     steps = (
         asked("34 00 44 80010000 00000258"),
         PRESENT,
+        asked("37", "7F 37 24"),
+        asked("34 00 44 80010000 00000258", "7F 34 70"),
         asked("10 01", f"50 01 {SESSION_ANSWER}"),
         asked("34 00 44 80010000 00000258", "7F 34 70"),
     )
     with pytest.raises(EcuSilentError, match="RequestDownload was lost"):
         run(E400, lambda access: access.program(BLOCK, BLOCK_DATA, no_progress), *steps)
+
+
+IN_THE_WAY = asked("34 00 44 80010000 00000258", "7F 34 22")
+ANEW = (asked("10 02", f"50 02 {SESSION_ANSWER}"), asked("27 03", "67 03 00000000"))
+RESETTABLE = definition("pbx-e400", recovery={"reset_allowed": True})
+RESTARTED = (asked("11 01", "51 01"), *ENTER_E400_WRITING)
+
+
+@pytest.mark.parametrize("code", ["22", "24", "70"])
+def test_a_download_refused_for_a_transfer_left_open_is_begun_once_that_is_ended(code: str) -> None:
+    refused = asked("34 00 44 80010000 00000258", f"7F 34 {code}")
+    sent = [block_steps(counter, f"76 {counter:02X}") for counter in (1, 2, 3)]
+
+    async def scenario(access: EcuAccess) -> None:
+        await access.open(Purpose.WRITE)
+        await access.program(BLOCK, BLOCK_DATA, no_progress)
+
+    ended = (refused, asked("37", "7F 37 24"))
+    finished = (ANNOUNCE, *sent, asked("37", "77"))
+    run(E400, scenario, *ENTER_E400_WRITING, *ended, *finished)
+    run(E400, scenario, *ENTER_E400_WRITING, *ended, refused, *ANEW, *finished)
+    if code == "22":
+        run(RESETTABLE, scenario, *ENTER_E400_WRITING, *ended, refused, *ANEW, refused, *RESTARTED, *finished)
+
+
+@pytest.mark.parametrize(("chosen", "last"), [(E400, ()), (RESETTABLE, (*RESTARTED, IN_THE_WAY))])
+def test_what_ends_a_transfer_is_tried_once_where_it_is_in_vain(
+    chosen: Definition, last: tuple[Step, ...]
+) -> None:
+    async def scenario(access: EcuAccess) -> None:
+        await access.open(Purpose.WRITE)
+        for _ in range(3):
+            with pytest.raises(NotBegunError) as caught:
+                await access.program(BLOCK, BLOCK_DATA, no_progress)
+            assert caught.value.refusal is Refusal.CONDITIONS
+
+    tried = (IN_THE_WAY, asked("37", "7F 37 24"), IN_THE_WAY, *ANEW, IN_THE_WAY, *last)
+    run(chosen, scenario, *ENTER_E400_WRITING, *tried, IN_THE_WAY, IN_THE_WAY)
+
+
+@pytest.mark.parametrize("code", ["10", "24", "70", "71", "72"])
+def test_a_download_refused_for_its_memory_wants_another_erase(code: str) -> None:
+    refused = asked("34 00 44 80010000 00000258", f"7F 34 {code}")
+    tried = (asked("37", "7F 37 24"), refused, asked("10 01", f"50 01 {SESSION_ANSWER}"), refused)
+    with pytest.raises(EcuRefusedError) as caught:
+        run(
+            E400,
+            lambda access: access.program(BLOCK, BLOCK_DATA, no_progress),
+            refused,
+            *(tried if code in ("24", "70") else ()),
+        )
+    assert not isinstance(caught.value, NotBegunError)
+
+
+@pytest.mark.parametrize("code", ["11", "13", "21", "22", "31", "33", "34", "37", "7F", "81", "92", "93"])
+def test_a_download_refused_for_anything_else_leaves_the_block_erased(code: str) -> None:
+    refused = asked("34 00 44 80010000 00000258", f"7F 34 {code}")
+    again = (asked("37", "7F 37 24"), refused, asked("10 01", f"50 01 {SESSION_ANSWER}"), refused)
+    with pytest.raises(NotBegunError):
+        run(
+            E400,
+            lambda access: access.program(BLOCK, BLOCK_DATA, no_progress),
+            *([refused] * (11 if code == "21" else 1)),
+            *(again if code == "22" else ()),
+        )
+
+
+def test_a_recovery_ends_what_an_earlier_life_left_open_before_it_erases() -> None:
+    async def scenario(access: EcuAccess) -> None:
+        await access.open(Purpose.RECOVER)
+        await access.erase(first_block("pbx-e400"))
+
+    erase = asked(vectors("pbx-e400")["requests"]["erase"], "71 01 FF00 00")
+    run(E400, scenario, *ENTER_E400_WRITING, asked("37", "7F 37 24"), erase)
 
 
 @given(st.binary(max_size=64).filter(lambda data: len(data) != 16))
