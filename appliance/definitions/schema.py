@@ -71,6 +71,10 @@ class Erasing(Strict):
     status_bytes: int = Field(default=1, ge=0, le=64)
     """Length of the status record in the answer, of which the first byte is 00 for success; 0 where the ECU
     answers without a status."""
+    most_per_block: int = Field(default=30, ge=3, le=10_000)
+    """Erases of one block in one write, all its recoveries together, before a person is asked."""
+    most_in_all: int | None = Field(default=None, ge=3, le=1_000_000)
+    """Erases of all blocks in one write; by default four times all that is writable."""
 
 
 class Writing(Strict):
@@ -165,9 +169,7 @@ class Recovery(Strict):
     @model_validator(mode="after")
     def _comes_back(self) -> Recovery:
         if self.reset_allowed and self.recoverability != "bootloader":
-            raise ValueError(
-                "reset_allowed needs recoverability = 'bootloader': nothing else comes back"
-            )
+            raise ValueError("reset_allowed needs recoverability = 'bootloader': nothing else comes back")
         return self
 
 

@@ -39,12 +39,29 @@ class ReadUnstableError(PitboxError):
 class WriteInterruptedError(PitboxError):
     """The write stopped with blocks erased or half programmed; the journal stays open."""
 
-    def __init__(self, job_id: str, why: str, advice: str) -> None:
+    def __init__(
+        self, job_id: str, why: str, advice: str, *, code: str = "WRITE_INTERRUPTED", how: str = ""
+    ) -> None:
+        """`how` is what the way on needs besides `pitbox recover`."""
         super().__init__(
-            "WRITE_INTERRUPTED",
+            code,
             f"the write stopped: {why}",
-            do_now=f"Leave the ignition on, do not start the engine, then `pitbox recover --job {job_id}`. "
-            + advice,
+            do_now=f"Leave the ignition on, do not start the engine, "
+            f"then `pitbox recover --job {job_id}{how}`. {advice}",
+        )
+
+
+class EraseBoundError(WriteInterruptedError):
+    """One more erase would be more than the definition allows in one write."""
+
+    def __init__(self, job_id: str, where: str, erases: int, advice: str) -> None:
+        super().__init__(
+            job_id,
+            f"{where} erased {erases} times in this write, and that is as often as the definition allows: "
+            "find what stands in the way first, flash wears out",
+            advice,
+            code="ERASE_BOUND",
+            how=" --more-erases",
         )
 
 

@@ -23,6 +23,8 @@ class Step(StrEnum):
     SESSION_OPEN = "session_open"
     SKIPPED = "skipped"
     ERASE_INTENT = "erase_intent"
+    ERASES_ALLOWED = "erases_allowed"
+    """A person lets the write erase as often again as its definition allows."""
     PROGRAMMED = "programmed"
     INCOMPLETE = "incomplete"
     """Its block holds the target, and is written again because the ECU calls its memory incomplete."""

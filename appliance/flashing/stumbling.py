@@ -13,10 +13,12 @@ from appliance.flashing.patience import (
     pause_for,
     worth_repeating,
 )
-from appliance.protocols.access import AccessError, EcuRefusedError, Purpose, Refusal
+from appliance.protocols.access import AccessError, EcuRefusedError, NotBegunError, Purpose, Refusal
 
 _MOST_FAILURES = 3
 _MOST_LOSSES = 8
+_PAUSES_BEFORE_ERASING_S = (2.0, 2.0, 4.0, 8.0, 16.0, *(30.0,) * 7)
+"""As long in all as the box waits for a condition, with fewer erases: each wears the flash, if it erases."""
 _RESTART_THE_BLOCK = frozenset({Refusal.SEQUENCE, Refusal.SESSION_LOST})
 
 
@@ -28,6 +30,7 @@ class Stumbles:
         self._failures = 0
         self._losses = 0
         self._waits = 0
+        self._pauses_s = iter(_PAUSES_BEFORE_ERASING_S)
 
     async def recover_from(self, error: AccessError, purpose: Purpose, *, touched: bool) -> None:
         """Return when the block may be tried again; raise the error when it may not.
@@ -39,10 +42,19 @@ class Stumbles:
         self._count(error)
         self._job.note(f"{error}: starting this block again")
         if may_change(error):
-            await asyncio.sleep(CONDITION_PAUSE_S)
+            await asyncio.sleep(self._condition_pause_s(error))
             return
         await asyncio.sleep(pause_for(error, 0.2 * (1 + self._losses)))
         await open_persistently(self._job, purpose)
+
+    def _condition_pause_s(self, error: AccessError) -> float:
+        """Raises the error where the block would have to be erased once too often."""
+        if isinstance(error, NotBegunError):
+            return CONDITION_PAUSE_S
+        pause_s = next(self._pauses_s, None)
+        if pause_s is None:
+            raise error
+        return pause_s
 
     def _count(self, error: AccessError) -> None:
         if may_change(error):

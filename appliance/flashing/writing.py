@@ -17,6 +17,7 @@ from appliance.flashing.context import Job
 from appliance.flashing.database import StorageError
 from appliance.flashing.errors import (
     EcuChangedError,
+    EraseBoundError,
     TargetDamagedError,
     VerifyFailedError,
     WriteInterruptedError,
@@ -34,7 +35,15 @@ from appliance.flashing.sameness import summary
 from appliance.flashing.seams import blind_in
 from appliance.flashing.stumbling import Stumbles
 from appliance.flashing.verifying import differing, holds, method_of
-from appliance.protocols.access import AccessError, Block, EcuRefusedError, Purpose, Refusal
+from appliance.flashing.wear import Wear
+from appliance.protocols.access import (
+    AccessError,
+    Block,
+    EcuRefusedError,
+    NotBegunError,
+    Purpose,
+    Refusal,
+)
 
 _VERIFY_ROUNDS = 3
 _MOST_INCOMPLETE = 2
@@ -91,6 +100,7 @@ class Write:
         self._touched = history.touched(steps)
         self._programmed = history.programmed(steps)
         self._unfinished = history.unfinished(steps)
+        self._wear = Wear(job.id, job.definition, steps)
         self._finished: int | None = None
         self._written: list[Block] = []
         self._programmed_bytes = 0
@@ -187,19 +197,19 @@ class Write:
     async def _rewrite(self, block: Block, progress: Progress) -> None:
         """Erase and program one block, again where the ECU or the link stumbles."""
         data = self._target.block(block)
-        stumbles = Stumbles(self._job)
+        stumbles, erased = Stumbles(self._job), False
         while True:
             began = progress.done_bytes
             try:
                 await self._settle_doubt()
                 await self._job.power.wait_until_good(may_go_blind=self._touched)
-                self._job.journal.next_block(self._flash_id, self._finished, block.start)
-                self._finished = None
-                await self._erase(block)
+                if not erased:
+                    await self._erase(block)
                 started = self._loop.time()
                 await self._job.access.program(block, data, progress.add)
             except AccessError as error:
                 progress.done_bytes = began
+                erased = isinstance(error, NotBegunError)
                 await stumbles.recover_from(error, self._purpose, touched=self._touched)
                 continue
             self._programming_s += self._loop.time() - started
@@ -222,6 +232,7 @@ class Write:
 
     async def _erase(self, block: Block) -> None:
         """Every erase counts as begun, however it ends, unless memory shows that it changed nothing."""
+        self._intend(block)
         touched_before = self._touched
         self._touched = True
         try:
@@ -229,6 +240,17 @@ class Write:
         except EcuRefusedError:
             self._touched = touched_before or not await self._left_alone(block)
             raise
+
+    def _intend(self, block: Block) -> None:
+        """Record the erase before it is asked for. Raises EraseBoundError instead of one too many."""
+        try:
+            self._wear.another(block)
+        except EraseBoundError as error:
+            self._flush_finished()
+            self._record_interruption(error.what)
+            raise
+        self._job.journal.next_block(self._flash_id, self._finished, block.start)
+        self._finished = None
 
     async def _left_alone(self, block: Block) -> bool:
         """Whether a refused erase changed nothing. No refusal tells: one that had begun may end in any."""

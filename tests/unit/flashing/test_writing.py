@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -23,6 +24,7 @@ from appliance.protocols.access import (
     EcuRefusedError,
     EcuSilentError,
     LinkLostError,
+    NotBegunError,
     Purpose,
     Refusal,
 )
@@ -175,14 +177,81 @@ def test_after_the_first_erase_the_box_waits_for_conditions(
     verify: Verify,
 ) -> None:
     where = PROOF[verify] if where == "proof" else where
+    times = 10 if where in ("erase", "program") else 20
 
     def stand_in_the_way() -> None:
         access.faults.append(
-            Fault(where, call=access.calls[where] + 1, times=20, error=EcuRefusedError(refusal, "not now"))
+            Fault(where, call=access.calls[where] + 1, times=times, error=EcuRefusedError(refusal, "not now"))
         )
 
     access.faults.append(Fault("erase", call=1, after=True, strike=stand_in_the_way))
     write_now(box, plan)
+    assert_done(box, ecu, plan)
+
+
+@pytest.mark.parametrize("refusal", sorted(set(Refusal) - {Refusal.SEQUENCE, Refusal.PROGRAMMING}))
+def test_a_block_that_could_not_be_begun_is_not_erased_again(
+    box: Box, access: ProbeAccess, ecu: ProbeEcu, plan: FlashPlan, refusal: Refusal
+) -> None:
+    times = 120 if refusal in (Refusal.CONDITIONS, Refusal.VOLTAGE, Refusal.BUSY) else 2
+    access.faults.append(Fault("program", times=times, error=NotBegunError(refusal, "not now")))
+    write_now(box, plan)
+    assert_done(box, ecu, plan)
+    assert len(access.erased) == len(set(access.erased))
+    assert steps(box).count(Step.ERASE_INTENT) == len(access.erased)
+
+
+def test_a_block_that_broke_off_after_it_could_not_be_begun_is_erased_again(
+    box: Box, access: ProbeAccess, ecu: ProbeEcu, plan: FlashPlan
+) -> None:
+    access.faults += [
+        Fault("program", call=1, error=NotBegunError(Refusal.CONDITIONS, "not now")),
+        Fault("program", call=2, bytes_done=512, error=EcuSilentError("cut")),
+    ]
+    write_now(box, plan)
+    assert_done(box, ecu, plan)
+    assert access.erased[:2] == [plan.order.blocks[0].start] * 2
+
+
+def bounded(definition: Definition, **bounds: int) -> Definition:
+    return definition.model_copy(update={"erasing": definition.erasing.model_copy(update=bounds)})
+
+
+@pytest.mark.parametrize("bounds", [{"most_per_block": 5}, {"most_in_all": 6}], ids=str)
+def test_erases_are_bounded_over_all_recoveries_until_a_person_allows_more(
+    reborn: Callable[[], Box],
+    access: ProbeAccess,
+    ecu: ProbeEcu,
+    definition: Definition,
+    original: MemoryImage,
+    bounds: dict[str, int],
+) -> None:
+    """A block that cannot be programmed is erased three times by the write and by each recovery."""
+    definition = bounded(definition, **bounds)
+    plan = FlashPlan(request_for(definition, original, tuned_from(definition, original)))
+    access.faults.append(
+        Fault("program", times=ENDLESS, bytes_done=16, error=EcuRefusedError(Refusal.PROGRAMMING, "72"))
+    )
+
+    codes = []
+    for attempt in (write_now, recover_now, recover_now):
+        box = reborn()
+        box.job = replace(box.job, definition=definition)
+        with pytest.raises(WriteInterruptedError) as caught:
+            attempt(box, plan)
+        codes.append(caught.value.code)
+    assert (codes[0], codes[-1]) == ("WRITE_INTERRUPTED", "ERASE_BOUND")
+    assert f"pitbox recover --job {JOB} --more-erases" in caught.value.do_now
+    most = next(iter(bounds.values()))
+    assert len(access.erased) == most
+    assert str(most) in caught.value.what
+    assert box.state is JobState.INTERRUPTED
+    access.faults.clear()
+    with pytest.raises(WriteInterruptedError):
+        recover_now(box, plan)
+    assert len(access.erased) == most
+    box.journal.step(box.journal.open_flashes()[0].id, Step.ERASES_ALLOWED)
+    recover_now(box, plan)
     assert_done(box, ecu, plan)
 
 

@@ -1,0 +1,50 @@
+"""How often a write has erased: counted in the journal over every recovery of it, and bounded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from appliance.definitions.schema import Definition
+from appliance.flashing.errors import EraseBoundError
+from appliance.flashing.journal import Step, StepRecord
+from appliance.protocols.access import Block
+
+_TIMES_OVER = 4
+"""All writable memory may be erased so often in one write, where the definition sets no other bound."""
+
+
+class Wear:
+    """The erases of one write since it began, or since a person allowed as many again."""
+
+    def __init__(self, job_id: str, definition: Definition, steps: Sequence[StepRecord]) -> None:
+        self._job_id = job_id
+        self._advice = definition.recovery.advice
+        self._most_per_block = definition.erasing.most_per_block
+        self._most_in_all = definition.erasing.most_in_all or _default_bound(definition)
+        self._erases = _erases(steps)
+
+    def another(self, block: Block) -> None:
+        """Count an erase that is about to be asked for. Raises EraseBoundError instead of one too many."""
+        erases, in_all = self._erases[block.start], self._erases.total()
+        if erases >= self._most_per_block:
+            where = f"{block.region} 0x{block.start:08X}+0x{block.size:X} was"
+            raise EraseBoundError(self._job_id, where, erases, self._advice)
+        if in_all >= self._most_in_all:
+            raise EraseBoundError(self._job_id, "blocks were", in_all, self._advice)
+        self._erases[block.start] += 1
+
+
+def _default_bound(definition: Definition) -> int:
+    sectors = sum(len(region.sector_spans()) for region in definition.regions if region.writable)
+    return _TIMES_OVER * sectors + definition.erasing.most_per_block
+
+
+def _erases(steps: Sequence[StepRecord]) -> Counter[int | None]:
+    erases: Counter[int | None] = Counter()
+    for step in steps:
+        if step.step is Step.ERASES_ALLOWED:
+            erases.clear()
+        elif step.step is Step.ERASE_INTENT:
+            erases[step.block_start] += 1
+    return erases
