@@ -38,10 +38,10 @@ class Ecu:
 @asynccontextmanager
 async def uds_client(box: Box, definition: Definition, port: CanPort) -> AsyncIterator[UdsClient]:
     """Physical and functional links to the ECU a definition describes."""
-    settings = link_settings(definition)
+    settings, everyone = link_settings(definition), functional_address(definition.addressing)
     client = UdsClient(
         box.connection.open_link(port, physical_address(definition.addressing), settings),
-        box.connection.open_link(port, functional_address(definition.addressing), settings),
+        box.connection.open_link(port, everyone, settings) if everyone else None,
         UdsTiming.of(definition.timing),
     )
     try:

@@ -245,9 +245,8 @@ class Write:
         """Record the erase before it is asked for. Raises EraseBoundError instead of one too many."""
         try:
             self._wear.another(block)
-        except EraseBoundError as error:
+        except EraseBoundError:
             self._flush_finished()
-            self._record_interruption(error.what)
             raise
         self._job.journal.next_block(self._flash_id, self._finished, block.start)
         self._finished = None

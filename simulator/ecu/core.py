@@ -76,6 +76,8 @@ class Core:
         """Done after the answer to the present request went out."""
         self._loop = asyncio.get_running_loop()
         self._operation: Operation | None = None
+        self.sessions_expired = 0
+        """How often S3 ran out."""
         self.session = DiagnosticSession(self._session_expired)
         self.transfer: Transfer | None = None
         self.start_up(TransferEnd.POWER)
@@ -226,6 +228,7 @@ class Core:
 
     def _session_expired(self) -> None:
         """S3: the application falls back to its default session, a bootloader session ends in a reset."""
+        self.sessions_expired += 1
         self.end_transfer(TransferEnd.SESSION)
         self.session.leave()
         if self.in_bootloader:

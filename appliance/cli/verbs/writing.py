@@ -75,6 +75,11 @@ def add(verbs: Verbs) -> None:
         "--original", action="store_true", help="put the original back instead of finishing the tuned file"
     )
     parser.add_argument(
+        "--more-erases",
+        action="store_true",
+        help="after ERASE_BOUND: let blocks be erased as often again as the definition allows",
+    )
+    parser.add_argument(
         "--car",
         metavar="VIN",
         help="which car this is, as read off it, where the ECU itself cannot say it any more",
@@ -117,7 +122,12 @@ def restore(options: argparse.Namespace, screen: Screen) -> Answer:
 def recover(options: argparse.Namespace, screen: Screen) -> Answer:
     """Finish an interrupted write, or put an original back without a journal."""
     client = client_of(options)
-    asked = {"original": options.original, "file": options.file, "car": options.car}
+    asked = {
+        "original": options.original,
+        "more_erases": options.more_erases,
+        "file": options.file,
+        "car": options.car,
+    }
     if options.definition is not None:
         return _answer(
             perform(client, screen, "recover", job=options.job, definition=options.definition, **asked)

@@ -57,6 +57,7 @@ class Recover(_Parameters):
 
     job: JobId | None = None
     original: bool = False
+    more_erases: bool = False
     definition: str | None = None
     file: FileName | None = None
     car: CarName | None = None
@@ -68,6 +69,8 @@ class Recover(_Parameters):
             raise ValueError("file belongs to definition, which is not given")
         if self.definition is not None and self.job is not None:
             raise ValueError("definition opens a job of its own: give either job or definition")
+        if self.definition is not None and self.more_erases:
+            raise ValueError("with definition a new write begins: leave more_erases out")
         if self.definition is not None and self.original:
             raise ValueError("with definition it is always an original that goes back: leave original out")
         return self
@@ -104,7 +107,7 @@ async def _recover(box: Box, asked: Recover) -> dict[str, Any]:
     job_id = asked.job
     if asked.definition is not None:
         job_id = await rescue.reopen(box, asked.definition, asked.file, asked.car)
-    return await write.recover(box, job_id, asked.original, asked.car)
+    return await write.recover(box, job_id, asked.original, asked.car, more_erases=asked.more_erases)
 
 
 _VERBS: dict[str, tuple[type[_Parameters], Callable[[Box, Any], Work]]] = {

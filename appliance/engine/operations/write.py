@@ -24,7 +24,7 @@ from appliance.engine.plaintext import Opened, wiped_afterwards
 from appliance.engine.tuning import MasterWish, Tuned, as_plain, count_start, open_tuned, package_plain_file
 from appliance.flashing.diagnosis import clear_dtcs, read_dtcs
 from appliance.flashing.gates import Papers, WriteRequest
-from appliance.flashing.journal import FlashRecord, JobRecord
+from appliance.flashing.journal import FlashRecord, JobRecord, Step
 from appliance.flashing.order import WriteOrder
 from appliance.flashing.preflight import preflight
 from appliance.flashing.recovering import recover as finish
@@ -71,9 +71,17 @@ async def restore(box: Box, job_id: str) -> dict[str, Any]:
 
 
 async def recover(
-    box: Box, job_id: str | None = None, original: bool = False, car: str | None = None
+    box: Box,
+    job_id: str | None = None,
+    original: bool = False,
+    car: str | None = None,
+    *,
+    more_erases: bool = False,
 ) -> dict[str, Any]:
-    """Finish the interrupted write, or put the original back instead; `car` is a person's word for it."""
+    """Finish the interrupted write, or put the original back instead; `car` is a person's word for it.
+
+    With `more_erases` a person lets blocks be erased as often again as the definition allows.
+    """
     flash = _interrupted_flash(box, job_id)
     job, definition = _identified(box, flash.job_id)
     order = WriteOrder.from_json(flash.write_order)
@@ -82,6 +90,8 @@ async def recover(
             order = order_of_original(box, definition, order.original_file, opened)
         target = target_of_order(box, order, opened)
         _set_outcome_aside(box, job)
+        if more_erases:
+            box.journal.step(flash.id, Step.ERASES_ALLOWED)
         async with on_ecu(box, job.id, definition, confirmed=confirmed(box, job, car)) as ecu:
             result = await finish(ecu.job, flash, order, target.image, target.gaps)
             return await _done(box, result, ecu)

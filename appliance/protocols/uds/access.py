@@ -86,19 +86,23 @@ class UdsAccess:
         """Exactly `length` bytes, at most max_read_bytes, piece by piece from the start or from the end."""
         if not 0 < length <= MAX_READ_BYTES:
             raise ValueError(f"a read of {length} bytes; 1 to {MAX_READ_BYTES} are possible")
-        return await self._reader.read(start, length, upwards=upwards)
+        with self._opener.holding():
+            return await self._reader.read(start, length, upwards=upwards)
 
     async def erase(self, block: Block) -> None:
         """Erase one block and wait until the ECU reports it done."""
-        await self._writer.erase(block)
+        with self._opener.holding():
+            await self._writer.erase(block)
 
     async def program(self, block: Block, data: bytes, progress: Progress) -> None:
         """Program one erased block with exactly `block.size` bytes."""
-        await self._writer.program(block, data, progress)
+        with self._opener.holding():
+            await self._writer.program(block, data, progress)
 
     async def proves_equal(self, block: Block, expected: bytes) -> bool | None:
         """Whether the ECU's own CRC-32 over the block is that of `expected`."""
-        return await self._proof.proves_equal(block, expected)
+        with self._opener.holding():
+            return await self._proof.proves_equal(block, expected)
 
     async def commit(self) -> None:
         """Dependency check, reset, wait for the application, normal communication.
@@ -106,7 +110,8 @@ class UdsAccess:
         Raises EcuRefusedError PROGRAMMING if the ECU does not accept its memory or stays in its bootloader,
         EcuSilentError if nothing answers after the reset.
         """
-        await self._proof.check_dependencies()
+        with self._opener.holding():
+            await self._proof.check_dependencies()
         await self._client.release_session()
         state = EcuState.SILENT
         for _ in range(_RESETS):

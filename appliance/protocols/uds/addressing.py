@@ -20,8 +20,13 @@ def physical_address(addressing: Addressing) -> IsoTpAddress:
     )
 
 
-def functional_address(addressing: Addressing) -> IsoTpAddress:
-    """The address of all ECUs. A link on it only sends, which `rx_id == tx_id` says."""
+def functional_address(addressing: Addressing) -> IsoTpAddress | None:
+    """The address of all ECUs; None where it is the ECU's own, for a frame on it would break a request off.
+
+    A link on it only sends, which `rx_id == tx_id` says.
+    """
+    if addressing.functional_id == addressing.request_id:
+        return None
     return IsoTpAddress(
         addressing.functional_id,
         addressing.functional_id,

@@ -39,7 +39,7 @@ _INSIDE_A_TRANSFER = frozenset({0x36, 0x37})
 
 
 class UdsClient:
-    """One ECU at the end of a link. One request at a time; tester present keeps the session between them.
+    """One ECU at the end of a link. One request at a time; tester present keeps the session meanwhile.
 
     `functional` is a link for functional addressing that only sends; without one, tester present goes over
     `link`, between requests.
@@ -54,7 +54,7 @@ class UdsClient:
         self._lock = asyncio.Lock()
         self._last_probe: Request[Any] = _PROBES[-1]
         self._proven_surplus = 0
-        self._keep_alive = KeepAlive(self._tester_present, lambda: self._conversation.active_s)
+        self._keep_alive = KeepAlive(self._tester_present)
         self.repeats = 0
 
     async def ask(
@@ -117,7 +117,7 @@ class UdsClient:
         self.timing = self._defined if promised is None else self._defined.adopting(promised)
 
     def keep_session(self) -> None:
-        """Send tester present whenever nothing else was sent for `timing.tester_present_s`."""
+        """Send tester present every `timing.tester_present_s`, whatever else is going on."""
         self._keep_alive.start(self.timing.tester_present_s)
 
     async def release_session(self) -> None:

@@ -47,12 +47,11 @@ class MisfitAnswerError(AccessError):
 
 
 class Conversation:
-    """One request at a time; `active_s` is the loop's time of the last one."""
+    """One request at a time."""
 
     def __init__(self, link: IsoTpLink, timing: Callable[[], UdsTiming]) -> None:
         self._link = link
         self._timing = timing
-        self.active_s = self._now()
         self.outstanding = False
         """The last request has not been answered: its answer may still come."""
         self.surplus = 0
@@ -113,7 +112,6 @@ class Conversation:
         """Send what nobody answers, over another link if one is given."""
         with link_errors():
             await (self._link if link is None else link).send(payload)
-        self.active_s = self._now()
 
     def close(self) -> None:
         """Close the link."""
@@ -121,7 +119,6 @@ class Conversation:
 
     async def _send(self, payload: bytes) -> None:
         self.outstanding = True
-        self.active_s = self._now()
         await self.send_silently(payload)
 
     def _count(self, payload: bytes) -> None:
@@ -161,7 +158,6 @@ class Conversation:
 
     def _answered(self) -> None:
         self.outstanding = False
-        self.active_s = self._now()
 
     async def _receive(self, sid: int, until_s: float, began_s: float) -> bytes:
         try:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from appliance.definitions.schema import Definition
-from appliance.protocols.access import EcuRefusedError, Purpose
+from appliance.protocols.access import EcuRefusedError, Purpose, Refusal
 from appliance.protocols.uds.client import UdsClient
+from appliance.protocols.uds.nrc import SECURITY_ACCESS_DENIED
 from appliance.protocols.uds.request import Request
 from appliance.protocols.uds.services.control import (
     DEFAULT_SESSION,
@@ -36,6 +39,8 @@ class Opener:
         self._session = DEFAULT_SESSION
         self._handed_over = False
         """Whether the ECU may be in its programming session, which some leave by a reset alone."""
+        self._held = False
+        """Whether anything was done with the present unlock."""
 
     async def open(self, purpose: Purpose) -> None:
         """Session, unlock and preparations; tester present keeps them from then on."""
@@ -65,7 +70,24 @@ class Opener:
     def forget(self) -> None:
         """The ECU was reset, or sent back to its default session."""
         self._client.adopt(None)
-        self._session, self._unlock, self._handed_over = DEFAULT_SESSION, None, False
+        self._session, self._unlock = DEFAULT_SESSION, None
+        self._handed_over = self._held = False
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Around work that needs the unlock: refused for want of it after it held, the session was lost.
+
+        Raises EcuRefusedError SESSION_LOST then; SECURITY where the unlock never sufficed.
+        """
+        try:
+            yield
+        except EcuRefusedError as error:
+            if error.code != SECURITY_ACCESS_DENIED or not self._held:
+                raise
+            self._held = False
+            message = f"the unlocked session was lost: {error}"
+            raise type(error)(Refusal.SESSION_LOST, message, error.code) from error
+        self._held = self._unlock is not None
 
     async def _open_for_reading(self) -> None:
         kind = self._sessions.read_session
@@ -124,7 +146,7 @@ class Opener:
         self._session = session
 
     async def _perform(self, unlock: Unlock | None) -> None:
-        self._unlock = unlock
+        self._unlock, self._held = unlock, False
         if unlock is not None:
             await unlock.perform(self._client)
 

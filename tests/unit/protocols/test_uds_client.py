@@ -228,7 +228,7 @@ def test_the_definitions_timing_comes_back_with_the_default_session() -> None:
     play(scenario)
 
 
-def test_tester_present_goes_out_while_nothing_else_does() -> None:
+def test_tester_present_goes_out_in_a_steady_beat_whatever_else_does() -> None:
     async def scenario(link: ScriptedLink) -> list[tuple[float, bytes]]:
         functional = SilentLink()
         asking = client(link, functional)
@@ -240,7 +240,24 @@ def test_tester_present_goes_out_while_nothing_else_does() -> None:
         await asyncio.sleep(10.0)
         return [(round(at, 2), payload) for at, payload in functional.sent]
 
-    assert play(scenario, PRESENT) == [(2.0, b"\x3e\x80"), (5.0, b"\x3e\x80")]
+    assert play(scenario, PRESENT) == [(at, b"\x3e\x80") for at in (2.0, 4.0, 6.0)]
+
+
+def test_without_a_functional_link_tester_present_takes_its_turn_among_the_requests() -> None:
+    """A read of one piece after the other leaves no pause, and the session is kept all the same."""
+    piece = asked("22 F191", later(0.9, "62 F191 41"))
+
+    async def scenario(link: ScriptedLink) -> list[float]:
+        asking = client(link)
+        asking.keep_session()
+        for _ in range(6):
+            await asking.ask(read_data(0xF191), first_answer_s=1.0)
+        await asking.release_session()
+        return [round(at, 2) for at, payload in link.sent if payload == b"\x3e\x80"]
+
+    silent = asked("3E 80")
+    steps = (piece, piece, piece, silent, piece, piece, silent, piece)
+    assert play(scenario, *steps) == [2.7, 4.5]
 
 
 def test_tester_present_keeps_coming_during_a_long_pending() -> None:

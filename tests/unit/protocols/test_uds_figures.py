@@ -43,3 +43,9 @@ def test_links_are_set_as_the_bus_and_the_ecu_need() -> None:
     assert (fd.tx_frame_bytes, fd.bit_rate_switch, fd.padding) == (64, True, 0xCC)
     classic = link_settings(definition("pbx-s18"))
     assert (classic.tx_frame_bytes, classic.bit_rate_switch, classic.stmin_override_us) == (8, False, 350)
+
+
+def test_an_ecu_that_everyone_is_addressed_by_gets_no_frames_between_those_of_a_request() -> None:
+    own = definition("pbx-e400", addressing={"functional_id": 0x7E0}).addressing
+    assert own.functional_id == own.request_id
+    assert functional_address(own) is None

@@ -143,6 +143,61 @@ def test_a_refused_programming_session_was_not_entered() -> None:
     run(E400, scenario, *ENTER_E400_WRITING[:3], asked("10 02", "7F 10 22"), *ENTER_E400_WRITING)
 
 
+UNLOCKED_READ = (asked("23 44 80010000 00000010", "63" + "11" * 16), PRESENT)
+OTHER_PROBE = asked("22 F186", "62 F186 03")
+"""Probes take turns, so that an answer held back to one is not taken for that to the next."""
+DENIED_READ = asked("23 44 80010000 00000010", "7F 23 33")
+BY_ADDRESS = definition("pbx-e400", reading={"method": "by_address"}, sessions={"read_session": "extended"})
+ENTER_READING = (
+    asked("10 03", f"50 03 {SESSION_ANSWER}"),
+    asked("27 01", "67 01 12345678"),
+    asked("27 02 4CD9B278", "67 02"),
+)
+
+
+async def _read(access: EcuAccess) -> Refusal | None:
+    try:
+        await access.read(0x80010000, 16)
+    except EcuRefusedError as error:
+        assert error.code == 0x33
+        return error.refusal
+    return None
+
+
+def test_an_unlock_that_held_and_is_missing_later_was_lost_with_its_session() -> None:
+    async def scenario(access: EcuAccess) -> list[Refusal | None]:
+        await access.open(Purpose.READ)
+        first = [await _read(access), await _read(access)]
+        await access.open(Purpose.READ)
+        return [*first, await _read(access)]
+
+    steps = (*ENTER_READING, *UNLOCKED_READ, DENIED_READ, *ENTER_READING, UNLOCKED_READ[0], OTHER_PROBE)
+    assert run(BY_ADDRESS, scenario, *steps) == [None, Refusal.SESSION_LOST, None]
+
+
+def test_an_unlock_that_never_sufficed_is_no_lost_session() -> None:
+    async def scenario(access: EcuAccess) -> list[Refusal | None]:
+        await access.open(Purpose.READ)
+        return [await _read(access), await _read(access)]
+
+    steps = (*ENTER_READING, DENIED_READ, DENIED_READ)
+    assert run(BY_ADDRESS, scenario, *steps) == [Refusal.SECURITY] * 2
+
+
+def test_where_no_unlock_is_defined_its_want_is_no_lost_session() -> None:
+    chosen = definition(
+        "pbx-e400",
+        reading={"method": "by_address"},
+        sessions={"read_session": "default", "read_security": None},
+    )
+
+    async def scenario(access: EcuAccess) -> list[Refusal | None]:
+        await access.open(Purpose.READ)
+        return [await _read(access), await _read(access)]
+
+    assert run(chosen, scenario, *UNLOCKED_READ, DENIED_READ) == [None, Refusal.SECURITY]
+
+
 @pytest.mark.parametrize("code", ["36", "37"])
 def test_a_locked_out_tester_does_not_try_again(code: str) -> None:
     steps = (*ENTER_E400_WRITING[:4], asked("27 03", f"7F 27 {code}"))

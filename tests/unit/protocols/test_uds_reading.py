@@ -87,7 +87,7 @@ def test_after_a_lost_answer_the_upload_is_ended_before_the_next() -> None:
 def test_a_block_of_impossible_length_is_never_taken(part: str) -> None:
     """It may belong to an earlier upload, so it is asked for again; four times are enough."""
     attempt = (asked(UPLOAD_16, "75 20 0FFF"), asked("36 01", "76 01" + part))
-    again = (asked("10 01", f"50 01 {SESSION_ANSWER}"), *attempt)
+    again = (asked("37", "7F 37 24"), *attempt)
     with pytest.raises(AccessError, match="came where 16 were left"):
         run(E400, lambda access: access.read(0x80010000, 16), *attempt, *again, *again, *again)
 
@@ -98,7 +98,7 @@ def test_a_block_that_was_cut_short_shifts_nothing_behind_it() -> None:
         asked(UPLOAD_16, "75 20 0FFF"),
         asked("36 01", "76 01" + "11" * 6),
         asked("36 02", "76 02" + "22" * 3),
-        asked("10 01", f"50 01 {SESSION_ANSWER}"),
+        asked("37", "7F 37 24"),
         asked(UPLOAD_16, "75 20 0FFF"),
         asked("36 01", "76 01" + "33" * 6),
         asked("36 02", "76 02" + "44" * 6),
@@ -113,7 +113,7 @@ def test_a_block_longer_than_announced_is_never_taken() -> None:
     steps = (
         asked(UPLOAD_16, "75 10 0A"),
         asked("36 01", "76 01" + "11" * 16),
-        asked("10 01", f"50 01 {SESSION_ANSWER}"),
+        asked("37", "7F 37 24"),
         asked(UPLOAD_16, "75 10 0A"),
         asked("36 01", "76 01" + "33" * 8),
         asked("36 02", "76 02" + "44" * 8),

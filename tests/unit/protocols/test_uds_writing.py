@@ -243,7 +243,7 @@ def test_a_recovery_ends_what_an_earlier_life_left_open_before_it_erases() -> No
         await access.erase(first_block("pbx-e400"))
 
     erase = asked(vectors("pbx-e400")["requests"]["erase"], "71 01 FF00 00")
-    run(E400, scenario, *ENTER_E400_WRITING, asked("37", "7F 37 24"), erase)
+    run(E400, scenario, *ENTER_E400_WRITING, asked("37", "7F 37 24"), erase, PRESENT)
 
 
 @given(st.binary(max_size=64).filter(lambda data: len(data) != 16))
