@@ -43,7 +43,7 @@ HOLDS = "min_v < target_v < max_v does not hold"
         (
             "[recovery]\n",
             "[recovery]\nqqq = 1\n",
-            "recovery.qqq: unknown key; known here: advice, block_order, recoverability",
+            "recovery.qqq: unknown key; known here: advice, block_order, recoverability, reset_allowed",
         ),
     ],
 )
@@ -237,3 +237,8 @@ def test_the_error_answers_what_safety_and_what_to_do(file: Path) -> None:
         load_definition(file)
     assert caught.value.what.startswith(f"the definition {file} has 2")
     assert f"pitbox definitions check {file}" in caught.value.do_now
+
+
+def test_an_ecu_without_a_bootloader_to_come_back_to_is_never_reset(refusal: Refusal) -> None:
+    told = refusal('recoverability = "bootloader"\n', 'recoverability = "bench"\n')
+    assert "recovery: reset_allowed needs recoverability = 'bootloader': nothing else comes back" in told

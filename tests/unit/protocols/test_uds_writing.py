@@ -175,6 +175,7 @@ def test_a_lost_announcement_that_may_have_spent_the_erase_asks_for_another() ->
 IN_THE_WAY = asked("34 00 44 80010000 00000258", "7F 34 22")
 ANEW = (asked("10 02", f"50 02 {SESSION_ANSWER}"), asked("27 03", "67 03 00000000"))
 RESETTABLE = definition("pbx-e400", recovery={"reset_allowed": True})
+FIXED = definition("pbx-e400", recovery={"reset_allowed": False})
 RESTARTED = (asked("11 01", "51 01"), *ENTER_E400_WRITING)
 
 
@@ -195,7 +196,7 @@ def test_a_download_refused_for_a_transfer_left_open_is_begun_once_that_is_ended
         run(RESETTABLE, scenario, *ENTER_E400_WRITING, *ended, refused, *ANEW, refused, *RESTARTED, *finished)
 
 
-@pytest.mark.parametrize(("chosen", "last"), [(E400, ()), (RESETTABLE, (*RESTARTED, IN_THE_WAY))])
+@pytest.mark.parametrize(("chosen", "last"), [(FIXED, ()), (RESETTABLE, (*RESTARTED, IN_THE_WAY))])
 def test_what_ends_a_transfer_is_tried_once_where_it_is_in_vain(
     chosen: Definition, last: tuple[Step, ...]
 ) -> None:
@@ -230,7 +231,7 @@ def test_a_download_refused_for_anything_else_leaves_the_block_erased(code: str)
     again = (asked("37", "7F 37 24"), refused, asked("10 01", f"50 01 {SESSION_ANSWER}"), refused)
     with pytest.raises(NotBegunError):
         run(
-            E400,
+            FIXED,
             lambda access: access.program(BLOCK, BLOCK_DATA, no_progress),
             *([refused] * (11 if code == "21" else 1)),
             *(again if code == "22" else ()),
