@@ -43,6 +43,12 @@ def definition() -> Definition:
     return small_definition()
 
 
+@pytest.fixture
+def box(box: Box) -> Box:
+    """Its job knows its ECU, which is asked for its name whenever it is opened again."""
+    return box.in_preflight()
+
+
 Action = Callable[[], Awaitable[None]]
 
 
