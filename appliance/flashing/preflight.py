@@ -98,6 +98,8 @@ def _mismatches(now: EcuIdentity, known: EcuIdentity | None, papers: Papers) -> 
         asked, kept = getattr(now, field), getattr(known, field)
         if asked != kept:
             problems.append(f"{field.upper()} is {asked}, the job was read from {kept}")
+    if None not in (now.serial, known.serial) and now.serial != known.serial:
+        problems.append(f"SERIAL is {now.serial}, the job was read from {known.serial}")
     for field, wanted in (("hw", papers.ecu_hw), ("sw", papers.ecu_sw), ("boot", papers.ecu_boot)):
         if wanted is not None and wanted != getattr(now, field):
             problems.append(f"the file is for {field.upper()} {wanted}, this ECU is {getattr(now, field)}")

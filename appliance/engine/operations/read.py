@@ -110,9 +110,9 @@ async def _read_all(box: Box, job: Job, chosen: Sequence[Region]) -> ReadResult:
 
 def _unreadable(box: Box, job_id: str, chosen: Sequence[Region], error: EcuRefusedError) -> PitboxError:
     """The ECU will not have the region read that was due: the rest can still be."""
-    box.journal.move(job_id, JobState.IDENTIFIED)
-    read = {*box.journal.chunks(job_id, 1)} & {*box.journal.chunks(job_id, 2)}
-    due = next((one for one in chosen if not any(one.start <= at < one.end for at in read)), chosen[-1])
+    if box.journal.job(job_id).original_file is None:
+        box.journal.move(job_id, JobState.IDENTIFIED)
+    due = _due(box, job_id, chosen)
     others = [region.name for region in chosen if region is not due]
     return PitboxError(
         "REGION_UNREADABLE",
@@ -120,6 +120,17 @@ def _unreadable(box: Box, job_id: str, chosen: Sequence[Region], error: EcuRefus
         do_now=(f"Read the others with `pitbox read --regions {','.join(others)}`. " if others else "")
         + "If this ECU never lets it be read, its definition should say `readable = false` there.",
     )
+
+
+def _due(box: Box, job_id: str, chosen: Sequence[Region]) -> Region:
+    """The region that the present pass has not finished."""
+    for reading_pass in (1, 2):
+        chunks = box.journal.chunks(job_id, reading_pass)
+        for region in chosen:
+            inside = (one.segment.length for at, one in chunks.items() if region.start <= at < region.end)
+            if sum(inside) < region.size_bytes:
+                return region
+    return chosen[-1]
 
 
 def _begin_or_go_on(box: Box, job: JobRecord) -> None:

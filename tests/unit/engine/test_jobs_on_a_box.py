@@ -201,6 +201,30 @@ def test_a_sealed_original_goes_back_without_a_journal_even_to_a_half_written_ec
     visit(slave, scene)
 
 
+def test_an_ecu_that_was_never_told_of_a_blocks_end_is_rescued_without_a_journal(slave: Readied) -> None:
+    """A cut between a block's last 36 and its 37: every byte is there, and the ECU does not believe it."""
+
+    async def scene(garage: Garage) -> None:
+        recovery = garage.definition.recovery.model_copy(update={"recoverability": "bootloader"})
+        garage.use(garage.definition.model_copy(update={"recovery": recovery}))
+        start, size = garage.definition.region("calibration").sector_spans()[1]
+        with garage.car.ecu.core.nvm.update() as records:
+            records.unfinished = [[start, start + size]]
+            records.application_valid = False
+        garage.car.power_cut()
+        garage.car.power_up()
+        await asyncio.sleep(1)
+        assert (await garage.refusal(identify(garage.box))).code == "ECU_IN_BOOTLOADER"
+        erased = garage.car.ecu.core.watch.totals[Counter.ERASED]
+        job = await reopen(garage.box, garage.definition.id)
+        assert (await recover(garage.box, job))["result"] == "restored"
+        assert garage.untouched
+        assert garage.car.ecu.records.application_valid
+        assert garage.car.ecu.core.watch.totals[Counter.ERASED] - erased <= len(garage.stock)
+
+    visit(slave, scene)
+
+
 def test_a_sealed_original_never_goes_to_another_ecu(slave: Readied) -> None:
     async def scene(garage: Garage) -> None:
         ecu = garage.car.ecu

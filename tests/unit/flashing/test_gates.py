@@ -559,6 +559,7 @@ def test_preflight_shows_every_gate_and_gives_a_plan(box: Box) -> None:
         (replace(IDENTITY, sw="OTHER"), "SW is OTHER"),
         (replace(IDENTITY, boot="OTHER"), "BOOT is OTHER"),
         (replace(IDENTITY, vin="OTHER"), "VIN is OTHER"),
+        (replace(IDENTITY, serial="OTHER"), "SERIAL is OTHER"),
     ],
 )
 def test_another_ecu_than_the_one_that_was_read_is_refused(
