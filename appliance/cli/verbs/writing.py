@@ -166,7 +166,23 @@ def result_lines(result: dict[str, Any]) -> Iterator[str]:
     yield f"✔ {outcome_line(result['result'])}"
     yield f"  {blocks_line(result['blocks'])}"
     yield f"  {proof_line(result['verify'])}"
+    after = result.get("identity_after")
+    if after:
+        yield f"  {_known_by(after)}"
     if result["write_efficiency"]:
         yield f"  Programmed at {share(result['write_efficiency'])} of what the wire can carry"
     yield f"  Fault codes now: {codes(result['dtcs_after'])}"
     yield f"Job {result['job']}. The whole story: `pitbox report`."
+
+
+_KNOWN_BY = {
+    "serial": "the job's own ECU, by its serial number",
+    "vin": "the job's own ECU, by its VIN",
+    "person": "of the job's kind; a person named the car",
+    "kind": "of the job's kind; it tells neither serial number nor VIN",
+}
+
+
+def _known_by(after: dict[str, Any]) -> str:
+    """Which ECU answered after the write."""
+    return f"Asked again: HW {after['hw']}, SW {after['sw']}, {_KNOWN_BY[after['known_by']]}"
