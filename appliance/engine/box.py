@@ -74,6 +74,7 @@ class Box:
 def open_box(settings: EngineSettings, connection: Connection, emit: Callable[[Event], None]) -> Box:
     """Open or create the state directory; what a power cut interrupted is noted. Raises PitboxError."""
     state = settings.state_dir
+    _refuse_lost_keys(state)
     keys = vault_keys.load_or_create(state / "keys", Role(settings.role))
     if settings.set_journal_aside:
         _set_aside(state / "journal.db", keys)
@@ -105,6 +106,17 @@ def checksum_module(definition: Definition) -> ChecksumModule | None:
             f"definition {definition.id}: {error}",
             do_now="Correct checksum.module or checksum.parameters in the definition.",
         ) from error
+
+
+def _refuse_lost_keys(state: Path) -> None:
+    """New keys would make strangers of everything that is stored. Raises PitboxError."""
+    if (state / "keys").exists() or not any((state / name).exists() for name in ("journal.db", "images")):
+        return
+    raise PitboxError(
+        "KEYS_LOST",
+        f"{state} holds a box's journal and files, and its keys are gone",
+        do_now="Restore the key directory from its backup. Keep the ECU powered if a write was open.",
+    )
 
 
 def _set_aside(path: Path, keys: KeyRing) -> None:

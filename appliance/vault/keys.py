@@ -12,17 +12,19 @@ import os
 import secrets
 import shutil
 import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, Self, TypeVar
 
+import rfc8785
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from appliance.vault import durable
 from appliance.vault.agekey import RAW_KEY_BYTES, AgeIdentity
@@ -39,6 +41,7 @@ _KEY_FILE_MAX_BYTES = 64 * 1024
 _OTHERS_MASK = 0o077
 _RESTORE = "Restore the key directory from its backup. Without it the sealed files of this box stay closed."
 HexKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Parsed = TypeVar("Parsed")
 
 
 class Role(StrEnum):
@@ -53,8 +56,25 @@ class _Record(BaseModel):
 
 
 class _Box(_Record):
+    """Version 1 had no sums and every file once."""
+
+    v: Literal[1, 2] = 1
     role: Annotated[Role, Field(strict=False)]
     device_id: Annotated[str, Field(min_length=1, max_length=64)]
+    sums: dict[str, HexKey] = {}
+    """SHA-256 of the key files, which tells which copy is whole, and of random bytes nothing else."""
+    check: HexKey | None = None
+
+    def own_sum(self) -> str:
+        """Hash of everything else in here."""
+        stated = self.model_dump(mode="json", include={"role", "device_id", "sums"})
+        return hashlib.sha256(rfc8785.dumps(stated)).hexdigest()
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.v > 1 and self.check != self.own_sum():
+            raise ValueError("it is not what was written")
+        return self
 
 
 class MasterPublic(_Record):
@@ -196,13 +216,27 @@ def create(directory: Path, role: Role, device_id: str | None = None) -> KeyRing
 
 
 def _write_keys(directory: Path, role: Role, device_id: str) -> None:
-    durable.write_new(directory / SEED_FILE, os.urandom(RAW_KEY_BYTES))
+    files = {SEED_FILE: os.urandom(RAW_KEY_BYTES)}
     if role is Role.MASTER:
         keys = MasterKeys.generate()
-        durable.write_new(directory / MASTER_AGE_FILE, keys.identity.secret.encode())
-        durable.write_new(directory / MASTER_SIGNING_FILE, keys.signing_key.private_bytes_raw())
-    durable.write_new(directory / BOX_FILE, _Box(role=role, device_id=device_id).model_dump_json().encode())
+        files[MASTER_AGE_FILE] = keys.identity.secret.encode()
+        files[MASTER_SIGNING_FILE] = keys.signing_key.private_bytes_raw()
+    files[BOX_FILE] = _box_of(role, device_id, files)
+    for name, data in files.items():
+        for path in _copies(directory, name):
+            durable.write_new(path, data)
     durable.sync_directory(directory)
+
+
+def _box_of(role: Role, device_id: str, files: Mapping[str, bytes]) -> bytes:
+    sums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    draft = _Box(role=role, device_id=device_id, sums=sums)
+    whole = _Box(v=2, role=role, device_id=device_id, sums=sums, check=draft.own_sum())
+    return whole.model_dump_json().encode()
+
+
+def _copies(directory: Path, name: str) -> tuple[Path, Path]:
+    return directory / name, directory / f"{name}.copy"
 
 
 def _move_into_place(building: Path, directory: Path) -> None:
@@ -222,24 +256,52 @@ def load(directory: Path) -> KeyRing:
     """The key ring in `directory`; VAULT_KEYS_MISSING, VAULT_KEYS_EXPOSED or VAULT_KEYS_DAMAGED."""
     _refuse_exposed(directory)
     try:
-        box = _Box.model_validate_json(_read_key(directory, BOX_FILE))
-        pairing_file = directory / PAIRING_FILE
-        return KeyRing(
-            role=box.role,
-            device_id=box.device_id,
-            seed=_raw_key(directory, SEED_FILE),
-            pairing=_load_pairing(pairing_file) if pairing_file.exists() else None,
-            master_keys=_load_master_keys(directory) if box.role is Role.MASTER else None,
-        )
+        return _ring(directory, _box(directory))
     except ValueError as error:
         raise VaultError(
             "VAULT_KEYS_DAMAGED", f"the keys in {directory} are damaged", do_now=_RESTORE
         ) from error
 
 
+def _ring(directory: Path, box: _Box) -> KeyRing:
+    return KeyRing(
+        role=box.role,
+        device_id=box.device_id,
+        seed=_raw_key(directory, SEED_FILE, box),
+        pairing=_pairing(directory),
+        master_keys=_load_master_keys(directory, box) if box.role is Role.MASTER else None,
+    )
+
+
+def _box(directory: Path) -> _Box:
+    """From the first of the two copies that is whole. `ValueError` when none is."""
+    return _first_whole(directory, BOX_FILE, _Box.model_validate_json)
+
+
+def _pairing(directory: Path) -> Pairing | None:
+    if not any(path.exists() for path in _copies(directory, PAIRING_FILE)):
+        return None
+    return _first_whole(directory, PAIRING_FILE, Pairing.model_validate_json)
+
+
+def _first_whole(directory: Path, name: str, parse: Callable[[bytes], Parsed]) -> Parsed:
+    """VAULT_KEYS_MISSING when neither copy is there, `ValueError` when neither is whole."""
+    damage: ValueError | None = None
+    for path in _copies(directory, name):
+        data = _read_key(path)
+        try:
+            if data is not None:
+                return parse(data)
+        except ValueError as error:
+            damage = error
+    if damage is None:
+        raise _missing(directory / name)
+    raise damage
+
+
 def load_or_create(directory: Path, role: Role) -> KeyRing:
     """The key ring in `directory`, made on first use; VAULT_ROLE_MISMATCH when it has another role."""
-    if not (directory / BOX_FILE).exists():
+    if not directory.is_dir() or not any(directory.iterdir()):
         return create(directory, role)
     keys = load(directory)
     if keys.role is not role:
@@ -248,7 +310,23 @@ def load_or_create(directory: Path, role: Role) -> KeyRing:
             f"this box was made a {keys.role}, and {role} was asked for",
             do_now="Start the engine in the role the keys were made for; a box does not change its role.",
         )
+    _keep_twice(directory, keys)
     return keys
+
+
+def _keep_twice(directory: Path, keys: KeyRing) -> None:
+    """Make every missing or damaged copy whole again, and those that an earlier version never made."""
+    files = {SEED_FILE: keys.seed}
+    if keys.master_keys:
+        files[MASTER_AGE_FILE] = keys.master_keys.identity.secret.encode()
+        files[MASTER_SIGNING_FILE] = keys.master_keys.signing_key.private_bytes_raw()
+    files[BOX_FILE] = _box_of(keys.role, keys.device_id, files)
+    if keys.pairing:
+        files[PAIRING_FILE] = keys.pairing.model_dump_json().encode()
+    for name, data in files.items():
+        for path in _copies(directory, name):
+            if _read_key(path) != data:
+                durable.write_atomic(path, data)
 
 
 def pair(directory: Path, master: MasterPublic) -> KeyRing:
@@ -261,34 +339,40 @@ def pair(directory: Path, master: MasterPublic) -> KeyRing:
             do_now="Pair boxes in the slave role with this one instead.",
         )
     pairing = Pairing(epoch=keys.epoch + 1, master=master)
-    durable.write_atomic(directory / PAIRING_FILE, pairing.model_dump_json().encode())
+    for path in _copies(directory, PAIRING_FILE):
+        durable.write_atomic(path, pairing.model_dump_json().encode())
     return load(directory)
 
 
-def _load_pairing(path: Path) -> Pairing:
-    return Pairing.model_validate_json(_read_key(path.parent, path.name))
-
-
-def _load_master_keys(directory: Path) -> MasterKeys:
-    secret = _read_key(directory, MASTER_AGE_FILE).decode("ascii")
-    signing_key = Ed25519PrivateKey.from_private_bytes(_raw_key(directory, MASTER_SIGNING_FILE))
+def _load_master_keys(directory: Path, box: _Box) -> MasterKeys:
+    secret = _first_whole(directory, MASTER_AGE_FILE, _as_recorded(box, MASTER_AGE_FILE)).decode("ascii")
+    signing_key = Ed25519PrivateKey.from_private_bytes(_raw_key(directory, MASTER_SIGNING_FILE, box))
     return MasterKeys(AgeIdentity(secret), signing_key)
 
 
-def _raw_key(directory: Path, name: str) -> bytes:
-    raw = _read_key(directory, name)
+def _raw_key(directory: Path, name: str, box: _Box) -> bytes:
+    raw = _first_whole(directory, name, _as_recorded(box, name))
     if len(raw) != RAW_KEY_BYTES:
         raise ValueError(f"{name} has {len(raw)} bytes")
     return raw
 
 
-def _read_key(directory: Path, name: str) -> bytes:
-    path = directory / name
+def _as_recorded(box: _Box, name: str) -> Callable[[bytes], bytes]:
+    """Lets key material pass that has the sum on record, or any where a box of version 1 has none."""
+
+    def check(data: bytes) -> bytes:
+        if box.sums.get(name, hashlib.sha256(data).hexdigest()) != hashlib.sha256(data).hexdigest():
+            raise ValueError(f"{name} is not what was written")
+        return data
+
+    return check
+
+
+def _read_key(path: Path) -> bytes | None:
+    if not path.exists():
+        return None
     _refuse_exposed(path)
-    data = durable.read(path, _KEY_FILE_MAX_BYTES)
-    if data is None:
-        raise _missing(path)
-    return data
+    return durable.read(path, _KEY_FILE_MAX_BYTES)
 
 
 def _refuse_exposed(path: Path) -> None:

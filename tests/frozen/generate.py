@@ -51,6 +51,8 @@ class Freezer:
         self.definition = cut_down(load_definition(PACKS / f"{pack}.toml"), divisor)
         self.stock = synthesise(self.definition, _SEED, with_right_checksums)
         self.job = ""
+        self.after_reading: Callable[[Box], None] = lambda box: None
+        """Done with the box when its original is sealed."""
         self._state = root / "state"
         self._state.mkdir(mode=0o700)
         self._data = root / "car"
@@ -74,7 +76,9 @@ class Freezer:
 
         async def work(box: Box) -> dict[str, Any]:
             self.job = str((await identify(box, self.definition.id))["job"])
-            return await read(box, self.job)
+            result = await read(box, self.job)
+            self.after_reading(box)
+            return result
 
         await self.live(work)
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,11 @@ class Thawed:
 
 def thaw(name: str, to: Path) -> Thawed:
     """A private copy, with the modes that git does not keep."""
-    source = HERE / name
+    return replace(thawed_from(HERE / name, to), source=name)
+
+
+def thawed_from(source: Path, to: Path) -> Thawed:
+    """The same from any place."""
     for part in ("state", "car"):
         shutil.copytree(source / part, to / part)
     for path in (to / "state", *(to / "state").rglob("*")):
@@ -56,7 +60,7 @@ def thaw(name: str, to: Path) -> Thawed:
     expected = json.loads((source / "expected.json").read_text())
     pinned = min((source / "state" / "definitions").iterdir())
     return Thawed(
-        name,
+        source.name,
         to / "state",
         to / "car",
         expected["job"],

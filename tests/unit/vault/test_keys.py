@@ -25,8 +25,9 @@ def test_new_keys_are_private_and_load_as_they_were_made(tmp_path: Path, role: R
     made = keyring.create(directory, role, "pi-42")
     loaded = keyring.load(directory)
     assert directory.stat().st_mode & 0o777 == 0o700
+    twice = files | {f"{name}.copy" for name in files}
     assert {path.name: path.stat().st_mode & 0o777 for path in directory.iterdir()} == dict.fromkeys(
-        files, 0o600
+        twice, 0o600
     )
     assert (loaded.role, loaded.device_id, loaded.seed) == (role, "pi-42", made.seed)
     assert (loaded.known_master(), loaded.recipients()) == (made.known_master(), made.recipients())
@@ -76,8 +77,12 @@ def test_load_or_create_makes_once_and_keeps_the_role(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(MASTER_FILES))
 def test_a_missing_key_file_is_said(tmp_path: Path, name: str) -> None:
-    keyring.create(tmp_path / "keys", Role.MASTER)
+    made = keyring.create(tmp_path / "keys", Role.MASTER)
     (tmp_path / "keys" / name).unlink()
+    assert keyring.load_or_create(tmp_path / "keys", Role.MASTER).seed == made.seed
+    assert (tmp_path / "keys" / name).exists()
+    for path in (tmp_path / "keys").glob(f"{name}*"):
+        path.unlink()
     with pytest.raises(VaultError, match=name) as caught:
         keyring.load(tmp_path / "keys")
     assert code_of(caught) == "VAULT_KEYS_MISSING"
@@ -92,14 +97,17 @@ def test_a_missing_key_file_is_said(tmp_path: Path, name: str) -> None:
         ("box.json", b"\xff", "VAULT_KEYS_DAMAGED"),
         ("master-sign.key", b"", "VAULT_KEYS_DAMAGED"),
         ("master-age.key", b"\xff\xff", "VAULT_KEYS_DAMAGED"),
-        ("master-age.key", b"AGE-SECRET-KEY-1QQQ", "VAULT_KEY_INVALID"),
+        ("master-age.key", b"AGE-SECRET-KEY-1QQQ", "VAULT_KEYS_DAMAGED"),
         ("master.json", b"{}", "VAULT_KEYS_DAMAGED"),
     ],
 )
 def test_a_damaged_key_file_is_refused(tmp_path: Path, name: str, content: bytes, code: str) -> None:
-    keyring.create(tmp_path / "keys", Role.MASTER)
-    (tmp_path / "keys" / name).write_bytes(content)
-    (tmp_path / "keys" / name).chmod(0o600)
+    made = keyring.create(tmp_path / "keys", Role.MASTER)
+    for path in (tmp_path / "keys" / name, tmp_path / "keys" / f"{name}.copy"):
+        if path.exists():
+            assert keyring.load(tmp_path / "keys").known_master() == made.known_master()
+        path.write_bytes(content)
+        path.chmod(0o600)
     with pytest.raises(VaultError) as caught:
         keyring.load(tmp_path / "keys")
     assert code_of(caught) == code
@@ -172,3 +180,26 @@ def test_keys_are_derived_as_rfc_5869_says() -> None:
     assert keys.recovery_identity(3) == AgeIdentity.from_raw(expanded(b"pitbox/v1/recovery/3"))
     assert keys.grant_key(0).private_bytes_raw() == expanded(b"pitbox/v1/hpke/0")
     assert keys.vin_hmac("VIN") == hmac.digest(expanded(b"pitbox/v1/local"), b"VIN", "sha256").hex()
+
+
+@pytest.mark.parametrize("name", sorted(MASTER_FILES))
+def test_every_flipped_bit_of_a_key_file_is_found_and_mended(tmp_path: Path, name: str) -> None:
+    made = keyring.create(tmp_path / "keys", Role.MASTER)
+    path = tmp_path / "keys" / name
+    whole = path.read_bytes()
+    for at in range(len(whole)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        loaded = keyring.load_or_create(tmp_path / "keys", Role.MASTER)
+        assert (loaded.seed, loaded.known_master()) == (made.seed, made.known_master())
+        assert path.read_bytes() == whole
+
+
+def test_a_key_directory_of_version_1_is_kept_twice_from_now_on(tmp_path: Path) -> None:
+    made = keyring.create(tmp_path / "keys", Role.SLAVE, "pi-1")
+    for path in (tmp_path / "keys").glob("*.copy"):
+        path.unlink()
+    (tmp_path / "keys" / "box.json").write_bytes(b'{"role":"slave","device_id":"pi-1"}')
+    assert keyring.load_or_create(tmp_path / "keys", Role.SLAVE).seed == made.seed
+    (tmp_path / "keys" / "seed").write_bytes(bytes(32))
+    loaded = keyring.load_or_create(tmp_path / "keys", Role.SLAVE)
+    assert (loaded.seed, loaded.device_id) == (made.seed, "pi-1")
