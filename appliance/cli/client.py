@@ -14,6 +14,8 @@ from appliance.contract.errors import EcuSafety, PitboxError
 
 ANSWER_S = 120.0
 """Longer than the engine ever lets a request wait."""
+_SILENCE_S = 60.0
+"""Without even a heartbeat on a live stream; the engine sends one every few seconds."""
 _BROKEN = (OSError, http.client.HTTPException, ValueError)
 
 
@@ -57,7 +59,7 @@ class EngineClient:
 
     def events(self) -> Iterator[dict[str, Any]]:
         """The snapshot, then every event until the stream ends, for whatever reason."""
-        connection = _UnixConnection(self._path, None)
+        connection = _UnixConnection(self._path, _SILENCE_S)
         try:
             yield from self._lines(self._ask(connection, "GET", "/v1/events", None))
         finally:
@@ -110,13 +112,13 @@ class EngineClient:
             raise EngineUnreachableError(self._path, _why(error)) from error
 
 
-def ask_safety(error: LocalError, socket_path: Path | None) -> None:
+def ask_safety(error: LocalError, client: EngineClient | None) -> None:
     """Have the engine say whether the ECU is safe; unknown where it cannot. None: there is no ECU."""
-    if socket_path is None:
+    if client is None:
         error.ecu = EcuSafety.UNTOUCHED
         return
     try:
-        error.ecu = EcuSafety(EngineClient(socket_path).safety(error.job)["ecu"])
+        error.ecu = EcuSafety(client.safety(error.job)["ecu"])
     except (PitboxError, LookupError, TypeError, ValueError):
         error.ecu = EcuSafety.UNKNOWN
 

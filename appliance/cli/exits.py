@@ -30,6 +30,7 @@ MEANINGS = {
     Exit.LEFT: "left with Ctrl-C (the engine goes on), or cancelled with a second one (nothing was written)",
 }
 _BY_CODE = {
+    "OPTION_UNUSED": Exit.USAGE,
     "NEEDS_BENCH": Exit.NEEDS_BENCH,
     "ENGINE_UNREACHABLE": Exit.NO_ENGINE,
     "PEER_REFUSED": Exit.NO_ENGINE,

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 
 from appliance.cli.client import ask_safety
 from appliance.cli.exits import MEANINGS, Exit, exit_of
-from appliance.cli.options import add_common, default_socket
-from appliance.cli.problems import LocalError
+from appliance.cli.options import add_common
+from appliance.cli.problems import LocalError, OutputError
 from appliance.cli.screen import Screen
 from appliance.cli.verbs import checking, demonstrating, jobs, programs, reading, writing
+from appliance.cli.verbs.session import client_of
+from appliance.cli.words import banner_lines
 from appliance.contract.errors import PitboxError
 
 _ABOUT = """\
@@ -45,7 +47,7 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_common(parser)
-    parser.set_defaults(socket=default_socket(), json=False, quiet=False, simulated=False)
+    parser.set_defaults(socket=None, json=False, quiet=False, simulated=False)
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for group in (reading, writing, checking, jobs, programs, demonstrating):
         group.add(verbs)
@@ -55,24 +57,45 @@ def make_parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     screen = Screen(machine=options.json, quiet=options.quiet)
     try:
+        _warn(options, screen)
         answer = options.run(options, screen)
         screen.answer(answer)
+        status = int(answer.exit)
     except PitboxError as error:
-        if isinstance(error, LocalError):
-            ask_safety(error, None if options.simulated else options.socket)
-        screen.fail(error)
-        return exit_of(error)
+        status = _failed(error, options, screen)
     except KeyboardInterrupt:
-        return Exit.LEFT
-    except BrokenPipeError:
-        return _reader_gone()
-    return int(answer.exit)
+        status = Exit.LEFT
+    if screen.lost is not None:
+        return _not_shown(screen.lost, status, options, screen)
+    return status
 
 
-def _reader_gone() -> int:
-    """Whoever read our output has enough; nothing more may be written to it, not even at the end."""
+def _warn(options: argparse.Namespace, screen: Screen) -> None:
+    """Above whatever was asked: which ECUs are half written. Who cannot be asked is told of by the verb."""
+    if options.simulated:
+        return
+    try:
+        for line in banner_lines(client_of(options).safety()["open_writes"]):
+            screen.alarm(line)
+    except (PitboxError, LookupError, TypeError):
+        return
+
+
+def _failed(error: PitboxError, options: argparse.Namespace, screen: Screen) -> int:
+    if isinstance(error, LocalError):
+        ask_safety(error, None if options.simulated else client_of(options))
+    screen.fail(error)
+    return exit_of(error)
+
+
+def _not_shown(lost: OSError, status: int, options: argparse.Namespace, screen: Screen) -> int:
+    """Nothing more may be written to standard output, not even at the end; what the ECU needs comes first."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 128 + signal.SIGPIPE
+    if status != Exit.DONE:
+        return status
+    if isinstance(lost, BrokenPipeError):
+        return 128 + signal.SIGPIPE
+    return _failed(OutputError(lost.strerror or str(lost)), options, screen)
 
 
 if __name__ == "__main__":

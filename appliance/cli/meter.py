@@ -2,48 +2,62 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping
-from typing import Any, TextIO
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from appliance.cli.outlet import Outlet
 from appliance.cli.words import PHASES, clock, share, size
 
 _BAR = 24
+_SHORTEST_BAR = 4
 _PLAIN_STEP = 0.1
 """Share of a phase between two plain lines."""
+_PLAIN_BEAT_S = 30.0
+"""Silence between two plain lines that say that the box is working."""
 
 
 class Meter:
     """Paints progress events on a stream."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._terminal = stream.isatty()
+    def __init__(self, outlet: Outlet) -> None:
+        self._outlet = outlet
         self._painted = False
         self._phase: str | None = None
         self._told = 0.0
+        self._latest: Mapping[str, Any] | None = None
 
     def show(self, event: Mapping[str, Any]) -> None:
         """Paint one progress event."""
-        if self._terminal:
+        self._latest = event
+        if self._outlet.terminal:
             self._paint(event)
         elif self._worth_a_line(event):
-            print(progress_line(event, bar=False), file=self._stream, flush=True)
+            self._outlet.line(progress_line(event))
+
+    def beat(self, silent_s: float) -> None:
+        """Nothing was told for so long, and the engine lives: an erase, a wait for the supply, a slow ECU."""
+        if self._outlet.terminal:
+            waiting = f"{clock(silent_s)} without news"
+            if self._latest is None:
+                self._outlet.paint(f"Working, {waiting}"[: self._outlet.columns - 1])
+                self._painted = True
+            else:
+                self._paint(self._latest, waiting)
+        elif silent_s % _PLAIN_BEAT_S == 0:
+            phase = "The box" if self._latest is None else phase_name(self._latest)
+            self._outlet.line(f"{phase} is still working: {clock(silent_s)} without news")
 
     def clear(self) -> None:
         """Leave the painted line standing and go on below it."""
         if self._painted:
-            print(file=self._stream, flush=True)
+            self._outlet.write("\n")
             self._painted = False
 
-    def _paint(self, event: Mapping[str, Any]) -> None:
+    def _paint(self, event: Mapping[str, Any], waiting: str | None = None) -> None:
         if event["phase"] != self._phase:
             self.clear()
             self._phase = event["phase"]
-        columns = shutil.get_terminal_size().columns
-        line = progress_line(event, bar=True)[: columns - 1]
-        self._stream.write(f"\r{line}\x1b[K")
-        self._stream.flush()
+        self._outlet.paint(progress_line(event, self._outlet.columns - 1, waiting))
         self._painted = True
 
     def _worth_a_line(self, event: Mapping[str, Any]) -> bool:
@@ -58,26 +72,54 @@ class Meter:
         return True
 
 
-def progress_line(event: Mapping[str, Any], *, bar: bool) -> str:
-    """Phase, share done, bytes, kB/s, share of the wire's ceiling, time left, voltage."""
-    done = _done(event)
-    parts = [f"{PHASES.get(event['phase'], event['phase']):<9}"]
-    if bar:
-        filled = round(done * _BAR)
-        parts.append(f"[{'█' * filled}{'·' * (_BAR - filled)}]")
-    parts += [
-        f"{done:>4.0%}".replace("%", " %"),
-        f"{size(event['done_bytes'])} of {size(event['total_bytes'])}",
-    ]
+def phase_name(event: Mapping[str, Any]) -> str:
+    """What the box is doing."""
+    return PHASES.get(event["phase"], str(event["phase"]))
+
+
+def progress_line(event: Mapping[str, Any], width: int | None = None, waiting: str | None = None) -> str:
+    """Phase, bar, share done, bytes, kB/s, share of the wire's ceiling, time left, voltage.
+
+    With a width there is a bar, and what matters least is left out until the line fits: time left and
+    voltage stay longest. `waiting` stands in place of the time left.
+    """
+    name = f"{phase_name(event):<9}"
+    done = f"{_done(event):>4.0%}".replace("%", " %")
+    vital = [part for part in (waiting or _left(event), _voltage(event)) if part]
+    if width is None:
+        return "  ".join([name, done, *_details(event), *vital])
+    for kept in reversed(range(4)):
+        rest = [done, *list(_details(event))[:kept], *vital]
+        room = width - len("  ".join([name, *rest])) - len("  []")
+        if room >= _SHORTEST_BAR:
+            return "  ".join([name, _bar(event, min(room, _BAR)), *rest])
+    rest = [done.strip(), *vital]
+    room = width - len(" ".join([name.rstrip(), *rest])) - len(" []")
+    return " ".join([name.rstrip(), *([_bar(event, room)] if room > 0 else []), *rest])[:width]
+
+
+def _bar(event: Mapping[str, Any], length: int) -> str:
+    filled = round(_done(event) * length)
+    return f"[{'█' * filled}{'·' * (length - filled)}]"
+
+
+def _details(event: Mapping[str, Any]) -> Iterator[str]:
+    """What may be left out, from the last on."""
+    yield f"{size(event['done_bytes'])} of {size(event['total_bytes'])}"
     if event["bytes_per_s"]:
-        parts.append(f"{event['bytes_per_s'] / 1000:.1f} kB/s")
+        yield f"{event['bytes_per_s'] / 1000:.1f} kB/s"
     if event.get("wire_share"):
-        parts.append(f"{share(min(1.0, event['wire_share']))} of the wire")
-    if event.get("eta_s") and done < 1.0:
-        parts.append(f"{clock(event['eta_s'])} left")
-    if event.get("voltage_v") is not None:
-        parts.append(f"{event['voltage_v']:.1f} V")
-    return "  ".join(parts)
+        yield f"{share(min(1.0, event['wire_share']))} of the wire"
+
+
+def _left(event: Mapping[str, Any]) -> str | None:
+    eta_s = event.get("eta_s")
+    return f"{clock(eta_s)} left" if eta_s and _done(event) < 1.0 else None
+
+
+def _voltage(event: Mapping[str, Any]) -> str | None:
+    volts = event.get("voltage_v")
+    return None if volts is None else f"{volts:.1f} V"
 
 
 def _done(event: Mapping[str, Any]) -> float:

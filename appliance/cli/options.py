@@ -22,17 +22,20 @@ def default_socket() -> Path:
     return Path(os.environ.get("PITBOX_SOCKET") or DEFAULT_SOCKET)
 
 
-def add_common(parser: argparse.ArgumentParser, *, json_flag: bool = True) -> None:
-    """--socket, --json and --quiet; absent ones leave what stood before the verb alone."""
+def add_common(parser: argparse.ArgumentParser, *, engine: bool = True) -> None:
+    """--socket, --json and --quiet; absent ones leave what stood before the verb alone.
+
+    Without an engine to ask there is neither a socket nor its JSON.
+    """
     common = parser.add_argument_group("for every command")
-    common.add_argument(
-        "--socket",
-        type=Path,
-        metavar="PATH",
-        default=argparse.SUPPRESS,
-        help=f"where the engine listens (default: $PITBOX_SOCKET or {DEFAULT_SOCKET})",
-    )
-    if json_flag:
+    if engine:
+        common.add_argument(
+            "--socket",
+            type=Path,
+            metavar="PATH",
+            default=argparse.SUPPRESS,
+            help=f"where the engine listens (default: $PITBOX_SOCKET or {DEFAULT_SOCKET})",
+        )
         common.add_argument(
             "--json",
             action="store_true",
@@ -58,6 +61,11 @@ def add_verb(verbs: Verbs, name: str, run: Verb, help_text: str, about: str = ""
     add_common(parser)
     parser.set_defaults(run=run)
     return parser
+
+
+def add_yes(parser: argparse.ArgumentParser) -> None:
+    """--yes, for whoever is not there to be asked."""
+    parser.add_argument("--yes", action="store_true", help="do not ask: the summary is right (for scripts)")
 
 
 def add_job(parser: argparse.ArgumentParser, default: str) -> None:

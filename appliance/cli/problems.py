@@ -76,6 +76,43 @@ class CancelledError(LocalError):
         )
 
 
+class ConfirmationError(LocalError):
+    """Nobody said yes."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            "NOT_CONFIRMED",
+            what,
+            do_now="Nothing was sent to the ECU. Read the summary, then run the command again and type yes; "
+            "a script gives --yes.",
+            log=ENGINE_LOG,
+        )
+
+
+class UnusedOptionError(LocalError):
+    """What was given would have no effect, so something else was meant."""
+
+    def __init__(self, option: str, why: str) -> None:
+        super().__init__(
+            "OPTION_UNUSED",
+            f"{option} would have no effect: {why}",
+            do_now="Leave it out, or add what it belongs to (see --help). Nothing was done.",
+            log=ENGINE_LOG,
+        )
+
+
+class OutputError(LocalError):
+    """The work is over, and its result could not be shown."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            "OUTPUT_FAILED",
+            f"the result could not be written to standard output: {why}",
+            do_now="Make room or choose another place; `pitbox report` tells the job's result again.",
+            log=ENGINE_LOG,
+        )
+
+
 class JobChoiceError(LocalError):
     """No job, or more than one, is meant by what was given."""
 

@@ -28,7 +28,7 @@ def report_lines(report: dict[str, Any]) -> Iterator[str]:
     yield from _reads(report)
     if report["gates"]:
         yield "Checks before the first erase:"
-        yield from gate_lines(report["gates"])
+        yield from gate_lines(report["gates"], full=True)
     yield from _writing(report)
     yield from _circumstances(report)
 

@@ -9,12 +9,19 @@ from typing import Any, TextIO
 
 from appliance.cli.answer import Answer
 from appliance.cli.meter import Meter
+from appliance.cli.outlet import Outlet
+from appliance.cli.problems import ConfirmationError
 from appliance.cli.words import error_lines, gate_lines
 from appliance.contract.errors import PitboxError
 
+_YES = frozenset({"yes", "y"})
+
 
 class Screen:
-    """For a person, or with `machine` for a program that reads one JSON document."""
+    """For a person, or with `machine` for a program that reads one JSON document.
+
+    An output that breaks is told once and ends nothing: what the engine does is followed to its end.
+    """
 
     def __init__(
         self,
@@ -23,12 +30,25 @@ class Screen:
         quiet: bool = False,
         out: TextIO | None = None,
         err: TextIO | None = None,
+        keyboard: TextIO | None = None,
     ) -> None:
         self._machine = machine
         self._quiet = quiet
-        self._out = out or sys.stdout
-        self._err = err or sys.stderr
+        self._out = Outlet(out or sys.stdout)
+        self._err = Outlet(err or sys.stderr)
+        self._keyboard = keyboard or sys.stdin
         self._meter = Meter(self._err)
+        self._loss_told = False
+
+    @property
+    def lost(self) -> OSError | None:
+        """Why results cannot be shown any more; None while they can."""
+        return self._out.broken
+
+    @property
+    def columns(self) -> int:
+        """Room for a line of a result."""
+        return self._out.columns
 
     def event(self, event: Mapping[str, Any]) -> None:
         """Show what the engine tells while it works."""
@@ -39,6 +59,8 @@ class Screen:
             return
         elif kind == "progress":
             self._meter.show(event)
+        elif kind == "heartbeat":
+            self._meter.beat(event["silent_s"])
         elif kind == "note":
             self.note(f"  {event['text']}")
         elif kind == "gates":
@@ -52,15 +74,27 @@ class Screen:
     def alarm(self, text: str) -> None:
         """Something that must be seen."""
         self._meter.clear()
-        print(text, file=self._err, flush=True)
+        self._err.line(text)
 
     def tell(self, lines: Iterable[str]) -> None:
         """Part of the story while it happens; left out when quiet."""
-        if self._quiet:
+        if not self._quiet:
+            self._show(lines, self._err if self._machine else self._out)
+
+    def confirm(self, lines: Iterable[str], question: str, *, yes: bool) -> None:
+        """Show what is about to happen and wait for a yes. Raises ConfirmationError without one.
+
+        `yes` was given on the command line; without it there must be somebody at a terminal to ask.
+        """
+        if not (yes and self._quiet):
+            self._show(lines, self._err)
+        if yes:
             return
-        self._meter.clear()
-        for line in lines:
-            print(line, file=self._err if self._machine else self._out, flush=True)
+        if self._keyboard is None or not self._keyboard.isatty() or not self._err.terminal:
+            raise ConfirmationError("nobody can be asked: this is no terminal, and --yes was not given")
+        self._err.write(f"{question} Type yes to go on: ")
+        if self._keyboard.readline().strip().lower() not in _YES:
+            raise ConfirmationError("it was not confirmed")
 
     def answer(self, answer: Answer) -> None:
         """The result; for machines nothing where there is no document."""
@@ -69,9 +103,7 @@ class Screen:
             if answer.document is not None:
                 self._document(answer.document)
         else:
-            for line in answer.lines:
-                print(line, file=self._out)
-            self._out.flush()
+            self._show(answer.lines, self._out)
 
     def fail(self, error: PitboxError) -> None:
         """All five answers."""
@@ -79,13 +111,34 @@ class Screen:
         if self._machine:
             self._document({"error": error.as_dict()})
         else:
-            for line in error_lines(error):
-                print(line, file=self._err, flush=True)
+            self._show(error_lines(error), self._err)
 
     def line_of_json(self, document: Any) -> None:
         """One of a stream of documents."""
-        print(json.dumps(document), file=self._out, flush=True)
+        self._put(json.dumps(document) + "\n")
+
+    def _show(self, lines: Iterable[str], outlet: Outlet) -> None:
+        self._meter.clear()
+        for line in lines:
+            outlet.line(line)
+        self._tell_loss()
 
     def _document(self, document: Any) -> None:
-        json.dump(document, self._out, indent=2, ensure_ascii=False)
-        print(file=self._out, flush=True)
+        """In ASCII: a terminal obeys control characters beyond it too."""
+        self._put(json.dumps(document, indent=2) + "\n")
+
+    def _put(self, text: str) -> None:
+        self._out.write(text)
+        self._tell_loss()
+
+    def _tell_loss(self) -> None:
+        """Once. A reader that has enough needs no words."""
+        lost = self._out.broken
+        if lost is None or self._loss_told:
+            return
+        self._loss_told = True
+        if not isinstance(lost, BrokenPipeError):
+            self._err.line(
+                f"⚠ Standard output cannot be written ({lost.strerror}). Make room or choose another place; "
+                "the box goes on, `pitbox report` tells it all later."
+            )

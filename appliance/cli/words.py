@@ -35,6 +35,8 @@ _IDENTITY = (
     ("calid", "Calibration id"),
     ("cvn", "Calibration number"),
 )
+_RESTING = frozenset({"interrupted", "needs_bench"})
+"""States of an open write that nobody is working on."""
 _METHODS = {"hash": "a hash on the ECU", "read_back": "reading back"}
 _OUTCOMES = {
     "done": "Done: every block is proven in the ECU's memory.",
@@ -54,10 +56,14 @@ def error_lines(error: PitboxError) -> Iterator[str]:
     yield f"  Log:    {error.log or ENGINE_LOG}"
 
 
-def gate_lines(gates: Sequence[Mapping[str, str]]) -> Iterator[str]:
-    """All gates, passed or not; unknown is not a pass."""
-    width = max((len(gate["name"]) for gate in gates), default=0)
-    for gate in gates:
+def gate_lines(gates: Sequence[Mapping[str, str]], *, full: bool = False) -> Iterator[str]:
+    """Those that passed in one line unless `full`, every other one in full; unknown is not a pass."""
+    passed = [gate["name"].replace("_", " ") for gate in gates if gate["verdict"] == "pass"]
+    if passed and not full:
+        yield f"  ✔ {len(passed)} of {len(gates)} passed: {', '.join(passed)}"
+    rest = [gate for gate in gates if full or gate["verdict"] != "pass"]
+    width = max((len(gate["name"]) for gate in rest), default=0)
+    for gate in rest:
         mark = "✔" if gate["verdict"] == "pass" else "✘"
         word = "" if gate["verdict"] in ("pass", "fail") else f"{gate['verdict']}: "
         yield f"  {mark} {gate['name'].replace('_', ' '):<{width}}  {word}{gate['detail']}"
@@ -93,6 +99,25 @@ def proof_line(verify: Mapping[str, Any]) -> str:
     return f"{verify['blocks']} blocks proven by {method}{image}{unproven}"
 
 
+def banner_lines(open_writes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Every write that is not over, with its car and the way on: above whatever was asked."""
+    for one in open_writes:
+        car = f"VIN {one['vin']}" if one["vin"] else f"{one['definition']}, VIN not told"
+        job = one["job"]
+        if one["state"] not in _RESTING:
+            yield f"⚠ {car} is being written now (job {job}): `pitbox jobs --watch` shows it."
+        elif not one["half_written"]:
+            yield f"⚠ The write to {car} was interrupted before anything was erased (job {job})."
+            yield f"  `pitbox recover --job {job}` finishes it."
+        else:
+            yield f"⚠ HALF WRITTEN: {car} (job {job}). Keep it powered. Do not start the engine."
+            bench = "the bench, then " if one["state"] == "needs_bench" else ""
+            yield (
+                f"  Way on: {bench}`pitbox recover --job {job}`; or `pitbox recover --job {job} --original` "
+                "for its original."
+            )
+
+
 def codes(found: Sequence[str] | None) -> str:
     """Fault codes in a line."""
     if found is None:
@@ -101,8 +126,8 @@ def codes(found: Sequence[str] | None) -> str:
 
 
 def share(value: float | None) -> str:
-    """0.95 as 95 %."""
-    return "-" if value is None else f"{value:.0%}".replace("%", " %")
+    """0.95 as 95 %; what cannot be a share is not told."""
+    return "-" if value is None or not 0 <= value < 1.005 else f"{value:.0%}".replace("%", " %")
 
 
 def size(count: int) -> str:

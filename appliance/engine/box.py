@@ -64,11 +64,17 @@ class Box:
             )
         return definition
 
-    def take_upload(self, upload_id: str) -> bytes:
-        """A file that was handed in; the box forgets it. Raises PitboxError."""
+    def upload(self, upload_id: str) -> bytes:
+        """A file that was handed in. Raises PitboxError."""
         if upload_id not in self.uploads:
             raise PitboxError("UPLOAD_UNKNOWN", "the file was not handed in", do_now="Send the file again.")
-        return self.uploads.pop(upload_id)
+        return self.uploads[upload_id]
+
+    def take_upload(self, upload_id: str) -> bytes:
+        """A file that was handed in; the box forgets it. Raises PitboxError."""
+        data = self.upload(upload_id)
+        del self.uploads[upload_id]
+        return data
 
 
 def open_box(settings: EngineSettings, connection: Connection, emit: Callable[[Event], None]) -> Box:

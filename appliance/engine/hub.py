@@ -9,6 +9,8 @@ from typing import Any
 from appliance.contract.events import AlarmEvent, Event, GatesEvent, ProgressEvent, StateEvent
 
 QUEUE_EVENTS = 256
+HEARTBEAT_S = 5.0
+"""Silence, in real seconds, after which a listener is told that the engine lives: an erase can be long."""
 
 _KEPT = (AlarmEvent, GatesEvent, ProgressEvent, StateEvent)
 """Kinds whose latest event belongs to the snapshot."""
@@ -21,10 +23,22 @@ class Listener:
         self._hub = hub
         self._on_cut = on_cut
         self._queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        self._silent_s = 0.0
 
     async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
-        while (data := await self._queue.get()) is not None:
+        while (data := await self._next()) is not None:
             yield data
+
+    async def _next(self) -> dict[str, Any] | None:
+        """What is told next, or a heartbeat where nothing was told for a while."""
+        try:
+            async with asyncio.timeout(HEARTBEAT_S):
+                data = await self._queue.get()
+        except TimeoutError:
+            self._silent_s += HEARTBEAT_S
+            return {"kind": "heartbeat", "silent_s": self._silent_s}
+        self._silent_s = 0.0
+        return data
 
     def hear(self, data: dict[str, Any]) -> None:
         """Queue an event; a listener with a full queue is cut off and may come back."""

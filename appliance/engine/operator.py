@@ -154,7 +154,7 @@ class Operator:
         began = loop.time()
         try:
             result = await work(self._box)
-            job_id = str(result["job"])
+            job_id = result["job"]
             return result
         except Exception as unexpected:
             error = as_ours(unexpected)

@@ -50,6 +50,8 @@ class MasterWish:
     correct_checksums: bool = False
     made_from: str | None = None
     """Id or SHA-256 of the read the file was made from, as the technician states it."""
+    stated: frozenset[str] = frozenset()
+    """What of this was said; a signed package says it all itself."""
 
 
 def open_tuned(box: Box, job: JobRecord, data: bytes, opened: Opened) -> Tuned:

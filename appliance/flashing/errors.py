@@ -13,7 +13,7 @@ class GatesRefusedError(PitboxError):
     """At least one gate did not pass; there is no Continue."""
 
     def __init__(self, gates: Sequence[GateVerdict]) -> None:
-        failed = [gate for gate in gates if not gate.passed]
+        self.failed = failed = [gate for gate in gates if not gate.passed]
         super().__init__(
             "GATES_REFUSED",
             f"{len(failed)} safety gate{'s' * (len(failed) != 1)} did not pass: "
@@ -21,7 +21,6 @@ class GatesRefusedError(PitboxError):
             do_now="Nothing was written. Mend every point below, then start again.",
             details=tuple(f"{gate.name}: {gate.verdict}: {gate.detail}" for gate in failed),
         )
-        self.gates = tuple(gates)
 
 
 class ReadUnstableError(PitboxError):

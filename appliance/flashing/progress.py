@@ -8,6 +8,19 @@ from appliance.contract.events import Emit, Phase, ProgressEvent
 from appliance.flashing.power import PowerGuard
 
 _EVERY_S = 0.25
+_POSSIBLE = 1.05
+"""Above this share a measured rate is no measure of the wire; up to it, it is rounding."""
+
+
+def wire_share(bytes_per_s: float, ceiling_bytes_per_s: float) -> float | None:
+    """Rate as a share of the wire's ceiling, 0 to 1; None where it cannot be one.
+
+    A wire without bit times (a virtual bus) carries more than the ceiling of the one it stands for.
+    """
+    if bytes_per_s <= 0 or ceiling_bytes_per_s <= 0:
+        return None
+    share = bytes_per_s / ceiling_bytes_per_s
+    return min(share, 1.0) if share <= _POSSIBLE else None
 
 
 class Progress:
@@ -54,7 +67,7 @@ class Progress:
                 self.done_bytes,
                 self._total,
                 rate,
-                rate / self._ceiling if self._ceiling else None,
+                wire_share(rate, self._ceiling),
                 left / rate if rate > 0 else None,
                 self._power.now_v,
             )

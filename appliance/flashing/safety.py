@@ -36,7 +36,7 @@ def standing(journal: Journal, job_id: str | None = None) -> Standing:
 def tell_safety(
     error: PitboxError, journal: Journal, job_id: str | None, *, journal_doubted: bool = False
 ) -> None:
-    """Fill in whether the ECU is safe, and name every other half-written one in the details.
+    """Fill in whether the ECU is safe; the details name every half-written one and its way on.
 
     `journal_doubted` is for whoever acts because the journal may have forgotten something.
     """
@@ -50,7 +50,9 @@ def tell_safety(
         doubted = {EcuSafety.UNTOUCHED, EcuSafety.INTACT}
     error.ecu = EcuSafety.UNKNOWN if found.ecu in doubted else found.ecu
     error.details += tuple(
-        _sentence(one) for one in found.open_writes if one.half_written and one.job != job_id
+        _sentence(one)
+        for one in found.open_writes
+        if one.half_written and not (one.job == job_id and "pitbox recover" in error.do_now)
     )
 
 
@@ -102,4 +104,7 @@ def _is_rescue(journal: Journal, write: OpenWrite) -> bool:
 
 def _sentence(write: OpenWrite) -> str:
     car = f"VIN {write.vin}" if write.vin else f"{write.definition}, VIN not told"
-    return f"the ECU of job {write.job} ({car}) is half written: `pitbox recover --job {write.job}`"
+    way_on = f"`pitbox recover --job {write.job}` finishes it, with `--original` its original goes back"
+    if write.state == JobState.NEEDS_BENCH.value:
+        way_on = f"it needs the bench, then {way_on}"
+    return f"the ECU of job {write.job} ({car}) is half written: {way_on}"

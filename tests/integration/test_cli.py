@@ -101,16 +101,17 @@ def test_a_whole_job_by_hand(folder: Path) -> None:
         (folder / "tuned.bin").write_bytes(tuned)
         named = bench.done("jobs")[0]["original"]
 
-        refused = bench.refused(1, "write", str(folder / "tuned.bin"))
+        refused = bench.refused(1, "write", "--yes", str(folder / "tuned.bin"))
         assert refused["code"] == "GATES_REFUSED"
         assert any("checksum" in detail for detail in refused["details"])
-        other = bench.refused(1, "write", str(folder / "tuned.bin"), "--made-from", "0" * 32)
+        other = bench.refused(1, "write", "--yes", str(folder / "tuned.bin"), "--made-from", "0" * 32)
         assert any("base_read" in detail for detail in other["details"])
-        written = bench.done("write", str(folder / "tuned.bin"), "--correct-checksums", "--made-from", named)
+        whole = ("--correct-checksums", "--made-from", named)
+        written = bench.done("write", "--yes", str(folder / "tuned.bin"), *whole)
         assert written["result"] == "done"
         assert 0 < written["blocks"]["written"] < written["blocks"]["total"]
         assert bench.done("verify")["sha256"] == written["verify"]["sha256"]
-        assert bench.done("restore")["result"] == "restored"
+        assert bench.done("restore", "--yes")["result"] == "restored"
         assert bench.done("verify")["sha256"] == read["reads"][0]["sha256"]
         assert bench.done("dtc")["dtcs"] == []
         assert [one["state"] for one in bench.done("jobs")] == ["restored"]
@@ -122,13 +123,13 @@ def test_people_get_words_and_a_wrong_file_gets_all_failing_gates(folder: Path) 
         assert "Next: `pitbox read`" in bench.pitbox("identify").stdout
         assert "Both reads: identical" in bench.pitbox("read").stdout
         (folder / "other.bin").write_bytes(bytes(0x10000))
-        ended = bench.pitbox("write", str(folder / "other.bin"))
+        ended = bench.pitbox("write", "--yes", str(folder / "other.bin"))
         assert ended.returncode == 1
         assert "✘ checksum" in ended.stdout
-        assert "✔ voltage window" in ended.stdout
+        assert "passed: signatures" in ended.stdout
         assert "ECU:    Untouched" in ended.stderr
         (folder / "short.bin").write_bytes(bytes(0xFFFF))
-        assert bench.refused(1, "write", str(folder / "short.bin"))["code"] == "FILE_LENGTH"
+        assert bench.refused(1, "write", "--yes", str(folder / "short.bin"))["code"] == "FILE_LENGTH"
 
 
 def test_a_slave_exports_nothing_and_restores_all_the_same(folder: Path) -> None:
@@ -138,8 +139,8 @@ def test_a_slave_exports_nothing_and_restores_all_the_same(folder: Path) -> None
         assert bench.refused(1, "export", "-o", str(folder / "x"))["code"] == "VAULT_SLAVE_NO_EXPORT"
         assert not (folder / "x").exists()
         (folder / "plain.bin").write_bytes(bytes(0x10000))
-        assert bench.refused(1, "write", str(folder / "plain.bin"))["code"] == "SLAVE_TAKES_PACKAGES"
-        assert bench.done("restore")["result"] == "restored"
+        assert bench.refused(1, "write", "--yes", str(folder / "plain.bin"))["code"] == "SLAVE_TAKES_PACKAGES"
+        assert bench.done("restore", "--yes")["result"] == "restored"
 
 
 def test_every_export_format_holds_the_same_bytes(folder: Path) -> None:
@@ -212,20 +213,20 @@ def test_a_power_cut_while_writing_is_told_and_recovered_where_it_can_be(
         tuned = bytearray((folder / "whole").read_bytes()[start : start + size])
         tuned[0x1000] ^= 0xFF
         (folder / "tuned.bin").write_bytes(tuned)
-        lost = bench.refused(3, "write", str(folder / "tuned.bin"), "--correct-checksums")
+        lost = bench.refused(3, "write", "--yes", str(folder / "tuned.bin"), "--correct-checksums")
         assert (lost["code"], lost["ecu"]) == ("ENGINE_LOST", "unknown")
         assert "pitbox recover" in lost["do_now"]
     with box(folder, definition) as bench:
-        listed = bench.pitbox("jobs").stdout
-        assert "⚠ ECU half written. Do not start the engine. Nothing is lost" in listed
-        refused = bench.refused(3, "restore")
+        listed = bench.pitbox("jobs").stderr
+        assert "⚠ HALF WRITTEN: VIN PBXTESTCAR000" in listed
+        refused = bench.refused(3, "restore", "--yes")
         assert (refused["code"], refused["ecu"]) == ("NO_FITTING_JOB", "half_written")
-        ended = bench.pitbox("recover")
+        ended = bench.pitbox("recover", "--yes")
         assert ended.returncode == status, ended.stdout + ended.stderr
         assert bench.done("report")["result"] == {0: "done", 4: "needs_bench"}[status]
         if status == 0:
             assert bench.done("verify")["blocks"] > 0
-            assert bench.refused(1, "recover")["code"] == "NO_FITTING_JOB"
+            assert bench.refused(1, "recover", "--yes")["code"] == "NO_FITTING_JOB"
 
 
 def test_watching_shows_another_ones_work(folder: Path) -> None:

@@ -97,7 +97,7 @@ def test_a_write_that_lost_the_wire_for_good_is_told_and_recovered(bench: Bench)
     assert is_five_part(error)
     assert bench.shop.memory() != wanted
     bench.shop.guest.check(DOWN[1])
-    bench.shop.pitbox("recover")
+    bench.shop.pitbox("recover --yes")
     assert bench.shop.memory() == wanted
-    bench.shop.pitbox("restore")
+    bench.shop.pitbox("restore --yes")
     assert bench.shop.memory() == bench.stock

@@ -30,7 +30,7 @@ def test_the_whole_job(guest: Guest, definition: str) -> None:
     assert shop.memory() == wanted != stock
     shop.pitbox("verify")
 
-    shop.pitbox("restore")
+    shop.pitbox("restore --yes")
     assert shop.memory() == stock
     shop.pitbox("verify")
     for process in (engine, car):

@@ -109,7 +109,7 @@ def test_a_write_survives_power_cuts_of_the_box(image: Image, tmp_path: Path, ca
                 writer = shop.begin_to_write(wanted)
             else:
                 assert [job["state"] for job in shop.pitbox("jobs")] == ["interrupted"]
-                writer = shop.begin("recover")
+                writer = shop.begin("recover --yes")
             car.wait_for_change(before, writer)
             time.sleep(chance.uniform(0, LATEST_S / (cut + 1)))
             guest.kill()
@@ -117,8 +117,8 @@ def test_a_write_survives_power_cuts_of_the_box(image: Image, tmp_path: Path, ca
     with Guest(image=image, state_disk=state, devices=car.devices) as guest:
         shop = connected(guest)
         assert [job["state"] for job in shop.pitbox("jobs")] == ["interrupted"]
-        shop.pitbox("recover")
+        shop.pitbox("recover --yes")
         assert car.memory() == wanted
         assert len(shop.pitbox("report")["interruptions"]) == CUTS
-        shop.pitbox("restore")
+        shop.pitbox("restore --yes")
         assert car.memory() == stock

@@ -85,7 +85,7 @@ class Workshop:
     def begin_to_write(self, wanted: bytes) -> Process:
         """`pitbox write` of a full image, running."""
         (self.guest.results / "tuned.bin").write_bytes(wanted)
-        return self.begin("write /results/tuned.bin --regions calibration")
+        return self.begin("write --yes /results/tuned.bin --regions calibration")
 
     def wait_for_half_written(self, timeout_s: float = JOB_TIMEOUT_S) -> None:
         """Return once the ECU has begun to erase, as its own non-volatile records tell."""

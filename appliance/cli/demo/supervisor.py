@@ -10,8 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from appliance.cli.client import EngineClient
-from appliance.cli.problems import FileProblemError
-from appliance.contract.errors import PitboxError
+from appliance.cli.problems import FileProblemError, LocalError
 
 _READY = "listening on"
 _STOP_S = 15.0
@@ -100,9 +99,9 @@ class Supervisor:
             raise FileProblemError("FILE_NOT_MADE", what, "Choose another folder for --keep.") from error
 
 
-def _not_started(told: str, folder: Path) -> PitboxError:
+def _not_started(told: str, folder: Path) -> LocalError:
     lines = tuple(told.splitlines())
-    return PitboxError(
+    return LocalError(
         "ENGINE_NOT_STARTED",
         "the engine of the demo did not start",
         do_now="See what it says above.",

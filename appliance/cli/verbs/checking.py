@@ -14,6 +14,8 @@ from appliance.cli.screen import Screen
 from appliance.cli.verbs.session import IDENTIFY_FIRST, READ_FIRST, client_of, job_of
 from appliance.cli.words import proof_line
 
+_NEXT = "Next: `pitbox dtc` shows the fault codes, `pitbox report` tells the whole job."
+
 
 def add(verbs: Verbs) -> None:
     """Declare the verbs."""
@@ -37,7 +39,7 @@ def verify(options: argparse.Namespace, screen: Screen) -> Answer:
     client = client_of(options)
     job = job_of(client, options, screen, has_original, READ_FIRST)
     result = perform(client, screen, "verify", job=job, file=options.file)
-    return Answer(result, [f"✔ The ECU holds what it should: {proof_line(result)}"])
+    return Answer(result, [f"✔ The ECU holds what it should: {proof_line(result)}", _NEXT])
 
 
 def dtc(options: argparse.Namespace, screen: Screen) -> Answer:
@@ -60,3 +62,7 @@ def dtc_lines(result: dict[str, Any]) -> Iterator[str]:
     gone = [code for code in result["before"] if code not in {one["code"] for one in result["dtcs"]}]
     if gone:
         yield f"  Cleared: {', '.join(gone)}"
+    if result["dtcs"] and result["cleared"] is None:
+        yield "Next: `pitbox dtc --clear` clears them, `pitbox report` tells the whole job."
+    else:
+        yield "Next: `pitbox report` tells the whole job."

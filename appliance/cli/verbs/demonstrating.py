@@ -7,6 +7,7 @@ from pathlib import Path
 
 from appliance.cli.answer import Answer
 from appliance.cli.options import Verbs, add_common
+from appliance.cli.problems import UnusedOptionError
 from appliance.cli.screen import Screen
 
 _ABOUT = """\
@@ -23,7 +24,7 @@ def add(verbs: Verbs) -> None:
         description=_ABOUT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_common(parser, json_flag=False)
+    add_common(parser, engine=False)
     parser.add_argument("--definition", default="pbx-e400", metavar="ID", help="default: pbx-e400")
     parser.add_argument("--seed", type=int, default=1, help="decides memory, edits, place of the cut")
     parser.add_argument("--json", dest="report_file", type=Path, metavar="FILE", help="write the report here")
@@ -33,7 +34,9 @@ def add(verbs: Verbs) -> None:
 
 
 def run(options: argparse.Namespace, screen: Screen) -> Answer:
-    """Play it."""
+    """Play it. Raises PitboxError."""
+    if options.socket is not None:
+        raise UnusedOptionError("--socket", "the demo starts an engine of its own")
     from appliance.cli.demo.story import play  # noqa: PLC0415 - the other commands need not wait for it
 
     return play(options, screen)

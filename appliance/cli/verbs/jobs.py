@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from appliance.cli.answer import Answer
-from appliance.cli.choosing import any_job, has_original, in_danger
+from appliance.cli.choosing import any_job, choose, has_original, in_danger
 from appliance.cli.client import EngineClient
 from appliance.cli.options import Verbs, add_job, add_verb
 from appliance.cli.problems import FileProblemError
@@ -22,7 +23,7 @@ from appliance.contract.errors import PitboxError
 
 _FORMATS = ("bin", "ihex", "srec")
 _ORIGINAL_COLUMNS = ("file", "definition", "hw", "sw", "boot")
-_COLUMNS = ("definition", "hw", "sw", "vin")
+_HEAD = ("job", "state", "opened", "definition", "VIN")
 
 
 def add(verbs: Verbs) -> None:
@@ -60,19 +61,46 @@ def jobs(options: argparse.Namespace, screen: Screen) -> Answer:
     if options.watch:
         return _watch(client, screen, as_json=options.json)
     found = client.get("/v1/jobs")
-    return Answer(found, list(job_lines(found)))
+    return Answer(found, list(job_lines(found, screen.columns)))
 
 
-def job_lines(found: list[dict[str, Any]]) -> Iterator[str]:
-    """A line per job, those in danger marked."""
+def job_lines(found: list[dict[str, Any]], columns: int = 80) -> Iterator[str]:
+    """A line per job under a head, those in danger marked."""
     if not found:
-        yield "No jobs yet. Begin with `pitbox identify`."
-    for job in found:
-        mark = "⚠" if in_danger(job) else " "
-        told = [job["id"], job["state"].replace("_", " "), *(job[key] or "-" for key in _COLUMNS)]
-        yield f"{mark} {'  '.join(f'{text:<14}' for text in told)}".rstrip()
-    if any(map(in_danger, found)):
-        yield "⚠ ECU half written. Do not start the engine. Nothing is lost: `pitbox recover`."
+        yield "No jobs yet. Next: `pitbox identify`."
+        return
+    rows = [_cells(job) for job in found]
+    marks = [" ", *("⚠" if in_danger(job) else " " for job in found)]
+    yield from _table([_HEAD, *rows], marks, columns)
+    yield f"Next: {_next_of(found[0])}"
+
+
+def _table(rows: Sequence[Sequence[str]], marks: Sequence[str], columns: int) -> Iterator[str]:
+    """Columns under their heads; where the terminal is too narrow, two of them a line and no heads."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    if sum(widths) + 2 * len(widths) < columns:
+        for mark, row in zip(marks, rows, strict=True):
+            told = "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+            yield f"{mark} {told}".rstrip()
+        return
+    for mark, row in zip(marks[1:], rows[1:], strict=True):
+        for at in range(0, len(row), 2):
+            yield f"{mark if not at else '   '} {'  '.join(row[at : at + 2])}"
+
+
+def _cells(job: dict[str, Any]) -> tuple[str, ...]:
+    opened = datetime.datetime.fromtimestamp(job["created_at"]).astimezone()
+    words = [str(job[key] or "-") for key in ("definition", "vin")]
+    return (job["id"], job["state"].replace("_", " "), opened.strftime("%Y-%m-%d %H:%M"), *words)
+
+
+def _next_of(job: dict[str, Any]) -> str:
+    """What is usual for a job that stands so."""
+    if in_danger(job):
+        return f"`pitbox recover --job {job['id']}`"
+    if not job["original"]:
+        return "`pitbox read`" if job["definition"] else "`pitbox identify`"
+    return "`pitbox write FILE`, `pitbox restore` or `pitbox report`"
 
 
 def _watch(client: EngineClient, screen: Screen, *, as_json: bool) -> Answer:
@@ -114,16 +142,25 @@ def _show_operation(operation: dict[str, Any] | None, screen: Screen) -> None:
 def originals(options: argparse.Namespace, screen: Screen) -> Answer:
     """Sealed originals, with or without a job."""
     found: list[dict[str, Any]] = client_of(options).get("/v1/originals")
-    lines = ["  ".join(f"{one[key] or '-':<14}" for key in _ORIGINAL_COLUMNS).rstrip() for one in found]
-    return Answer(found, lines or ["No originals yet. Begin with `pitbox read`."])
+    return Answer(found, list(original_lines(found, screen.columns)))
+
+
+def original_lines(found: list[dict[str, Any]], columns: int = 80) -> Iterator[str]:
+    """A line per sealed original under a head."""
+    if not found:
+        yield "No originals yet. Next: `pitbox identify`, then `pitbox read`."
+        return
+    rows = [_ORIGINAL_COLUMNS, *(tuple(str(one[key] or "-") for key in _ORIGINAL_COLUMNS) for one in found)]
+    yield from _table(rows, [" "] * len(rows), columns)
+    yield "Next: `pitbox restore`, or `pitbox recover --definition ID --file FILE` if the job is lost."
 
 
 def report(options: argparse.Namespace, screen: Screen) -> Answer:
     """A job's report."""
     client = client_of(options)
-    job = job_of(client, options, screen, any_job, IDENTIFY_FIRST)
-    found = client.get(f"/v1/jobs/{job}/report")
-    return Answer(found, list(report_lines(found)))
+    job = choose(client, screen, options.job, any_job, IDENTIFY_FIRST)
+    found = client.get(f"/v1/jobs/{job['id']}/report")
+    return Answer(found, [*report_lines(found), f"Next: {_next_of(job)}"])
 
 
 def export(options: argparse.Namespace, screen: Screen) -> Answer:
@@ -137,7 +174,7 @@ def export(options: argparse.Namespace, screen: Screen) -> Answer:
     document = {"job": job, "original": original, "file": str(options.output), "bytes": len(data)}
     lines = [
         f"✔ {options.output}: {size(len(data))}, sha256 {digest}",
-        f"  A file made from it is written with `pitbox write FILE --made-from {original}`.",
+        f"Next: have a copy of it tuned, then `pitbox write COPY --made-from {original}`.",
     ]
     return Answer({**document, "sha256": digest}, lines)
 

@@ -63,7 +63,9 @@ def identify_lines(result: dict[str, Any]) -> Iterator[str]:
     if protection["kind"] != "none":
         yield f"  Protection: {protection['kind'].replace('_', ' ')}. {protection['advice']}"
     yield from (
-        f"  {ritual['when'].replace('_', ' ').capitalize()}: {ritual['text']}" for ritual in result["rituals"]
+        f"  Before reading: {ritual['text']}"
+        for ritual in result["rituals"]
+        if ritual["when"] == "before_read"
     )
     yield from (f"  Also on the bus: {other}" for other in result["others"])
     yield f"Job {result['job']} is open. Next: `pitbox read`."
@@ -87,3 +89,7 @@ def read_lines(result: dict[str, Any]) -> Iterator[str]:
     yield f"✔ Both reads: {agreed}. {share(result['read_efficiency'])} of what the wire can carry."
     kind = "Sealed as this job's original" if result["full"] else "Sealed as a partial read (not an original)"
     yield f"  {kind}: {len(result['sealed'])} segments, file {result['file']}"
+    if result["full"]:
+        yield "Next: `pitbox export -o original.bin` (master role) for the tuner, then `pitbox write FILE`."
+    else:
+        yield "Next: `pitbox read` without --regions reads all of it; only that is an original."

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from appliance.cli.choosing import Job, choose
 from appliance.cli.client import EngineClient
+from appliance.cli.options import default_socket
 from appliance.cli.screen import Screen
 
 READ_FIRST = "Run `pitbox read` first; `pitbox jobs` lists what there is."
@@ -14,8 +15,8 @@ IDENTIFY_FIRST = "Run `pitbox identify` first; `pitbox jobs` lists what there is
 
 
 def client_of(options: argparse.Namespace) -> EngineClient:
-    """The engine behind --socket."""
-    return EngineClient(options.socket)
+    """The engine behind --socket, $PITBOX_SOCKET, or where the service listens."""
+    return EngineClient(options.socket or default_socket())
 
 
 def job_of(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from appliance.cli.answer import Answer
 from appliance.cli.choosing import in_danger, writable
+from appliance.cli.confirming import confirm
 from appliance.cli.following import perform
-from appliance.cli.options import Verbs, add_job, add_verb
-from appliance.cli.problems import FileProblemError
+from appliance.cli.options import Verbs, add_job, add_verb, add_yes
+from appliance.cli.problems import FileProblemError, UnusedOptionError
 from appliance.cli.screen import Screen
 from appliance.cli.verbs.reading import names
 from appliance.cli.verbs.session import READ_FIRST, client_of, job_of
@@ -38,7 +41,7 @@ def add(verbs: Verbs) -> None:
     )
     add_job(parser, "the newest that holds an original")
     plain = parser.add_argument_group("for a plain file (.bin, Intel HEX, S-record) on a master-role box")
-    plain.add_argument("--use", choices=_USES, default=_USES[0], help="what the tuned file is for")
+    plain.add_argument("--use", choices=_USES, help=f"what the tuned file is for (default: {_USES[0]})")
     plain.add_argument(
         "--regions",
         type=names,
@@ -55,6 +58,7 @@ def add(verbs: Verbs) -> None:
     plain.add_argument(
         "--correct-checksums", action="store_true", help="put checksums right that verified on the original"
     )
+    add_yes(parser)
     parser = add_verb(
         verbs,
         "restore",
@@ -63,6 +67,7 @@ def add(verbs: Verbs) -> None:
         "Needs no licence and no internet.",
     )
     add_job(parser, "the newest that holds an original")
+    add_yes(parser)
     parser = add_verb(
         verbs,
         "recover",
@@ -71,6 +76,7 @@ def add(verbs: Verbs) -> None:
         "Ignition on, supply steady, then this. It may be repeated as often as it takes.",
     )
     add_job(parser, "the one whose ECU is half written")
+    add_yes(parser)
     parser.add_argument(
         "--original", action="store_true", help="put the original back instead of finishing the tuned file"
     )
@@ -98,56 +104,69 @@ def write(options: argparse.Namespace, screen: Screen) -> Answer:
     data = file_to_write(options.file)
     client = client_of(options)
     job = job_of(client, options, screen, writable, READ_FIRST)
-    result = perform(
-        client,
-        screen,
-        "write",
-        job=job,
-        upload=client.upload(data),
-        use=options.use,
-        changed_regions=options.regions,
-        correct_checksums=options.correct_checksums,
-        made_from=options.made_from,
-    )
-    return _answer(result)
+    asked = {
+        "job": job,
+        "upload": client.upload(data),
+        "use": options.use,
+        "changed_regions": options.regions,
+        "correct_checksums": options.correct_checksums,
+        "made_from": options.made_from,
+    }
+    target = confirm(client, screen, "write", yes=options.yes, file=options.file.name, **asked)
+    return _answer(perform(client, screen, "write", **asked, confirmed=target))
 
 
 def restore(options: argparse.Namespace, screen: Screen) -> Answer:
     """Put the original back."""
     client = client_of(options)
     job = job_of(client, options, screen, writable, READ_FIRST)
+    confirm(client, screen, "restore", yes=options.yes, job=job)
     return _answer(perform(client, screen, "restore", job=job))
 
 
 def recover(options: argparse.Namespace, screen: Screen) -> Answer:
     """Finish an interrupted write, or put an original back without a journal."""
+    _refuse_unused(options)
     client = client_of(options)
-    asked = {
-        "original": options.original,
-        "more_erases": options.more_erases,
-        "file": options.file,
-        "car": options.car,
-    }
+    asked: dict[str, Any]
     if options.definition is not None:
-        return _answer(
-            perform(client, screen, "recover", job=options.job, definition=options.definition, **asked)
-        )
-    missing = "No write was interrupted. To put an original back, use `pitbox restore`."
-    job = job_of(client, options, screen, in_danger, missing)
-    return _answer(perform(client, screen, "recover", job=job, **asked))
+        asked = {"definition": options.definition, "file": options.file}
+    else:
+        missing = "No write was interrupted. To put an original back, use `pitbox restore`."
+        job = job_of(client, options, screen, in_danger, missing)
+        asked = {"job": job, "original": options.original}
+    asked |= {"car": options.car, "more_erases": options.more_erases}
+    confirm(client, screen, "recover", yes=options.yes, **asked)
+    return _answer(perform(client, screen, "recover", **asked))
+
+
+def _refuse_unused(options: argparse.Namespace) -> None:
+    """Raises UnusedOptionError: a sealed file that was named must never be left out of account."""
+    if options.definition is None:
+        if options.file is not None:
+            raise UnusedOptionError("--file", "it chooses an original for --definition, which is missing")
+    elif options.job is not None:
+        raise UnusedOptionError("--job", "--definition puts an original back without any job")
+    elif options.original:
+        raise UnusedOptionError("--original", "--definition puts an original back in any case")
 
 
 def file_to_write(path: Path) -> bytes:
-    """A file's bytes. Raises FileProblemError for one that cannot be an ECU image, before it is read."""
+    """A file's bytes. Raises FileProblemError for one that cannot be an ECU image, before it is read.
 
+    A pipe or a device has no end that could be waited for: only a regular file is read, and no more of it
+    than an image may have.
+    """
     try:
-        found = path.stat()
-        if found.st_size > MAX_FILE_BYTES:
-            what = (
-                f"{path} has {found.st_size >> 20} MiB; an ECU image has at most {MAX_FILE_BYTES >> 20} MiB"
-            )
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise FileProblemError("FILE_UNREADABLE", f"{path} is no regular file", "Save it as a file.")
+            data = file.read(MAX_FILE_BYTES + 1)
+        if len(data) > MAX_FILE_BYTES:
+            what = f"{path} has {found.st_size >> 20} MiB; an ECU image has at most {MAX_FILE_BYTES >> 20}"
             raise FileProblemError("FILE_TOO_LARGE", what, "Choose the right file.")
-        data = path.read_bytes()
     except OSError as error:
         raise FileProblemError(
             "FILE_UNREADABLE", f"{path}: {error.strerror}", "Check name and rights."
@@ -172,7 +191,8 @@ def result_lines(result: dict[str, Any]) -> Iterator[str]:
     if result["write_efficiency"]:
         yield f"  Programmed at {share(result['write_efficiency'])} of what the wire can carry"
     yield f"  Fault codes now: {codes(result['dtcs_after'])}"
-    yield f"Job {result['job']}. The whole story: `pitbox report`."
+    yield from (f"  Now: {ritual}" for ritual in result.get("rituals", ()))
+    yield "Next: `pitbox verify` proves it again, `pitbox dtc` shows fault codes, `pitbox report` tells all."
 
 
 _KNOWN_BY = {

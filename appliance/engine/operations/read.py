@@ -25,6 +25,7 @@ from appliance.engine.originals import save_image
 from appliance.engine.plaintext import wipe_image
 from appliance.flashing.context import Job
 from appliance.flashing.journal import JobRecord
+from appliance.flashing.progress import wire_share
 from appliance.flashing.reading import ReadResult, read_twice
 from appliance.protocols.access import EcuRefusedError, Refusal
 from appliance.protocols.uds.protection import ProtectionKind
@@ -165,5 +166,5 @@ def _summary(box: Box, result: ReadResult, ceiling_bytes_per_s: float) -> dict[s
             }
             for segment in result.segments
         ],
-        "read_efficiency": moved / seconds / ceiling_bytes_per_s if seconds and ceiling_bytes_per_s else None,
+        "read_efficiency": wire_share(moved / seconds, ceiling_bytes_per_s) if seconds else None,
     }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from appliance.contract.errors import PitboxError
 from appliance.engine.box import Box
-from appliance.engine.operations import check, read, rescue, write
+from appliance.engine.operations import check, preview, read, rescue, write
 from appliance.engine.tuning import MasterWish
 from appliance.vault.manifest import Use
 
@@ -21,6 +21,7 @@ class _Parameters(BaseModel):
 JobId = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
 CarName = Annotated[str, Field(min_length=1, max_length=64)]
 """A VIN as a person reads it off the car, or an id where none is known."""
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[0-9a-f-]{1,64}$")]
 
 
@@ -50,6 +51,8 @@ class Write(OfJob):
     changed_regions: list[str] = []
     correct_checksums: bool = False
     made_from: FileName | None = None
+    confirmed: Sha256 | None = None
+    """What a preview said the memory will be."""
 
 
 class Recover(_Parameters):
@@ -99,8 +102,18 @@ Work = Coroutine[Any, Any, dict[str, Any]]
 
 
 def _write(box: Box, asked: Write) -> Work:
-    wish = MasterWish(asked.use.value, tuple(asked.changed_regions), asked.correct_checksums, asked.made_from)
-    return write.write(box, asked.job, asked.upload, wish)
+    return write.write(box, asked.job, asked.upload, _wish(asked), asked.confirmed)
+
+
+def _wish(asked: Write) -> MasterWish:
+    stated = asked.model_fields_set & {"use", "changed_regions", "correct_checksums", "made_from"}
+    return MasterWish(
+        asked.use.value,
+        tuple(asked.changed_regions),
+        asked.correct_checksums,
+        asked.made_from,
+        frozenset(stated),
+    )
 
 
 async def _recover(box: Box, asked: Recover) -> dict[str, Any]:
@@ -110,7 +123,14 @@ async def _recover(box: Box, asked: Recover) -> dict[str, Any]:
     return await write.recover(box, job_id, asked.original, asked.car, more_erases=asked.more_erases)
 
 
-_VERBS: dict[str, tuple[type[_Parameters], Callable[[Box, Any], Work]]] = {
+def _preview_recover(box: Box, asked: Recover) -> Work:
+    if asked.definition is not None:
+        return preview.preview_rescue(box, asked.definition, asked.file)
+    return preview.preview_recover(box, asked.job, asked.original)
+
+
+_Start = Callable[[Box, Any], Work]
+_VERBS: dict[str, tuple[type[_Parameters], _Start]] = {
     "identify": (Identify, lambda box, asked: read.identify(box, asked.definition)),
     "read": (Read, lambda box, asked: read.read(box, asked.job, asked.regions)),
     "write": (Write, _write),
@@ -119,17 +139,44 @@ _VERBS: dict[str, tuple[type[_Parameters], Callable[[Box, Any], Work]]] = {
     "verify": (Verify, lambda box, asked: check.verify(box, asked.job, asked.file)),
     "dtc": (Dtc, lambda box, asked: check.dtc(box, asked.job, asked.clear, asked.car)),
 }
+_PREVIEWS: dict[str, _Start] = {
+    "write": lambda box, asked: preview.preview_write(box, asked.job, asked.upload, _wish(asked)),
+    "restore": lambda box, asked: preview.preview_restore(box, asked.job),
+    "recover": _preview_recover,
+}
+"""What a verb would do, by the same parameters."""
 
 
 def prepare(verb: str, parameters: dict[str, Any]) -> Callable[[Box], Work]:
-    """The work a request asks for, ready to start. Raises PitboxError for a bad request."""
-    if verb not in _VERBS:
+    """The work a request asks for, ready to start. Raises PitboxError for a bad request.
+
+    The verb `preview` takes the name of a writing verb in `of`, and that verb's parameters.
+    """
+    if verb == "preview":
+        of = str(parameters.get("of"))
+        rest = {key: value for key, value in parameters.items() if key != "of"}
+        start = _known(_PREVIEWS, of)
+        asked = _checked(of, rest)
+    else:
+        _, start = _known(_VERBS, verb)
+        asked = _checked(verb, parameters)
+    return lambda box: start(box, asked)
+
+
+Kind = TypeVar("Kind")
+
+
+def _known(verbs: dict[str, Kind], verb: str) -> Kind:
+    if verb not in verbs:
         raise PitboxError(
-            "VERB_UNKNOWN", f"{verb!r} is no operation", do_now=f"Use one of {', '.join(_VERBS)}."
+            "VERB_UNKNOWN", f"{verb!r} is no operation", do_now=f"Use one of {', '.join(verbs)}."
         )
-    model, start = _VERBS[verb]
+    return verbs[verb]
+
+
+def _checked(verb: str, parameters: dict[str, Any]) -> _Parameters:
     try:
-        asked = model.model_validate(parameters)
+        return _VERBS[verb][0].model_validate(parameters)
     except ValidationError as error:
         details = tuple(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise PitboxError(
@@ -138,4 +185,3 @@ def prepare(verb: str, parameters: dict[str, Any]) -> Callable[[Box], Work]:
             do_now="Correct them.",
             details=details,
         ) from error
-    return lambda box: start(box, asked)

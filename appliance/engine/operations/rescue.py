@@ -29,7 +29,7 @@ async def reopen(box: Box, definition_id: str, file_id: str | None = None, car: 
     """
     box.journal.refuse_second_write()
     definition = box.definition(definition_id)
-    original = _original(box, definition, file_id)
+    original = chosen_original(box, definition, file_id)
     with wiped_afterwards() as opened:
         order = order_of_original(box, definition, original.file_id, opened)
     job_id = uuid.uuid4().hex[:12]
@@ -46,8 +46,8 @@ async def reopen(box: Box, definition_id: str, file_id: str | None = None, car: 
     return job_id
 
 
-def _original(box: Box, definition: Definition, file_id: str | None) -> SealedImage:
-    """The named file, or the only original of that definition."""
+def chosen_original(box: Box, definition: Definition, file_id: str | None) -> SealedImage:
+    """The named file, or the only original of that definition. Raises PitboxError."""
     if file_id is not None:
         record = box.images.load(file_id)
         if record.kind is ImageKind.ORIGINAL and record.definition == definition.id:

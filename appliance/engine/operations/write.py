@@ -23,48 +23,86 @@ from appliance.engine.originals import (
 from appliance.engine.plaintext import Opened, wiped_afterwards
 from appliance.engine.tuning import MasterWish, Tuned, as_plain, count_start, open_tuned, package_plain_file
 from appliance.flashing.diagnosis import clear_dtcs, read_dtcs
+from appliance.flashing.errors import GatesRefusedError
 from appliance.flashing.gates import Papers, WriteRequest
 from appliance.flashing.journal import FlashRecord, JobRecord, Step
 from appliance.flashing.order import WriteOrder
 from appliance.flashing.preflight import preflight
+from appliance.flashing.progress import wire_share
 from appliance.flashing.recovering import recover as finish
 from appliance.flashing.writing import WriteResult
 from appliance.flashing.writing import write as execute
 from appliance.protocols.access import Dtc
 
 _OUTCOME = ("result", "blocks", "verify", "write_efficiency", "dtcs_after", "identity_after")
+_CORRECT_CHECKSUMS = (
+    " The checksums of a plain file can be put right by the box: repeat the command with "
+    "`--correct-checksums`, as in `pitbox write FILE --correct-checksums`."
+)
 _PACKAGE_MAGIC = b"PK\x03\x04"
 
 
-async def write(box: Box, job_id: str, upload: str, wish: MasterWish | None = None) -> dict[str, Any]:
-    """Write a tuned file: a signed package, or on a master-role box a plain file."""
-    job, definition = _identified(box, job_id)
+async def write(
+    box: Box, job_id: str, upload: str, wish: MasterWish | None = None, target_sha256: str | None = None
+) -> dict[str, Any]:
+    """Write a tuned file: a signed package, or on a master-role box a plain file.
+
+    `target_sha256` is what a preview said and a person confirmed: nothing else is written then. The file
+    itself is let go of before the long work begins.
+    """
+    job, definition = identified(box, job_id)
     with wiped_afterwards() as opened:
-        original, tuned = _opened(box, job, definition, upload, wish or MasterWish(), opened)
-        return await _write(box, job, definition, original, tuned, opened)
+        wished = wish or MasterWish()
+        original, tuned, plain = opened_files(box, job, definition, box.take_upload(upload), wished, opened)
+        _refuse_unconfirmed(original, tuned, target_sha256)
+        try:
+            return await _write(box, job, definition, original, tuned, opened)
+        except GatesRefusedError as error:
+            if (
+                plain
+                and not wished.correct_checksums
+                and any(gate.name == "checksum" for gate in error.failed)
+            ):
+                error.do_now += _CORRECT_CHECKSUMS
+            raise
 
 
-def _opened(
-    box: Box, job: JobRecord, definition: Definition, upload: str, wish: MasterWish, opened: Opened
-) -> tuple[Original | None, Tuned]:
-    """The original and what was handed in; the file itself is let go of before the long work begins."""
-    data = box.take_upload(upload)
+def opened_files(
+    box: Box, job: JobRecord, definition: Definition, data: bytes, wish: MasterWish, opened: Opened
+) -> tuple[Original | None, Tuned, bool]:
+    """The original and what was handed in, in the clear until `opened` is wiped; and whether that was plain.
+
+    Raises PitboxError.
+    """
     original = load_original(box, job, opened)
-    if data.startswith(_PACKAGE_MAGIC) or original is None:
-        if wish.made_from is not None:
-            raise PitboxError(
-                "MADE_FROM_UNUSED",
-                "only a plain file for an ECU that was read can be told to be made from a read",
-                do_now="Leave --made-from out: a package says itself what it was made from.",
-            )
-        return original, open_tuned(box, job, data, opened)
-    data = package_plain_file(box, job, definition, original, data, wish)
-    return original, as_plain(open_tuned(box, job, data, opened), original, wish)
+    plain = not data.startswith(_PACKAGE_MAGIC)
+    if plain and original is not None:
+        data = package_plain_file(box, job, definition, original, data, wish)
+        return original, as_plain(open_tuned(box, job, data, opened), original, wish), plain
+    if wish.stated or wish.made_from is not None:
+        raise PitboxError(
+            "OPTION_UNUSED",
+            "use, regions, checksums and origin are told of a plain file alone, for an ECU that was read",
+            do_now="Leave out --use, --regions, --correct-checksums and --made-from: a package says it all.",
+        )
+    return original, open_tuned(box, job, data, opened), plain
+
+
+def _refuse_unconfirmed(original: Original | None, tuned: Tuned, target_sha256: str | None) -> None:
+    """Where the file does not open at all, the gates say so."""
+    if target_sha256 is None or original is None or tuned.content is None:
+        return
+    if original.image.overlaid(tuned.content).sha256() != target_sha256:
+        raise PitboxError(
+            "NOT_WHAT_WAS_CONFIRMED",
+            "what would be written is not what was shown and confirmed",
+            do_now="Run the command again and look at its summary.",
+        )
 
 
 async def restore(box: Box, job_id: str) -> dict[str, Any]:
     """Put the ECU's own original back: offline, for everyone, always."""
-    job, definition = _identified(box, job_id)
+    job, definition = identified(box, job_id)
     with wiped_afterwards() as opened:
         original = load_original(box, job, opened)
         return await _write(box, job, definition, original, Tuned(None, Papers(own_original=True)), opened)
@@ -82,8 +120,8 @@ async def recover(
 
     With `more_erases` a person lets blocks be erased as often again as the definition allows.
     """
-    flash = _interrupted_flash(box, job_id)
-    job, definition = _identified(box, flash.job_id)
+    flash = interrupted_flash(box, job_id)
+    job, definition = identified(box, flash.job_id)
     order = WriteOrder.from_json(flash.write_order)
     with wiped_afterwards() as opened:
         if original:
@@ -150,7 +188,8 @@ def _set_outcome_aside(box: Box, job: JobRecord) -> None:
     box.journal.forget_chunks(job.id)
 
 
-def _identified(box: Box, job_id: str) -> tuple[JobRecord, Definition]:
+def identified(box: Box, job_id: str) -> tuple[JobRecord, Definition]:
+    """A job whose ECU is known, and the definition it was begun with. Raises PitboxError."""
     job = box.journal.job(job_id)
     if job.definition_id is None:
         raise PitboxError(
@@ -159,7 +198,8 @@ def _identified(box: Box, job_id: str) -> tuple[JobRecord, Definition]:
     return job, box.definition(job.definition_id, job.definition_sha256)
 
 
-def _interrupted_flash(box: Box, job_id: str | None) -> FlashRecord:
+def interrupted_flash(box: Box, job_id: str | None) -> FlashRecord:
+    """The write that is to be finished, of a job or at all. Raises PitboxError."""
     flash = box.journal.last_flash(job_id) if job_id else next(iter(box.journal.open_flashes()), None)
     if flash is None or flash.outcome not in (None, "needs bench"):
         raise PitboxError(
@@ -183,14 +223,15 @@ async def _done(box: Box, result: WriteResult, ecu: Ecu) -> dict[str, Any]:
             "sha256": result.target_sha256 or None,
             "unproven": list(result.unproven),
         },
-        "write_efficiency": result.programmed_bytes / spent / ceiling if spent and ceiling else None,
+        "write_efficiency": wire_share(result.programmed_bytes / spent, ceiling) if spent else None,
         "identity_after": result.identity_after,
     }
     box.journal.note(job_id, **facts)
     box.emit(StateEvent(job_id, result.outcome.value))
     after = _codes(await read_dtcs(ecu.job))
     box.journal.note(job_id, dtcs_after=after)
-    return {"job": job_id, **facts, "dtcs_after": after}
+    rituals = [ritual.text for ritual in ecu.job.definition.rituals if ritual.when == "after_write"]
+    return {"job": job_id, **facts, "dtcs_after": after, "rituals": rituals}
 
 
 def _codes(dtcs: tuple[Dtc, ...] | None) -> list[str] | None:

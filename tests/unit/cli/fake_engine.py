@@ -22,6 +22,42 @@ JOB = {
     "original": "file-1",
     "created_at": 0.0,
 }
+PREVIEW = {
+    "job": JOB["id"],
+    "verb": "write",
+    "kind": "tuned",
+    "definition": "pbx-e400",
+    "name": "PBX E400",
+    "evidence": "simulated",
+    "vin": JOB["vin"],
+    "hw": JOB["hw"],
+    "sw": JOB["sw"],
+    "file": "ab" * 32,
+    "target_sha256": "cd" * 32,
+    "compared_with": "original",
+    "regions": [
+        {
+            "name": "calibration",
+            "start": 0x60000,
+            "size_bytes": 0x40000,
+            "blocks": 4,
+            "changed_bytes": 1234,
+            "first": 0x61000,
+            "last": 0x62FFF,
+        },
+        {
+            "name": "code",
+            "start": 0,
+            "size_bytes": 0x60000,
+            "blocks": 6,
+            "changed_bytes": 0,
+            "first": None,
+            "last": None,
+        },
+    ],
+    "rituals": ["Connect a support unit."],
+    "refused": [],
+}
 IDLE = {"kind": "snapshot", "operation": None, "latest": {}, "recoverable": []}
 
 
@@ -44,6 +80,9 @@ class FakeEngine:
     answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     """By path, without its query."""
     asked: list[tuple[str, Any]] = field(default_factory=list)
+    previews: list[dict[str, Any]] = field(default_factory=list)
+    """What previews were asked for."""
+    preview: dict[str, Any] = field(default_factory=lambda: PREVIEW)
     dead: bool = False
     """Drops every connection unanswered."""
 
@@ -51,6 +90,11 @@ class FakeEngine:
         """Status and body."""
         place = path.partition("?")[0]
         uploaded = place == "/v1/uploads"
+        if place == "/v1/operations" and json.loads(body)["verb"] == "preview":
+            self.previews.append(json.loads(body))
+            return 202, json.dumps(operation(verb="preview") | {"id": "op-preview"}).encode()
+        if place == "/v1/operations/op-preview":
+            return 200, json.dumps(operation("done", "preview", result=self.preview)).encode()
         self.asked.append((f"{method} {path}", body if uploaded else json.loads(body or b"null")))
         if place in self.answers:
             return self.answers[place]

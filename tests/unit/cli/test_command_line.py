@@ -11,6 +11,7 @@ import pytest
 
 from appliance.cli.exits import MEANINGS, Exit
 from appliance.cli.main import main, make_parser
+from appliance.cli.options import default_socket
 from tests.unit.cli.fake_engine import FakeEngine
 
 VERBS = (
@@ -57,7 +58,7 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
     with pytest.raises(SystemExit) as ended:
         main([verb, "--help"])
     assert ended.value.code == Exit.DONE
-    assert "--socket" in capsys.readouterr().out
+    assert ("--socket" in capsys.readouterr().out) == (verb != "demo")
 
 
 @pytest.mark.parametrize(
@@ -107,9 +108,10 @@ def test_common_options_stand_before_or_behind_the_verb(monkeypatch: pytest.Monk
     behind = parser.parse_args(["jobs", "--socket", "/a", "--json"])
     assert (before.json, before.socket, before.quiet) == (behind.json, behind.socket, behind.quiet)
     assert (before.json, before.socket, before.quiet) == (True, Path("/a"), False)
-    assert parser.parse_args(["jobs"]).socket == Path("/env.sock")
+    assert parser.parse_args(["jobs"]).socket is None
+    assert default_socket() == Path("/env.sock")
     monkeypatch.delenv("PITBOX_SOCKET")
-    assert make_parser().parse_args(["jobs"]).socket == Path("/run/pitbox/engine.sock")
+    assert default_socket() == Path("/run/pitbox/engine.sock")
 
 
 def test_no_engine_says_how_to_start_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -43,6 +43,9 @@ REPORT = {
 }
 
 
+YES = {"restore": ["--yes"], "recover": ["--yes"]}
+
+
 def _job_asked(engine: FakeEngine) -> str:
     return next(str(body["job"]) for path, body in engine.asked if path == "POST /v1/operations")
 
@@ -56,7 +59,7 @@ def test_the_newest_job_that_fits_is_taken(
 ) -> None:
     engine.jobs = [DRAFT, HALF, JOB]
     engine.states = [operation("cancelled")]
-    assert main([verb]) == Exit.LEFT
+    assert main([verb, *YES.get(verb, ())]) == Exit.LEFT
     assert _job_asked(engine) == expected
     assert f"Job {expected}" in capsys.readouterr().err
 
@@ -110,10 +113,11 @@ def test_jobs_are_listed_and_danger_is_marked(engine: FakeEngine, capsys: pytest
     engine.jobs = [HALF, JOB, DRAFT | {"vin": None, "definition": None}]
     assert main(["jobs"]) == Exit.DONE
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("⚠ 4a6f62000002    interrupted")
-    assert lines[1].startswith("  4a6f62000001    read verified")
-    assert lines[2].endswith("-")
-    assert "Do not start the engine. Nothing is lost" in lines[3]
+    assert lines[0].split() == ["job", "state", "opened", "definition", "VIN"]
+    assert lines[1].startswith("⚠ 4a6f62000002  interrupted")
+    assert lines[2].startswith("  4a6f62000001  read verified")
+    assert lines[3].endswith("-")
+    assert lines[4] == "Next: `pitbox recover --job 4a6f62000002`"
 
 
 def test_no_jobs_is_a_beginning(engine: FakeEngine, capsys: pytest.CaptureFixture[str]) -> None:
@@ -243,6 +247,6 @@ def test_originals_are_listed_without_a_job(engine: FakeEngine, capsys: pytest.C
 def test_a_lost_journal_is_recovered_from_by_definition_and_file(engine: FakeEngine) -> None:
     engine.jobs = []
     engine.states = [operation("failed", "recover", error={"code": "ECU_SILENT", "ecu": "unknown"})]
-    assert main(["recover", "--definition", "pbx-e400", "--file", "f-1"]) == Exit.HALF_WRITTEN
+    assert main(["recover", "--definition", "pbx-e400", "--file", "f-1", "--yes"]) == Exit.HALF_WRITTEN
     asked = next(body for path, body in engine.asked if path == "POST /v1/operations")
     assert asked == {"verb": "recover", "definition": "pbx-e400", "file": "f-1"}

@@ -14,7 +14,7 @@ from appliance.cli.following import perform
 from appliance.cli.main import main
 from appliance.cli.problems import CancelledError, LeftRunningError
 from appliance.contract.errors import EcuSafety, PitboxError
-from tests.unit.cli.fake_engine import IDLE, JOB, FakeEngine, operation
+from tests.unit.cli.fake_engine import IDLE, JOB, PREVIEW, FakeEngine, operation
 
 READ_RESULT = {
     "job": JOB["id"],
@@ -127,11 +127,11 @@ def test_gates_are_a_table_shown_once(
     engine.states = [operation(), operation(), failed]
     engine.streams = [[RUNNING, GATES_EVENT], [RUNNING | {"latest": {"gates": GATES_EVENT}}]]
     (tmp_path / "tuned.bin").write_bytes(b"tuned")
-    assert main(["write", str(tmp_path / "tuned.bin")]) == Exit.REFUSED
+    assert main(["write", "--yes", str(tmp_path / "tuned.bin")]) == Exit.REFUSED
     told = capsys.readouterr()
-    assert told.out.count("✔ signatures  signed") == 1
-    assert told.out.count("✘ length      16 bytes too many") == 1
-    assert told.out.count("✘ checksum    unknown: no module") == 1
+    assert told.out.count("✔ 1 of 3 passed: signatures") == 1
+    assert told.out.count("✘ length    16 bytes too many") == 1
+    assert told.out.count("✘ checksum  unknown: no module") == 1
     assert "    - length: fail: 16 bytes too many" in told.err
 
 
@@ -154,7 +154,7 @@ def test_a_failure_gives_five_answers_and_a_true_status(
     words: str,
 ) -> None:
     engine.states = [failure(code, ecu)]
-    assert main(["restore"]) == status
+    assert main(["restore", "--yes"]) == status
     told = capsys.readouterr().err
     for answer in ("✘ it went wrong", words, "Do now: Do this.", f"Code:   {code}", "Log:    /log"):
         assert answer in told
@@ -162,7 +162,7 @@ def test_a_failure_gives_five_answers_and_a_true_status(
 
 def test_a_failure_in_json_carries_all_five(engine: FakeEngine, capsys: pytest.CaptureFixture[str]) -> None:
     engine.states = [failure("WRITE_INTERRUPTED", EcuSafety.HALF_WRITTEN)]
-    assert main(["recover", "--job", "4a6f", "--json"]) == Exit.HALF_WRITTEN
+    assert main(["recover", "--job", "4a6f", "--json", "--yes"]) == Exit.HALF_WRITTEN
     error = json.loads(capsys.readouterr().out)["error"]
     assert set(error) == {"code", "what", "ecu", "do_now", "log", "details"}
     assert error["ecu"] == "half_written"
@@ -174,7 +174,7 @@ def test_a_second_writer_is_refused(engine: FakeEngine, capsys: pytest.CaptureFi
     )
     busy.ecu = EcuSafety.UNTOUCHED
     engine.answers["/v1/operations"] = (409, json.dumps(busy.as_dict()).encode())
-    assert main(["restore"]) == Exit.REFUSED
+    assert main(["restore", "--yes"]) == Exit.REFUSED
     assert "ENGINE_BUSY" in capsys.readouterr().err
 
 
@@ -209,7 +209,9 @@ def test_an_engine_that_dies_under_us(
 
     monkeypatch.setattr(engine, "stream", last_words)
     engine.streams = [[RUNNING, progress(1024)]]
-    assert main([verb, "--job", "4a6f", "--json"]) == status
+    assert (
+        main([verb, "--job", "4a6f", "--json", *(["--yes"] if status is Exit.HALF_WRITTEN else [])]) == status
+    )
     error = json.loads(capsys.readouterr().out)["error"]
     assert (error["code"], error["ecu"]) == ("ENGINE_LOST", "unknown")
 
@@ -279,7 +281,7 @@ def test_a_write_hands_in_the_file_and_the_wish(
 ) -> None:
     engine.states = [operation("done", result=WRITE_RESULT)]
     (tmp_path / "tuned.bin").write_bytes(b"tuned")
-    wish = ["--use", "motorsport_offroad", "--regions", "calibration", "--correct-checksums"]
+    wish = ["--use", "motorsport_offroad", "--regions", "calibration", "--correct-checksums", "--yes"]
     wish += ["--made-from", "0A1B-2C"]
     assert main(["write", str(tmp_path / "tuned.bin"), *wish]) == Exit.DONE
     assert ("POST /v1/uploads", b"tuned") in engine.asked
@@ -292,6 +294,7 @@ def test_a_write_hands_in_the_file_and_the_wish(
         "changed_regions": ["calibration"],
         "correct_checksums": True,
         "made_from": "0a1b-2c",
+        "confirmed": PREVIEW["target_sha256"],
     }
     told = capsys.readouterr().out
     assert "3 of 16 blocks written, 13 already right" in told
@@ -313,7 +316,7 @@ def test_a_file_that_cannot_be_an_image_never_leaves(
     engine: FakeEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str], make: Any, code: str
 ) -> None:
     make(tmp_path / "tuned.bin")
-    assert main(["write", str(tmp_path / "tuned.bin")]) == Exit.REFUSED
+    assert main(["write", "--yes", str(tmp_path / "tuned.bin")]) == Exit.REFUSED
     assert code in capsys.readouterr().err
     assert not any("uploads" in path for path, _ in engine.asked)
 
@@ -324,7 +327,7 @@ def test_an_error_of_this_side_has_the_engine_say_how_the_ecu_is(
 ) -> None:
     engine.jobs = []
     engine.answers["/v1/safety"] = (200, json.dumps({"ecu": ecu, "open_writes": []}).encode())
-    assert main(["restore", "--json"]) == status
+    assert main(["restore", "--yes", "--json"]) == status
     error = json.loads(capsys.readouterr().out)["error"]
     assert (error["code"], error["ecu"]) == ("NO_FITTING_JOB", ecu)
 
@@ -335,7 +338,7 @@ def test_a_safety_that_cannot_be_understood_is_unknown(
 ) -> None:
     engine.jobs = []
     engine.answers["/v1/safety"] = (200, answer)
-    assert main(["restore", "--json"]) == Exit.HALF_WRITTEN
+    assert main(["restore", "--yes", "--json"]) == Exit.HALF_WRITTEN
     assert json.loads(capsys.readouterr().out)["error"]["ecu"] == "unknown"
 
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from appliance.cli.exits import Exit, exit_of
 from appliance.cli.meter import Meter, progress_line
+from appliance.cli.outlet import Outlet
 from appliance.cli.verbs.checking import dtc_lines
 from appliance.cli.verbs.reading import identify_lines, read_lines
-from appliance.cli.words import SAFETY, error_lines, gate_lines
+from appliance.cli.words import SAFETY, banner_lines, error_lines, gate_lines, share
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.events import Phase, ProgressEvent
 
@@ -30,7 +31,7 @@ class Terminal(io.StringIO):
 def test_a_terminal_gets_one_line_that_is_painted_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "160")
     stream = Terminal()
-    meter = Meter(stream)
+    meter = Meter(Outlet(stream))
     for done in (0, 500, 1000):
         meter.show(event(done))
     meter.clear()
@@ -45,7 +46,7 @@ def test_a_terminal_gets_one_line_that_is_painted_over(monkeypatch: pytest.Monke
 def test_a_terminal_keeps_the_last_line_of_each_phase(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "160")
     stream = Terminal()
-    meter = Meter(stream)
+    meter = Meter(Outlet(stream))
     for phase in (Phase.READ_1, Phase.READ_2, Phase.VERIFY):
         meter.show(event(1000, phase))
     meter.clear()
@@ -58,13 +59,13 @@ def test_a_narrow_terminal_is_never_wrapped(columns: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COLUMNS", str(columns))
         stream = Terminal()
-        Meter(stream).show(event(500))
+        Meter(Outlet(stream)).show(event(500))
     assert len(stream.getvalue().strip("\r").removesuffix("\x1b[K")) < columns
 
 
 def test_a_pipe_gets_a_plain_line_now_and_then() -> None:
     stream = io.StringIO()
-    meter = Meter(stream)
+    meter = Meter(Outlet(stream))
     for done in range(1001):
         meter.show(event(done))
     meter.show(event(1000))
@@ -96,7 +97,7 @@ def test_any_progress_is_a_line(
     voltage_v: float | None,
 ) -> None:
     shown = ProgressEvent("j", phase, done, total, rate, share, eta_s, voltage_v).as_dict()
-    line = progress_line(shown, bar=True)
+    line = progress_line(shown, 160)
     assert "\n" not in line
     shares = [int(part.split(" %")[0].strip()) for part in line.split("  ") if " %" in part]
     assert shares
@@ -124,7 +125,9 @@ def test_any_error_gives_five_answers_and_never_success(
 
 def test_only_a_pass_has_a_tick() -> None:
     gates = [{"name": "a_b", "verdict": word, "detail": "d"} for word in ("pass", "fail", "unknown", "odd")]
-    assert list(gate_lines(gates)) == ["  ✔ a b  d", "  ✘ a b  d", "  ✘ a b  unknown: d", "  ✘ a b  odd: d"]
+    failed = ["  ✘ a b  d", "  ✘ a b  unknown: d", "  ✘ a b  odd: d"]
+    assert list(gate_lines(gates)) == ["  ✔ 1 of 4 passed: a b", *failed]
+    assert list(gate_lines(gates, full=True)) == ["  ✔ a b  d", *failed]
 
 
 def test_new_and_cleared_fault_codes_are_marked() -> None:
@@ -139,9 +142,11 @@ def test_new_and_cleared_fault_codes_are_marked() -> None:
         "  P0100-00  status 0x2F",
         "  U0001-00  status 0x08  NEW",
         "  Cleared: P0999-00",
+        "Next: `pitbox report` tells the whole job.",
     ]
     assert list(dtc_lines({"dtcs": [], "before": [], "cleared": None, "new": []})) == [
-        "✔ No fault codes stored."
+        "✔ No fault codes stored.",
+        "Next: `pitbox report` tells the whole job.",
     ]
 
 
@@ -154,7 +159,10 @@ def test_a_protected_ecu_is_told_with_its_advice() -> None:
         "identity": {"hw": "H1", "sw": None, "calid": ["A", "B"]},
         "protection": {"kind": "security_gateway", "advice": "Use the official access."},
         "method": {"recommended": "bench", "reason": "It is safer."},
-        "rituals": [{"when": "before_read", "text": "Ignition on."}],
+        "rituals": [
+            {"when": "before_read", "text": "Ignition on."},
+            {"when": "before_write", "text": "Connect a support unit."},
+        ],
         "others": ["pbx-t300: T"],
     }
     told = "\n".join(identify_lines(found))
@@ -163,7 +171,8 @@ def test_a_protected_ecu_is_told_with_its_advice() -> None:
     assert "Calibration id:     A, B" in told
     assert "Method: bench. It is safer." in told
     assert "Protection: security gateway. Use the official access." in told
-    assert "Before read: Ignition on." in told
+    assert "Before reading: Ignition on." in told
+    assert "support unit" not in told, "what is due later is told later"
     assert "Also on the bus: pbx-t300: T" in told
 
 
@@ -173,3 +182,100 @@ def test_voted_pieces_and_partial_reads_are_named() -> None:
     told = "\n".join(read_lines(result | {"read_efficiency": None}))
     assert "3 pieces differed and were settled by a third read" in told
     assert "partial read (not an original)" in told
+
+
+@given(
+    st.sampled_from(list(Phase)),
+    st.integers(0, 1 << 30),
+    st.integers(1, 1 << 30),
+    st.floats(0, 1e7),
+    st.none() | st.floats(0, 1),
+    st.floats(1, 5990),
+    st.floats(9, 16),
+    st.integers(40, 200),
+)
+def test_time_left_and_voltage_stay_on_the_narrowest_line(
+    phase: Phase,
+    done: int,
+    total: int,
+    rate: float,
+    share: float | None,
+    eta_s: float,
+    volts: float,
+    columns: int,
+) -> None:
+    shown = ProgressEvent("j", phase, done, total, rate, share, eta_s, volts).as_dict()
+    line = progress_line(shown, columns - 1)
+    assert len(line) < columns
+    assert line.endswith(f"{volts:.1f} V")
+    assert (" left" in line) == (done < total)
+    assert " %" in line
+    assert "[" in line, "the bar shrinks before it goes"
+
+
+def test_what_matters_least_goes_first() -> None:
+    shown = event(500)
+    lines = {width: progress_line(shown, width) for width in (40, 72, 160)}
+    assert "kB/s" not in lines[40]
+    assert "500 bytes of" in lines[72]
+    assert "kB/s" not in lines[72]
+    assert "of the wire" in lines[160]
+
+
+def test_a_silent_phase_shows_that_the_box_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    stream = Terminal()
+    meter = Meter(Outlet(stream))
+    meter.beat(5.0)
+    meter.show(event(500))
+    meter.beat(10.0)
+    first, second, third = stream.getvalue().replace("\n", "").split("\r")[1:]
+    assert "Working, 0:05 without news" in first
+    assert "1:15 left" in second
+    assert "0:10 without news  13.5 V" in third
+
+
+def test_a_pipe_hears_of_a_silent_phase_now_and_then() -> None:
+    stream = io.StringIO()
+    meter = Meter(Outlet(stream))
+    meter.show(event(1000))
+    for second in range(5, 65, 5):
+        meter.beat(float(second))
+    assert stream.getvalue().splitlines()[1:] == [
+        "Write is still working: 0:30 without news",
+        "Write is still working: 1:00 without news",
+    ]
+
+
+@pytest.mark.parametrize("value", [8.87, 1.01, -0.1])
+def test_an_impossible_share_is_not_told(value: float) -> None:
+    assert share(value) == "-"
+
+
+def test_a_share_is_told_up_to_all() -> None:
+    assert [share(value) for value in (None, 0.0, 0.954, 1.0, 1.004)] == [
+        "-",
+        "0 %",
+        "95 %",
+        "100 %",
+        "100 %",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("write", "words"),
+    [
+        (
+            {"state": "interrupted", "half_written": True},
+            ["HALF WRITTEN: VIN V1 (job j1)", "--job j1 --original"],
+        ),
+        ({"state": "needs_bench", "half_written": True}, ["HALF WRITTEN", "the bench, then `pitbox recover"]),
+        ({"state": "interrupted", "half_written": False}, ["before anything was erased", "recover --job j1"]),
+        ({"state": "flashing", "half_written": True}, ["is being written now", "jobs --watch"]),
+        ({"state": "interrupted", "half_written": True, "vin": None}, ["pbx, VIN not told"]),
+    ],
+)
+def test_the_banner_names_car_and_way_on(write: dict[str, Any], words: list[str]) -> None:
+    told = "\n".join(banner_lines([{"job": "j1", "vin": "V1", "definition": "pbx", **write}]))
+    for word in words:
+        assert word in told

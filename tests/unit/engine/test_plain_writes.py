@@ -97,7 +97,7 @@ def test_a_package_is_not_told_what_it_was_made_from(master: Readied) -> None:
         upload = garage.hand_in(garage.package())
         return (await garage.refusal(write(garage.box, garage.job, upload, stated(garage, "id")))).code
 
-    assert visit(master, attempt) == "MADE_FROM_UNUSED"
+    assert visit(master, attempt) == "OPTION_UNUSED"
 
 
 def test_a_package_must_be_plausible_too(master: Readied) -> None:

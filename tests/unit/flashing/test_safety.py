@@ -115,10 +115,18 @@ def test_the_errors_own_job_decides_and_another_half_written_car_is_named(journa
         error = told(journal, named)
         assert error.ecu is ecu
         assert error.details[1:] == (
-            "the ECU of job a (VIN VIN-A) is half written: `pitbox recover --job a`",
+            "the ECU of job a (VIN VIN-A) is half written: `pitbox recover --job a` finishes it, "
+            "with `--original` its original goes back",
         )
-    assert told(journal, "a").details[1:] == ()
     assert len(told(journal, None).details[1:]) == 1
+
+
+def test_the_way_on_is_named_once(journal: Journal) -> None:
+    begun(journal, job(journal, "a"), erased=True)
+    assert "--original" in told(journal, "a").details[-1]
+    error = PitboxError("X", "what", do_now="Run `pitbox recover --job a`.")
+    tell_safety(error, journal, "a")
+    assert error.details == ()
 
 
 @pytest.mark.parametrize("vin", ["VIN-A", None])

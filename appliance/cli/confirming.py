@@ -1,0 +1,69 @@
+"""One summary before anything is erased, and a yes to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from appliance.cli.client import EngineClient
+from appliance.cli.following import perform
+from appliance.cli.screen import Screen
+
+_ENDS = {
+    ("write", "tuned"): "About to write a tuned file to this ECU:",
+    ("restore", "original"): "About to put this ECU's own original back:",
+    ("recover", "tuned"): "About to finish the interrupted write of a tuned file:",
+    ("recover", "original"): "About to recover this ECU with its own original:",
+}
+_COMPARED = {
+    "original": "Counted against the original, which is what this box last read.",
+    "last_write": "Counted against what this box last wrote and proved.",
+}
+
+
+def confirm(
+    client: EngineClient, screen: Screen, verb: str, *, yes: bool, file: str | None = None, **asked: Any
+) -> str | None:
+    """Show what the verb will do and have it confirmed; the hash of the memory it will make, if known.
+
+    A file that the gates will refuse in any case needs no yes. Raises PitboxError, ConfirmationError.
+    """
+    found = perform(client, screen, "preview", of=verb, **asked)
+    question = "Erase and write now?"
+    screen.confirm(summary_lines(found, file), question, yes=yes or bool(found["refused"]))
+    target: str | None = found["target_sha256"]
+    return target
+
+
+def summary_lines(found: dict[str, Any], file: str | None = None) -> Iterator[str]:
+    """Car, VIN, file, what changes and where, and what to do before."""
+    yield _ENDS.get((found["verb"], found["kind"]), f"About to {found['verb']}:")
+    yield f"  Car:   {found['name']}  [{found['definition']}, evidence: {found['evidence']}]"
+    known = ", ".join(f"{key.upper()} {found[key]}" for key in ("hw", "sw") if found[key])
+    yield f"  VIN:   {found['vin'] or 'not told by this ECU'}{f'  ({known})' if known else ''}"
+    yield f"  File:  {file or 'sealed file'}, {str(found['file'])[:16]}"
+    yield from (f"  ✘ The checks will refuse it: {reason}" for reason in found["refused"])
+    if not found["refused"]:
+        yield from _changes(found)
+    yield from (f"  First: {ritual}" for ritual in found["rituals"])
+
+
+def _changes(found: dict[str, Any]) -> Iterator[str]:
+    regions = found["regions"]
+    for region in regions:
+        end = region["start"] + region["size_bytes"] - 1
+        where = f"{region['name']} (0x{region['start']:X} to 0x{end:X})"
+        if region["changed_bytes"] is None:
+            yield f"  Into:  {where}: what differs of its {region['blocks']} blocks"
+        elif region["changed_bytes"]:
+            span = f"0x{region['first']:X} to 0x{region['last']:X}"
+            yield f"  Into:  {where}: {_bytes(region['changed_bytes'])}, from {span}"
+    if found["compared_with"] is None:
+        return
+    if not any(region["changed_bytes"] for region in regions):
+        yield "  Into:  no byte changes; blocks that differ from this all the same are put right."
+    yield f"         {_COMPARED[found['compared_with']]}"
+
+
+def _bytes(count: int) -> str:
+    return f"{count:,} byte{'s' * (count != 1)} change{'s' * (count == 1)}"

@@ -1,0 +1,55 @@
+"""What a write would do, told before anything is erased: what a person is asked to confirm."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RegionChange:
+    """One region that the write may touch."""
+
+    name: str
+    start: int
+    size_bytes: int
+    blocks: int
+    """Erase blocks of it that belong to the write; those that hold the target already are skipped."""
+    changed_bytes: int | None
+    """Bytes that will be others than now; None where the present content is not known."""
+    first: int | None
+    """Address of the first changed byte."""
+    last: int | None
+    """Address of the last changed byte."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """One write: of what, to which car, with what effect."""
+
+    job: str | None
+    """None for a rescue without a journal, which opens a job of its own."""
+    verb: str
+    """write, restore or recover."""
+    kind: str
+    """`tuned` or `original`: what the ECU holds afterwards."""
+    definition: str
+    name: str
+    evidence: str
+    vin: str | None
+    hw: str | None
+    sw: str | None
+    file: str
+    """The stored file's id, or the sha256 of the one handed in."""
+    target_sha256: str | None
+    """Hash of the memory as it will be; None where the file cannot be opened. `write` takes it back."""
+    compared_with: str | None
+    """What the changes are counted against: `original`, `last_write`, or None where nothing is known."""
+    regions: tuple[RegionChange, ...]
+    rituals: tuple[str, ...]
+    """What the technician must do before this is begun."""
+    refused: tuple[str, ...]
+    """Why a gate will refuse this file in any case."""
+
+    def as_dict(self) -> dict[str, object]:
+        """JSON form that crosses the engine's socket."""
+        return asdict(self)

@@ -1,0 +1,196 @@
+"""What would be written, without asking or touching the ECU."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from appliance.contract.errors import PitboxError
+from appliance.contract.jobs import JobState
+from appliance.contract.preview import Preview, RegionChange
+from appliance.definitions.schema import Definition
+from appliance.engine.box import Box
+from appliance.engine.operations.rescue import chosen_original
+from appliance.engine.operations.write import identified, interrupted_flash, opened_files
+from appliance.engine.originals import Original, load_original, target_of_order
+from appliance.engine.plaintext import Opened, wiped_afterwards
+from appliance.engine.tuning import MasterWish
+from appliance.flashing.image import MemoryImage, blocks_of
+from appliance.flashing.journal import JobRecord
+from appliance.flashing.order import WriteOrder
+from appliance.protocols.access import Block, EcuIdentity
+
+_PROVEN = (JobState.DONE.value, JobState.RESTORED.value)
+
+
+def rituals_of(definition: Definition, when: str) -> tuple[str, ...]:
+    """What the technician must do at a step."""
+    return tuple(ritual.text for ritual in definition.rituals if ritual.when == when)
+
+
+async def preview_write(box: Box, job_id: str, upload: str, wish: MasterWish) -> dict[str, Any]:
+    """A tuned file's effect; the file stays with the box for the write itself. Raises PitboxError."""
+    job, definition = identified(box, job_id)
+    with wiped_afterwards() as opened:
+        data = box.upload(upload)
+        original, tuned, _ = opened_files(box, job, definition, data, wish, opened)
+        if original is None:
+            raise PitboxError("NO_ORIGINAL", f"job {job_id} has no stored read", do_now="Read the ECU first.")
+        name = hashlib.sha256(data).hexdigest()
+        if tuned.content is None or not _fits(original.image, tuned.content):
+            reasons = tuned.papers.signatures or ("the file does not fit the regions of this job's original",)
+            return _preview(box, job, definition, "write", "tuned", name, refused=reasons).as_dict()
+        target = original.image.overlaid(tuned.content)
+        chosen = [
+            block for block in blocks_of(definition, writable_only=True) if _holds(tuned.content, block)
+        ]
+        return _compared(box, job, definition, "write", name, original, target, chosen, opened).as_dict()
+
+
+async def preview_restore(box: Box, job_id: str) -> dict[str, Any]:
+    """The effect of putting the original back. Raises PitboxError."""
+    job, definition = identified(box, job_id)
+    with wiped_afterwards() as opened:
+        original = load_original(box, job, opened)
+        if original is None:
+            raise PitboxError("NO_ORIGINAL", f"job {job_id} has no stored read", do_now="Read the ECU first.")
+        writable = blocks_of(definition, writable_only=True)
+        name, target = original.file_id, original.image
+        return _compared(box, job, definition, "restore", name, original, target, writable, opened).as_dict()
+
+
+async def preview_recover(box: Box, job_id: str | None, original: bool) -> dict[str, Any]:
+    """What an interrupted write goes on with; no sealed file is opened, for a damaged one must not hinder."""
+    flash = interrupted_flash(box, job_id)
+    job, definition = identified(box, flash.job_id)
+    order = WriteOrder.from_json(flash.write_order)
+    if original or order.tuned_file is None:
+        writable = blocks_of(definition, writable_only=True)
+        regions, name, kind = _unknown(definition, writable), order.original_file, "original"
+    else:
+        regions, name, kind = _unknown(definition, order.blocks), order.tuned_file, "tuned"
+    return _preview(box, job, definition, "recover", kind, name, regions=regions).as_dict()
+
+
+async def preview_rescue(box: Box, definition_id: str, file_id: str | None) -> dict[str, Any]:
+    """What a rescue without a journal would put back. Raises PitboxError."""
+    definition = box.definition(definition_id)
+    original = chosen_original(box, definition, file_id)
+    writable = blocks_of(definition, writable_only=True)
+    return Preview(
+        job=None,
+        verb="recover",
+        kind="original",
+        definition=definition.id,
+        name=definition.name,
+        evidence=definition.evidence.level,
+        vin=None,
+        hw=original.identity.hw,
+        sw=original.identity.sw,
+        file=original.file_id,
+        target_sha256=None,
+        compared_with=None,
+        regions=_unknown(definition, writable),
+        rituals=rituals_of(definition, "recovery"),
+        refused=(),
+    ).as_dict()
+
+
+def _compared(
+    box: Box,
+    job: JobRecord,
+    definition: Definition,
+    verb: str,
+    file: str,
+    original: Original,
+    target: MemoryImage,
+    blocks: Sequence[Block],
+    opened: Opened,
+) -> Preview:
+    """Against what the ECU holds as far as this box knows: what it last wrote there, else the original."""
+    known, compared_with = original.image, "original"
+    flash = next((one for one in box.journal.flashes(job.id) if one.outcome in _PROVEN), None)
+    if flash is not None:
+        written = target_of_order(box, WriteOrder.from_json(flash.write_order), opened)
+        if not written.gaps:
+            known, compared_with = written.image, "last_write"
+    runs = target.changed_ranges(known)
+    regions = tuple(_change(definition, name, count, runs) for name, count in _counted(blocks).items())
+    kind = "original" if verb == "restore" else "tuned"
+    return _preview(
+        box,
+        job,
+        definition,
+        verb,
+        kind,
+        file,
+        regions=regions,
+        target_sha256=target.sha256(),
+        compared_with=compared_with,
+    )
+
+
+def _preview(
+    box: Box, job: JobRecord, definition: Definition, verb: str, kind: str, file: str, **more: Any
+) -> Preview:
+    identity = job.identity or EcuIdentity()
+    facts: dict[str, Any] = {"target_sha256": None, "compared_with": None, "regions": (), "refused": ()}
+    return Preview(
+        job=job.id,
+        verb=verb,
+        kind=kind,
+        definition=definition.id,
+        name=definition.name,
+        evidence=definition.evidence.level,
+        vin=identity.vin,
+        hw=identity.hw,
+        sw=identity.sw,
+        file=file,
+        rituals=rituals_of(definition, "recovery" if verb == "recover" else "before_write"),
+        **(facts | more),
+    )
+
+
+def _fits(image: MemoryImage, content: MemoryImage) -> bool:
+    return all(image.covers(start, len(data)) for start, data in content.spans.items())
+
+
+def _holds(image: MemoryImage, block: Block) -> bool:
+    return image.covers(block.start, block.size)
+
+
+def _counted(blocks: Iterable[Block]) -> dict[str, int]:
+    """Blocks per region, in the order of their addresses."""
+    found: dict[str, int] = {}
+    for block in blocks:
+        found[block.region] = found.get(block.region, 0) + 1
+    return found
+
+
+def _change(definition: Definition, name: str, blocks: int, runs: Sequence[tuple[int, int]]) -> RegionChange:
+    """What changes inside one region; `runs` are (start, end) of all changed bytes."""
+    region = definition.region(name)
+    inside = [
+        (max(start, region.start), min(end, region.end))
+        for start, end in runs
+        if start < region.end and end > region.start
+    ]
+    return RegionChange(
+        name,
+        region.start,
+        region.size_bytes,
+        blocks,
+        sum(end - start for start, end in inside),
+        inside[0][0] if inside else None,
+        inside[-1][1] - 1 if inside else None,
+    )
+
+
+def _unknown(definition: Definition, blocks: Iterable[Block]) -> tuple[RegionChange, ...]:
+    """Regions of a write whose present content nobody knows."""
+    regions = ((definition.region(name), count) for name, count in _counted(blocks).items())
+    return tuple(
+        RegionChange(region.name, region.start, region.size_bytes, count, None, None, None)
+        for region, count in regions
+    )

@@ -1,0 +1,157 @@
+"""What a write would do, told without asking or touching the ECU, and nothing else is written then."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from pydantic import ValidationError
+
+from appliance.contract.errors import PitboxError
+from appliance.engine.operations import preview
+from appliance.engine.operations.registry import Recover, prepare
+from appliance.engine.operations.write import restore, write
+from appliance.engine.tuning import MasterWish
+from appliance.vault.manifest import Verdict
+from simulator.ecu.watch import Counter
+from tests.support.garage import Garage, Readied, visit
+from tests.unit.engine.test_jobs_on_a_box import stopped_at
+
+WISH = MasterWish()
+
+
+def test_a_package_is_told_by_region_and_byte_and_stays_with_the_box(slave: Readied) -> None:
+    async def scene(garage: Garage) -> None:
+        upload = garage.hand_in(garage.package())
+        before = dict(garage.car.ecu.core.watch.totals)
+        told = await preview.preview_write(garage.box, garage.job, upload, WISH)
+        region = garage.definition.region("calibration")
+        (change,) = [one for one in told["regions"] if one["changed_bytes"]]
+        assert change["name"] == "calibration"
+        changed = sum(
+            a != b
+            for a, b in zip(
+                garage.calibration(),
+                garage.car.ecu.memory.read(region.start, region.size_bytes),
+                strict=True,
+            )
+        )
+        assert change["changed_bytes"] == changed
+        assert change["first"] == region.start + 0x100
+        assert region.start + 0x10F <= change["last"] < region.end
+        assert (told["kind"], told["compared_with"], told["refused"]) == ("tuned", "original", ())
+        assert told["vin"] == garage.definition.simulation.vin
+        assert told["rituals"]
+        assert dict(garage.car.ecu.core.watch.totals) == before
+        result = await write(garage.box, garage.job, upload, None, told["target_sha256"])
+        assert result["verify"]["sha256"] == told["target_sha256"]
+        assert result["rituals"] == [
+            one.text for one in garage.definition.rituals if one.when == "after_write"
+        ]
+
+    visit(slave, scene)
+
+
+def test_after_a_write_changes_are_counted_against_what_was_written(slave: Readied) -> None:
+    async def scene(garage: Garage) -> None:
+        nothing = await preview.preview_restore(garage.box, garage.job)
+        assert not any(one["changed_bytes"] for one in nothing["regions"])
+        await write(garage.box, garage.job, garage.hand_in(garage.package()))
+        told = await preview.preview_restore(garage.box, garage.job)
+        assert told["compared_with"] == "last_write"
+        assert [one["name"] for one in told["regions"] if one["changed_bytes"]] == ["calibration"]
+        await restore(garage.box, garage.job)
+        again = await preview.preview_restore(garage.box, garage.job)
+        assert not any(one["changed_bytes"] for one in again["regions"])
+
+    visit(slave, scene)
+
+
+def test_what_was_not_confirmed_is_not_written(slave: Readied) -> None:
+    async def scene(garage: Garage) -> None:
+        error = await garage.refusal(
+            write(garage.box, garage.job, garage.hand_in(garage.package()), None, "0" * 64)
+        )
+        assert error.code == "NOT_WHAT_WAS_CONFIRMED"
+        assert garage.untouched
+
+    visit(slave, scene)
+
+
+def test_papers_that_do_not_release_the_file_are_told(slave: Readied) -> None:
+    async def scene(garage: Garage) -> None:
+        upload = garage.hand_in(garage.package(job_id="another-job"))
+        told = await preview.preview_write(garage.box, garage.job, upload, WISH)
+        assert told["refused"]
+        assert told["target_sha256"] is None
+
+    visit(slave, scene)
+
+
+def test_a_recovery_is_told_without_opening_any_sealed_file(slave: Readied) -> None:
+    async def scene(garage: Garage) -> None:
+        work = asyncio.ensure_future(write(garage.box, garage.job, garage.hand_in(garage.package())))
+        await stopped_at(garage, Counter.PROGRAMMED, 20_000, work)
+        for blob in (slave.state / "blobs").rglob("*.age"):
+            blob.unlink()
+        told = await preview.preview_recover(garage.box, None, original=False)
+        assert (told["job"], told["kind"]) == (garage.job, "tuned")
+        assert [one["name"] for one in told["regions"]] == ["calibration"]
+        back = await preview.preview_recover(garage.box, garage.job, original=True)
+        assert back["kind"] == "original"
+        assert {one["name"] for one in back["regions"]} == {
+            region.name for region in garage.definition.regions if region.writable
+        }
+        rescue = await preview.preview_rescue(garage.box, garage.definition.id, None)
+        assert (rescue["job"], rescue["kind"], rescue["verb"]) == (None, "original", "recover")
+
+    visit(slave, scene)
+
+
+def test_a_checksum_that_fails_says_what_to_type(master: Readied) -> None:
+    async def scene(garage: Garage) -> None:
+        spoilt = garage.calibration(corrected=False)
+        error = await garage.refusal(
+            write(garage.box, garage.job, garage.hand_in(garage.whole(spoilt)), WISH)
+        )
+        assert "checksum: " in "".join(error.details)
+        assert "--correct-checksums" in error.do_now
+        packaged = garage.package(
+            contents={garage.definition.region("calibration").start: spoilt}, checksum=Verdict.FAIL
+        )
+        refused = await garage.refusal(write(garage.box, garage.job, garage.hand_in(packaged)))
+        assert "--correct-checksums" not in refused.do_now
+
+    visit(master, scene)
+
+
+def test_a_package_leaves_nothing_to_be_said_besides(slave: Readied) -> None:
+    async def scene(garage: Garage) -> None:
+        wish = MasterWish(correct_checksums=True, stated=frozenset({"correct_checksums"}))
+        error = await garage.refusal(write(garage.box, garage.job, garage.hand_in(garage.package()), wish))
+        assert error.code == "OPTION_UNUSED"
+        assert garage.untouched
+
+    visit(slave, scene)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"file": "0-0"},
+        {"definition": "pbx-e400", "job": "j"},
+        {"definition": "pbx-e400", "original": True},
+    ],
+)
+def test_a_recovery_leaves_nothing_out_of_account(asked: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Recover.model_validate(asked)
+    for verb, more in (("recover", {}), ("preview", {"of": "recover"})):
+        with pytest.raises(PitboxError, match="PARAMETERS_INVALID"):
+            prepare(verb, {**asked, **more})
+
+
+@pytest.mark.parametrize("of", [None, "read", "preview"])
+def test_only_a_write_has_a_preview(of: str | None) -> None:
+    with pytest.raises(PitboxError, match="VERB_UNKNOWN"):
+        prepare("preview", {"of": of, "job": "j"})
