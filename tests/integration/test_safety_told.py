@@ -13,7 +13,7 @@ import pytest
 from tests.support.engine import Engine, five_answers, place, running, simulated
 
 PACK = "pbx-fd20"
-CALIBRATION_BYTES = 0x60000
+CALIBRATION = slice(0x180000, 0x1E0000)
 
 
 def half_written(root: Path) -> str:
@@ -23,7 +23,7 @@ def half_written(root: Path) -> str:
         job = engine.read_job()
         stock = engine.memory()
     engine = simulated(root, "--faults", json.dumps(fault), pack=PACK).start()
-    image = bytearray(stock[-CALIBRATION_BYTES:])
+    image = bytearray(stock[CALIBRATION])
     image[0x1000] ^= 0xFF
     upload = engine.hand_in(bytes(image))
     status, _ = engine.ask(
