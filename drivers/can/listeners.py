@@ -31,6 +31,11 @@ class PortListeners:
 
         return unsubscribe
 
+    @property
+    def wanted_ids(self) -> frozenset[int] | None:
+        """Identifiers that somebody listens to; None is all of them."""
+        return None if self._every else frozenset(i for i, handlers in self._by_id.items() if handlers)
+
     def on_gone(self, handler: GoneHandler) -> Callable[[], None]:
         """Call handler once if the bus goes away; returns the unsubscriber."""
         self._gone_handlers.append(handler)

@@ -4,6 +4,9 @@ A frame counts as sent when the bus hands our own copy back (SocketCAN echoes it
 `virtual` and `udp_multicast` as soon as it is under way), because `send` returning only means that a queue
 took it: a sender that trusts it runs ahead of the wire and overflows somebody's buffer. Interfaces without an
 echo count a frame as sent when their driver took it.
+
+On SocketCAN the kernel hands over what somebody listens to and the echoes of what was sent, and nothing else:
+each frame costs Python more time than the whole of its way through the kernel.
 """
 
 from __future__ import annotations
@@ -14,14 +17,16 @@ import ipaddress
 import socket
 import sys
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import can
 
-from drivers.can.interface import BusHealth, CanBusGoneError, CanFrame, SentHandler
+from drivers.can.interface import BusHealth, CanBusGoneError, CanFrame, FrameHandler, SentHandler
 from drivers.can.listeners import PortListeners
 from drivers.can.reader import FdReader, ThreadReader
+from drivers.can.socketcan import InterfaceTraffic, let_through
 
 _WINDOW_FRAMES = 8
 """Frames handed to the driver and not yet echoed: less than the usual transmit queue of ten."""
@@ -46,8 +51,15 @@ class PythonCanPort(PortListeners):
     """One node on a python-can bus. Made by `open_port`."""
 
     def __init__(
-        self, bus: can.BusABC, name: str, echoes: bool, bitrate_bps: int, data_bitrate_bps: int | None
+        self,
+        bus: can.BusABC,
+        name: str,
+        echoes: bool,
+        bitrate_bps: int,
+        data_bitrate_bps: int | None,
+        traffic: InterfaceTraffic | None = None,
     ) -> None:
+        """`traffic` is that of a SocketCAN interface; elsewhere the frames that arrive are counted."""
         super().__init__()
         self.bitrate_bps = bitrate_bps
         self.data_bitrate_bps = data_bitrate_bps
@@ -60,9 +72,13 @@ class PythonCanPort(PortListeners):
         self._retry: asyncio.TimerHandle | None = None
         self._tx_errors = self._rx_errors = self._frames = 0
         self._bits = 0.0
+        self._traffic = traffic
+        self._sent_ids: frozenset[int] = frozenset()
+        self._let_through: frozenset[int] | None = None
         self._load_mark = (self._loop.time(), 0.0)
         reader = ThreadReader if _descriptor(bus) is None else FdReader
         self._reader = reader(bus, self._on_message, self._on_receive_error)
+        self._narrow()
 
     def send(self, frame: CanFrame, on_sent: SentHandler | None = None) -> None:
         """Queue a frame. Raises CanBusGoneError, ValueError for an FD frame on a classic bus."""
@@ -70,21 +86,50 @@ class PythonCanPort(PortListeners):
         if frame.fd and self.data_bitrate_bps is None:
             raise ValueError(f"{self._name} is open as classic CAN: no FD frame can be sent on it")
         self._outbox.append((frame, on_sent))
+        if frame.can_id not in self._sent_ids:
+            self._sent_ids |= {frame.can_id}
+            self._narrow()
         if self._retry is None:
             self._pump()
 
+    def subscribe(self, handler: FrameHandler, can_ids: frozenset[int] | None = None) -> Callable[[], None]:
+        """Call handler for each frame of other nodes (all, or only these ids); returns the unsubscriber."""
+        forget = super().subscribe(handler, can_ids)
+        self._narrow()
+
+        def unsubscribe() -> None:
+            forget()
+            self._narrow()
+
+        return unsubscribe
+
     def health(self) -> BusHealth:
-        """Error counters as last reported by the controller; load is estimated from the frames seen."""
+        """Error counters as last reported by the controller; load is estimated from what passed."""
+        frames, bits_now = (self._frames, self._bits) if self._traffic is None else self._traffic.so_far()
         (since_s, bits), now_s = self._load_mark, self._loop.time()
-        self._load_mark = (now_s, self._bits)
+        self._load_mark = (now_s, bits_now)
         capacity = (now_s - since_s) * self.bitrate_bps
-        load = min(1.0, (self._bits - bits) / capacity) if capacity > 0 else 0.0
+        load = min(1.0, max(0.0, bits_now - bits) / capacity) if capacity > 0 else 0.0
         bus_off = self.gone is not None or self._tx_errors > 255
-        return BusHealth(self._tx_errors, self._rx_errors, bus_off, self._frames, load)
+        return BusHealth(self._tx_errors, self._rx_errors, bus_off, frames, load)
 
     def close(self) -> None:
         """Leave the bus; pending frames are dropped."""
         self._lose("the port was closed")
+
+    def _narrow(self) -> None:
+        """Have a SocketCAN interface hand over no more than what is of use here."""
+        descriptor = _descriptor(self._bus) if self._traffic is not None and self.gone is None else None
+        if descriptor is None:
+            return
+        wanted = self.wanted_ids
+        let = None if wanted is None else wanted | self._sent_ids
+        if let != self._let_through:
+            self._let_through = let
+            try:
+                let_through(descriptor, let)
+            except OSError as error:
+                self._lose(str(error))
 
     def _pump(self) -> None:
         self._retry = None
@@ -189,7 +234,8 @@ def open_port(
     except (can.CanError, OSError, ValueError) as error:
         raise CanBusGoneError(f"cannot open the CAN bus {name}: {error}") from error
     _prepare_socket(bus)
-    return PythonCanPort(bus, name, interface in _ECHO_OPTIONS, bitrate_bps, data_bitrate_bps)
+    traffic = InterfaceTraffic(channel) if interface == "socketcan" else None
+    return PythonCanPort(bus, name, interface in _ECHO_OPTIONS, bitrate_bps, data_bitrate_bps, traffic)
 
 
 def _options(interface: str, bitrate_bps: int, data_bitrate_bps: int | None) -> dict[str, Any]:

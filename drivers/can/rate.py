@@ -93,6 +93,14 @@ def has_fd(interface: str) -> bool:
     return link["mtu"] == _CANFD_MTU or "FD" in supported
 
 
+def loops_back(interface: str) -> bool:
+    """Whether the interface is a vcan, which counts what is sent as received too.
+
+    Raises CanBusGoneError if there is no such interface.
+    """
+    return bool(_link(interface).get("linkinfo", {}).get("info_kind") == "vcan")
+
+
 def usable(interface: str, rates_bps: Sequence[int]) -> tuple[int, ...]:
     """Those of the bit rates that `ensure` can bring about: all, or the one that there is.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
+import shutil
 import socket
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import can
@@ -16,29 +17,19 @@ import pytest
 
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpError, IsoTpSettings
 from appliance.protocols.isotp.link import SoftIsoTpLink
+from drivers.can import pythoncan, rate, socketcan
 from drivers.can.interface import CanBusGoneError, CanFrame
 from drivers.can.pythoncan import PythonCanPort, open_port
+from drivers.can.socketcan import InterfaceTraffic
 from drivers.factory import open_can
+from tests.support.multicast import group, needs_multicast
 
-GROUP = f"239.74.{163 + os.getpid() % 64}.{1 + os.getpid() // 64 % 254}"
-"""Of this process alone, so that test runs side by side do not hear each other."""
-OTHER = GROUP.replace("239.74.", "239.75.")
+GROUP, OTHER = group(), group()
 WAIT_S = 60
 
 
-def has_multicast() -> bool:
-    """Whether this machine has a route to the group (a guest without a network has none)."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((GROUP, 9))
-        except OSError:
-            return False
-    return True
-
-
-multicast = pytest.mark.skipif(not has_multicast(), reason="this machine has no route for IP multicast")
 UDP, VIRTUAL = f"udp_multicast:{GROUP}", "virtual:pitbox-test"
-BUSES = [pytest.param(UDP, marks=multicast, id="udp_multicast"), pytest.param(VIRTUAL, id="virtual")]
+BUSES = [pytest.param(UDP, marks=needs_multicast, id="udp_multicast"), pytest.param(VIRTUAL, id="virtual")]
 
 
 def on_both(spec: str, body: Callable[[PythonCanPort, PythonCanPort], Coroutine[Any, Any, None]]) -> None:
@@ -94,7 +85,7 @@ def test_frames_arrive_as_they_were_and_are_told_as_sent(spec: str, frame: CanFr
     on_both(spec, body)
 
 
-@multicast
+@needs_multicast
 def test_another_group_on_the_same_machine_is_not_heard() -> None:
     async def main() -> None:
         ours, stranger = (
@@ -153,16 +144,14 @@ def test_two_nodes_that_send_the_same_frame_hear_each_other(spec: str) -> None:
     """Telling our echo by its content must not swallow a twin's frame."""
 
     async def body(one: PythonCanPort, two: PythonCanPort) -> None:
-        heard: list[str] = []
-        one.subscribe(lambda _frame: heard.append("one"))
-        two.subscribe(lambda _frame: heard.append("two"))
+        frame = CanFrame(0x7E8, b"\x01")
+        arrivals = [asyncio.ensure_future(next_frame(port)) for port in (one, two)]
+        await asyncio.sleep(0)
         sent = [asyncio.Event(), asyncio.Event()]
-        one.send(CanFrame(0x7E8, b"\x01"), sent[0].set)
-        two.send(CanFrame(0x7E8, b"\x01"), sent[1].set)
+        one.send(frame, sent[0].set)
+        two.send(frame, sent[1].set)
         await asyncio.gather(*(event.wait() for event in sent))
-        while len(heard) < 2:
-            await asyncio.wait_for(next_frame(one), 1)
-        assert sorted(heard) == ["one", "two"]
+        assert await asyncio.gather(*arrivals) == [frame, frame]
 
     on_both(spec, body)
 
@@ -181,7 +170,7 @@ def test_two_ends_of_isotp_over_a_closed_port() -> None:
     on_both(VIRTUAL, body)
 
 
-@multicast
+@needs_multicast
 def test_datagrams_that_are_no_can_frames_are_counted_and_passed_over() -> None:
     async def body(one: PythonCanPort, two: PythonCanPort) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
@@ -270,10 +259,11 @@ def scripted(
     body: Callable[[PythonCanPort, ScriptedBus], Coroutine[Any, Any, None]],
     echoes: bool = True,
     with_descriptor: bool = True,
+    traffic: InterfaceTraffic | None = None,
 ) -> None:
     async def main() -> None:
         bus = ScriptedBus(with_descriptor)
-        port = PythonCanPort(bus, "scripted:x", echoes, 500_000, None)
+        port = PythonCanPort(bus, "scripted:x", echoes, 500_000, None, traffic)
         try:
             async with asyncio.timeout(WAIT_S):
                 await body(port, bus)
@@ -281,6 +271,12 @@ def scripted(
             port.close()
 
     asyncio.run(main())
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    """Let the loop turn until it did; the limit is that of the whole body."""
+    while not happened():  # noqa: ASYNC110 - what is awaited has no event of its own
+        await asyncio.sleep(0.001)
 
 
 def message(can_id: int, data: bytes, **more: Any) -> can.Message:
@@ -299,7 +295,7 @@ def test_a_full_transmit_queue_delays_frames_and_loses_none() -> None:
         for number in range(3):
             port.send(CanFrame(0x100, bytes((number,))))
         assert bus.sent == []
-        await asyncio.sleep(0.1)
+        await until(lambda: len(bus.sent) == 3)
         assert [bytes(sent.data) for sent in bus.sent] == [b"\x00", b"\x01", b"\x02"]
         assert port.gone is None
 
@@ -311,11 +307,10 @@ def test_no_more_than_a_queue_full_is_handed_over_before_the_wire_confirms() -> 
         confirmed: list[int] = []
         for number in range(20):
             port.send(CanFrame(0x100, bytes((number,))), lambda number=number: confirmed.append(number))  # type: ignore[misc]
-        await asyncio.sleep(0.01)
         assert len(bus.sent) == 8
         assert confirmed == []
         bus.arrive(message(0x100, b"\x02", is_rx=False))  # the echoes of 0 and 1 were lost
-        await asyncio.sleep(0.01)
+        await until(lambda: bool(confirmed))
         assert confirmed == [0, 1, 2]
         assert len(bus.sent) == 11
 
@@ -369,6 +364,107 @@ def test_an_interface_that_vanishes_while_sending_is_told() -> None:
     scripted(body)
 
 
+class ScriptedTraffic(InterfaceTraffic):
+    """What an interface counted, as the test says."""
+
+    def __init__(self) -> None:
+        self.frames, self.bits = 0, 0.0
+
+    def so_far(self) -> tuple[int, float]:
+        return self.frames, self.bits
+
+
+@pytest.fixture
+def filters(monkeypatch: pytest.MonkeyPatch) -> list[frozenset[int] | None]:
+    """What the kernel was told to let through, one after the other."""
+    told: list[frozenset[int] | None] = []
+    monkeypatch.setattr(pythoncan, "let_through", lambda descriptor, can_ids: told.append(can_ids))
+    return told
+
+
+def test_a_socketcan_port_lets_through_what_is_listened_to_and_what_it_sends(
+    filters: list[frozenset[int] | None],
+) -> None:
+    async def body(port: PythonCanPort, bus: ScriptedBus) -> None:
+        forget_one = port.subscribe(lambda frame: None, frozenset({0x7E8}))
+        port.subscribe(lambda frame: None, frozenset({0x7E8}))
+        forget_all = port.subscribe(lambda frame: None)
+        port.send(CanFrame(0x7E0, b""))
+        forget_one()
+        forget_all()
+        port.send(CanFrame(0x7E0, b""))
+        assert filters == [frozenset(), {0x7E8}, None, {0x7E8, 0x7E0}]
+
+    scripted(body, traffic=ScriptedTraffic())
+
+
+def test_other_ports_have_no_filter(filters: list[frozenset[int] | None]) -> None:
+    async def body(port: PythonCanPort, bus: ScriptedBus) -> None:
+        port.subscribe(lambda frame: None, frozenset({0x7E8}))
+        port.send(CanFrame(0x7E0, b""))
+        assert filters == []
+
+    scripted(body)
+
+
+def test_a_socketcan_port_that_can_set_no_filter_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(descriptor: int, can_ids: frozenset[int] | None) -> None:
+        if can_ids:
+            raise OSError(errno.ENODEV, "No such device")
+
+    monkeypatch.setattr(pythoncan, "let_through", refuse)
+
+    async def body(port: PythonCanPort, bus: ScriptedBus) -> None:
+        port.subscribe(lambda frame: None, frozenset({0x7E8}))
+        with pytest.raises(CanBusGoneError, match="No such device"):
+            port.send(CanFrame(0x7E0, b""))
+
+    scripted(body, traffic=ScriptedTraffic())
+
+
+def test_the_load_of_a_socketcan_bus_is_what_its_interface_counted(
+    filters: list[frozenset[int] | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body(port: PythonCanPort, bus: ScriptedBus) -> None:
+        now_s = [0.0]
+        monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now_s[0])
+        traffic.frames, traffic.bits = 10, 100.0
+        port.health()
+        now_s[0] = 1.0
+        port.health()
+        now_s[0], traffic.frames, traffic.bits = 3.0, 5000, 400_100.0
+        health = port.health()
+        assert health.frames_seen == 5000
+        assert health.load == pytest.approx(0.4)
+        now_s[0], traffic.frames, traffic.bits = 4.0, 0, 0.0  # the interface is gone
+        assert port.health().load == 0
+
+    traffic = ScriptedTraffic()
+    scripted(body, traffic=traffic)
+
+
+@pytest.mark.parametrize(("kind", "frames", "data_bytes"), [("can", 150, 900), ("vcan", 100, 600)])
+def test_a_controller_counts_both_ways_and_a_vcan_only_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, frames: int, data_bytes: int
+) -> None:
+    counters = tmp_path / "can0" / "statistics"
+    counters.mkdir(parents=True)
+
+    def count(**values: int) -> None:
+        for name, value in values.items():
+            (counters / name).write_text(f"{value}\n")
+
+    monkeypatch.setattr(socketcan, "_STATISTICS", tmp_path)
+    monkeypatch.setattr(rate, "loops_back", lambda interface: kind == "vcan")
+    count(rx_packets=7, rx_bytes=70, tx_packets=3, tx_bytes=30)
+    traffic = InterfaceTraffic("can0")
+    assert traffic.so_far() == (0, 0.0)
+    count(rx_packets=107, rx_bytes=670, tx_packets=53, tx_bytes=330)
+    assert traffic.so_far() == (frames, pytest.approx(47 * frames + 8.8 * data_bytes))
+    shutil.rmtree(counters)
+    assert traffic.so_far() == (0, 0.0)
+
+
 def test_error_frames_tell_the_counters_and_bus_off() -> None:
     async def body(port: PythonCanPort, bus: ScriptedBus) -> None:
         heard: list[CanFrame] = []
@@ -377,10 +473,10 @@ def test_error_frames_tell_the_counters_and_bus_off() -> None:
             message(0x204, bytes((0, 0, 0, 0, 0, 0, 96, 17)), is_error_frame=True),
             message(0x123, b"", is_remote_frame=True),
         )
-        await asyncio.sleep(0.01)
+        await until(lambda: not bus.incoming)
         assert (port.health().tx_errors, port.health().rx_errors, port.health().bus_off) == (96, 17, False)
         bus.arrive(message(0x040, bytes(8), is_error_frame=True))
-        await asyncio.sleep(0.01)
+        await until(lambda: port.gone is not None)
         assert port.health().bus_off
         assert "bus-off" in str(port.gone)
         assert heard == []

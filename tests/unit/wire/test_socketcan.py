@@ -11,10 +11,12 @@ import subprocess
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
+import can
 import pytest
 
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpError, IsoTpSettings
 from appliance.protocols.isotp.link import SoftIsoTpLink
+from drivers.can import pythoncan
 from drivers.can.interface import CanBusGoneError, CanFrame
 from drivers.can.pythoncan import PythonCanPort, open_port
 
@@ -119,6 +121,63 @@ def test_a_burst_arrives_whole_and_in_order(vcan: str) -> None:
         await done.wait()
         await asyncio.sleep(0.2)
         assert [int.from_bytes(frame.data, "big") for frame in seen] == list(range(1000))
+
+    on_both(vcan, body)
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Identifiers of all frames that reached Python, in order."""
+    seen: list[int] = []
+    plain = pythoncan._frame
+
+    def counted(message: can.Message) -> CanFrame:
+        frame = plain(message)
+        seen.append(frame.can_id)
+        return frame
+
+    monkeypatch.setattr(pythoncan, "_frame", counted)
+    return seen
+
+
+async def sent(port: PythonCanPort, *frames: CanFrame) -> None:
+    """All of them are on the wire."""
+    for frame in frames:
+        done = asyncio.Event()
+        port.send(frame, done.set)
+        await done.wait()
+
+
+def test_frames_that_nobody_listens_to_stay_in_the_kernel(vcan: str, decoded: list[int]) -> None:
+    async def body(one: PythonCanPort, two: PythonCanPort) -> None:
+        arrived = asyncio.Event()
+        forget = one.subscribe(lambda frame: arrived.set(), frozenset({0x7E8, 0x18DAF110}))
+        others = [CanFrame(number, b"\x01") for number in range(0x100, 0x132)]
+        await sent(two, *others, CanFrame(0x7E8, b"\x02"))
+        await arrived.wait()
+        echoes = [frame.can_id for frame in others] + [0x7E8]
+        assert sorted(decoded) == sorted([*echoes, 0x7E8])
+        assert one.health().frames_seen == two.health().frames_seen == 51
+        arrived.clear()
+        await sent(two, CanFrame(0x18DAF110, b"\x02", extended=True))
+        await arrived.wait()
+        decoded.clear()
+        forget()
+        await sent(two, CanFrame(0x7E8, b"\x02"))
+        everything = asyncio.Event()
+        one.subscribe(lambda frame: everything.set())
+        await sent(two, CanFrame(0x555, b""))
+        await everything.wait()
+        assert sorted(decoded) == [0x555, 0x555, 0x7E8]
+        assert one.health().frames_seen == 54
+
+    on_both(vcan, body)
+
+
+def test_an_echo_comes_back_though_nobody_listens(vcan: str, decoded: list[int]) -> None:
+    async def body(one: PythonCanPort, _two: PythonCanPort) -> None:
+        await sent(one, CanFrame(0x7E0, b"\x01"), CanFrame(0x7DF, b"\x02"), CanFrame(0x7E0, b"\x03"))
+        assert decoded == [0x7E0, 0x7DF, 0x7E0]
 
     on_both(vcan, body)
 
