@@ -3,16 +3,21 @@
 The kernel paces frames and answers flow control by itself, which no Python process can do as evenly. In
 return it shows whole payloads only, and reports most failures as an errno after which the socket is not to
 be trusted: it is closed, and opened again with the next use.
+
+Nothing here blocks and no thread waits: a socket that is sending is not writable, and becomes so when the
+last frame is out or the transfer has failed. Kernels tell that since `_POLL_TELLS`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import os
+import re
+import select
 import socket
 import struct
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 
 from appliance.contract.errors import PitboxError
 from appliance.protocols.isotp.codec import stmin_seconds
@@ -26,7 +31,6 @@ _EXTEND_ADDR = 0x0002
 _TX_PADDING = 0x0004
 _FORCE_TXSTMIN = 0x0080
 _RX_EXT_ADDR = 0x0200
-_WAIT_TX_DONE = 0x0400
 _SF_BROADCAST = 0x0800
 
 _NO_FRAME_TXTIME = 0xFFFF_FFFF
@@ -43,6 +47,10 @@ _LARGEST_STMIN_S = 0.127
 _FRAME_S = 0.0003
 _WATCHDOG_S = 2.0
 """The kernel gives up on a frame that is not echoed for this long."""
+_POLL_TELLS = {(5, 15): 140, (6, 1): 64}
+"""Patch levels of the older series that have both "isotp_ops: fix poll() to not report false EPOLLOUT events"
+and the mending of its fault, "isotp_sendmsg(): fix TX state detection and wait behavior" (6.6); trap 7.
+"""
 _QUEUE_FULL_PAUSES_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
 _REASONS = {
@@ -59,8 +67,8 @@ _GONE = frozenset({errno.ENETDOWN, errno.ENODEV, errno.ENXIO, errno.ENETUNREACH,
 def socket_options(address: IsoTpAddress, settings: IsoTpSettings) -> tuple[tuple[int, bytes], ...]:
     """(option, value) pairs to set before bind.
 
-    WAIT_TX_DONE always: without it a missing flow control shows up at the next system call only. Separation
-    times are in nanoseconds, whatever the kernel's documentation says (sheet 1.2, traps 1 and 2).
+    No WAIT_TX_DONE, which blocks even a socket that is told not to: the link waits by itself. Separation
+    times are in nanoseconds, whatever the kernel's documentation says (sheet 1.2, trap 2).
     """
     options = [
         (_OPTS, _general_options(address, settings)),
@@ -73,7 +81,7 @@ def socket_options(address: IsoTpAddress, settings: IsoTpSettings) -> tuple[tupl
 
 
 def _general_options(address: IsoTpAddress, settings: IsoTpSettings) -> bytes:
-    flags = _WAIT_TX_DONE
+    flags = 0
     if address.tx_extension is not None:
         flags |= _EXTEND_ADDR
         flags |= _RX_EXT_ADDR if address.rx_extension != address.tx_extension else 0
@@ -108,6 +116,15 @@ def send_deadline_s(payload_bytes: int, settings: IsoTpSettings) -> float:
     return frames * (gap_s + _FRAME_S) + _WATCHDOG_S
 
 
+def poll_tells(release: str) -> bool:
+    """Whether a kernel of this release (`uname -r`) says by poll that a payload is out."""
+    numbers = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", release)
+    if numbers is None:
+        return False
+    series, patch = (int(numbers[1]), int(numbers[2])), int(numbers[3] or 0)
+    return series >= (6, 6) or patch >= _POLL_TELLS.get(series, patch + 1)
+
+
 class _QueueFullError(Exception):
     """The interface's transmit queue takes no more frames just now; nothing was sent."""
 
@@ -119,24 +136,27 @@ class KernelIsoTpLink:
     """
 
     def __init__(self, interface: str, address: IsoTpAddress, settings: IsoTpSettings | None = None) -> None:
-        """Raises PitboxError ISOTP_KERNEL_MISSING; CanBusGoneError if there is no such interface."""
+        """Raises PitboxError ISOTP_KERNEL_MISSING or ISOTP_KERNEL_OLD, CanBusGoneError without interface."""
         self._interface = interface
         self._address = address
         self._settings = settings or IsoTpSettings()
+        self._longest_gap_s = self._settings.timeout_s + stmin_seconds(self._settings.stmin)
         self._loop = asyncio.get_running_loop()
-        self._sender = self._new_sender()
+        self._turn = asyncio.Lock()
         self._arrived: deque[bytes | ConnectionError] = deque()
-        self._arrival = asyncio.Event()
+        self._arrival: asyncio.Future[None] | None = None
+        self._sent: asyncio.Future[None] | None = None
         self._socket: socket.socket | None = None
         self._open()
 
     async def send(self, payload: bytes) -> None:
         """Return once the last frame is on the wire. Raises IsoTpError, CanBusGoneError."""
-        for pause_s in _QUEUE_FULL_PAUSES_S:
-            try:
-                return await self._send(payload)
-            except _QueueFullError:
-                await asyncio.sleep(pause_s)
+        async with self._turn:
+            for pause_s in _QUEUE_FULL_PAUSES_S:
+                try:
+                    return await self._send(payload)
+                except _QueueFullError:
+                    await asyncio.sleep(pause_s)
         raise IsoTpError(f"the transmit queue of {self._interface} stays full; raise its txqueuelen")
 
     async def receive(self, timeout_s: float) -> bytes:
@@ -145,14 +165,8 @@ class KernelIsoTpLink:
         The kernel does not tell when a payload begins, so one that is on its way gets N_Cr on top.
         """
         self._open()
-        longest_s = timeout_s + self._settings.timeout_s + stmin_seconds(self._settings.stmin)
-        try:
-            async with asyncio.timeout(longest_s):
-                while not self._arrived:
-                    self._arrival.clear()
-                    await self._arrival.wait()
-        except TimeoutError as error:
-            raise TimeoutError(f"no answer within {timeout_s * 1000:.0f} ms") from error
+        if not self._arrived and not await self._arrives_within(timeout_s + self._longest_gap_s):
+            raise TimeoutError(f"no answer within {timeout_s * 1000:.0f} ms")
         arrived = self._arrived.popleft()
         if isinstance(arrived, ConnectionError):
             raise arrived
@@ -160,36 +174,58 @@ class KernelIsoTpLink:
 
     def drain(self) -> int:
         """Forget payloads that arrived unasked, and what an earlier socket ended with; returns how many."""
-        self._on_readable()
+        while self._take():
+            pass
         count = len(self._arrived)
         self._arrived.clear()
         return count
 
     def close(self) -> None:
         """Stop listening."""
-        self._discard()
-        self._sender.shutdown(wait=False, cancel_futures=True)
+        self._discard(CanBusGoneError(f"{self._interface} is closed"))
+
+    async def _arrives_within(self, seconds: float) -> bool:
+        self._arrival = self._loop.create_future()
+        deadline = self._loop.call_later(seconds, self._wake)
+        try:
+            await self._arrival
+        finally:
+            deadline.cancel()
+            self._arrival = None
+        return bool(self._arrived)
 
     async def _send(self, payload: bytes) -> None:
         self._open()
-        sending = self._loop.run_in_executor(self._sender, self._socket_now().send, payload)
+        made = self._socket_now()
         try:
-            async with asyncio.timeout(send_deadline_s(len(payload), self._settings)):
-                await sending
-        except TimeoutError as error:
-            self._discard()
-            self._sender.shutdown(wait=False)
-            self._sender = self._new_sender()
-            raise IsoTpError("the kernel did not finish sending in time") from error
+            made.send(payload, socket.MSG_DONTWAIT)
         except OSError as error:
-            self._discard()
-            if error.errno == errno.ENOBUFS:
+            failure = self._translated(error)
+            self._discard(failure)
+            if error.errno in (errno.ENOBUFS, errno.EAGAIN):
                 raise _QueueFullError from error
-            raise self._translated(error) from error
+            raise failure from error
+        if not _is_writable(made):
+            await self._last_frame(made, send_deadline_s(len(payload), self._settings))
+        elif code := made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            failure = self._translated(OSError(code, os.strerror(code)))
+            self._discard(failure)
+            raise failure
 
-    def _new_sender(self) -> ThreadPoolExecutor:
-        """The one thread that may block in a send."""
-        return ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"isotp-{self._interface}")
+    async def _last_frame(self, made: socket.socket, within_s: float) -> None:
+        """Wait until the socket is writable again. Raises IsoTpError, CanBusGoneError."""
+        self._sent = sent = self._loop.create_future()
+        self._loop.add_writer(made.fileno(), self._on_writable)
+        late = IsoTpError("the kernel did not finish sending in time")
+        deadline = self._loop.call_later(within_s, self._discard, late)
+        try:
+            await sent
+        except asyncio.CancelledError:
+            self._discard(IsoTpError("the sender was cancelled"))
+            raise
+        finally:
+            deadline.cancel()
+            self._sent = None
 
     def _open(self) -> None:
         """Make a socket if there is none, or if the last one failed."""
@@ -209,13 +245,19 @@ class KernelIsoTpLink:
 
     @staticmethod
     def _make_socket() -> socket.socket:
+        if not poll_tells(os.uname().release):
+            raise PitboxError(
+                "ISOTP_KERNEL_OLD",
+                f"the ISO-TP sockets of kernel {os.uname().release} do not tell when a payload is out",
+                do_now="Update the system: Linux 6.6 or later, or at least 6.1.64 or 5.15.140.",
+            )
         try:
             return socket.socket(socket.PF_CAN, socket.SOCK_DGRAM, socket.CAN_ISOTP)
         except OSError as error:
             raise PitboxError(
                 "ISOTP_KERNEL_MISSING",
                 f"this kernel has no ISO-TP sockets ({error.strerror})",
-                do_now="Load the module with `modprobe can-isotp`; kernels from 5.10 on have it.",
+                do_now="Load the module with `modprobe can-isotp`.",
             ) from error
 
     def _flagged(self, can_id: int) -> int:
@@ -227,25 +269,61 @@ class KernelIsoTpLink:
         return self._socket
 
     def _on_readable(self) -> None:
-        while self._socket is not None:
-            try:
-                self._arrived.append(self._socket.recv(_LARGEST_PDU_BYTES, socket.MSG_DONTWAIT))
-            except BlockingIOError:
-                break
-            except OSError as error:
-                self._discard()
-                self._arrived.append(self._translated(error))
+        self._take()
         if self._arrived:
-            self._arrival.set()
+            self._wake()
 
-    def _discard(self) -> None:
+    def _wake(self) -> None:
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
+
+    def _on_writable(self) -> None:
+        """The last frame is out, or the transfer failed: then the error is there to be asked for."""
+        made = self._socket_now()
+        self._loop.remove_writer(made.fileno())
+        code = made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            self._discard(self._translated(OSError(code, os.strerror(code))))
+        elif self._sent is not None and not self._sent.done():
+            self._sent.set_result(None)
+
+    def _take(self) -> bool:
+        """Move one payload, or what ended the socket, to those that arrived; False if there is none."""
+        if self._socket is None:
+            return False
+        try:
+            self._arrived.append(self._socket.recv(_LARGEST_PDU_BYTES, socket.MSG_DONTWAIT))
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            self._end(self._translated(error))
+            return False
+        return True
+
+    def _end(self, failure: ConnectionError) -> None:
+        """The socket is of no use any more: whoever sends is told, else whoever receives next."""
+        sending = self._sent is not None
+        self._discard(failure)
+        if not sending:
+            self._arrived.append(failure)
+
+    def _discard(self, failure: ConnectionError) -> None:
         made, self._socket = self._socket, None
         if made is not None:
             self._loop.remove_reader(made.fileno())
+            self._loop.remove_writer(made.fileno())
             made.close()
+        if self._sent is not None and not self._sent.done():
+            self._sent.set_exception(failure)
 
     def _translated(self, error: OSError) -> ConnectionError:
         if error.errno in _GONE:
             return CanBusGoneError(f"{self._interface}: {error.strerror}")
         reason = _REASONS.get(error.errno or 0, error.strerror)
         return IsoTpError(f"{self._interface}: {reason}")
+
+
+def _is_writable(made: socket.socket) -> bool:
+    asked = select.poll()
+    asked.register(made, select.POLLOUT)
+    return bool(asked.poll(0))

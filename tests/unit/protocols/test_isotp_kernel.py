@@ -10,8 +10,10 @@ import ctypes
 import errno
 import socket
 import struct
+import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -20,11 +22,11 @@ import pytest
 from appliance.contract.errors import PitboxError
 from appliance.protocols.isotp import kernel
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpError, IsoTpSettings
-from appliance.protocols.isotp.kernel import KernelIsoTpLink, send_deadline_s, socket_options
+from appliance.protocols.isotp.kernel import KernelIsoTpLink, poll_tells, send_deadline_s, socket_options
 from drivers.can.interface import CanBusGoneError
 
 NORMAL = IsoTpAddress(0x7E0, 0x7E8)
-FLAGS_TX_PADDING, FLAGS_WAIT_TX_DONE, FLAGS_FORCE_TXSTMIN = 0x004, 0x400, 0x080
+FLAGS_TX_PADDING, FLAGS_FORCE_TXSTMIN = 0x004, 0x080
 FLAGS_EXTEND_ADDR, FLAGS_RX_EXT_ADDR, FLAGS_SF_BROADCAST = 0x002, 0x200, 0x800
 
 
@@ -60,9 +62,28 @@ def link_layer(settings: IsoTpSettings) -> tuple[int, int, int]:
     return options.mtu, options.tx_dl, options.tx_flags
 
 
-def test_a_send_always_waits_for_its_last_frame() -> None:
-    assert general().flags == FLAGS_WAIT_TX_DONE | FLAGS_TX_PADDING
-    assert general(settings=IsoTpSettings(padding=None)).flags == FLAGS_WAIT_TX_DONE
+def test_no_flag_makes_a_send_block() -> None:
+    assert general().flags == FLAGS_TX_PADDING
+    assert general(settings=IsoTpSettings(padding=None)).flags == 0
+
+
+@pytest.mark.parametrize(
+    ("release", "tells"),
+    [
+        ("6.12.117+deb13-amd64", True),
+        ("6.6.0", True),
+        ("7.0-rc1", True),
+        ("6.5.13", False),
+        ("6.1.64-v8+", True),
+        ("6.1.63", False),
+        ("5.15.140", True),
+        ("5.15.84-v7l+", False),
+        ("5.10.250", False),
+        ("strange", False),
+    ],
+)
+def test_which_kernels_say_by_poll_that_a_payload_is_out(release: str, tells: bool) -> None:
+    assert poll_tells(release) is tells
 
 
 def test_no_pause_is_added_to_each_frame() -> None:
@@ -115,7 +136,10 @@ def test_a_send_may_take_as_long_as_the_slowest_receiver_wants() -> None:
 
 
 class FakeSocket:
-    """Records options; sends and receives what a test tells it."""
+    """Records options; sends and receives what a test tells it.
+
+    With `takes_time` it is not writable from a send until `finish`.
+    """
 
     made: ClassVar[deque[FakeSocket]] = deque()
 
@@ -124,6 +148,8 @@ class FakeSocket:
         self.bound: tuple[str, int, int] | None = None
         self.closed = False
         self.send_result: OSError | None = None
+        self.takes_time = False
+        self.error = 0
         self.incoming: deque[bytes | OSError] = deque()
         self._ours, self.peer = socket.socketpair()
         FakeSocket.made.append(self)
@@ -138,10 +164,32 @@ class FakeSocket:
     def fileno(self) -> int:
         return self._ours.fileno()
 
-    def send(self, payload: bytes) -> int:
+    def send(self, payload: bytes, flags: int) -> int:
+        assert flags == socket.MSG_DONTWAIT
         if self.send_result is not None:
             raise self.send_result
+        if self.takes_time:
+            self._occupy()
         return len(payload)
+
+    def _occupy(self) -> None:
+        self._ours.setblocking(False)
+        with suppress(BlockingIOError):
+            while True:
+                self._ours.send(bytes(4096))
+
+    def finish(self, error: int = 0) -> None:
+        """The last frame is out, or the transfer failed."""
+        self.error = error
+        self.peer.setblocking(False)
+        with suppress(BlockingIOError):
+            while True:
+                self.peer.recv(1 << 16)
+
+    def getsockopt(self, level: int, option: int) -> int:
+        assert (level, option) == (socket.SOL_SOCKET, socket.SO_ERROR)
+        error, self.error = self.error, 0
+        return error
 
     def recv(self, size: int, flags: int) -> bytes:
         if not self.incoming:
@@ -173,7 +221,7 @@ Scenario = Callable[[KernelIsoTpLink], Coroutine[Any, Any, None]]
 
 
 def with_link(scenario: Scenario, address: IsoTpAddress = NORMAL) -> None:
-    """On a real loop: the link sends from a thread, which a virtual clock would not wait for."""
+    """On a real loop: the link watches descriptors, which a virtual clock would not wait for."""
 
     async def main() -> None:
         link = KernelIsoTpLink("can0", address, IsoTpSettings(timeout_s=0.01))
@@ -226,6 +274,119 @@ def test_after_any_failed_send_the_next_one_has_a_new_socket(
     with_link(scenario)
 
 
+TRANSFER_ERRORS = [(errno.ECOMM, "no flow control"), (errno.EMSGSIZE, "OVERFLOW"), (errno.EIO, "err")]
+
+
+async def begun(link: KernelIsoTpLink, fake: FakeSocket) -> asyncio.Task[None]:
+    """A send that the kernel has taken and not finished."""
+    fake.takes_time = True
+    sending = asyncio.create_task(link.send(bytes(100)))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert link._sent is not None
+    assert not sending.done()
+    fake.takes_time = False
+    return sending
+
+
+def test_a_send_ends_with_its_last_frame_and_no_thread_waits_for_it(sockets: deque[FakeSocket]) -> None:
+    async def scenario(link: KernelIsoTpLink) -> None:
+        threads = threading.active_count()
+        sending = await begun(link, sockets[0])
+        assert threading.active_count() == threads
+        sockets[0].finish()
+        await sending
+        await link.send(b"\x3e\x00")
+        assert len(sockets) == 1
+
+    with_link(scenario)
+
+
+@pytest.mark.parametrize(("code", "reason"), TRANSFER_ERRORS)
+@pytest.mark.parametrize("told_to", ["writer", "reader"])
+def test_a_transfer_that_fails_later_is_told_to_its_sender_whoever_hears_of_it(
+    sockets: deque[FakeSocket], code: int, reason: str, told_to: str
+) -> None:
+    async def scenario(link: KernelIsoTpLink) -> None:
+        sending = await begun(link, sockets[0])
+        if told_to == "reader":
+            sockets[0].incoming.append(failing(code))
+            sockets[0].peer.send(b"!")
+        else:
+            sockets[0].finish(code)
+        with pytest.raises(IsoTpError, match=reason):
+            await sending
+        assert sockets[0].closed
+        assert link.drain() == 0
+        await link.send(b"\x3e\x00")
+        assert len(sockets) == 2
+
+    with_link(scenario)
+
+
+@pytest.mark.parametrize(("code", "reason"), TRANSFER_ERRORS)
+def test_a_transfer_that_failed_at_once_is_told_too(
+    sockets: deque[FakeSocket], code: int, reason: str
+) -> None:
+    async def scenario(link: KernelIsoTpLink) -> None:
+        sockets[0].error = code
+        with pytest.raises(IsoTpError, match=reason):
+            await link.send(bytes(100))
+        assert sockets[0].closed
+
+    with_link(scenario)
+
+
+def test_a_kernel_that_never_finishes_is_given_up(
+    sockets: deque[FakeSocket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel, "send_deadline_s", lambda payload_bytes, settings: 0.001)
+
+    async def scenario(link: KernelIsoTpLink) -> None:
+        sockets[0].takes_time = True
+        with pytest.raises(IsoTpError, match="in time"):
+            await link.send(bytes(100))
+        assert sockets[0].closed
+
+    with_link(scenario)
+
+
+def test_a_cancelled_send_leaves_nothing_behind(sockets: deque[FakeSocket]) -> None:
+    async def scenario(link: KernelIsoTpLink) -> None:
+        sending = await begun(link, sockets[0])
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        assert sockets[0].closed
+        await link.send(b"\x3e\x00")
+        assert len(sockets) == 2
+
+    with_link(scenario)
+
+
+def test_two_senders_take_turns(sockets: deque[FakeSocket]) -> None:
+    async def scenario(link: KernelIsoTpLink) -> None:
+        first = await begun(link, sockets[0])
+        second = asyncio.create_task(link.send(b"\x3e\x80"))
+        await asyncio.sleep(0)
+        assert not second.done()
+        sockets[0].finish()
+        await first
+        await second
+
+    with_link(scenario)
+
+
+def test_closing_ends_a_send(sockets: deque[FakeSocket]) -> None:
+    async def scenario(link: KernelIsoTpLink) -> None:
+        sending = await begun(link, sockets[0])
+        link.close()
+        with pytest.raises(CanBusGoneError, match="closed"):
+            await sending
+
+    with_link(scenario)
+
+
 @pytest.mark.parametrize("code", [errno.ENETDOWN, errno.ENODEV, errno.ENXIO, errno.EADDRNOTAVAIL])
 def test_an_interface_that_vanished_is_told_apart(sockets: deque[FakeSocket], code: int) -> None:
     async def scenario(link: KernelIsoTpLink) -> None:
@@ -262,7 +423,7 @@ def test_a_full_transmit_queue_is_waited_for(
 ) -> None:
     attempts: list[int] = []
 
-    def send(fake: FakeSocket, payload: bytes) -> int:
+    def send(fake: FakeSocket, payload: bytes, flags: int) -> int:
         attempts.append(len(sockets))
         if len(attempts) < 3:
             raise failing(errno.ENOBUFS)
@@ -280,7 +441,7 @@ def test_a_full_transmit_queue_is_waited_for(
 def test_a_queue_that_stays_full_names_the_remedy(
     sockets: deque[FakeSocket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def send(fake: FakeSocket, payload: bytes) -> int:
+    def send(fake: FakeSocket, payload: bytes, flags: int) -> int:
         raise failing(errno.ENOBUFS)
 
     monkeypatch.setattr(FakeSocket, "send", send)
@@ -323,7 +484,16 @@ def test_a_kernel_without_isotp_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
         raise OSError(errno.EPROTONOSUPPORT, "Protocol not supported")
 
     monkeypatch.setattr(kernel, "socket", SimpleNamespace(**vars(socket) | {"socket": refuse}))
+    monkeypatch.setattr(kernel, "poll_tells", lambda release: True)
 
     with pytest.raises(PitboxError, match="Protocol not supported") as caught:
         KernelIsoTpLink._make_socket()
     assert caught.value.code == "ISOTP_KERNEL_MISSING"
+
+
+def test_a_kernel_that_does_not_tell_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "poll_tells", lambda release: False)
+
+    with pytest.raises(PitboxError, match="do not tell when a payload is out") as caught:
+        KernelIsoTpLink._make_socket()
+    assert caught.value.code == "ISOTP_KERNEL_OLD"
