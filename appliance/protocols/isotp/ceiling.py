@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from random import Random
@@ -43,23 +43,47 @@ class Wire:
 
 def transfer_frames(payload: bytes, wire: Wire) -> Iterator[CanFrame]:
     """Every frame of one payload, with the one flow control that BS = 0 needs."""
-    room = wire.settings.tx_frame_bytes - (wire.address.tx_extension is not None)
-    outgoing = Segmentation(payload, wire.settings, room)
-    yield wire.frame(outgoing.opening())
-    if not outgoing.done:
-        clear_to_send = FlowControl(FlowStatus.CONTINUE).encode()
-        outgoing.on_flow_control(clear_to_send)
-        yield wire.frame(clear_to_send, answer=True)
+    outgoing, *begun = _begun(payload, wire)
+    yield from begun
     while not outgoing.done:
         yield wire.frame(outgoing.consecutive())
 
 
 def transfer_seconds(payload: bytes, wire: Wire) -> float:
     """Wire time of one payload at BS = 0 and STmin = 0, the stuff bits of these very bytes included."""
-    return sum(
-        frame_seconds(frame, wire.bitrate_bps, wire.data_bitrate_bps)
-        for frame in transfer_frames(payload, wire)
-    )
+    return _seconds(transfer_frames(payload, wire), wire)
+
+
+def estimated_seconds(payload: bytes, wire: Wire, samples: int) -> float:
+    """`transfer_seconds`, judged by this many of the consecutive frames, evenly spread.
+
+    Stuff bits depend on content, and counting those of every frame costs more time than moving it.
+    """
+    outgoing, *begun = _begun(payload, wire)
+    frames = outgoing.frames_left
+    if frames <= samples:
+        return transfer_seconds(payload, wire)
+    sampled = []
+    for number in range(samples):
+        outgoing.skip((2 * number + 1) * frames // (2 * samples) - (frames - outgoing.frames_left))
+        sampled.append(wire.frame(outgoing.consecutive()))
+    return _seconds(begun, wire) + _seconds(sampled, wire) * frames / samples
+
+
+def _begun(payload: bytes, wire: Wire) -> tuple[Segmentation, *tuple[CanFrame, ...]]:
+    """What is left of a payload behind its first frame and the flow control, and these frames."""
+    room = wire.settings.tx_frame_bytes - (wire.address.tx_extension is not None)
+    outgoing = Segmentation(payload, wire.settings, room)
+    opening = wire.frame(outgoing.opening())
+    if outgoing.done:
+        return outgoing, opening
+    clear_to_send = FlowControl(FlowStatus.CONTINUE).encode()
+    outgoing.on_flow_control(clear_to_send)
+    return outgoing, opening, wire.frame(clear_to_send, answer=True)
+
+
+def _seconds(frames: Iterable[CanFrame], wire: Wire) -> float:
+    return sum(frame_seconds(frame, wire.bitrate_bps, wire.data_bitrate_bps) for frame in frames)
 
 
 @lru_cache(maxsize=64)

@@ -63,6 +63,16 @@ class Segmentation:
         override = self._settings.stmin_override_us
         self.gap_s = stmin_seconds(flow.stmin) if override is None else override / 1e6
 
+    @property
+    def frames_left(self) -> int:
+        """Consecutive frames that are still to come."""
+        return -(-(len(self._payload) - self._at) // (self._room - 1))
+
+    def skip(self, frames: int) -> None:
+        """Leave out so many consecutive frames, for those who only look at some."""
+        self._at += frames * (self._room - 1)
+        self._sequence = (self._sequence + frames) & 0x0F
+
     def consecutive(self) -> bytes:
         """The next consecutive frame; to be called while neither done nor awaiting flow control."""
         end = self._at + self._room - 1

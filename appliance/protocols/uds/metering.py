@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from appliance.protocols.access import WireMeter
-from appliance.protocols.isotp.ceiling import Wire, ceiling_bytes_per_s, transfer_seconds
+from appliance.protocols.isotp.ceiling import Wire, ceiling_bytes_per_s, estimated_seconds
 
 _CLASSIC_PDU_BYTES = 4095
 _SAMPLE_EVERY = 7
-"""Of so many PDUs one is measured bit by bit: stuff bits depend on content, and counting them takes time.
-Not a power of two, lest the samples all fall on the same place of each sector.
+"""Of so many PDUs one is measured. Not a power of two, lest the samples all fall on the same place of each
+sector.
+"""
+_SAMPLED_FRAMES = 8
+"""Of each measured PDU so many frames are measured bit by bit: stuff bits depend on content. All of them took
+half of the engine's time where the kernel moves the payloads.
 """
 
 
@@ -58,5 +62,5 @@ class TransferMeter:
         self._payload_bytes += len(data)
         if self._pdus % _SAMPLE_EVERY == 0:
             self._sampled_bytes += len(data)
-            self._sampled_s += transfer_seconds(header + data, wire)
+            self._sampled_s += estimated_seconds(header + data, wire, _SAMPLED_FRAMES)
         self._pdus += 1

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.protocols.isotp.ceiling import Wire, ceiling_bytes_per_s, transfer_frames, transfer_seconds
+from appliance.protocols.isotp.ceiling import (
+    Wire,
+    ceiling_bytes_per_s,
+    estimated_seconds,
+    transfer_frames,
+    transfer_seconds,
+)
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpSettings
 from appliance.protocols.isotp.link import SoftIsoTpLink
 from simulator.bus import SimBus
@@ -65,3 +72,27 @@ def test_an_undisturbed_link_takes_exactly_that_long(payload: bytes, wire: Wire)
         return seconds
 
     assert run_virtual(main()) == pytest.approx(transfer_seconds(payload, wire))
+
+
+@given(st.binary(min_size=1, max_size=300), st.sampled_from([CLASSIC, MIXED, FD]))
+def test_the_estimate_of_a_short_payload_is_exact(payload: bytes, wire: Wire) -> None:
+    assert estimated_seconds(payload, wire, 64) == pytest.approx(transfer_seconds(payload, wire))
+
+
+@given(st.integers(0, 255), st.integers(300, 4095), st.integers(1, 32), st.sampled_from([CLASSIC, MIXED, FD]))
+def test_an_estimate_by_a_few_frames_is_close(byte: int, length: int, samples: int, wire: Wire) -> None:
+    """What the sequence number adds or takes in stuff bits, and a last frame that is not full."""
+    payload = bytes((byte,)) * length
+    tolerance = 0.06 if wire is not FD else 0.25
+    assert estimated_seconds(payload, wire, samples) == pytest.approx(
+        transfer_seconds(payload, wire), rel=tolerance
+    )
+
+
+@pytest.mark.parametrize("wire", [CLASSIC, MIXED])
+def test_the_estimates_of_many_payloads_agree_with_their_frames(wire: Wire) -> None:
+    dice = Random(1)
+    kinds = (dice.randbytes(4095), bytes(4095), b"\xff" * 4095, bytes(range(256)) * 15, b"\x00\x01" * 2000)
+    payloads = [bytes((0x36, number)) + kinds[number % len(kinds)][2:] for number in range(60)]
+    exact = sum(transfer_seconds(payload, wire) for payload in payloads)
+    assert sum(estimated_seconds(payload, wire, 8) for payload in payloads) == pytest.approx(exact, rel=0.01)
