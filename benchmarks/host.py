@@ -25,7 +25,8 @@ from benchmarks.models import MIB, SECTOR_BYTES, START, client_on
 from benchmarks.report import Benchmark, Row
 from benchmarks.transfer import content
 from drivers.can.pythoncan import open_port
-from tests.integration.witness.buses import foreign_bus, group, process
+from tests.integration.witness.buses import foreign_bus, process
+from tests.support.multicast import group
 
 ECU = "pbx-e400"
 TRIES = 5
@@ -96,10 +97,7 @@ JOBS: dict[tuple[str, str], Host] = {
 def measure() -> list[Row]:
     """Each job on an ECU that was just started."""
     definition = load_all().get(ECU)
-    return [
-        _row(job, client, definition, group(20 + number), host)
-        for number, ((job, client), host) in enumerate(JOBS.items())
-    ]
+    return [_row(job, client, definition, group(), host) for (job, client), host in JOBS.items()]
 
 
 def _row(job: str, client: str, definition: Definition, channel: str, host: Host) -> Row:

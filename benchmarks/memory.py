@@ -23,7 +23,8 @@ from appliance.definitions.loader import load_all
 from appliance.flashing.image import blocks_of
 from benchmarks.report import Benchmark, Row
 from simulator.image_synthesis import synthesise
-from tests.integration.witness.buses import group, process
+from tests.integration.witness.buses import process
+from tests.support.multicast import group
 
 ECU, SEED = "pbx-e400", 5
 START_S = 30.0
@@ -88,7 +89,7 @@ def tuned_file() -> bytes:
 
 def measure() -> list[Row]:
     """After each step of the job."""
-    bus = f"udp_multicast:{group(30)}"
+    bus = f"udp_multicast:{group()}"
     rows: list[Row] = []
     with (
         process("simulator", "--definition", ECU, "--bus", bus, "--seed", str(SEED)),

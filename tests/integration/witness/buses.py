@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -14,32 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import can
-import pytest
 
 ROOT = Path(__file__).parents[3]
 END_S = 20
 _IP_MULTICAST_ALL = 49
-
-
-def group(number: int) -> str:
-    """A multicast group of this process and this `number`: tests side by side do not hear each other."""
-    return f"239.{80 + number}.{163 + os.getpid() % 64}.{1 + os.getpid() // 64 % 254}"
-
-
-def _has_multicast() -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((group(0), 9))
-        except OSError:
-            return False
-    return True
-
-
-needs_multicast = pytest.mark.skipif(
-    not _has_multicast() and not os.environ.get("CI"),
-    reason="this machine has no route for IP multicast: no foreign ECU, no foreign client tried",
-)
-"""Where CI is set the test runs and fails instead: a witness must not get lost unseen."""
 
 
 @contextmanager

@@ -24,7 +24,8 @@ from udsoncan.exceptions import NegativeResponseException
 from appliance.definitions.loader import load_all
 from appliance.definitions.schema import Definition
 from simulator.image_synthesis import synthesise
-from tests.integration.witness.buses import foreign_bus, group, needs_multicast, process
+from tests.integration.witness.buses import foreign_bus, process
+from tests.support.multicast import group, needs_multicast
 
 pytestmark = needs_multicast
 
@@ -132,7 +133,7 @@ def test_udsoncan_reads_unlocks_erases_downloads_and_reads_back() -> None:
     stock = synthesise(definition, SEED)[start - definition.regions[0].start :][:size]
     content = random.Random(3).randbytes(size)
 
-    with foreign_client(definition, group(11), e400_key) as client:
+    with foreign_client(definition, group(), e400_key) as client:
         assert client.read_data_by_identifier_first(0xF190) == definition.simulation.vin
         faults = answered(client.get_dtc_by_status_mask(0xFF)).dtcs
         assert {fault.id for fault in faults} == {0x030100, 0xC10000}
@@ -176,7 +177,7 @@ def wait_for_application(client: Client) -> None:
 
 
 def test_udsoncan_unlocks_sa2_and_is_refused_without() -> None:
-    with foreign_client(load_all().get("pbx-s18"), group(13), s18_key) as client:
+    with foreign_client(load_all().get("pbx-s18"), group(), s18_key) as client:
         client.change_session(0x03)
         assert routine(client, 0x0203) == b"\x00"
         client.change_session(0x02)
@@ -191,9 +192,7 @@ def test_udsoncan_unlocks_sa2_and_is_refused_without() -> None:
 def test_a_wrong_key_is_refused_to_udsoncan_as_the_standard_says() -> None:
     """Two refusals with 0x35, then 0x36, then 0x37 to the next seed request."""
     codes = []
-    with foreign_client(
-        load_all().get("pbx-e400"), group(12), lambda level, seed, params: bytes(4)
-    ) as client:
+    with foreign_client(load_all().get("pbx-e400"), group(), lambda level, seed, params: bytes(4)) as client:
         client.change_session(0x03)
         for _ in range(4):
             with pytest.raises(NegativeResponseException) as refused:

@@ -26,7 +26,8 @@ from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.timing import UdsTiming
 from drivers.can.pythoncan import open_port
 from tests.integration.witness import foreign_ecu
-from tests.integration.witness.buses import group, needs_multicast, process
+from tests.integration.witness.buses import process
+from tests.support.multicast import group, needs_multicast
 
 T = TypeVar("T")
 
@@ -42,11 +43,9 @@ def foreign(**reading: object) -> Definition:
     return definition.model_copy(update={"reading": definition.reading.model_copy(update=reading)})
 
 
-def on_foreign_ecu(
-    number: int, scenario: Callable[[UdsAccess], Awaitable[T]], definition: Definition | None = None
-) -> T:
+def on_foreign_ecu(scenario: Callable[[UdsAccess], Awaitable[T]], definition: Definition | None = None) -> T:
     """Run a scenario on a freshly started foreign ECU."""
-    chosen, channel = definition or foreign(), group(number)
+    chosen, channel = definition or foreign(), group()
 
     async def main() -> T:
         port = open_port("udp_multicast", channel, chosen.bus.bitrate_bps)
@@ -73,7 +72,7 @@ def test_it_is_identified_and_its_fault_codes_are_read_and_cleared() -> None:
         await access.clear_dtcs()
         assert await access.read_dtcs() == ()
 
-    on_foreign_ecu(1, scenario)
+    on_foreign_ecu(scenario)
 
 
 @pytest.mark.parametrize("reading", [{}, BY_ADDRESS], ids=["upload", "by address"])
@@ -88,7 +87,7 @@ def test_its_memory_is_read_after_an_unlock(reading: dict[str, object]) -> None:
         assert await access.read(foreign_ecu.BOOT_START + 5, 1030) == boot[5:1035]
         await access.close()
 
-    on_foreign_ecu(2, scenario, foreign(**reading))
+    on_foreign_ecu(scenario, foreign(**reading))
 
 
 def test_a_sector_is_erased_programmed_proven_and_committed() -> None:
@@ -111,7 +110,7 @@ def test_a_sector_is_erased_programmed_proven_and_committed() -> None:
         assert await access.read(foreign_ecu.CODE_START, foreign_ecu.CODE_BYTES) == expected
         await access.close()
 
-    on_foreign_ecu(3, scenario)
+    on_foreign_ecu(scenario)
 
 
 def test_its_refusals_come_through_as_what_they_are() -> None:
@@ -126,4 +125,4 @@ def test_its_refusals_come_through_as_what_they_are() -> None:
         await access.close()
         return unerased.value.refusal, outside.value.refusal
 
-    assert on_foreign_ecu(4, scenario) == (Refusal.PROGRAMMING, Refusal.UNSUPPORTED)
+    assert on_foreign_ecu(scenario) == (Refusal.PROGRAMMING, Refusal.UNSUPPORTED)
