@@ -6,7 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpLink, IsoTpSettings
+from appliance.protocols.isotp.link import SoftIsoTpLink
+from drivers.can.interface import CanPort
 from simulator.ecu.keys import KeyFunction
+
+LinkMaker = Callable[[CanPort, IsoTpAddress, IsoTpSettings], IsoTpLink]
 
 
 class TransferEnd(StrEnum):
@@ -53,3 +58,5 @@ class EcuOptions:
     """False: only 0x10 and 0x3E start S3 again, also while other requests come without a pause."""
     bus_off_recovery_s: float = 0.1
     """From bus-off until the controller takes part again."""
+    link: LinkMaker = SoftIsoTpLink
+    """Its ISO-TP: our own, which can be told to misbehave, or the kernel's."""

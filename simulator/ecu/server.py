@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from appliance.definitions.schema import Definition
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpError, IsoTpSettings
-from appliance.protocols.isotp.link import SoftIsoTpLink
 from drivers.can.interface import CanFrame, CanPort
 from simulator.ecu.core import Core, Program
 from simulator.ecu.dispatch import dispatch, wants_no_answer
@@ -36,7 +35,7 @@ class Server:
     def __init__(self, core: Core, port: CanPort, hook: Callable[[], RequestHook | None]) -> None:
         self._core = core
         self._hook = hook
-        self._link = SoftIsoTpLink(
+        self._link = core.options.link(
             port, server_address(core.definition), server_settings(core.definition, core.options)
         )
         self._turn = asyncio.Lock()

@@ -1,0 +1,51 @@
+"""The kernel moves the payloads: Python looks at no frame of them, and costs little more than a plain client.
+
+`make benchmarks` measures what this only bounds; the bounds are far from the figures, and as far from what a
+port that listens to everything costs (some forty times a plain client's).
+"""
+
+import json
+
+import pytest
+
+from tests.vm.guest import Guest
+from tests.vm.workshop import Workshop, document_of, make_vcan, tuned
+
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(1800)]
+
+DEFINITION = "pbx-vm-classic"
+COUNT = "/run/decoded"
+MOST_OF_A_JOB, MOST_OF_A_LINK = 2.0, 1.5
+"""Times a plain udsoncan client's processor seconds."""
+
+
+def decoded(guest: Guest) -> int:
+    return int(guest.check(f"stat -c %s {COUNT}"))
+
+
+def test_no_frame_is_decoded_in_python_while_the_kernel_moves_blocks(guest: Guest) -> None:
+    make_vcan(guest)
+    prefix = f"env PYTHONPATH=/pitbox python3 tests/vm/inside/counting_engine.py {COUNT}"
+    shop = Workshop(guest, DEFINITION, engine_prefix=prefix)
+    processes = shop.start()
+    shop.pitbox("identify")
+    looking_for_the_bit_rate = decoded(guest)
+    assert looking_for_the_bit_rate > 0, "the count does count"
+
+    assert shop.pitbox("read")["full"]
+    wanted = tuned(shop.memory(), 0x10, 0x6000)
+    assert document_of(shop.begin_to_write(wanted))["blocks"]["written"] == 3
+    shop.pitbox("verify")
+    assert shop.memory() == wanted
+    assert decoded(guest) == looking_for_the_bit_rate
+    for process in processes:
+        process.kill()
+
+
+def test_the_engine_costs_little_more_than_a_plain_client(guest: Guest) -> None:
+    guest.check("python3 -m benchmarks.kernel_inside --rounds 1 --json /results/cpu.json", timeout_s=1500)
+    rows = json.loads((guest.results / "cpu.json").read_text())
+    ours = {row["job"]: row["times the peer's"] for row in rows if row["client"] == "Pitbox"}
+    assert len(ours) == 4
+    for job, times in ours.items():
+        assert times < (MOST_OF_A_LINK if "link" in job else MOST_OF_A_JOB), rows
