@@ -42,6 +42,8 @@ CONSOLE_TAIL_LINES = 40
 _KERNEL_ARGUMENTS = (
     "root=/dev/vda rw console=ttyS0 loglevel=5 panic=-1 tsc=reliable systemd.show_status=false"
 )
+_CPUS = ["-accel", "tcg,thread=multi", "-smp", "2"]
+_COUNTING_CPU = ["-accel", "tcg,thread=single", "-smp", "1", "-icount", "shift=1,sleep=off"]
 
 
 class Guest:
@@ -56,11 +58,14 @@ class Guest:
         devices: Sequence[str] = (),
         memory_mib: int = 1024,
         boot_timeout_s: float = BOOT_TIMEOUT_S,
+        counts_instructions: bool = False,
     ) -> None:
         """`state_disk` is made (1 GiB, sparse) when it is absent, and outlives the guest.
 
         `results` is a directory of the host, by default one that goes away with the guest; `image` is by
-        default `guest_image()`, built if needed; `devices` are more arguments for QEMU.
+        default `guest_image()`, built if needed; `devices` are more arguments for QEMU. A guest that
+        `counts_instructions` has one CPU and a clock that goes on by 2 ns with each of them (and at once to
+        the next timer when it idles): what it measures does not depend on what else the host does.
         """
         self._image = image or guest_image()
         self._state_disk = state_disk
@@ -69,6 +74,7 @@ class Guest:
         self._console = self._work / "console.log"
         self._devices = devices
         self._memory_mib = memory_mib
+        self._cpu = _COUNTING_CPU if counts_instructions else _CPUS
         self._boot_timeout_s = boot_timeout_s
         self._qemu: subprocess.Popen[bytes] | None = None
         self._link: Link | None = None
@@ -176,7 +182,7 @@ class Guest:
     def _command(self) -> list[str]:
         """QEMU, tied to the life of this process, so that a killed test run leaves no guest behind."""
         with_parent = ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64"]
-        machine = ["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", str(self._memory_mib)]
+        machine = [*self._cpu, "-cpu", "max", "-m", str(self._memory_mib)]
         bare = ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-nic", "none"]
         kernel = ["-kernel", str(self._image.kernel), "-initrd", str(self._image.initrd)]
         console = ["-append", _KERNEL_ARGUMENTS, "-chardev", f"file,id=tty,path={self._console},append=on"]

@@ -196,7 +196,8 @@ def test_the_kernels_isotp_sends_the_same_frames_and_reads_ours(
     vcan: str, address: IsoTpAddress, frame_bytes: int
 ) -> None:
     async def body(one: PythonCanPort, two: PythonCanPort) -> None:
-        link = SoftIsoTpLink(one, address, IsoTpSettings(tx_frame_bytes=frame_bytes, padding=0x55))
+        settings = IsoTpSettings(tx_frame_bytes=frame_bytes, padding=0x55, timeout_s=WAIT_S)
+        link = SoftIsoTpLink(one, address, settings)
         trace = trace_of(two)
         with kernel_socket(vcan, address, frame_bytes) as kernel:
             for length in (1, 6, 7, 8, 14, 62, 63, 100, 1000, 4095):
