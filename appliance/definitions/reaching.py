@@ -82,6 +82,8 @@ class Identity(Strict):
     """Asked instead of hw when only the bootloader answers, and of the application too: to know it again."""
     voltage: Word | None = None
     """Supply as the ECU measures it, one byte, 0.1 V per bit."""
+    engine_speed: Word | None = None
+    """Engine speed, two bytes, 0.25 rpm per bit; asked where OBD 01 0C is not answered."""
     obd_mode_09: bool = True
 
 

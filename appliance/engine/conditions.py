@@ -10,11 +10,14 @@ from appliance.contract.events import GateVerdict
 from appliance.definitions.schema import Definition
 from appliance.protocols.obd.services import engine_speed
 from appliance.protocols.uds.client import UdsClient
+from appliance.protocols.uds.services.data import read_data
 from drivers.can.interface import CanPort
 
 _LISTEN_S = 1.0
 _QUIET_LOAD = 0.6
 _HOTTEST_C = 75.0
+_SPEED_BYTES = 2
+_RPM_PER_BIT = 0.25
 _DISK_TIMES_IMAGE = 3
 _THERMAL = Path("/sys/class/thermal/thermal_zone0/temp")
 
@@ -22,7 +25,22 @@ _THERMAL = Path("/sys/class/thermal/thermal_zone0/temp")
 class LiveConditions:
     """Bus load and error counters now, engine at rest, disk, temperature, no pending update."""
 
-    def __init__(self, definition: Definition, port: CanPort, client: UdsClient, state_dir: Path) -> None:
+    def __init__(
+        self,
+        definition: Definition,
+        port: CanPort,
+        client: UdsClient,
+        state_dir: Path,
+        *,
+        engine_off_stated: bool = False,
+        restores: bool = False,
+    ) -> None:
+        """`engine_off_stated` is a person's word; what the ECU itself tells outranks it.
+
+        `restores` is for the ECU's own original, which goes back also where nobody knows.
+        """
+        self._engine_off_stated = engine_off_stated
+        self._restores = restores
         self._definition = definition
         self._port = port
         self._client = client
@@ -48,12 +66,29 @@ class LiveConditions:
         return [self._disk(), _temperature(), self._no_update()]
 
     async def _engine_at_rest(self) -> GateVerdict:
-        rpm = await self._client.attempt(engine_speed())
+        rpm = await self._engine_speed_rpm()
         if rpm is not None:
-            return GateVerdict("engine_off", _word(rpm == 0), f"{rpm:.0f} rpm")
+            return GateVerdict("engine_off", _word(rpm == 0), f"{rpm:.0f} rpm, told by the ECU")
+        if self._engine_off_stated:
+            return GateVerdict("engine_off", "pass", "stated by a person; the ECU does not tell")
         if self._definition.kind == "gearbox":
             return GateVerdict("engine_off", "pass", "a gearbox is not asked for engine speed")
-        return GateVerdict("engine_off", "unknown", "the ECU does not tell the engine speed")
+        if self._restores:
+            return GateVerdict("engine_off", "pass", "not known; the own original goes back all the same")
+        return GateVerdict(
+            "engine_off",
+            "unknown",
+            "the ECU does not tell: see that it is off, then add --engine-off",
+        )
+
+    async def _engine_speed_rpm(self) -> float | None:
+        """None where the ECU does not tell."""
+        rpm = await self._client.attempt(engine_speed())
+        number = self._definition.identity.engine_speed
+        if rpm is None and number is not None:
+            record = await self._client.attempt(read_data(number, _SPEED_BYTES))
+            return None if record is None else int.from_bytes(record) * _RPM_PER_BIT
+        return rpm
 
     def _disk(self) -> GateVerdict:
         free, wanted = shutil.disk_usage(self._state_dir).free, _DISK_TIMES_IMAGE * self._image_bytes

@@ -56,6 +56,8 @@ class EcuOptions:
     """Whatever is left out keeps an open transfer, and a second 0x34 or 0x35 is then refused with 0x22."""
     s3_kept_by_any_request: bool = True
     """False: only 0x10 and 0x3E start S3 again, also while other requests come without a pause."""
+    tells_obd_engine_speed: bool = True
+    """Whether mode 01 has PID 0C."""
     bus_off_recovery_s: float = 0.1
     """From bus-off until the controller takes part again."""
     link: LinkMaker = SoftIsoTpLink

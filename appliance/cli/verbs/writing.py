@@ -40,6 +40,11 @@ def add(verbs: Verbs) -> None:
         help="*.pitbox; a master-role box also takes plain files",
     )
     add_job(parser, "the newest that holds an original")
+    parser.add_argument(
+        "--engine-off",
+        action="store_true",
+        help="your word that the engine is off, where the ECU does not tell; it is recorded",
+    )
     plain = parser.add_argument_group("for a plain file (.bin, Intel HEX, S-record) on a master-role box")
     plain.add_argument("--use", choices=_USES, help=f"what the tuned file is for (default: {_USES[0]})")
     plain.add_argument(
@@ -111,6 +116,7 @@ def write(options: argparse.Namespace, screen: Screen) -> Answer:
         "changed_regions": options.regions,
         "correct_checksums": options.correct_checksums,
         "made_from": options.made_from,
+        "engine_off": options.engine_off,
     }
     target = confirm(client, screen, "write", yes=options.yes, file=options.file.name, **asked)
     return _answer(perform(client, screen, "write", **asked, confirmed=target))

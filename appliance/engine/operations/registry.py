@@ -51,6 +51,7 @@ class Write(OfJob):
     changed_regions: list[str] = []
     correct_checksums: bool = False
     made_from: FileName | None = None
+    engine_off: bool = False
     confirmed: Sha256 | None = None
     """What a preview said the memory will be."""
 
@@ -102,7 +103,9 @@ Work = Coroutine[Any, Any, dict[str, Any]]
 
 
 def _write(box: Box, asked: Write) -> Work:
-    return write.write(box, asked.job, asked.upload, _wish(asked), asked.confirmed)
+    return write.write(
+        box, asked.job, asked.upload, _wish(asked), asked.confirmed, engine_off=asked.engine_off
+    )
 
 
 def _wish(asked: Write) -> MasterWish:

@@ -43,12 +43,19 @@ _PACKAGE_MAGIC = b"PK\x03\x04"
 
 
 async def write(
-    box: Box, job_id: str, upload: str, wish: MasterWish | None = None, target_sha256: str | None = None
+    box: Box,
+    job_id: str,
+    upload: str,
+    wish: MasterWish | None = None,
+    target_sha256: str | None = None,
+    *,
+    engine_off: bool = False,
 ) -> dict[str, Any]:
     """Write a tuned file: a signed package, or on a master-role box a plain file.
 
     `target_sha256` is what a preview said and a person confirmed: nothing else is written then. The file
-    itself is let go of before the long work begins.
+    itself is let go of before the long work begins. `engine_off` is a person's word for an ECU that does
+    not tell.
     """
     job, definition = identified(box, job_id)
     with wiped_afterwards() as opened:
@@ -56,7 +63,7 @@ async def write(
         original, tuned, plain = opened_files(box, job, definition, box.take_upload(upload), wished, opened)
         _refuse_unconfirmed(original, tuned, target_sha256)
         try:
-            return await _write(box, job, definition, original, tuned, opened)
+            return await _write(box, job, definition, original, tuned, opened, engine_off)
         except GatesRefusedError as error:
             if (
                 plain
@@ -136,7 +143,13 @@ async def recover(
 
 
 async def _write(
-    box: Box, job: JobRecord, definition: Definition, original: Original | None, tuned: Tuned, opened: Opened
+    box: Box,
+    job: JobRecord,
+    definition: Definition,
+    original: Original | None,
+    tuned: Tuned,
+    opened: Opened,
+    engine_off: bool = False,
 ) -> dict[str, Any]:
     request = WriteRequest(
         job_id=job.id,
@@ -152,7 +165,14 @@ async def _write(
     _set_outcome_aside(box, job)
     await refuse_two_ecus(box, definition)
     async with on_ecu(box, job.id, definition) as ecu:
-        live = LiveConditions(definition, ecu.port, ecu.client, box.settings.state_dir)
+        live = LiveConditions(
+            definition,
+            ecu.port,
+            ecu.client,
+            box.settings.state_dir,
+            engine_off_stated=engine_off,
+            restores=request.restores,
+        )
         box.journal.note(job.id, dtcs_before=_codes(await read_dtcs(ecu.job)))
         plan = await preflight(ecu.job, request, live)
         opened.keep(plan.target)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from simulator.ecu.core import SCRATCH_BYTES, SCRATCH_START, Answer, Core
 from simulator.ecu.nrc import Nrc, require
+from simulator.ecu.services.obd import engine_speed
 from simulator.ecu.session import Kind
 
 ACTIVE_SESSION = 0xF186
@@ -36,6 +37,8 @@ def _application_identifiers(core: Core) -> dict[int, bytes]:
     values[SUCCESS_COUNTER] = records.programming_successes.to_bytes(2, "big")
     if own.voltage is not None:
         values[own.voltage] = bytes((min(255, max(0, round(core.around.voltage_v() * 10))),))
+    if own.engine_speed is not None:
+        values[own.engine_speed] = engine_speed(core.around.engine_running())
     if core.definition.writing.fingerprint_did is not None and records.fingerprint:
         values[core.definition.writing.fingerprint_did] = bytes.fromhex(records.fingerprint)
     return values

@@ -26,14 +26,21 @@ def _pids(core: Core) -> dict[int, bytes]:
     values = {
         0x01: bytes((min(stored, 0x7F) | (0x80 if stored else 0), 0, 0, 0)),
         0x05: bytes((90 + 40,)),
-        0x0C: (750 * 4 if running else 0).to_bytes(2, "big"),
+        0x0C: engine_speed(running),
         0x0D: b"\x00",
         0x42: round(core.around.voltage_v() * 1000).to_bytes(2, "big"),
     }
+    if not core.options.tells_obd_engine_speed:
+        del values[0x0C]
     for group in (0x00, 0x20, 0x40):
         more = group < 0x40
         values[group] = _bitmap(group, [*values, group + 0x20] if more else values)
     return values
+
+
+def engine_speed(running: bool) -> bytes:
+    """In quarters of a revolution per minute: idle, or none."""
+    return (750 * 4 if running else 0).to_bytes(2, "big")
 
 
 def _bitmap(group: int, supported: Iterable[int]) -> bytes:
