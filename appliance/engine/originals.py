@@ -24,6 +24,7 @@ from appliance.vault.records import Segment, new_file_id, split
 
 log = logging.getLogger("pitbox.engine")
 
+_LOST = frozenset({"VAULT_IMAGE_MISSING", "VAULT_IMAGE_DAMAGED"})
 NOT_TOLD = "unknown"
 """In a sealed record, of an ECU that did not say."""
 
@@ -166,14 +167,26 @@ def open_image(box: Box, file_id: str, opened: Opened) -> MemoryImage:
 def target_of_order(box: Box, order: WriteOrder, opened: Opened) -> Target:
     """What an interrupted write was to make of the memory, as far as its sealed bytes are whole.
 
-    Raises PitboxError if the bytes are not that, or a record is lost.
+    Raises PitboxError if the bytes are not that.
     """
-    target = _open_what_is_whole(box, order.original_file, opened)
+    target = _open_what_is_left(box, order, order.original_file, opened)
     if order.tuned_file is not None:
-        target = _overlaid(target, _open_what_is_whole(box, order.tuned_file, opened), opened)
+        target = _overlaid(target, _open_what_is_left(box, order, order.tuned_file, opened), opened)
     if not target.gaps:
         order.check_target(target.image.sha256())
     return target
+
+
+def _open_what_is_left(box: Box, order: WriteOrder, file_id: str, opened: Opened) -> Target:
+    """As `_open_what_is_whole`; a file whose record is lost may have held anything."""
+    try:
+        return _open_what_is_whole(box, file_id, opened)
+    except VaultError as error:
+        if error.code not in _LOST:
+            raise
+        log.warning("%s: %s", error.code, error.what)
+    regions = box.definition(order.definition_id, order.definition_sha256).regions
+    return Target(MemoryImage({}), tuple(Gap(region.start, region.end, None) for region in regions))
 
 
 def _open_what_is_whole(box: Box, file_id: str, opened: Opened) -> Target:

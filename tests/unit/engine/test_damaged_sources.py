@@ -125,6 +125,43 @@ def test_what_the_ecu_holds_is_not_taken_for_what_was_lost_when_it_is_something_
     visit(slave, scene)
 
 
+def lose_record(garage: Garage, which: str) -> None:
+    """The file that says what a sealed image is made of."""
+    (flash,) = garage.box.journal.open_flashes()
+    order = WriteOrder.from_json(flash.write_order)
+    file_id = order.original_file if which == "original" else order.tuned_file
+    (record,) = garage.box.settings.state_dir.glob(f"images/{file_id}.json")
+    record.write_bytes(record.read_bytes()[:-40])
+
+
+def test_a_lost_record_of_the_original_does_not_keep_the_tuned_file_back(slave: Readied) -> None:
+    async def scene(garage: Garage) -> None:
+        await half_written(garage, bootloader_reads=False)
+        lose_record(garage, "original")
+        error = await garage.refusal(recover(garage.box, original=True))
+        assert (error.code, error.ecu) == ("VAULT_IMAGE_DAMAGED", EcuSafety.HALF_WRITTEN)
+        result = await recover(garage.box)
+        assert (result["result"], result["verify"]["result"]) == ("done", "partial")
+        assert garage.car.ecu.memory.whole() == garage.whole(tuned)
+
+    tuned = _tuned(slave)
+    visit(slave, scene)
+
+
+def test_a_lost_record_of_the_tuned_file_does_not_keep_the_original_back(slave: Readied) -> None:
+    async def scene(garage: Garage) -> None:
+        await half_written(garage, bootloader_reads=False)
+        lose_record(garage, "tuned")
+        memory = garage.car.ecu.memory.whole()
+        error = await garage.refusal(recover(garage.box))
+        assert (error.code, error.ecu) == ("TARGET_DAMAGED", EcuSafety.HALF_WRITTEN)
+        assert garage.car.ecu.memory.whole() == memory
+        assert (await recover(garage.box, original=True))["result"] == "restored"
+        assert garage.untouched
+
+    visit(slave, scene)
+
+
 def _tuned(slave: Readied) -> bytes:
     """The calibration that every package of this garage holds."""
 
