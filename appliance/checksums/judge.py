@@ -9,10 +9,13 @@ from dataclasses import dataclass
 
 from appliance.checksums.report import ChecksumBlock, ChecksumModule, ChecksumReport, SettledByStock, Verdict
 
+_MOST_NAMED = 32
+"""A hostile image may describe thousands of blocks."""
+
 
 @dataclass(frozen=True)
 class Judgement:
-    """Verdict over a modified image, its reason and stable code, and the blocks that decided it."""
+    """Verdict over a modified image, its reason and stable code, and the first blocks that decided it."""
 
     verdict: Verdict
     code: str
@@ -55,9 +58,9 @@ def other_length(stock: bytes, target: bytes) -> Judgement:
 def unverified(before: ChecksumReport) -> Judgement:
     """The judgement of a module that does not hold the stock image for right: it has no say."""
     failing = _names(before, Verdict.FAIL)
-    why = ", ".join(failing) or before.detail or "nothing could be checked"
+    why = _listed(failing) or before.detail or "nothing could be checked"
     what = f"{before.family} does not verify the stock image ({why}), so it cannot speak for a modified one"
-    return Judgement(Verdict.UNKNOWN, "CHECKSUM_STOCK_UNVERIFIED", what, failing)
+    return Judgement(Verdict.UNKNOWN, "CHECKSUM_STOCK_UNVERIFIED", what, failing[:_MOST_NAMED])
 
 
 def touched_unknown(before: ChecksumReport, stock: bytes, target: bytes) -> Judgement | None:
@@ -69,8 +72,8 @@ def touched_unknown(before: ChecksumReport, stock: bytes, target: bytes) -> Judg
     )
     if not touched:
         return None
-    what = f"{before.family} cannot check what covers the changed bytes: {', '.join(touched)}"
-    return Judgement(Verdict.UNKNOWN, "CHECKSUM_UNKNOWN_TOUCHED", what, touched)
+    what = f"{before.family} cannot check what covers the changed bytes: {_listed(touched)}"
+    return Judgement(Verdict.UNKNOWN, "CHECKSUM_UNKNOWN_TOUCHED", what, touched[:_MOST_NAMED])
 
 
 def _differs(block: ChecksumBlock, stock: bytes, target: bytes) -> bool:
@@ -84,9 +87,10 @@ def _other_layout(before: ChecksumReport, after: ChecksumReport) -> Judgement | 
     ours, theirs = ([_place(block) for block in report.blocks] for report in (before, after))
     if ours == theirs:
         return None
-    missing = tuple(place[0] for place in ours if place not in theirs)
+    found = set(theirs)
+    missing = tuple(place[0] for place in ours if place not in found)
     what = f"the modified image describes other {before.family} checksums than the stock image"
-    return Judgement(Verdict.FAIL, "CHECKSUM_LAYOUT_CHANGED", what, missing)
+    return Judgement(Verdict.FAIL, "CHECKSUM_LAYOUT_CHANGED", what, missing[:_MOST_NAMED])
 
 
 def _place(block: ChecksumBlock) -> tuple[str, int, int, int | None]:
@@ -97,12 +101,17 @@ def _wrong(after: ChecksumReport) -> Judgement | None:
     if after.verdict is Verdict.OK:
         return None
     failing = _names(after, Verdict.FAIL)
-    what = f"{after.family}: {', '.join(failing)} wrong" if failing else _told(after)
-    return Judgement(after.verdict, "CHECKSUM_WRONG", what, failing)
+    what = f"{after.family}: {_listed(failing)} wrong" if failing else _told(after)
+    return Judgement(after.verdict, "CHECKSUM_WRONG", what, failing[:_MOST_NAMED])
 
 
 def _names(report: ChecksumReport, verdict: Verdict) -> tuple[str, ...]:
     return tuple(block.name for block in report.blocks if block.verdict is verdict)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _told(report: ChecksumReport) -> str:

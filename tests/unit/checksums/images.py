@@ -176,6 +176,16 @@ def med17() -> Sample:
     return Sample("med17", "med17", {}, bytes(image), ((0, 0x7000),), editable, stores, True, unlocked)
 
 
+def med17_smallest() -> bytes:
+    """One right block of 256 bytes, the same at every place of an image."""
+    image = _noise(0x100, 71)
+    image[0x78:0xF8] = b"\xff" * 0x80
+    records = [(_CRC32, 0, 0xFC)]
+    _med17_header(image, 0, 0x100, 0x80020000, 0x60, records)
+    _med17_settle(image, 0, 0x100, records)
+    return bytes(image)
+
+
 # --- ME7 ---------------------------------------------------------------------------------------
 
 _ME7_BASE = 0x800000

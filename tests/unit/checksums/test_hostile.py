@@ -5,7 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from appliance.checksums import Verdict, module_for
+from appliance.checksums import FAMILIES, Verdict, judge, module_for
+
+from . import images
 
 _MIB = 1 << 20
 _PAIR = struct.pack("<II", 0xFADECAFE, 0xCAFEAFFE)
@@ -94,3 +96,37 @@ def test_a_med17_header_that_claims_no_records_fails() -> None:
     report = module_for("med17", {}).verify(bytes(image))
     assert report.verdict is Verdict.FAIL
     assert report.blocks[0].name.endswith(": 0 records")
+
+
+def _med17_swarm() -> bytes:
+    """As many right blocks as fit: each is 256 bytes and says so."""
+    return images.med17_smallest() * (_MIB // 0x100)
+
+
+@pytest.mark.timeout(60)
+def test_a_swarm_of_blocks_is_judged_in_linear_time_and_told_in_a_line() -> None:
+    module, stock = module_for("med17", {"signed": False}), _med17_swarm()
+    assert module.verify(stock).verdict is Verdict.OK
+    half = stock[: len(stock) // 2]
+    wiped = judge(module, stock, half + b"\xaf" * len(half))
+    assert wiped.code == "CHECKSUM_LAYOUT_CHANGED"
+    broken = judge(module, stock, bytes(byte ^ 1 for byte in stock[:8]) + stock[8:])
+    assert broken.code == "CHECKSUM_LAYOUT_CHANGED"
+    spoilt = bytearray(stock)
+    spoilt[0x60::0x100] = bytes(value ^ 1 for value in spoilt[0x60::0x100])
+    for judgement in (judge(module, stock, bytes(spoilt)), judge(module, bytes(spoilt), stock)):
+        assert judgement.verdict is not Verdict.OK
+        assert len(judgement.why) < 2000
+        assert len(judgement.blocks) == 32
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("size", [0, 1, 0x80000, _MIB])
+def test_any_two_images_give_a_judgement(name: str, size: int) -> None:
+    sample = next(build() for build in images.BUILDERS.values() if build().module == name)
+    module = module_for(name, sample.params)
+    for stock in (bytes(size), b"\xff" * size, sample.image):
+        for target in (bytes(size), b"\xff" * size, sample.image):
+            assert (
+                stock is target or judge(module, stock, target).verdict is not Verdict.OK or stock == target
+            )

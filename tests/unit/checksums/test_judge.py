@@ -79,7 +79,13 @@ def test_what_the_corrector_refuses_the_judge_does_not_pass(
 def test_each_judgement_says_why_by_a_stable_code() -> None:
     sample = images.declared("crc32-at", "big")
     module, stock = module_for(sample.module, sample.params), sample.image
-    assert judge(module, stock, stock).code == "CHECKSUM_OK"
+    right = judge(module, stock, stock)
+    assert (right.code, right.why) == ("CHECKSUM_OK", "crc32-at: 1 of 1 blocks checked and right")
+    short = judge(module, stock[:16], stock[:16])
+    assert "the image is shorter than the declared ranges" in short.why
+    assert "crc32-at" in judge(module, _flipped(stock, 5, 1), stock).why
+    monitored = module_for("siemens-ms43", {})
+    assert "3 of 5 blocks" in judge(monitored, images.ms43().image, images.ms43().image).why
     assert judge(module, stock, stock + b"\0").code == "CHECKSUM_LENGTH_DIFFERS"
     wrong = judge(module, stock, _flipped(stock, 5, 1))
     assert (wrong.verdict, wrong.code, wrong.blocks) == (Verdict.FAIL, "CHECKSUM_WRONG", ("crc32-at",))
@@ -113,7 +119,13 @@ def test_an_unknown_block_is_touched_inside_its_bounds_only(at: int, verdict: Ve
     assert judge(module, stock, _flipped(stock, at, 0)).verdict is verdict
 
 
-@pytest.mark.parametrize(("start", "end"), [(0, 0), (7, 7), (9, 3)])
+@pytest.mark.parametrize(("at", "verdict"), [(0, Verdict.UNKNOWN), (1, Verdict.OK)])
+def test_an_unknown_block_may_be_a_single_byte_at_the_start(at: int, verdict: Verdict) -> None:
+    module, stock = _Blocks(ChecksumBlock.unknown("first", 0, 1)), bytes(32)
+    assert judge(module, stock, _flipped(stock, at, 0)).verdict is verdict
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 0), (7, 7), (9, 3), (-4, 8)])
 def test_an_unknown_block_without_an_extent_is_touched_by_everything(start: int, end: int) -> None:
     module, stock = _Blocks(ChecksumBlock.unknown("anywhere", start, end)), bytes(32)
     touched = judge(module, stock, _flipped(stock, 31, 0))
