@@ -183,7 +183,10 @@ def test_an_me7_with_its_multipoint_table_wiped_fails() -> None:
     module = module_for("me7", {})
     target = module.correct(wiped)
     assert module.verify(target).verdict is Verdict.OK, "alone it looks right"
-    assert judge(module, stock, target).code == "CHECKSUM_LAYOUT_CHANGED"
+    judgement = judge(module, stock, target)
+    assert judgement.code == "CHECKSUM_LAYOUT_CHANGED"
+    assert judgement.blocks[0] == "multipoint 0x41000 (boot ROM)"
+    assert all(name.startswith("multipoint") for name in judgement.blocks)
 
 
 def _me7_large(**layout: bool) -> bytes:
