@@ -185,7 +185,7 @@ def test_an_me7_with_its_multipoint_table_wiped_fails() -> None:
     assert module.verify(target).verdict is Verdict.OK, "alone it looks right"
     judgement = judge(module, stock, target)
     assert judgement.code == "CHECKSUM_LAYOUT_CHANGED"
-    assert judgement.blocks[0] == "multipoint 0x41000 (boot ROM)"
+    assert judgement.blocks[0] == "multipoint 0x41020"
     assert all(name.startswith("multipoint") for name in judgement.blocks)
 
 
