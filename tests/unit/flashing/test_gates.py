@@ -537,7 +537,7 @@ def wire_failing(box: Box, request: WriteRequest, conditions: Trouble | AllClear
     with pytest.raises(GatesRefusedError) as caught:
         run_virtual(preflight(box.job, request, conditions or AllClear()))
     assert box.state is before
-    return [gate.name for gate in caught.value.gates if not gate.passed]
+    return [gate.name for gate in caught.value.failed]
 
 
 def test_preflight_shows_every_gate_and_gives_a_plan(box: Box) -> None:
