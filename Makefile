@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUNS ?= 1000
 SEED ?= 1
 
-.PHONY: setup demo test lint unit vm faults benchmarks lock clean
+.PHONY: setup demo test lint unit vm faults damage benchmarks lock clean
 
 setup: $(VENV)/.ready
 
@@ -35,6 +35,10 @@ vm: setup
 # The fault campaign, e.g. `make faults RUNS=5000 SEED=7`.
 faults: setup
 	$(BIN)/python -m tests.faults.campaign --runs $(RUNS) --seed $(SEED)
+
+# Random damage to every stored file, e.g. `make damage RUNS=2000 SEED=1`.
+damage: setup
+	$(BIN)/python -m tests.faults.damage --runs $(RUNS) --seed $(SEED)
 
 benchmarks: setup
 	$(BIN)/python -m benchmarks.all
