@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import os
 import secrets
 import shutil
@@ -42,6 +43,7 @@ _OTHERS_MASK = 0o077
 _RESTORE = "Restore the key directory from its backup. Without it the sealed files of this box stay closed."
 HexKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Parsed = TypeVar("Parsed")
+log = logging.getLogger("pitbox.vault")
 
 
 class Role(StrEnum):
@@ -310,7 +312,10 @@ def load_or_create(directory: Path, role: Role) -> KeyRing:
             f"this box was made a {keys.role}, and {role} was asked for",
             do_now="Start the engine in the role the keys were made for; a box does not change its role.",
         )
-    _keep_twice(directory, keys)
+    try:
+        _keep_twice(directory, keys)
+    except VaultError as error:  # one whole copy is enough to work with
+        log.warning("the keys are not kept twice: %s", error.what)
     return keys
 
 

@@ -203,3 +203,16 @@ def test_a_key_directory_of_version_1_is_kept_twice_from_now_on(tmp_path: Path) 
     (tmp_path / "keys" / "seed").write_bytes(bytes(32))
     loaded = keyring.load_or_create(tmp_path / "keys", Role.SLAVE)
     assert (loaded.seed, loaded.device_id) == (made.seed, "pi-1")
+
+
+def test_a_full_disk_does_not_stop_a_box_with_one_whole_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = keyring.create(tmp_path / "keys", Role.SLAVE)
+    (tmp_path / "keys" / "seed").unlink()
+
+    def full(path: Path, data: bytes) -> None:
+        raise VaultError("VAULT_DISK_FULL", "the disk is full", do_now="Free space.")
+
+    monkeypatch.setattr(keyring.durable, "write_atomic", full)
+    assert keyring.load_or_create(tmp_path / "keys", Role.SLAVE).seed == made.seed
