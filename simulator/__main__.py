@@ -87,7 +87,7 @@ async def _simulate(options: argparse.Namespace, definitions: list[Definition], 
     bus = RealBus(options.bus[0], options.bus[1], wire.bitrate_bps, wire.data_bitrate_bps)
     if options.data_dir:
         options.data_dir.mkdir(parents=True, exist_ok=True)
-    images = {definitions[0].id: options.image.read_bytes()} if options.image else {}
+    images = {definitions[0].id: _image(options, definitions[0])} if options.image else {}
     settings = CarSettings(
         seed=options.seed, data_dir=options.data_dir, voltage_v=options.voltage, images=images
     )
@@ -101,6 +101,19 @@ async def _simulate(options: argparse.Namespace, definitions: list[Definition], 
     finally:
         injector.close()
         car.close()
+
+
+def _image(options: argparse.Namespace, definition: Definition) -> bytes:
+    """The stock memory of a new ECU, and no more of the file than that. Raises ValueError, OSError."""
+    if options.data_dir and any(options.data_dir.glob(f"{definition.id}*.flash")):
+        raise ValueError(
+            f"--image is for a new ECU, and {options.data_dir} holds the memory of {definition.id}"
+        )
+    image: Path = options.image
+    if not image.is_file():
+        raise ValueError(f"{image} is no regular file")
+    with image.open("rb") as file:
+        return file.read(sum(region.size_bytes for region in definition.regions) + 1)
 
 
 def _ready(options: argparse.Namespace, definitions: list[Definition]) -> dict[str, object]:

@@ -47,6 +47,7 @@ class Api:
         self._hub = hub
         self._operator = operator
         self._gaps = gaps
+        self._receiving = False
 
     def application(self) -> web.Application:
         """The aiohttp application, with its guards."""
@@ -132,8 +133,19 @@ class Api:
         return web.json_response({"cancelled": True})
 
     async def _upload(self, request: web.Request) -> web.Response:
-        """A tuned file; it is held in memory only, only the newest one, and only until it is used."""
-        data = await body_of(request, MAX_FILE_BYTES)
+        """A tuned file; it is held in memory only, only the newest one, and only until it is used.
+
+        One at a time is received: half uploads together could fill the memory.
+        """
+        if self._receiving:
+            raise PitboxError(
+                "UPLOAD_BUSY", "another file is being handed in", do_now="Send this one again in a moment."
+            )
+        self._receiving = True
+        try:
+            data = await body_of(request, MAX_FILE_BYTES)
+        finally:
+            self._receiving = False
         upload_id = uuid.uuid4().hex[:12]
         self._box.uploads.clear()
         self._box.uploads[upload_id] = data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable
@@ -19,6 +20,8 @@ from appliance.flashing.safety import tell_safety
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 MAX_JSON_BYTES = 1024 * 1024
+STALLED_S = 10.0
+"""Real seconds that a client may pause inside a body."""
 _STRANGER = "PEER_REFUSED"
 _STATUS = {
     "ENGINE_BUSY": 409,
@@ -29,6 +32,8 @@ _STATUS = {
     "FILE_TOO_LARGE": 413,
     "INTERNAL": 500,
     "STORAGE_FAILED": 507,
+    "UPLOAD_BUSY": 409,
+    "UPLOAD_STALLED": 408,
     "JOURNAL_DAMAGED": 500,
     "ENGINE_STOPPING": 503,
 }
@@ -81,16 +86,32 @@ def only_known_users(box: Box) -> Middleware:
 
 
 async def body_of(request: web.Request, most_bytes: int) -> bytes:
-    """The whole body. Raises PitboxError FILE_TOO_LARGE before more than `most_bytes` are in memory."""
+    """The whole body. Raises PitboxError FILE_TOO_LARGE before more than `most_bytes` are in memory.
+
+    A client that stops sending is not waited for: what it sent would stay in memory. Raises UPLOAD_STALLED.
+    """
     if (request.content_length or 0) > most_bytes:
         raise _too_large(most_bytes)
     parts, size = [], 0
-    async for part in request.content.iter_any():
+    while part := await _next_part(request):
         size += len(part)
         if size > most_bytes:
             raise _too_large(most_bytes)
         parts.append(part)
     return b"".join(parts)
+
+
+async def _next_part(request: web.Request) -> bytes:
+    """More of a body, empty at its end."""
+    try:
+        async with asyncio.timeout(STALLED_S):
+            return await request.content.readany()
+    except TimeoutError as error:
+        raise PitboxError(
+            "UPLOAD_STALLED",
+            f"the client sent nothing for {STALLED_S:.0f} s in the middle of a file",
+            do_now="Send the file again.",
+        ) from error
 
 
 async def json_object(request: web.Request) -> dict[str, Any]:

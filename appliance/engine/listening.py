@@ -10,6 +10,8 @@ from appliance.contract.errors import PitboxError
 
 _BACKLOG = 64
 SOCKET_MODE = 0o660
+SOCKET_MODE_FOR_OTHERS = 0o666
+"""A named user could not connect otherwise; everybody else is refused by SO_PEERCRED."""
 _FOLDER_MODE = 0o755
 """The socket's own mode says who may connect; its folder must let them through."""
 
@@ -28,15 +30,17 @@ def refuse_second_engine(path: Path) -> None:
     )
 
 
-def listening_socket(path: Path) -> socket.socket:
+def listening_socket(path: Path, *, for_others: bool = False) -> socket.socket:
     """A UNIX socket for this user and group; one left by a killed engine is replaced, a live one is not.
+
+    `for_others`: users outside the group were named too; who may go on is what the kernel says of the peer.
 
     It appears under its name only once it takes connections. Raises PitboxError.
     """
     refuse_second_engine(path)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        _publish(listening, path)
+        _publish(listening, path, SOCKET_MODE_FOR_OTHERS if for_others else SOCKET_MODE)
     except OSError as error:
         listening.close()
         raise PitboxError(
@@ -52,7 +56,7 @@ def withdraw(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def _publish(listening: socket.socket, path: Path) -> None:
+def _publish(listening: socket.socket, path: Path, mode: int) -> None:
     if not path.parent.exists():
         path.parent.mkdir(parents=True)
         path.parent.chmod(_FOLDER_MODE)
@@ -61,6 +65,6 @@ def _publish(listening: socket.socket, path: Path) -> None:
     building = path.with_name(f"{path.name}.{os.getpid()}")
     building.unlink(missing_ok=True)
     listening.bind(str(building))
-    building.chmod(SOCKET_MODE)
+    building.chmod(mode)
     listening.listen(_BACKLOG)
     building.replace(path)

@@ -10,7 +10,9 @@ from appliance.engine.settings import EngineSettings, SimulationSettings
 
 def parse(arguments: list[str] | None = None) -> EngineSettings:
     """Settings from the command line; exits with status 2 for wrong usage."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    _refuse_unused(parser, options)
     return EngineSettings(
         state_dir=options.state,
         socket_path=options.socket,
@@ -25,10 +27,30 @@ def parse(arguments: list[str] | None = None) -> EngineSettings:
     )
 
 
+def _refuse_unused(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """An option that would have no effect is wrong usage: its user meant something else."""
+    if options.simulate is not None:
+        for name in ("can", "voltmeter"):
+            if getattr(options, name) is not None:
+                parser.error(f"--{name} is hardware, and --simulate takes its place: give one of them")
+        return
+    for name in ("seed", "car_data", "pace", "faults"):
+        if getattr(options, name) is not None:
+            parser.error(f"--{name.replace('_', '-')} belongs to --simulate, which is not given")
+    if options.voltmeter is not None and options.can is None:
+        parser.error("--voltmeter belongs to --can, which is not given")
+
+
 def _simulation(options: argparse.Namespace) -> SimulationSettings | None:
     if options.simulate is None:
         return None
-    return SimulationSettings(options.simulate, options.seed, options.car_data, options.pace, options.faults)
+    return SimulationSettings(
+        options.simulate, _seed(options), options.car_data, options.pace, options.faults
+    )
+
+
+def _seed(options: argparse.Namespace) -> int:
+    return 1 if options.seed is None else int(options.seed)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -76,7 +98,7 @@ def _add_hardware(parser: argparse.ArgumentParser) -> None:
 def _add_simulation(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("a simulated car instead of hardware")
     group.add_argument("--simulate", metavar="DEFINITION", help="definition id of the simulated ECU")
-    group.add_argument("--seed", type=int, default=1, help="decides its memory and its faults")
+    group.add_argument("--seed", type=int, help="decides its memory and its faults (default: 1)")
     group.add_argument("--car-data", type=Path, help="where the simulated ECU keeps its memory")
     group.add_argument("--pace", type=_pace, help="simulated seconds per second; default: as fast as it goes")
     group.add_argument("--faults", help="fault plan as JSON")

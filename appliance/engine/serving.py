@@ -49,7 +49,9 @@ async def serve(settings: EngineSettings) -> None:
     keeping = asyncio.create_task(keep(box.keeper, lambda: operator.current is None, worker.call))
     keeping.add_done_callback(_log_its_end)
     async with _listening(
-        Api(box, worker, hub, operator, hardening.gaps).application(), settings.socket_path
+        Api(box, worker, hub, operator, hardening.gaps).application(),
+        settings.socket_path,
+        for_others=bool(settings.allowed_uids),
     ):
         print(f"pitbox engine: listening on {settings.socket_path}", flush=True)
         await _until_stopped(signals, operator, worker)
@@ -59,13 +61,13 @@ async def serve(settings: EngineSettings) -> None:
 
 
 @asynccontextmanager
-async def _listening(application: web.Application, path: Path) -> AsyncIterator[None]:
+async def _listening(application: web.Application, path: Path, *, for_others: bool) -> AsyncIterator[None]:
     """A handler whose client has gone is cancelled; the operation it started is not."""
     runner = web.AppRunner(
         application, access_log=None, handler_cancellation=True, shutdown_timeout=_LAST_ANSWERS_S
     )
     await runner.setup()
-    listening = listening_socket(path)
+    listening = listening_socket(path, for_others=for_others)
     try:
         await web.SockSite(runner, listening).start()
         yield

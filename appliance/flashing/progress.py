@@ -59,6 +59,7 @@ class Progress:
         self._shown = self._loop.time()
         seconds = self._shown - self._began
         rate = self._moved / seconds if seconds > 0 else 0.0
+        pace = rate or (self.done_bytes / seconds if seconds > 0 else 0.0)
         left = self._total - self.done_bytes
         self._emit(
             ProgressEvent(
@@ -68,7 +69,7 @@ class Progress:
                 self._total,
                 rate,
                 wire_share(rate, self._ceiling),
-                left / rate if rate > 0 else None,
+                left / pace if pace > 0 else None,
                 self._power.now_v,
             )
         )

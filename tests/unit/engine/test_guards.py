@@ -13,6 +13,7 @@ from aiohttp.test_utils import make_mocked_request
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
+from appliance.engine import guards
 from appliance.engine.guards import errors_as_json
 from appliance.flashing.journal import Journal
 from tests.support.box import mac
@@ -87,3 +88,76 @@ def test_an_error_of_the_http_layer_keeps_its_status(journal: Journal) -> None:
 def test_a_client_that_has_gone_is_told_nothing(journal: Journal) -> None:
     with pytest.raises(ConnectionResetError):
         answer(ConnectionResetError(), journal)
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("ENGINE_BUSY", 409),
+        ("TOO_LATE_TO_CANCEL", 409),
+        ("JOB_UNKNOWN", 404),
+        ("OPERATION_UNKNOWN", 404),
+        ("PEER_REFUSED", 403),
+        ("FILE_TOO_LARGE", 413),
+        ("INTERNAL", 500),
+        ("STORAGE_FAILED", 507),
+        ("JOURNAL_DAMAGED", 500),
+        ("ENGINE_STOPPING", 503),
+        ("UPLOAD_BUSY", 409),
+        ("UPLOAD_STALLED", 408),
+        ("ANYTHING_ELSE", 400),
+    ],
+)
+def test_each_code_has_its_status(code: str, status: int, journal: Journal) -> None:
+    assert answer(PitboxError(code, "what", do_now="now"), journal)[0] == status
+
+
+def test_the_bounds_of_what_is_taken() -> None:
+    assert guards.MAX_FILE_BYTES == 64 << 20
+    assert guards.MAX_JSON_BYTES == 1 << 20
+
+
+class Sender:
+    """A body that arrives in parts, and ends or does not."""
+
+    def __init__(self, parts: tuple[bytes, ...], ends: bool) -> None:
+        self._parts = list(parts)
+        self._ends = ends
+
+    async def readany(self) -> bytes:
+        if not self._parts and not self._ends:
+            await asyncio.Event().wait()
+        return self._parts.pop(0) if self._parts else b""
+
+
+def body(*parts: bytes, most: int = 10, announced: int | None = None, ends: bool = True) -> bytes:
+    """What is taken of a body."""
+    request: Any = SimpleNamespace(content=Sender(parts, ends), content_length=announced)
+    return asyncio.run(guards.body_of(request, most))
+
+
+def test_a_body_is_taken_up_to_its_bound() -> None:
+    assert body(b"01234", b"56789", announced=10) == b"0123456789"
+    assert body() == b""
+
+
+@pytest.mark.parametrize(("parts", "announced"), [((b"01234", b"567890"), None), ((b"0",), 11)])
+def test_a_body_beyond_its_bound_is_refused(parts: tuple[bytes, ...], announced: int | None) -> None:
+    with pytest.raises(PitboxError, match="FILE_TOO_LARGE"):
+        body(*parts, announced=announced)
+
+
+def test_a_client_that_stops_in_the_middle_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guards, "STALLED_S", 0.01)
+    with pytest.raises(PitboxError, match="UPLOAD_STALLED"):
+        body(b"0123", ends=False)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [(None, 0.0), ("", 0.0), ("2.5", 2.5), ("-1", 0.0)])
+def test_a_wait_is_seconds(text: str | None, seconds: float) -> None:
+    assert guards.seconds_of(text) == seconds
+
+
+def test_a_wait_that_is_no_number_is_refused() -> None:
+    with pytest.raises(PitboxError, match="PARAMETERS_INVALID"):
+        guards.seconds_of("soon")
