@@ -50,6 +50,12 @@ class FaultKind(StrEnum):
     """Before the next `count` answers, the last one of the same service comes once more."""
     HELD_ANSWER = "held_answer"
     """The answers to the next `count` requests leave only when another answer pushes them out."""
+    TRUNCATED_ANSWER = "truncated_answer"
+    """The next `count` positive answers lack their last `mask` bytes, but for the first one."""
+    OVERSIZED_ANSWER = "oversized_answer"
+    """The next `count` positive answers have `mask` bytes more."""
+    ERASE_REFUSED = "erase_refused"
+    """The erase under way, or the next one, stops where it is and is answered with `nrc`."""
     BOX_DIES = "box_dies"
     """Calls what the caller of the injector handed over."""
 
@@ -89,6 +95,8 @@ REQUEST_KINDS = frozenset(
         FaultKind.DOUBLED_ANSWER,
         FaultKind.REPLAYED_ANSWER,
         FaultKind.HELD_ANSWER,
+        FaultKind.TRUNCATED_ANSWER,
+        FaultKind.OVERSIZED_ANSWER,
     }
 )
 STEP_KINDS = frozenset({FaultKind.DOUBLED_ANSWER, FaultKind.REPLAYED_ANSWER, FaultKind.HELD_ANSWER})
@@ -112,6 +120,7 @@ class Fault(BaseModel):
     volts: float = Field(default=0.0, ge=0, le=60)
     mask: int = Field(default=0x01, ge=1, le=0xFF)
     count: int = Field(default=1, ge=1)
+    nrc: int = Field(default=0x22, ge=0x10, le=0xFE)
 
     @model_validator(mode="after")
     def _fitting(self) -> Fault:
@@ -132,7 +141,9 @@ class FaultPlan(BaseModel):
     faults: tuple[Fault, ...] = ()
 
 
-CAR_FAULTS = tuple(one for one in FaultKind if one not in STEP_KINDS | {FaultKind.BOX_DIES})
+SPOILT_KINDS = frozenset({FaultKind.TRUNCATED_ANSWER, FaultKind.OVERSIZED_ANSWER, FaultKind.ERASE_REFUSED})
+"""Answers that say too little or too much, and erases that end with a refusal."""
+CAR_FAULTS = tuple(one for one in FaultKind if one not in STEP_KINDS | SPOILT_KINDS | {FaultKind.BOX_DIES})
 DEFAULT_REACH: Mapping[Trigger, float] = {
     Trigger.PROGRAMMED: 262_144,
     Trigger.ERASED: 262_144,

@@ -31,6 +31,8 @@ _MISHAPS = {
     FaultKind.DOUBLED_ANSWER: Mishap.DOUBLED,
     FaultKind.REPLAYED_ANSWER: Mishap.REPLAYED,
     FaultKind.HELD_ANSWER: Mishap.HELD,
+    FaultKind.TRUNCATED_ANSWER: Mishap.TRUNCATED,
+    FaultKind.OVERSIZED_ANSWER: Mishap.OVERSIZED,
 }
 
 
@@ -106,6 +108,8 @@ class FaultInjector:
             self._requests_of(ecu).schedule(fault)
         elif fault.kind in (FaultKind.WRONG_READ, FaultKind.LIE):
             self._spoil_byte(fault, ecu, address)
+        elif fault.kind is FaultKind.ERASE_REFUSED:
+            self._refuse_erase(fault, ecu)
         else:
             self._strike_car(fault, ecu)
 
@@ -135,6 +139,14 @@ class FaultInjector:
         else:
             _spoil(fault, ecu, address)
 
+    def _refuse_erase(self, fault: Fault, ecu: SimulatedEcu) -> None:
+        """The erase that the trigger counted, or else the next one at its first byte."""
+        due = partial(_break_off, fault, ecu)
+        if fault.on is Trigger.ERASED:
+            due(0)
+        else:
+            ecu.core.watch.at(Counter.ERASED, ecu.core.watch.totals[Counter.ERASED] + 1, due)
+
     def _later(self, seconds: float, action: Callable[[], None]) -> None:
         self._timers.append(self._loop.call_later(seconds, action))
 
@@ -152,7 +164,8 @@ class _RequestFaults:
         """Let it happen to the coming requests."""
         mishap, pending = _MISHAPS[fault.kind], fault.kind is FaultKind.PENDING
         late_s = fault.delay_s if mishap in (Mishap.LATE, Mishap.DOUBLED) else 0.0
-        fate = RequestFate(mishap, late_s, fault.count if pending else 0)
+        amount = fault.mask if mishap in (Mishap.TRUNCATED, Mishap.OVERSIZED) else 0
+        fate = RequestFate(mishap, late_s, fault.count if pending else amount)
         self._next.extend([fate] * (1 if pending else fault.count))
 
     def on_request(self, request: bytes) -> RequestFate | None:
@@ -163,6 +176,10 @@ class _RequestFaults:
             self.waiting.remove(fault)
             self._strike(fault)
         return self._next.popleft() if self._next else None
+
+
+def _break_off(fault: Fault, ecu: SimulatedEcu, _address: int) -> None:
+    ecu.core.break_off(fault.nrc)
 
 
 def _spoil(fault: Fault, ecu: SimulatedEcu, address: int) -> None:

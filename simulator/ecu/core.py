@@ -78,6 +78,7 @@ class Core:
         self._operation: Operation | None = None
         self.sessions_expired = 0
         """How often S3 ran out."""
+        self._broken_off: int | None = None
         self.session = DiagnosticSession(self._session_expired)
         self.transfer: Transfer | None = None
         self.start_up(TransferEnd.POWER)
@@ -101,15 +102,24 @@ class Core:
             self.around.on_load(-1)
 
     async def operate(self, counter: Counter, start: int, length: int, seconds: float, part: Part) -> None:
-        """Run an operation on the memory, drawing current meanwhile."""
+        """Run an operation on the memory, drawing current meanwhile. Raises RefusedError if it breaks off."""
         operation = self._operation = Operation(self.watch, counter, start, length, seconds, part)
+        self._broken_off = None
         self.around.on_load(+1)
         try:
             await operation.run()
+            if self._broken_off is not None:
+                raise RefusedError(self._broken_off)
         finally:
             if self._operation is operation:
                 self._operation = None
                 self.around.on_load(-1)
+
+    def break_off(self, nrc: int) -> None:
+        """End the operation under way where it is: its request is answered with `nrc`."""
+        if self._operation is not None:
+            self._broken_off = nrc
+            self._operation.interrupt()
 
     @property
     def in_bootloader(self) -> bool:

@@ -24,6 +24,10 @@ class Mishap(StrEnum):
     """Answered twice, the second time `delay_s` after the first."""
     REPLAYED = "replayed"
     """The last answer to this service comes once more, right before the true one."""
+    TRUNCATED = "truncated"
+    """Positive answers lack their last `count` bytes, the first byte never."""
+    OVERSIZED = "oversized"
+    """Positive answers have `count` bytes more."""
     HELD = "held"
     """Done, but the answer stays in some queue until the next one pushes it out."""
 
@@ -35,6 +39,7 @@ class RequestFate:
     mishap: Mishap
     delay_s: float = 0.0
     count: int = 0
+    """Response-pendings, or bytes too few or too many."""
 
 
 RequestHook = Callable[[bytes], RequestFate | None]

@@ -50,8 +50,10 @@ SILENT_WHEN_FUNCTIONAL = frozenset(
 class RefusedError(Exception):
     """A service says no with this code."""
 
-    def __init__(self, nrc: Nrc) -> None:
-        super().__init__(f"NRC 0x{nrc:02X} {nrc.name}")
+    def __init__(self, nrc: int) -> None:
+        """Any code, also one that the standard does not know."""
+        name = Nrc(nrc).name if nrc in set(Nrc) else "unknown"
+        super().__init__(f"NRC 0x{nrc:02X} {name}")
         self.nrc = nrc
 
 

@@ -116,12 +116,13 @@ class Server:
         delay_s = self._core.options.response_delay_s + late_s
         if delay_s:
             await asyncio.sleep(delay_s)
-        for _ in range(fate.count):
+        pendings = fate.count if fate.mishap is Mishap.PENDING else 0
+        for _ in range(pendings):
             await self._send(_negative(request, Nrc.RESPONSE_PENDING))
         answer, announced = await self._outcome(request, functional)
         if answer is None or fate.mishap is Mishap.UNANSWERED or self._closed:
             return
-        if answer[0] != 0x7F and wants_no_answer(request) and not (announced or fate.count):
+        if answer[0] != 0x7F and wants_no_answer(request) and not (announced or pendings):
             return
         await self._give(request[0], answer, fate)
 
@@ -135,8 +136,7 @@ class Server:
             held.append(self._last_answers[service])
         for late in held:
             await self._send(late)
-        wrong = fate.mishap is Mishap.WRONG_SERVICE
-        await self._send(_of_another_service(answer) if wrong else answer)
+        await self._send(_spoilt(answer, fate))
         self._last_answers[service] = answer
         if fate.mishap is Mishap.DOUBLED:
             self._start(self._send_later(answer, fate.delay_s))
@@ -222,8 +222,19 @@ def server_settings(definition: Definition, options: EcuOptions) -> IsoTpSetting
     )
 
 
-def _negative(request: bytes, nrc: Nrc) -> bytes:
+def _negative(request: bytes, nrc: int) -> bytes:
     return bytes((0x7F, request[0], nrc))
+
+
+def _spoilt(answer: bytes, fate: RequestFate) -> bytes:
+    """The answer as it leaves the ECU."""
+    if fate.mishap is Mishap.WRONG_SERVICE:
+        return _of_another_service(answer)
+    if answer[0] != 0x7F and fate.mishap is Mishap.TRUNCATED:
+        return answer[: max(1, len(answer) - fate.count)]
+    if answer[0] != 0x7F and fate.mishap is Mishap.OVERSIZED:
+        return answer + bytes(fate.count)
+    return answer
 
 
 def _of_another_service(answer: bytes) -> bytes:

@@ -242,6 +242,36 @@ def test_answers_that_run_apart_from_their_requests() -> None:
     with_fault(frames, "doubled_frame", "frame", 1, can_id=0x7E0)
 
 
+def test_answers_that_say_too_little_or_too_much() -> None:
+    async def truncated(car: Car, tester: RawTester, injector: FaultInjector) -> None:
+        assert await tester.ask("22 F186") == bytes.fromhex("62 F1")
+        assert await tester.ask("22 F186") == bytes.fromhex("62 F186 01")
+
+    async def oversized(car: Car, tester: RawTester, injector: FaultInjector) -> None:
+        assert await tester.ask("22 F186") == bytes.fromhex("62 F186 01 0000")
+        assert await tester.ask("22 FFFF") == bytes.fromhex("7F 22 31")
+
+    with_fault(truncated, "truncated_answer", "request", 1, mask=2)
+    with_fault(oversized, "oversized_answer", "request", 1, mask=2, count=2)
+
+
+@pytest.mark.parametrize(("trigger", "at", "erased"), [("erased", 0x1800, 0x1000), ("request", 1, 0)])
+def test_an_erase_that_stops_halfway_and_is_refused(trigger: str, at: float, erased: int) -> None:
+    async def scenario(car: Car, tester: RawTester, injector: FaultInjector) -> None:
+        before = car.ecu.memory.read(CAL, CAL_SIZE)
+        await tester.enter_programming()
+        assert await tester.erase(CAL, CAL_SIZE) == b"\x7f\x31\x99"
+        after = car.ecu.memory.read(CAL, CAL_SIZE)
+        assert after[:erased] == b"\xff" * erased
+        assert after[erased : erased + 0x1000] != before[erased : erased + 0x1000]
+        assert after[0x2000:] == before[0x2000:]
+        assert not car.ecu.records.application_valid
+        assert await tester.erase(CAL, CAL_SIZE)
+        assert car.ecu.memory.read(CAL, CAL_SIZE) == b"\xff" * CAL_SIZE
+
+    with_fault(scenario, "erase_refused", trigger, at, nrc=0x99)
+
+
 def test_the_box_dies_at_its_byte() -> None:
     async def scenario(car: Car, tester: RawTester) -> None:
         plan = FaultPlan(faults=(Fault(kind=FaultKind.BOX_DIES, on=Trigger.ERASED, at=0x1800),))
