@@ -144,6 +144,8 @@ class FaultPlan(BaseModel):
 SPOILT_KINDS = frozenset({FaultKind.TRUNCATED_ANSWER, FaultKind.OVERSIZED_ANSWER, FaultKind.ERASE_REFUSED})
 """Answers that say too little or too much, and erases that end with a refusal."""
 CAR_FAULTS = tuple(one for one in FaultKind if one not in STEP_KINDS | SPOILT_KINDS | {FaultKind.BOX_DIES})
+REFUSALS = tuple(code for code in range(0x10, 0xFF) if code != 0x78)
+"""Every negative response code but the one that asks for patience."""
 DEFAULT_REACH: Mapping[Trigger, float] = {
     Trigger.PROGRAMMED: 262_144,
     Trigger.ERASED: 262_144,
@@ -180,6 +182,7 @@ def _random_fault(dice: random.Random, kind: FaultKind, reach: Mapping[Trigger, 
         volts=volts,
         mask=1 << dice.randrange(8),
         count=dice.randint(1, 3),
+        nrc=dice.choice(REFUSALS) if kind is FaultKind.ERASE_REFUSED else 0x22,
     )
 
 

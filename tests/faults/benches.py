@@ -23,6 +23,7 @@ from appliance.engine.simulation import SimulatedConnection, with_right_checksum
 from appliance.vault.images import ImageKind
 from appliance.vault.records import split
 from simulator.car import Car, CarSettings, bus_for
+from simulator.ecu.options import EcuOptions
 from simulator.image_synthesis import synthesise
 from simulator.virtualtime import run_virtual
 
@@ -43,15 +44,16 @@ class Bench:
     """All regions in ascending order."""
     state: Path
     job: str
+    original: str
+    """File id of the sealed original."""
 
-    def car(self, seed: int, memory: bytes) -> Car:
+    def car(self, seed: int, memory: bytes, options: EcuOptions | None = None) -> Car:
         """A car with this ECU, holding that memory; made on the running loop."""
-        settings = CarSettings(seed=seed, images={self.definition.id: memory})
-        return Car([self.definition], bus_for(self.definition), settings)
+        return car_with(self.definition, seed, memory, options)
 
-    def copy_state(self, to: Path) -> Path:
-        """The box's disk, to be worked on."""
-        return copy_of_disk(self.state, to)
+    def copy_state(self, to: Path, *, written: bool = False) -> Path:
+        """The disk of a box that has read its ECU, or has `written` it since, to be worked on."""
+        return copy_of_disk(_written(self.state) if written else self.state, to)
 
 
 class Benches:
@@ -67,7 +69,7 @@ class Benches:
 
     def to_read(self, definition_id: str) -> Bench:
         """A small ECU of that kind."""
-        return self._bench(definition_id, _READ_CUT_DOWN[definition_id])
+        return self._bench(definition_id, _READ_CUT_DOWN.get(definition_id, 1))
 
     def _bench(self, definition_id: str, divisor: int) -> Bench:
         key = (definition_id, divisor)
@@ -79,13 +81,33 @@ class Benches:
     @staticmethod
     def _arranged(definition: Definition, state: Path) -> Bench:
         stock = synthesise(definition, _STOCK_SEED, with_right_checksums)
-        bench = Bench(definition, stock, state, "")
-        return Bench(definition, stock, state, run_virtual(_identify_and_seal(bench)))
+        bench = Bench(definition, stock, state, "", "")
+        job, original = run_virtual(_identify_and_seal(bench))
+        return Bench(definition, stock, state, job, original)
 
 
-def box_on(state: Path, definition: Definition, connection: Connection, emit: Emit) -> Box:
+def car_with(definition: Definition, seed: int, memory: bytes, options: EcuOptions | None = None) -> Car:
+    """A car with one ECU; made on the running loop."""
+    settings = CarSettings(
+        seed=seed,
+        images={definition.id: memory},
+        options={definition.id: options} if options is not None else {},
+    )
+    return Car([definition], bus_for(definition), settings)
+
+
+def box_on(
+    state: Path,
+    definition: Definition,
+    connection: Connection,
+    emit: Emit,
+    *,
+    set_journal_aside: bool = False,
+) -> Box:
     """A master-role box on a state directory, whose library is one definition."""
-    settings = EngineSettings(state_dir=state, socket_path=state / "engine.sock", role="master")
+    settings = EngineSettings(
+        state, state / "engine.sock", role="master", set_journal_aside=set_journal_aside
+    )
     box = open_box(settings, connection, emit)
     box.library = Library()
     box.library.add(definition, PACKS / f"{definition.id}.toml")
@@ -93,10 +115,10 @@ def box_on(state: Path, definition: Definition, connection: Connection, emit: Em
 
 
 def copy_of_disk(state: Path, to: Path) -> Path:
-    """A state directory as it is this instant; what is never changed in place is shared."""
+    """A state directory as it is this instant; what lies in its folders is never changed in place: shared."""
 
     def copy(source: str, target: str) -> str:
-        if Path(source).name.startswith("journal.db"):
+        if Path(source).parent == state:
             shutil.copyfile(source, target)
         else:
             Path(target).hardlink_to(source)
@@ -129,8 +151,15 @@ def _fit_checksum(data: dict[str, Any]) -> None:
     checksum["parameters"] |= {key: fitted[key] for key in fitted if key in checksum["parameters"]}
 
 
-async def _identify_and_seal(bench: Bench) -> str:
-    """Job id of an ECU that was identified over the wire; its memory is sealed without reading it twice."""
+def _written(state: Path) -> Path:
+    return state.with_name(f"{state.name}-written")
+
+
+async def _identify_and_seal(bench: Bench) -> tuple[str, str]:
+    """Job and original of an ECU that was identified over the wire; its memory is sealed without reading it.
+
+    Beside it another box is left, which has finished a write.
+    """
     definition, car = bench.definition, bench.car(_STOCK_SEED, bench.stock)
     bench.state.mkdir(mode=0o700)
     box = box_on(bench.state, definition, SimulatedConnection(car, definition), lambda event: None)
@@ -147,5 +176,15 @@ async def _identify_and_seal(bench: Bench) -> str:
     box.journal.move(job_id, JobState.READING)
     box.journal.read_verified(job_id, file_id)
     box.journal.close()
+    written = box_on(
+        copy_of_disk(bench.state, _written(bench.state)),
+        definition,
+        SimulatedConnection(car, definition),
+        lambda event: None,
+    )
+    written.journal.move(job_id, JobState.PREFLIGHT)
+    written.journal.move(job_id, JobState.DONE)
+    written.journal.note(job_id, result=JobState.DONE.value)
+    written.journal.close()
     car.close()
-    return job_id
+    return job_id, file_id

@@ -17,6 +17,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from tests.faults.benches import PACK_IDS, Benches
+from tests.faults.hardships import Hardship
 from tests.faults.judge import Outcome
 from tests.faults.run import Result, run
 from tests.faults.scenario import scenario_for
@@ -31,13 +32,15 @@ def main(arguments: list[str] | None = None) -> int:
     """0 where every promise was kept, 1 otherwise."""
     options = _parser().parse_args(arguments)
     if options.only is not None:
-        result = one_run(options.only, options.definition)
+        result = one_run(options.only, options.definition, options.hardship)
         print("\n".join(result.trace))
         print(f"{result.outcome}: {result.broken or 'every promise was kept'}")
         return int(bool(result.broken))
     began = time.monotonic()
-    results = list(_shown(campaign(options.seed, options.runs, options.definition, options.workers)))
+    asked = (options.seed, options.runs, options.definition, options.workers, options.hardship)
+    results = list(_shown(campaign(*asked)))
     print(table(results))
+    print(hardships(results))
     print(f"{len(results)} runs in {time.monotonic() - began:.0f} s")
     return int(any(result.broken for result in results))
 
@@ -47,15 +50,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1, help="decides every run of the campaign")
     parser.add_argument("--definition", choices=PACK_IDS, help="this ECU in every run")
+    parser.add_argument("--hardship", type=Hardship, choices=list(Hardship), help="in every run")
     parser.add_argument("--only", type=int, metavar="SEED", help="one run, with its steps")
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1), help="processes")
     return parser
 
 
-def campaign(seed: int, runs: int, definition_id: str | None = None, workers: int = 1) -> Iterator[Result]:
+def campaign(
+    seed: int,
+    runs: int,
+    definition_id: str | None = None,
+    workers: int = 1,
+    hardship: Hardship | None = None,
+) -> Iterator[Result]:
     """Results as they come, in the order of their seeds."""
     seeds = range(seed * SEEDS_PER_CAMPAIGN, seed * SEEDS_PER_CAMPAIGN + runs)
-    one = partial(one_run, definition_id=definition_id)
+    one = partial(one_run, definition_id=definition_id, hardship=hardship)
     if workers == 1:
         yield from map(one, seeds)
         return
@@ -63,10 +73,10 @@ def campaign(seed: int, runs: int, definition_id: str | None = None, workers: in
         yield from pool.map(one, seeds, chunksize=_SHARE)
 
 
-def one_run(seed: int, definition_id: str | None = None) -> Result:
+def one_run(seed: int, definition_id: str | None = None, hardship: Hardship | None = None) -> Result:
     """The run of a seed."""
     benches, folder = _workshop()
-    return run(scenario_for(seed, benches, definition_id), folder)
+    return run(scenario_for(seed, benches, definition_id, hardship), folder)
 
 
 @cache
@@ -83,7 +93,8 @@ _keepers: list[tempfile.TemporaryDirectory[str]] = []
 
 def command(result: Result) -> str:
     """What repeats a run."""
-    return f"python -m tests.faults.campaign --only {result.seed} --definition {result.definition}"
+    asked = f"--definition {result.definition} --hardship {result.asked_hardship}"
+    return f"python -m tests.faults.campaign --only {result.seed} {asked}"
 
 
 def _shown(results: Iterable[Result]) -> Iterator[Result]:
@@ -107,6 +118,12 @@ def table(results: Sequence[Result]) -> str:
         if chosen:
             lines.append("".join(f"{cell:>12}" for cell in (name, *_row(chosen))))
     return "\n".join(lines)
+
+
+def hardships(results: Sequence[Result]) -> str:
+    """How many runs met with each, besides their storms."""
+    counts = Counter(result.hardship for result in results if result.hardship)
+    return "hardships: " + ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
 
 
 def _row(results: Sequence[Result]) -> Iterator[str]:

@@ -24,6 +24,8 @@ class Outcome(StrEnum):
     """Nothing was erased, and the technician gave up."""
     NEEDS_BENCH = "needs_bench"
     READ = "read"
+    SOURCE_LOST = "source_lost"
+    """The only copy of what would have to go back rotted on the disk; the box says so and forgets nothing."""
 
 
 class BrokenPromiseError(AssertionError):
@@ -53,7 +55,8 @@ class Ecu:
 class Record:
     """What the box's journal and report say."""
 
-    state: JobState
+    state: JobState | None
+    """None where the records were lost and the box knows of no job."""
     flash_outcome: str | None
     open_flashes: int
     report_result: str
@@ -76,7 +79,7 @@ def judge_error(error: PitboxError, memories: Memories, ecu: Ecu, record: Record
 
 def judge_rest(memories: Memories, ecu: Ecu, record: Record) -> None:
     """Between two attempts: a changed memory is never forgotten. Raises BrokenPromiseError."""
-    if record.open_flashes or record.state is JobState.NEEDS_BENCH:
+    if record.open_flashes or record.state is JobState.NEEDS_BENCH or record.state is None:
         return
     known = {
         JobState.DONE: memories.tuned,
@@ -86,6 +89,34 @@ def judge_rest(memories: Memories, ecu: Ecu, record: Record) -> None:
         ecu.memory == known and ecu.valid,
         f"no write is open and the job is {record.state}, and the ECU's memory is not that",
     )
+
+
+def judge_other_car(before: Ecu, after: Ecu, told: str | None) -> None:
+    """The box was plugged into another car than the job's: it says no, and leaves it as it is."""
+    _require(after.memory == before.memory, "another car than the job's was written")
+    _require(after.valid == before.valid, "another car than the job's was erased")
+    _require(told is None, f"{told} was said with another car than the job's on the plug")
+
+
+def judge_reopened(memories: Memories, ecu: Ecu, record: Record, told: bool) -> None:
+    """The box starts on damaged records: it remembers the half-written ECU, or says that it cannot know.
+
+    `told` is whether anything was said of the damage.
+    """
+    if ecu.memory == memories.start and ecu.valid:
+        return
+    remembered = record.open_flashes == 1 or record.state is JobState.NEEDS_BENCH
+    _require(remembered or told, "a half-written ECU was forgotten with the records, and nothing was said")
+
+
+def judge_source_lost(memories: Memories, ecu: Ecu, record: Record, rotten: slice) -> None:
+    """The run ends because a sealed copy rotted: it was needed, and nothing is forgotten or called done."""
+    needed = ecu.memory[rotten] != memories.original[rotten]
+    _require(
+        needed, "a copy rotted that nobody needs, for the ECU holds those bytes, and the job is not done"
+    )
+    untouched = ecu.memory == memories.start and ecu.valid
+    _require(untouched or record.open_flashes == 1, "a copy rotted, and the half-written ECU was forgotten")
 
 
 def judge_end(outcome: Outcome, definition: Definition, memories: Memories, ecu: Ecu, record: Record) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +19,7 @@ from appliance.engine.simulation import SimulatedConnection
 from appliance.flashing.database import Database
 from appliance.vault import durable
 from drivers.can.interface import CanPort
+from drivers.voltmeter.simulated import SimulatedVoltmeter
 from simulator.bus import SimBus
 from simulator.car import Car
 from tests.faults.benches import Bench, box_on, copy_of_disk
@@ -42,6 +46,11 @@ class KillableConnection(SimulatedConnection):
         self._ports.append(port)
         return port
 
+    def plug_into(self, car: Car) -> None:
+        """The technician pulls the plug and puts it into another car."""
+        self.jolt()
+        self.car, self.meter = car, SimulatedVoltmeter(car.voltage_v)
+
     def pull(self) -> None:
         """Off the bus for ever, with all frames that wait."""
         self._pulled = True
@@ -63,6 +72,7 @@ class Life:
         self.dead = False
         self._trace = trace
         self._writes_left = dies_at_write
+        self._until_full = self._full_for = 0
         self._bench = bench
         self._own_state = state
         self._box: Box | None = None
@@ -76,10 +86,20 @@ class Life:
             raise RuntimeError("this box has not started")
         return self._box
 
-    def start(self) -> None:
+    def start(self, *, set_journal_aside: bool = False) -> None:
         """Open the state directory. Raises Killed where the box dies as early as that, and PitboxError."""
         with self._mortal_at_writes():
-            self._box = box_on(self.state, self._bench.definition, self._plug, self._tell)
+            self._box = box_on(
+                self.state,
+                self._bench.definition,
+                self._plug,
+                self._tell,
+                set_journal_aside=set_journal_aside,
+            )
+
+    def plug_into(self, car: Car) -> None:
+        """Another car, or the own one again."""
+        self._plug.plug_into(car)
 
     async def perform(self, work: Coroutine[Any, Any, dict[str, Any]], within_s: float) -> dict[str, Any]:
         """What the operation gives. Raises what it raises, Killed, or TimeoutError."""
@@ -97,6 +117,10 @@ class Life:
     def die_at_write(self, writes: int | None) -> None:
         """Kill the box at an instant around its durable writes from now on."""
         self._writes_left = writes
+
+    def fill_disk(self, after: int, writes: int) -> None:
+        """After so many durable writes from now on so many fail: the disk is full. 0 writes: it is not."""
+        self._until_full, self._full_for = after, writes
 
     def die(self) -> None:
         """kill -9, now."""
@@ -141,17 +165,39 @@ class Life:
             self.die()
             raise Killed
 
+    def _is_full(self) -> bool:
+        """Whether this durable write fails."""
+        if not self._full_for:
+            return False
+        self._until_full -= 1
+        if self._until_full >= 0:
+            return False
+        self._full_for -= 1
+        self._trace("the disk is full")
+        return True
+
     @contextmanager
     def _mortal_at_writes(self) -> Iterator[None]:
         """Pass by before and behind every commit of the journal and every file of the vault."""
-        transaction, write_atomic = Database.transaction, durable.write_atomic
+        transaction, write_atomic, write_new = (
+            Database.transaction,
+            durable.write_atomic,
+            durable.write_new,
+        )
 
         @contextmanager
         def watched(database: Database) -> Iterator[object]:
             self._pass_by_write()
             with transaction(database) as sql:
                 yield sql
+                if self._is_full():
+                    raise _full_database()
             self._pass_by_write()
+
+        def watched_new(path: Path, data: bytes) -> None:
+            if self._is_full():
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            write_new(path, data)
 
         def watched_write(path: Path, data: bytes) -> None:
             self._pass_by_write()
@@ -161,5 +207,14 @@ class Life:
         with (
             patch.object(Database, "transaction", watched),
             patch.object(durable, "write_atomic", watched_write),
+            patch.object(durable, "write_new", watched_new),
         ):
             yield
+
+
+def _full_database() -> sqlite3.OperationalError:
+    """As SQLite says it."""
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL
+    error.sqlite_errorname = "SQLITE_FULL"
+    return error

@@ -5,25 +5,37 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import JobState
 from appliance.engine.box import Box
-from appliance.engine.operations.read import read
-from appliance.engine.operations.write import recover, restore, write
+from appliance.engine.operations.registry import prepare
 from appliance.engine.originals import load_original
 from appliance.engine.report import report_of
-from appliance.engine.tuning import MasterWish
-from appliance.flashing.journal import Journal
+from appliance.engine.unstarted import tell_safety_unstarted
+from appliance.flashing.order import WriteOrder
 from appliance.flashing.safety import tell_safety
-from appliance.vault import keys as keyring
+from simulator.car import Car
 from simulator.injection import FaultInjector
 from simulator.virtualtime import run_virtual
+from tests.faults.benches import car_with
+from tests.faults.hardships import (
+    LOST,
+    ROT,
+    Fortune,
+    Hardship,
+    OtherCar,
+    flip,
+    hurt_records,
+    leave_half_written,
+    other_definition,
+    other_memory,
+    place_of,
+)
 from tests.faults.judge import (
     BrokenPromiseError,
     Ecu,
@@ -32,7 +44,10 @@ from tests.faults.judge import (
     Record,
     judge_end,
     judge_error,
+    judge_other_car,
+    judge_reopened,
     judge_rest,
+    judge_source_lost,
 )
 from tests.faults.life import Killed, Life
 from tests.faults.scenario import Kind, Scenario, Storm, storm_for
@@ -62,6 +77,9 @@ class Result:
     struck: int = 0
     refusals: int = 0
     interruptions: int = 0
+    asked_hardship: str = "none"
+    hardship: str = ""
+    """What befell the run, if it came to that."""
     virtual_s: float = 0.0
     trace: list[str] = field(default_factory=list)
 
@@ -74,6 +92,7 @@ class Result:
 def run(scenario: Scenario, folder: Path) -> Result:
     """Run a scenario to its end; every surprise becomes a broken promise with its trace."""
     result = Result(scenario.seed, scenario.bench.definition.id, scenario.kind.value)
+    result.asked_hardship = scenario.fortune.hardship.value
     root = Path(tempfile.mkdtemp(dir=folder))
     try:
         run_virtual(_run(scenario, root, result))
@@ -98,13 +117,17 @@ class Run:
         self._result = result
         self._loop = asyncio.get_running_loop()
         self._habits = scenario.dice("technician")
-        self._car = bench.car(scenario.seed, scenario.start)
+        self._car = bench.car(scenario.seed, scenario.start, scenario.make)
         self._memories = Memories(scenario.start, bench.stock, scenario.change.memory)
-        self._state = bench.copy_state(root / "box")
+        self._state = bench.copy_state(root / "box", written=scenario.kind is Kind.RESTORE)
         self._life: Life | None = None
         self._injectors: list[FaultInjector] = []
         self._bench_verdicts = 0
-        self._first_original = self._arrange()
+        self._suffered = False
+        self._refused_for_rot = 0
+        self._rotten: slice | None = None
+        self._named_car: str | None = None
+        self._first_original = bench.original
 
     async def to_the_end(self) -> None:
         """Fills the result. Raises BrokenPromiseError, or whatever the product lets escape."""
@@ -112,7 +135,7 @@ class Run:
         await asyncio.sleep(_BOOT_S)
         looks = self._loop.create_task(self._look_after_the_supply())
         try:
-            outcome = await self._job()
+            outcome = await self._attempts()
             await self._calm_down()
             self._trace(f"the run ends {outcome}")
             self._judge_end(outcome)
@@ -121,19 +144,26 @@ class Run:
             looks.cancel()
             self._close()
 
-    async def _job(self) -> Outcome:
+    async def _attempts(self) -> Outcome:
         for attempt in range(MOST_ATTEMPTS):
             self._result.attempts = attempt + 1
             outcome = await self._attempt(attempt)
             if outcome is not None:
                 return outcome
             await self._pause()
+        if self._rotten is not None and self._scenario.kind is Kind.RESTORE:
+            return Outcome.SOURCE_LOST
         raise BrokenPromiseError(f"not over after {MOST_ATTEMPTS} attempts")
 
     async def _attempt(self, attempt: int) -> Outcome | None:
+        if await self._suffer(attempt):
+            return None
         storm = self._brew(attempt)
         try:
             life = self._alive(storm.dies_at_write)
+            if self._fortune.hardship is Hardship.DISK_FULL and attempt == self._fortune.attempt:
+                self._suffer_from(Hardship.DISK_FULL)
+                life.fill_disk(self._fortune.writes_until_full, self._fortune.full_for)
             ended = self._ended()
             if ended is not None:
                 return ended
@@ -145,8 +175,91 @@ class Run:
         except PitboxError as error:
             return self._on_error(error)
         finally:
+            if self._life is not None:
+                self._life.fill_disk(0, 0)
             self._tell_struck()
         return self._believed(told)
+
+    async def _suffer(self, attempt: int) -> bool:
+        """Let the hardship of this run happen if it is due; True if that was all of this attempt."""
+        kind = self._fortune.hardship
+        if self._suffered or attempt < self._fortune.attempt or kind in (Hardship.NONE, Hardship.DISK_FULL):
+            return False
+        if kind is Hardship.OTHER_CAR:
+            self._suffer_from(kind)
+            await self._try_other_car(attempt)
+            return True
+        if kind in LOST:
+            self._suffer_from(kind)
+            self._lose_records(kind)
+        else:
+            self._rot(kind)
+        return False
+
+    def _suffer_from(self, kind: Hardship) -> None:
+        self._suffered, self._result.hardship = True, kind.value
+        self._trace(f"hardship: {kind}")
+
+    async def _try_other_car(self, attempt: int) -> None:
+        """The plug sits in the wrong car, and nobody has noticed; then it sits in the right one again."""
+        which, bench = self._fortune.other_car, self._scenario.bench
+        definition = other_definition(bench, which)
+        memory = other_memory(bench, which)
+        other = car_with(definition, 7, memory or bench.stock[:0])
+        if which is OtherCar.HALF_WRITTEN_TWIN:
+            leave_half_written(other.ecu, definition)
+        other.power_up()
+        await asyncio.sleep(_BOOT_S)
+        self._trace(f"plugged into another car: {which}")
+        before, told = _seen(other), None
+        life = self._alive(None)
+        life.plug_into(other)
+        for named in (None, definition.simulation.vin):
+            try:
+                work = self._work(life.box, attempt, named)
+                told = str((await life.perform(work, LONGEST_ATTEMPT_S))["result"])
+            except PitboxError as error:
+                self._trace(f"{error} {error.details}")
+        life.plug_into(self._car)
+        judge_other_car(before, _seen(other), told)
+        other.close()
+
+    def _lose_records(self, kind: Hardship) -> None:
+        """The box is off, its disk loses records, and it starts again."""
+        if self._life is not None:
+            self._life.die()
+            self._bury()
+        self._trace(hurt_records(self._scenario.dice("rot"), kind, self._state))
+        told = kind is Hardship.ALL_RECORDS_LOST
+        try:
+            self._alive(None)
+        except PitboxError as error:
+            told = True
+            tell_safety_unstarted(error, self._state)
+            self._trace(f"{error} (ECU {error.ecu})")
+            if error.ecu is not EcuSafety.UNKNOWN:
+                judge_error(error, self._memories, self._ecu(), Record(None, None, 1, ""))
+            self._life = None
+            self._alive(None, set_journal_aside=True)
+        judge_reopened(self._memories, self._ecu(), self._record(), told)
+
+    def _rot(self, kind: Hardship) -> None:
+        """A bit of a sealed segment flips, if there is one yet."""
+        box, job = self._box, self._job
+        if job is None:
+            return
+        file_id = box.journal.job(job).original_file
+        if kind is Hardship.TUNED_DAMAGED:
+            flash = box.journal.last_flash(job)
+            file_id = WriteOrder.from_json(flash.write_order).tuned_file if flash else None
+        if file_id is not None:
+            self._suffer_from(kind)
+            dice = self._scenario.dice("rot")
+            segment = dice.choice(box.images.load(file_id).segments)
+            self._trace(flip(dice, box.blobs.path(segment.ct_sha256)))
+            if kind is Hardship.ORIGINAL_DAMAGED:
+                at = place_of(self._scenario.bench.definition, segment.address)
+                self._rotten = slice(at, at + segment.length)
 
     def _brew(self, attempt: int) -> Storm:
         """Have the attempt's faults wait for their triggers."""
@@ -164,13 +277,13 @@ class Run:
         else:
             self._life.die()
 
-    def _alive(self, dies_at_write: int | None) -> Life:
-        """The box, started anew if it is dead. Raises Killed."""
+    def _alive(self, dies_at_write: int | None, *, set_journal_aside: bool = False) -> Life:
+        """The box, started anew if it is dead. Raises Killed, and PitboxError where it does not start."""
         if self._life is not None and self._life.dead:
             self._bury()
         if self._life is None:
             self._life = Life(self._scenario.bench, self._car, self._state, self._trace, dies_at_write)
-            self._life.start()
+            self._life.start(set_journal_aside=set_journal_aside)
         self._life.die_at_write(dies_at_write)
         return self._life
 
@@ -181,26 +294,44 @@ class Run:
             self._state = life.state
             life.bury()
 
-    def _work(self, box: Box, attempt: int) -> Coroutine[Any, Any, dict[str, Any]]:
+    def _work(self, box: Box, attempt: int, named: str | None = None) -> Coroutine[Any, Any, dict[str, Any]]:
         """What a technician asks for who looks at the list of jobs."""
-        scenario, job = self._scenario, self._scenario.bench.job
-        on_the_bench = box.journal.job(job).state is JobState.NEEDS_BENCH
+        verb, parameters = self._wanted(box, attempt)
+        named = named or self._named_car
+        if verb == "recover" and named is not None:
+            parameters["car"] = named
+        self._trace(f"{verb} {parameters}")
+        return prepare(verb, parameters)(box)
+
+    def _wanted(self, box: Box, attempt: int) -> tuple[str, dict[str, Any]]:
+        scenario, job = self._scenario, self._job
+        on_the_bench = job is not None and box.journal.job(job).state is JobState.NEEDS_BENCH
         if on_the_bench or box.journal.open_flashes():
-            original = scenario.original_from is not None and attempt >= scenario.original_from
-            self._trace(f"recover{' with the original' if original else ''}")
-            return recover(box, job if on_the_bench or attempt % 2 else None, original)
-        self._trace(scenario.kind.value)
-        if scenario.kind is Kind.READ:
-            return read(box, job)
-        if scenario.kind is Kind.RESTORE:
-            return restore(box, job)
+            wanted: dict[str, Any] = {"original": True} if self._takes_original(attempt) else {}
+            return "recover", wanted | ({"job": job} if on_the_bench or attempt % 2 else {})
+        if job is None or (self._suffered and self._fortune.hardship in LOST):
+            return "recover", {"definition": scenario.bench.definition.id}
+        if scenario.kind is not Kind.WRITE:
+            return scenario.kind.value, {"job": job}
         box.uploads["file"] = scenario.upload
-        names = tuple(region.name for region in scenario.change.regions)
-        return write(box, job, "file", MasterWish("bench_research", names, scenario.corrected_by_box))
+        names = [region.name for region in scenario.change.regions]
+        return "write", {
+            "job": job,
+            "upload": "file",
+            "changed_regions": names,
+            "correct_checksums": scenario.corrected_by_box,
+        }
+
+    def _takes_original(self, attempt: int) -> bool:
+        if self._suffered and self._fortune.hardship in ROT:
+            return attempt % 2 == 1
+        return self._scenario.original_from is not None and attempt >= self._scenario.original_from
 
     def _ended(self) -> Outcome | None:
         """What the journal says of a job that was over before the box died."""
-        journal, job = self._box.journal, self._scenario.bench.job
+        journal, job = self._box.journal, self._job
+        if job is None:
+            return None
         flash = journal.last_flash(job)
         if flash is not None and flash.outcome in (Outcome.DONE, Outcome.RESTORED):
             return Outcome(flash.outcome)
@@ -215,11 +346,17 @@ class Run:
 
     def _on_error(self, error: PitboxError) -> Outcome | None:
         """None where the technician goes on."""
+        if self._life is None or self._life.dead:
+            raise BrokenPromiseError(f"the box does not start: {error}") from error
         record = self._record()
-        tell_safety(error, self._box.journal, self._scenario.bench.job)
+        lost = self._fortune.hardship in LOST and self._suffered
+        tell_safety(error, self._box.journal, self._job, journal_doubted=lost)
         self._trace(f"{error} (ECU {error.ecu}), job {record.state}")
         judge_error(error, self._memories, self._ecu(), record)
         judge_rest(self._memories, self._ecu(), record)
+        if error.code == "CAR_UNCONFIRMED":
+            self._named_car = self._scenario.bench.definition.simulation.vin
+            return None
         if record.state is JobState.NEEDS_BENCH:
             self._bench_verdicts += 1
             return Outcome.NEEDS_BENCH if self._bench_verdicts == _BENCH_TRIES else None
@@ -227,7 +364,14 @@ class Run:
             self._result.interruptions += 1
             return None
         self._result.refusals += 1
-        return Outcome.REFUSED if self._scenario.gives_up else None
+        if lost:
+            return None
+        return Outcome.REFUSED if self._scenario.gives_up or self._is_hopeless() else None
+
+    def _is_hopeless(self) -> bool:
+        """Before anything was erased the technician does not insist on a file that rotted."""
+        self._refused_for_rot += self._suffered and self._fortune.hardship in ROT
+        return self._refused_for_rot >= 3
 
     async def _pause(self) -> None:
         """The technician restores the supply and waits for the ECU."""
@@ -250,6 +394,9 @@ class Run:
 
     def _judge_end(self, outcome: Outcome) -> None:
         self._alive(None)
+        if outcome is Outcome.SOURCE_LOST:
+            judge_source_lost(self._memories, self._ecu(), self._record(), self._rotten or slice(0, 0))
+            return
         allowed = self._allowed()
         if outcome not in allowed:
             raise BrokenPromiseError(f"{outcome}, where only {', '.join(sorted(allowed))} can be")
@@ -262,7 +409,8 @@ class Run:
         if scenario.kind is Kind.READ:
             return {Outcome.READ, Outcome.REFUSED}
         allowed = {Outcome.REFUSED, Outcome.NEEDS_BENCH}
-        if scenario.kind is Kind.RESTORE or scenario.original_from is not None:
+        rescued = self._suffered and self._fortune.hardship in LOST | ROT
+        if scenario.kind is Kind.RESTORE or scenario.original_from is not None or rescued:
             allowed.add(Outcome.RESTORED)
         if scenario.kind is Kind.WRITE:
             allowed.add(Outcome.DONE)
@@ -279,12 +427,27 @@ class Run:
     def _box(self) -> Box:
         return self._alive(None).box
 
+    @property
+    def _fortune(self) -> Fortune:
+        return self._scenario.fortune
+
+    @property
+    def _job(self) -> str | None:
+        """The job, or the one that a rescue opened in its place; None where the box knows of none."""
+        jobs = self._box.journal.jobs()
+        if not jobs:
+            return None
+        known = next((job for job in jobs if job.id == self._scenario.bench.job), None)
+        newest = max(jobs, key=lambda job: job.created_at)
+        return (known or newest).id if self._result.hardship not in LOST else newest.id
+
     def _ecu(self) -> Ecu:
-        ecu = self._car.ecu
-        return Ecu(ecu.memory.whole(), ecu.program, ecu.records.application_valid)
+        return _seen(self._car)
 
     def _record(self) -> Record:
-        journal, job = self._box.journal, self._scenario.bench.job
+        journal, job = self._box.journal, self._job
+        if job is None:
+            return Record(None, None, len(journal.open_flashes()), "")
         flash = journal.last_flash(job)
         return Record(
             journal.job(job).state,
@@ -292,18 +455,6 @@ class Run:
             len(journal.open_flashes()),
             report_of(journal, job, self._scenario.bench.definition)["result"],
         )
-
-    def _arrange(self) -> str | None:
-        """Before a restore there was a write. Gives the id of the sealed original."""
-        keys, job = keyring.load(self._state / "keys"), self._scenario.bench.job
-        journal = Journal(self._state / "journal.db", time.time, keys.record_mac)
-        if self._scenario.kind is Kind.RESTORE:
-            journal.move(job, JobState.PREFLIGHT)
-            journal.move(job, JobState.DONE)
-            journal.note(job, result=JobState.DONE.value)
-        original = journal.job(job).original_file
-        journal.close()
-        return original
 
     def _tell_struck(self) -> None:
         struck = [fault for injector in self._injectors for fault in injector.struck]
@@ -321,3 +472,7 @@ class Run:
         if self._life is not None:
             self._life.bury()
         self._car.close()
+
+
+def _seen(car: Car) -> Ecu:
+    return Ecu(car.ecu.memory.whole(), car.ecu.program, car.ecu.records.application_valid)

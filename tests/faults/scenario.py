@@ -10,10 +10,21 @@ from enum import StrEnum
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
 from appliance.engine.box import checksum_module
+from simulator.ecu.options import EcuOptions
 from simulator.ecu.watch import Counter
-from simulator.faults import CAR_FAULTS, Fault, FaultKind, FaultPlan, Trigger, random_plan
+from simulator.faults import (
+    CAR_FAULTS,
+    SPOILT_KINDS,
+    STEP_KINDS,
+    Fault,
+    FaultKind,
+    FaultPlan,
+    Trigger,
+    random_plan,
+)
 from simulator.image_synthesis import region_slice
 from tests.faults.benches import PACK_IDS, Bench, Benches
+from tests.faults.hardships import Fortune, Hardship, fortune_for, make_of
 
 DEEPEST = 3
 """Faults strike the job itself and so many attempts after it."""
@@ -65,6 +76,8 @@ class Scenario:
     whole_file: bool
     """The tuned file holds all memory, and not one region."""
     corrected_by_box: bool
+    fortune: Fortune
+    make: EcuOptions
 
     @property
     def start(self) -> bytes:
@@ -83,8 +96,10 @@ class Scenario:
         return random.Random(f"{self.seed}/{purpose}")
 
 
-def scenario_for(seed: int, benches: Benches, definition_id: str | None = None) -> Scenario:
-    """The run of a seed; the same at any time and place."""
+def scenario_for(
+    seed: int, benches: Benches, definition_id: str | None = None, hardship: Hardship | None = None
+) -> Scenario:
+    """The run of a seed; the same at any time and place. `hardship` replaces the one that is drawn."""
     dice = random.Random(f"{seed}/scenario")
     chosen = dice.choice(PACK_IDS)
     kind = _kind(dice)
@@ -101,6 +116,10 @@ def scenario_for(seed: int, benches: Benches, definition_id: str | None = None) 
         gives_up=dice.random() < 0.3,
         whole_file=_needs_whole_file(bench.definition, change) or dice.random() < 0.3,
         corrected_by_box=dice.random() < 0.5,
+        fortune=fortune_for(
+            random.Random(f"{seed}/fortune"), wanted=Hardship.NONE if kind is Kind.READ else hardship
+        ),
+        make=make_of(random.Random(f"{seed}/make")),
     )
 
 
@@ -171,6 +190,7 @@ def _needs_whole_file(definition: Definition, change: Change) -> bool:
 
 _KINDS = (
     *CAR_FAULTS,
+    *sorted(STEP_KINDS | SPOILT_KINDS),
     *(FaultKind.POWER_CUT,) * 4,
     *(FaultKind.BOX_DIES,) * 8,
     *(FaultKind.LIE, FaultKind.LOST_FRAME, FaultKind.LOST_ANSWER, FaultKind.ECU_RESET),

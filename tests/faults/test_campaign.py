@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -12,15 +13,23 @@ import pytest
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import JobState
 from appliance.definitions.loader import PACKS, load_definition
+from appliance.engine.box import Box
+from appliance.engine.operations.registry import prepare
+from appliance.engine.simulation import SimulatedConnection
 from appliance.flashing import writing
 from appliance.flashing.writing import Write
 from appliance.protocols.access import Block
+from appliance.protocols.uds.access import UdsAccess
+from appliance.vault.errors import VaultError
+from appliance.vault.records import Segment
+from appliance.vault.store import BlobStore
 from simulator import virtualtime
 from simulator.ecu.core import Program
 from simulator.faults import Fault, FaultKind, FaultPlan, Trigger
 from tests.faults import run as runs
 from tests.faults.benches import PACK_IDS
 from tests.faults.campaign import campaign, command, main, one_run, table
+from tests.faults.hardships import Fortune, Hardship, OtherCar
 from tests.faults.judge import (
     BrokenPromiseError,
     Ecu,
@@ -29,7 +38,10 @@ from tests.faults.judge import (
     Record,
     judge_end,
     judge_error,
+    judge_other_car,
+    judge_reopened,
     judge_rest,
+    judge_source_lost,
 )
 from tests.faults.run import Result
 from tests.faults.scenario import Storm
@@ -117,8 +129,7 @@ def test_what_escapes_and_what_never_ends_is_caught(
         await asyncio.sleep(1e6)
         return {}
 
-    for verb in ("write", "restore", "read"):
-        monkeypatch.setattr(runs, verb, misbehave)
+    monkeypatch.setattr(runs, "prepare", lambda *_asked: misbehave)
     calm = Storm(FaultPlan(), None)
     monkeypatch.setattr(runs, "storm_for", lambda *_arguments: calm)
     assert told in one_run(SEED, T300.id).broken
@@ -129,8 +140,7 @@ def test_a_loop_in_which_no_time_passes_is_caught(monkeypatch: pytest.MonkeyPatc
         while True:  # noqa: ASYNC110 - a spin is what is caught
             await asyncio.sleep(0)
 
-    for verb in ("write", "restore", "read"):
-        monkeypatch.setattr(runs, verb, spin)
+    monkeypatch.setattr(runs, "prepare", lambda *_asked: spin)
     monkeypatch.setattr(virtualtime, "_STUCK_AFTER", 1000)
     assert "TimeStandsStillError" in one_run(SEED, T300.id).broken
 
@@ -188,6 +198,136 @@ def test_a_changed_memory_that_nobody_remembers_is_caught(memory: bytes) -> None
     judge_rest(MEMORIES, ecu(memory), record(JobState.INTERRUPTED, open_flashes=1))
     with pytest.raises(BrokenPromiseError, match="no write is open"):
         judge_rest(MEMORIES, ecu(memory), record(JobState.READ_VERIFIED))
+
+
+def test_another_car_that_is_touched_or_called_done_is_caught() -> None:
+    judge_other_car(ecu(STOCK), ecu(STOCK), None)
+    for after, said in (
+        (ecu(TUNED), None),
+        (ecu(STOCK, valid=False), None),
+        (ecu(STOCK), "done"),
+    ):
+        with pytest.raises(BrokenPromiseError, match="another car"):
+            judge_other_car(ecu(STOCK), after, said)
+
+
+def test_a_half_written_ecu_that_is_forgotten_with_the_records_is_caught() -> None:
+    lost = Record(None, None, 0, "")
+    judge_reopened(MEMORIES, ecu(STOCK), lost, told=False)
+    judge_reopened(MEMORIES, ecu(GARBAGE), lost, told=True)
+    judge_reopened(MEMORIES, ecu(GARBAGE), record(JobState.INTERRUPTED, open_flashes=1), told=False)
+    for memory, valid in ((GARBAGE, True), (STOCK, False)):
+        with pytest.raises(BrokenPromiseError, match="forgotten with the records"):
+            judge_reopened(MEMORIES, ecu(memory, valid=valid), lost, told=False)
+
+
+def test_a_rotten_copy_excuses_only_what_needs_it() -> None:
+    interrupted, head = record(JobState.INTERRUPTED, open_flashes=1), slice(0, 4)
+    judge_source_lost(MEMORIES, ecu(GARBAGE), interrupted, head)
+    with pytest.raises(BrokenPromiseError, match="nobody needs"):
+        judge_source_lost(MEMORIES, ecu(STOCK[:4] + GARBAGE[4:]), interrupted, head)
+    with pytest.raises(BrokenPromiseError, match="was forgotten"):
+        judge_source_lost(MEMORIES, ecu(GARBAGE), record(JobState.READ_VERIFIED), head)
+
+
+Verb = Callable[[Box], Awaitable[dict[str, Any]]]
+
+
+def replaced(monkeypatch: pytest.MonkeyPatch, lie: Callable[[Verb], Verb]) -> None:
+    """Every operation of the box is a lie."""
+    monkeypatch.setattr(runs, "prepare", lambda verb, asked: lie(prepare(verb, asked)))
+
+
+def at_once(monkeypatch: pytest.MonkeyPatch, hardship: Hardship) -> None:
+    """The job itself meets with it, and with nothing else."""
+    fortune = Fortune(hardship, 0, OtherCar.HEALTHY_TWIN, writes_until_full=5, full_for=1000)
+    monkeypatch.setattr("tests.faults.scenario.fortune_for", lambda *_arguments, **_options: fortune)
+    monkeypatch.setattr(runs, "storm_for", lambda *_arguments: Storm(FaultPlan(), None))
+
+
+def test_a_box_that_writes_whatever_car_is_there_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    def reckless(honest: Verb) -> Verb:
+        async def work(box: Box) -> dict[str, Any]:
+            connection = box.connection
+            assert isinstance(connection, SimulatedConnection)
+            connection.car.ecu.memory.force(min(one.start for one in X050.regions), b"#")
+            return await honest(box)
+
+        return work
+
+    replaced(monkeypatch, reckless)
+    broken = broken_in(campaign(SEED, 6, X050.id, hardship=Hardship.OTHER_CAR))
+    assert any("another car than the job's was written" in one for one in broken)
+
+
+@pytest.mark.parametrize("kind", [Hardship.JOURNAL_LOST, Hardship.JOURNAL_FLIPPED])
+def test_a_box_that_forgets_with_its_records_is_caught(
+    monkeypatch: pytest.MonkeyPatch, kind: Hardship
+) -> None:
+    def emptied(_dice: object, _kind: object, state: Path) -> str:
+        for path in [one for one in state.iterdir() if one.is_file()]:
+            path.unlink()
+        return "everything is lost, and it shall be remembered all the same"
+
+    monkeypatch.setattr(runs, "hurt_records", emptied)
+    broken = broken_in(campaign(SEED, 12, X050.id, hardship=kind))
+    assert any("forgotten with the records" in one for one in broken)
+
+
+def test_a_box_that_swallows_a_full_disk_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    def careless(honest: Verb) -> Verb:
+        async def work(box: Box) -> dict[str, Any]:
+            try:
+                return await honest(box)
+            except PitboxError as error:
+                if error.code not in ("STORAGE_FAILED", "VAULT_DISK_FULL"):
+                    raise
+                return {"result": "done"}
+
+        return work
+
+    replaced(monkeypatch, careless)
+    at_once(monkeypatch, Hardship.DISK_FULL)
+    broken = broken_in(campaign(SEED, 4, T300.id))
+    assert any("done, " in one for one in broken)
+
+
+def test_a_box_that_writes_what_rotted_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    get = BlobStore.get
+
+    def unchecked(store: BlobStore, segment: Segment) -> bytes:
+        try:
+            return get(store, segment)
+        except VaultError:
+            return bytes(segment.length)
+
+    monkeypatch.setattr(BlobStore, "get", unchecked)
+    at_once(monkeypatch, Hardship.ORIGINAL_DAMAGED)
+    broken = broken_in(campaign(SEED, 8, T300.id))
+    assert any("are wrong" in one for one in broken)
+
+
+@pytest.mark.parametrize(
+    ("fault", "service"),
+    [
+        (FaultKind.DOUBLED_ANSWER, 0x31),
+        (FaultKind.REPLAYED_ANSWER, 0x31),
+        (FaultKind.TRUNCATED_ANSWER, 0x31),
+        (FaultKind.OVERSIZED_ANSWER, 0x31),
+        (FaultKind.ERASE_REFUSED, 0x31),
+    ],
+)
+def test_each_kind_of_answer_strikes_and_a_box_that_believes_it_is_caught(
+    monkeypatch: pytest.MonkeyPatch, fault: FaultKind, service: int
+) -> None:
+    """A box that takes any end of an erase for its success, and asks nobody whether memory holds."""
+    strike = Fault(kind=fault, on=Trigger.REQUEST, at=2, service=service, mask=1)
+    monkeypatch.setattr(runs, "storm_for", lambda *_: Storm(FaultPlan(faults=(strike,)), None))
+    honest = list(campaign(SEED, 3, X050.id, hardship=Hardship.NONE))
+    assert all(result.struck for result in honest if result.kind != "read")
+    monkeypatch.setattr(UdsAccess, "erase", _nothing)
+    monkeypatch.setattr(writing, "differing", _blind)
+    assert broken_in(campaign(SEED, 3, X050.id, hardship=Hardship.NONE))
 
 
 def test_an_error_that_soothes_is_caught() -> None:
