@@ -32,7 +32,7 @@ from tests.hostile.judge import (
     judge_time,
     judge_wear,
 )
-from tests.hostile.shapes import SHAPES, with_checksum
+from tests.hostile.shapes import SHAPES, VIN, with_checksum
 from tests.hostile.spite import Traits, spite_for
 from tests.hostile.wires import HostileConnection
 
@@ -105,7 +105,7 @@ class Run:
             self._half_write(dice)
         self._start, self._start_valid = self._ecu.flash.whole(), self._ecu.valid
         self._box = self._opened()
-        self._original_at_first = self._box_original()
+        self._named: str | None = None
 
     async def to_the_end(self) -> None:
         """Fills the result. Raises BrokenPromiseError, or what the product lets escape."""
@@ -128,6 +128,8 @@ class Run:
 
     async def _attempt(self, attempt: int) -> str | None:
         verb, parameters = self._wanted()
+        if verb == "recover" and self._named is not None:
+            parameters["car"] = self._named
         self._trace(f"attempt {attempt}: {verb} {parameters}")
         began, wear, struck = self._loop.time(), self._ecu.flash.erases.copy(), len(self._spite.struck)
         try:
@@ -137,6 +139,7 @@ class Run:
             tell_safety(error, self._box.journal, parameters.get("job"), journal_doubted=lost)
             self._trace(f"{error} (ECU {error.ecu}) {error.details}")
             self._result.refusals += 1
+            self._named = VIN if error.code == "CAR_UNCONFIRMED" else self._named
             judge_error(error, self._truth(), self._told())
             outcome = None
         else:
@@ -235,9 +238,6 @@ class Run:
     def _sealed(self) -> bytes | None:
         original = load_original(self._box, self._box.journal.job(self._bench.job))
         return None if original is None else b"".join(original.image.spans.values())
-
-    def _box_original(self) -> str | None:
-        return self._box.journal.job(self._bench.job).original_file
 
     def _tell(self, event: object) -> None:
         text = shown(event)
