@@ -21,8 +21,11 @@ from tests.faults.hardships import Hardship
 from tests.faults.judge import Outcome
 from tests.faults.run import Result, run
 from tests.faults.scenario import scenario_for
+from tests.faults.slave import PACK, visit
 
 SEEDS_PER_CAMPAIGN = 1_000_000
+PACKAGE = "package"
+PACKAGES_EVERY = 200
 _RAM = Path("/dev/shm")
 _SHARE = 10
 """Runs handed to a worker at once."""
@@ -74,7 +77,10 @@ def campaign(
 
 
 def one_run(seed: int, definition_id: str | None = None, hardship: Hardship | None = None) -> Result:
-    """The run of a seed."""
+    """The run of a seed; some are of packages on a slave-role box, in processes of their own."""
+    if definition_id is None and hardship is None and seed % PACKAGES_EVERY == PACKAGES_EVERY - 1:
+        came = visit(seed)
+        return Result(seed, PACK, PACKAGE, came.outcome, came.broken, deaths=came.deaths)
     benches, folder = _workshop()
     return run(scenario_for(seed, benches, definition_id, hardship), folder)
 
@@ -93,6 +99,8 @@ _keepers: list[tempfile.TemporaryDirectory[str]] = []
 
 def command(result: Result) -> str:
     """What repeats a run."""
+    if result.kind == PACKAGE:
+        return f"python -m tests.faults.campaign --only {result.seed}"
     asked = f"--definition {result.definition} --hardship {result.asked_hardship}"
     return f"python -m tests.faults.campaign --only {result.seed} {asked}"
 
