@@ -23,11 +23,15 @@ from appliance.definitions.memory import Region, Regions, not_blocks, out_of_rea
 from appliance.definitions.plausible import Plausibility
 from appliance.definitions.reaching import Addressing, Bus, Identity, Sessions, Timing
 
+PLAIN_DATA = 0x00
+"""The data format that says: neither compressed nor encrypted (ISO 14229-1, 14.2)."""
+
 
 class Evidence(Strict):
     """Where the facts of this definition come from, and what is assumed."""
 
-    level: Literal["simulated", "bench-proven", "car-proven"]
+    level: Literal["unproven", "simulated", "bench-proven", "car-proven"]
+    """What the file claims of itself: *unproven* where nobody has run it, not even on a simulated ECU."""
     sources: tuple[str, ...] = Field(min_length=1)
     assumptions: tuple[str, ...] = ()
 
@@ -98,6 +102,11 @@ class Writing(Strict):
         return self
 
     def _problems(self) -> Iterator[str]:
+        if self.data_format != PLAIN_DATA:
+            yield (
+                f"data_format 0x{self.data_format:02X} is not implemented: downloads go neither compressed "
+                "nor encrypted, 0x00"
+            )
         if (self.fingerprint_did is None) != (self.fingerprint is None):
             yield "fingerprint_did and fingerprint go together"
         if self.by == "block_id" and self.address_bytes != 1:
@@ -116,6 +125,8 @@ class Checking(Strict):
     style: Literal["hash_range", "compare_block", "none"]
     status_bytes: int = Field(default=1, ge=1, le=64)
     """Length of `compare_block`'s status record: without a status nothing was compared."""
+    hash_granularity: Literal["bytes", "sector"] = "bytes"
+    """What `hash_range` takes: any span, or whole sectors alone."""
     dependencies_routine: Word | None = 0xFF01
     dependencies_status_bytes: int = Field(default=1, ge=0, le=64)
     """Length of its status record; 0 where the ECU answers without a status."""
@@ -129,6 +140,8 @@ class Checking(Strict):
     def _problems(self) -> Iterator[str]:
         if (self.style == "none") != (self.routine is None):
             yield "routine belongs to style 'hash_range' or 'compare_block'"
+        if self.hash_granularity == "sector" and self.style != "hash_range":
+            yield "hash_granularity belongs to style 'hash_range'"
         if self.style == "none" and self.verify == "hash":
             yield "verify = 'hash' needs a style that offers one"
 
@@ -275,6 +288,18 @@ class Definition(Strict):
             raise ValueError(
                 f"{checksum.module!r} keeps the CRC-32 of every right block the same: compare_block cannot "
                 "tell one from another: set checking.verify = 'read_back'"
+            )
+        reading: Reading | None = info.data.get("reading")
+        if (
+            checksum
+            and checking
+            and (checking.hash_granularity, checking.verify) == ("sector", "hash")
+            and checksum.module in _CRC_BALANCED
+            and not (reading and reading.bootloader_reads)
+        ):
+            raise ValueError(
+                f"{checksum.module!r} keeps the CRC-32 of a right sector the same, so its value is read "
+                "back besides: that needs reading.bootloader_reads = true, or checking.verify = 'read_back'"
             )
         return checksum
 

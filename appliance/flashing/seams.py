@@ -16,7 +16,7 @@ from appliance.definitions.schema import Definition
 from appliance.flashing.image import MemoryImage
 from appliance.protocols.access import Block
 
-_WORD_BYTES = 4
+WORD_BYTES = 4
 """No two contents of so few bytes share a CRC-32."""
 
 
@@ -42,7 +42,7 @@ def seams_of(definition: Definition, expected: MemoryImage) -> frozenset[int]:
         ) from error
     report = module.verify(expected.slice(region.start, region.size_bytes))
     stores = [region.start + block.store_at for block in report.blocks if block.store_at is not None]
-    return frozenset(seam for at in stores for seam in (at, at + _WORD_BYTES))
+    return frozenset(seam for at in stores for seam in (at, at + WORD_BYTES))
 
 
 def blind_in(definition: Definition, expected: MemoryImage) -> str | None:

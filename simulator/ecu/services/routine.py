@@ -141,6 +141,8 @@ def _hash_range(core: Core, request: bytes) -> Answer:
         core.require_read_access()
     start, size = _span(core, request)
     require(core.memory.contains(start, size), Nrc.REQUEST_OUT_OF_RANGE)
+    if core.definition.checking.hash_granularity == "sector":
+        require(core.memory.sectors(start, size) is not None, Nrc.REQUEST_OUT_OF_RANGE)
     return _hash(core, request, start, size)
 
 

@@ -242,3 +242,14 @@ def test_the_error_answers_what_safety_and_what_to_do(file: Path) -> None:
 def test_an_ecu_without_a_bootloader_to_come_back_to_is_never_reset(refusal: Refusal) -> None:
     told = refusal('recoverability = "bootloader"\n', 'recoverability = "bench"\n')
     assert "recovery: reset_allowed needs recoverability = 'bootloader': nothing else comes back" in told
+
+
+def test_a_data_format_that_nobody_implements_is_refused(refusal: Refusal) -> None:
+    told = refusal("[writing]\n", "[writing]\ndata_format = 0x11\n")
+    assert [line for line in told if line.startswith("writing: data_format 0x11 is not implemented")]
+
+
+def test_a_sector_hash_that_is_blind_needs_a_read_back(refusal: Refusal, e400: str) -> None:
+    assert "bootloader_reads = true" not in e400
+    told = refusal("[checking]\n", '[checking]\nhash_granularity = "sector"\n')
+    assert [line for line in told if line.startswith("checksum: 'crc32-at' keeps the CRC-32")]
