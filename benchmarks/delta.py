@@ -33,7 +33,7 @@ from benchmarks.models import client_on
 from benchmarks.report import Benchmark, Row
 from simulator.car import Car, CarSettings, bus_for
 from simulator.virtualtime import run_virtual
-from tests.support.box import Box, request_for
+from tests.support.box import JOB, Box, request_for
 
 ECU = "pbx-e400"
 ANYTHING_GOES = Plausibility(calibration_changed_share=1, code_changed_share=1, entropy_bits=8)
@@ -101,6 +101,7 @@ async def _timed_write(definition: Definition, starts: tuple[int, ...], state: P
     client = client_on(bus.attach("host"), definition)
     access = TimedAccess(definition, client)
     box = Box(state, load_or_create(state / "keys", Role.MASTER), definition, access).in_preflight()
+    box.journal.describe(JOB, definition.id, definition.digest(), "obd", await access.identify())
     original = _memory(car, definition)
     plan = FlashPlan(request_for(definition, original, _changed(definition, original, starts)))
     loop = asyncio.get_running_loop()
