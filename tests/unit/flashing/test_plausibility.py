@@ -192,13 +192,13 @@ def test_the_share_of_changed_bytes_has_an_edge(tag: str, limit: str) -> None:
 
 def test_the_entropy_of_new_bytes_has_an_edge() -> None:
     """4,096 bytes of 128 values: 7 bits; one byte less says nothing."""
-    size, rest = 4096, bytes(4096)
-    new = bytes(at % 128 + 1 for at in range(size)) + rest
-    assert problems(bytes(2 * size), new, Plausibility(calibration_changed_share=1, entropy_bits=7)) == []
+    size, rest = 4096, b"\xff" * 4096
+    old, new = b"\xff" * size + rest, bytes(at % 128 for at in range(size)) + rest
+    assert problems(old, new, Plausibility(calibration_changed_share=1, entropy_bits=7)) == []
     strict = Plausibility(calibration_changed_share=1, entropy_bits=6.99)
-    assert "7.00 bits in every new byte" in problems(bytes(2 * size), new, strict)[0]
-    assert problems(bytes(2 * size), new[: size - 1] + b"\0" + rest, strict) == []
-    as_rich = bytes(128 + (at + 1) % 128 for at in range(size)) + rest
+    assert "7.00 bits in every new byte" in problems(old, new, strict)[0]
+    assert problems(old, new[: size - 1] + b"\xff" + rest, strict) == []
+    as_rich = bytes(128 + at % 128 for at in range(size)) + rest
     assert problems(as_rich, new, strict) == [], "what they replace holds as much"
 
 
@@ -234,3 +234,44 @@ def test_the_ecus_own_number_must_stay() -> None:
     found = list(implausible(region(), old, gone, Plausibility(), False, texts))
     assert found == ["r: lacks this ECU's number SW-0100, which the read holds"]
     assert list(implausible(region(), old, b"\1" + old[1:], Plausibility(), False, texts)) == []
+    assert list(implausible(region(), old, gone, Plausibility(), False, ("SW-01",)))
+    assert not list(implausible(region(), old, gone, Plausibility(), False, ("0100",))), (
+        "too short to mean it"
+    )
+
+
+# --- what the gate hands to it
+
+
+def test_the_gate_knows_which_region_holds_the_vectors() -> None:
+    """Behind a boot region code may change at its start; where it is the lowest it may not."""
+    first, later = edited("code", 0), edited("code", 0x80)
+    assert failing(request({"code": first})) == []
+    regions = tuple(one for one in DEFINITION.regions if one.name != "boot")
+    for data, refused in ((first, ["plausibility"]), (later, [])):
+        made = request({"code": data})
+        definition = made.definition.model_copy(update={"regions": regions})
+        assert failing(replace(made, definition=definition)) == refused
+
+
+@pytest.mark.parametrize(("text", "refused"), [(SIM.sw, ["plausibility"]), ("ANOTHER-SW", []), (None, [])])
+def test_the_gate_looks_for_the_numbers_in_the_papers(text: str | None, refused: list[str]) -> None:
+    made = request({"calibration": edited("calibration", 0x42)})
+    papers = replace(made.papers, ecu_hw=None, ecu_sw=text)
+    assert failing(replace(made, papers=papers)) == refused
+    assert failing(replace(made, papers=replace(papers, ecu_hw=text, ecu_sw=None))) == refused
+
+
+def test_every_region_of_the_file_is_looked_at() -> None:
+    bad = {"code": READ["code"], "calibration": OTHERS["erased"]()}
+    assert "calibration" in said(request(bad))
+    both = said(request({"code": b"\xff" * CODE.size_bytes, "calibration": OTHERS["erased"]()}))
+    assert "code:" in both
+    assert "calibration:" in both
+
+
+@pytest.mark.parametrize("data", [READ["calibration"][:-1], READ["calibration"] + b"\0", b""])
+def test_a_part_of_a_region_is_nothing_to_compare(data: bytes) -> None:
+    good = request(dict(READ))
+    for tuned in ({CALIBRATION.start: data}, {CODE.start: READ["code"], CALIBRATION.start: data}):
+        assert "plausibility" in failing(replace(good, tuned=MemoryImage(tuned)))
