@@ -97,7 +97,7 @@ async def _timed_write(definition: Definition, starts: tuple[int, ...], state: P
     bus = bus_for(definition)
     car = Car([definition], bus, CarSettings(seed=1))
     car.power_up()
-    await asyncio.sleep(definition.simulation.boot_ms / 1000)
+    await asyncio.sleep(definition.twin.boot_ms / 1000)
     client = client_on(bus.attach("host"), definition)
     access = TimedAccess(definition, client)
     box = Box(state, load_or_create(state / "keys", Role.MASTER), definition, access).in_preflight()
@@ -141,7 +141,7 @@ def _changed(definition: Definition, original: MemoryImage, starts: tuple[int, .
 
 
 def _ideal_s(definition: Definition, touched: list[Block], target: MemoryImage) -> float:
-    ecu, wire = definition.simulation, wire_of(definition)
+    ecu, wire = definition.twin, wire_of(definition)
     hashed_bytes = 2 * sum(block.size for block in blocks_of(definition))
     touched_bytes = sum(block.size for block in touched)
     flash_ms_per_kib = ecu.erase_ms_per_kib + ecu.program_ms_per_kib

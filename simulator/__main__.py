@@ -95,7 +95,7 @@ async def _simulate(options: argparse.Namespace, definitions: list[Definition], 
     injector = FaultInjector(plan, car)
     try:
         car.power_up()
-        await asyncio.sleep(max(one.simulation.boot_ms for one in definitions) / 1000)
+        await asyncio.sleep(max(one.twin.boot_ms for one in definitions) / 1000)
         print(json.dumps(_ready(options, definitions)), flush=True)
         await stop.wait()
     finally:

@@ -47,7 +47,7 @@ def _region(definition: Definition, region: Region, seed: int) -> bytes:
     fill = _tables if region.tag in ("calibration", "data") else _code
     used = int(region.size_bytes * (1 - _BLANK_SHARE))
     content = bytearray(fill(dice, used).ljust(region.size_bytes, bytes([region.erased_byte])))
-    name = f"{definition.simulation.sw} {region.name}".encode("ascii")
+    name = f"{definition.twin.sw} {region.name}".encode("ascii")
     if region.size_bytes >= _NAME_OFFSET + len(name):
         content[_NAME_OFFSET : _NAME_OFFSET + len(name)] = name
     return bytes(content)

@@ -9,7 +9,10 @@ from appliance.contract.errors import PitboxError
 
 
 class DefinitionError(PitboxError):
-    """A file was refused, or no definition has the id asked for; `details` has a line per problem."""
+    """A file was refused, has no simulated twin, or no definition has the id asked for.
+
+    `details` has a line per problem.
+    """
 
 
 def invalid(path: Path, problems: Sequence[str]) -> DefinitionError:
@@ -20,6 +23,15 @@ def invalid(path: Path, problems: Sequence[str]) -> DefinitionError:
         f"the definition {path} has {count}",
         do_now=f"Correct each line named, then run `pitbox definitions check {path}`.",
         details=tuple(f"{path}: {problem}" for problem in problems),
+    )
+
+
+def not_simulated(definition_id: str) -> DefinitionError:
+    """A definition of real ECUs alone cannot be simulated."""
+    return DefinitionError(
+        "DEFINITION_NOT_SIMULATED",
+        f"the definition {definition_id} has no [simulation] table, so there is no simulated ECU of it",
+        do_now="Use it on a real ECU, or add a [simulation] table to its file.",
     )
 
 

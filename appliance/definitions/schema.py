@@ -9,6 +9,7 @@ from typing import Literal
 import rfc8785
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from appliance.definitions.errors import not_simulated
 from appliance.definitions.fields import (
     Byte,
     DtcText,
@@ -249,7 +250,7 @@ class Definition(Strict):
     recovery: Recovery
     method: Method
     rituals: tuple[Ritual, ...] = ()
-    simulation: Simulation
+    simulation: Simulation | None = None
 
     @field_validator("reading", "writing")
     @classmethod
@@ -302,6 +303,19 @@ class Definition(Strict):
                 "back besides: that needs reading.bootloader_reads = true, or checking.verify = 'read_back'"
             )
         return checksum
+
+    @model_validator(mode="after")
+    def _proven_where_it_can_be(self) -> Definition:
+        if self.evidence.level == "simulated" and self.simulation is None:
+            raise ValueError("evidence.level is 'simulated', and there is no [simulation] table")
+        return self
+
+    @property
+    def twin(self) -> Simulation:
+        """How the simulated ECU behaves. Raises DefinitionError for a definition of real ECUs alone."""
+        if self.simulation is None:
+            raise not_simulated(self.id)
+        return self.simulation
 
     def region(self, name: str) -> Region:
         """The region of that name. Raises KeyError."""

@@ -91,7 +91,7 @@ async def connect(settings: EngineSettings, simulation: SimulationSettings) -> S
     car = Car([definition], bus_for(definition), car_settings)
     FaultInjector(plan, car, box_dies=_die)
     car.power_up()
-    await asyncio.sleep(definition.simulation.boot_ms / 1000)
+    await asyncio.sleep(definition.twin.boot_ms / 1000)
     return SimulatedConnection(car, definition)
 
 

@@ -106,7 +106,7 @@ class SimulatedEcu:
     def _boot(self, ended: TransferEnd) -> None:
         self.core.program = Program.BOOTING
         self.core.start_up(ended)
-        self._later(self.definition.simulation.boot_ms / 1000, self._booted)
+        self._later(self.definition.twin.boot_ms / 1000, self._booted)
 
     def _booted(self) -> None:
         """The boot manager starts the application if it is marked valid (sheet 9)."""
@@ -175,5 +175,5 @@ class SimulatedEcu:
 
 
 def _factory_records(definition: Definition) -> Records:
-    codes = dict.fromkeys(definition.simulation.dtcs, STORED_STATUS)
+    codes = dict.fromkeys(definition.twin.dtcs, STORED_STATUS)
     return Records(dtcs=codes)

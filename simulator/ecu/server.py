@@ -210,7 +210,7 @@ def server_address(definition: Definition) -> IsoTpAddress:
 def server_settings(definition: Definition, options: EcuOptions) -> IsoTpSettings:
     """ISO-TP as the ECU speaks it."""
     fd = definition.bus.kind == "can-fd"
-    longest = options.max_payload_bytes or definition.simulation.max_block_bytes
+    longest = options.max_payload_bytes or definition.twin.max_block_bytes
     return IsoTpSettings(
         block_size=options.block_size,
         stmin=options.stmin,

@@ -19,7 +19,7 @@ SUCCESS_COUNTER = 0x0408
 
 def identifiers(core: Core) -> dict[int, bytes]:
     """Data identifiers the running program answers, and their present values."""
-    own, simulated = core.definition.identity, core.definition.simulation
+    own, simulated = core.definition.identity, core.definition.twin
     texts = {BOOT_ID: simulated.boot, HARDWARE: simulated.hw, SERIAL: simulated.serial}
     texts |= _named((own.boot, simulated.boot), (own.serial, simulated.serial))
     texts |= _named((own.bootloader_hw, simulated.hw))
@@ -29,7 +29,7 @@ def identifiers(core: Core) -> dict[int, bytes]:
 
 
 def _application_identifiers(core: Core) -> dict[int, bytes]:
-    own, simulated, records = core.definition.identity, core.definition.simulation, core.nvm.records
+    own, simulated, records = core.definition.identity, core.definition.twin, core.nvm.records
     texts = {VIN: simulated.vin, own.hw: simulated.hw, own.sw: simulated.sw}
     texts |= _named((own.vin, simulated.vin))
     values = {number: text.encode("ascii") for number, text in texts.items()}
@@ -75,7 +75,7 @@ def write_data(core: Core, request: bytes) -> Answer:
 
 def answer_limit(core: Core) -> int:
     """Longest answer in bytes: at least the block the definition reads at once."""
-    return max(core.definition.simulation.max_block_bytes, core.definition.reading.block_bytes + 1)
+    return max(core.definition.twin.max_block_bytes, core.definition.reading.block_bytes + 1)
 
 
 def parse_span(field: bytes, expected: tuple[int, int], exact: bool = True) -> tuple[int, int]:

@@ -27,7 +27,7 @@ def read_dtc(core: Core, request: bytes) -> Answer:
     stored = core.nvm.records.dtcs
     if request[1] == 0x0A:
         require(len(request) == 2, Nrc.INCORRECT_LENGTH)
-        supported = dict.fromkeys(core.definition.simulation.dtcs, 0) | stored
+        supported = dict.fromkeys(core.definition.twin.dtcs, 0) | stored
         return b"\x59\x0a" + _listed(supported)
     require(len(request) == 3, Nrc.INCORRECT_LENGTH)
     return b"\x59\x02" + _listed({code: bits for code, bits in stored.items() if bits & request[2]})
@@ -42,7 +42,7 @@ def clear_dtc(core: Core, request: bytes) -> Answer:
     """0x14: the group "all", or one code."""
     require(len(request) == 4, Nrc.INCORRECT_LENGTH)
     stored, group = core.nvm.records.dtcs, request[1:]
-    known = {dtc_bytes(code) for code in (*stored, *core.definition.simulation.dtcs)}
+    known = {dtc_bytes(code) for code in (*stored, *core.definition.twin.dtcs)}
     require(group == _ALL_GROUPS or group in known, Nrc.REQUEST_OUT_OF_RANGE)
     require(not core.around.engine_running(), Nrc.CONDITIONS_NOT_CORRECT)
     with core.nvm.update() as records:

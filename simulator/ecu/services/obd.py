@@ -52,7 +52,7 @@ def _bitmap(group: int, supported: Iterable[int]) -> bytes:
 def vehicle_information(core: Core, request: bytes) -> Answer:
     """Mode 09: 02 VIN, 04 calibration ids, 06 calibration verification numbers, 0A name."""
     require(len(request) == 2, Nrc.INCORRECT_LENGTH)
-    simulated = core.definition.simulation
+    simulated = core.definition.twin
     calid = simulated.calid.encode("ascii")[:_CALID_BYTES].ljust(_CALID_BYTES, b"\0")
     name = core.definition.kind.upper().encode("ascii").ljust(20, b"\0")
     verification = bytes.fromhex(simulated.cvn).rjust(4, b"\0")

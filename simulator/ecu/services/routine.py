@@ -120,7 +120,7 @@ async def _erase_sectors(core: Core, request: bytes, sectors: list[tuple[int, in
     core.end_transfer(TransferEnd.ERASE)
     core.session.erased = False
     core.begin_erase(start, size)
-    seconds = core.definition.simulation.erase_ms_per_kib * size / 1024 / 1000
+    seconds = core.definition.twin.erase_ms_per_kib * size / 1024 / 1000
     await core.operate(Counter.ERASED, start, size, seconds, erase_part(core.memory, sectors))
     core.note_erased(start, size)
     core.session.erased = True
@@ -163,7 +163,7 @@ async def _compare(core: Core, request: bytes, region: Region) -> bytes:
 
 
 async def _crc32(core: Core, start: int, size: int) -> int:
-    await asyncio.sleep(core.definition.simulation.hash_ms_per_kib * size / 1024 / 1000)
+    await asyncio.sleep(core.definition.twin.hash_ms_per_kib * size / 1024 / 1000)
     return zlib.crc32(core.memory.read(start, size))
 
 
@@ -175,5 +175,5 @@ def _dependencies(core: Core, request: bytes) -> Answer:
 
 async def _judge(core: Core, request: bytes) -> bytes:
     covered = sum(region.size_bytes for region in core.definition.regions if region.writable)
-    await asyncio.sleep(core.definition.simulation.hash_ms_per_kib * covered / 1024 / 1000)
+    await asyncio.sleep(core.definition.twin.hash_ms_per_kib * covered / 1024 / 1000)
     return _done(request, GOOD if core.judge_memory() else BAD)

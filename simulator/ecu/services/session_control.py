@@ -43,7 +43,7 @@ def _require_programming_conditions(core: Core) -> None:
 async def _jump_to_bootloader(core: Core, number: int) -> bytes:
     """The bootloader, once it runs, answers for the application that handed over."""
     core.program = Program.BOOTING
-    await asyncio.sleep(core.definition.simulation.boot_ms / 1000)
+    await asyncio.sleep(core.definition.twin.boot_ms / 1000)
     core.program = Program.BOOTLOADER
     core.start_up(TransferEnd.SESSION)
     core.enter_session(Kind.PROGRAMMING, number)

@@ -28,7 +28,7 @@ def request_download(core: Core, request: bytes) -> Answer:
     require(core.writable(start, size), Nrc.REQUEST_OUT_OF_RANGE)
     core.require_voltage()
     core.require_erased(start, size)
-    limit = core.definition.simulation.max_block_bytes
+    limit = core.definition.twin.max_block_bytes
     core.begin_download(start, size)
     core.transfer = Transfer(True, start, size, limit - 2)
     return bytes((0x74, _LENGTH_FORMAT)) + limit.to_bytes(2, "big")
@@ -53,7 +53,7 @@ def request_upload(core: Core, request: bytes) -> Answer:
     require(core.transfer is None, Nrc.CONDITIONS_NOT_CORRECT)
     start, size = parse_span(request[2:], reading_format(core))
     require(request[1] == 0x00 and core.readable(start, size), Nrc.REQUEST_OUT_OF_RANGE)
-    limit = core.definition.simulation.max_block_bytes
+    limit = core.definition.twin.max_block_bytes
     core.transfer = Transfer(False, start, size, limit - 2)
     return bytes((0x75, _LENGTH_FORMAT)) + limit.to_bytes(2, "big")
 
@@ -92,7 +92,7 @@ def _upload_block(core: Core, transfer: Transfer, counter: int) -> bytes:
 
 
 async def _program_block(core: Core, transfer: Transfer, counter: int, data: bytes) -> bytes:
-    seconds = core.definition.simulation.program_ms_per_kib * len(data) / 1024 / 1000
+    seconds = core.definition.twin.program_ms_per_kib * len(data) / 1024 / 1000
     work = Programming(core.memory, transfer.address, data)
     await core.operate(Counter.PROGRAMMED, transfer.address, len(data), seconds, work.part)
     if not work.succeeded:

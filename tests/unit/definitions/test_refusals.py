@@ -9,6 +9,8 @@ import pytest
 from appliance.definitions.errors import DefinitionError
 from appliance.definitions.loader import MAX_FILE_BYTES, load_definition
 from appliance.definitions.memory import EXCLUDED_TAGS
+from simulator.car import Car, bus_for
+from simulator.virtualtime import run_virtual
 
 Refusal = Callable[[str, str], list[str]]
 Lines = Callable[[Path], list[str]]
@@ -253,3 +255,20 @@ def test_a_sector_hash_that_is_blind_needs_a_read_back(refusal: Refusal, e400: s
     assert "bootloader_reads = true" not in e400
     told = refusal("[checking]\n", '[checking]\nhash_granularity = "sector"\n')
     assert [line for line in told if line.startswith("checksum: 'crc32-at' keeps the CRC-32")]
+
+
+def test_a_real_ecu_needs_no_simulated_twin(e400: str, file: Path) -> None:
+    file.write_text(e400[: e400.index("[simulation]")].replace('level = "simulated"', 'level = "unproven"'))
+    real = load_definition(file)
+    assert real.simulation is None
+
+    async def simulate() -> None:
+        Car([real], bus_for(real))
+
+    with pytest.raises(DefinitionError, match="DEFINITION_NOT_SIMULATED"):
+        run_virtual(simulate())
+
+
+def test_what_was_never_simulated_does_not_claim_it(refusal: Refusal, e400: str) -> None:
+    told = refusal(e400[e400.index("[simulation]") :], "")
+    assert told == ["evidence.level is 'simulated', and there is no [simulation] table"]
