@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -248,3 +249,53 @@ def test_watching_shows_another_ones_work(folder: Path) -> None:
         assert bench.refused(1, "dtc")["code"] == "ENGINE_BUSY", "what is watched goes on"
         reading.kill()
         reading.communicate()
+
+
+@pytest.mark.parametrize(
+    ("environment", "status"),
+    [({"PYTHONIOENCODING": "latin-1"}, 0), ({"PYTHONIOENCODING": "ascii"}, 0), ({"FULL": "1"}, 1)],
+    ids=["latin-1", "ascii", "full disk"],
+)
+def test_an_output_that_cannot_take_it_ends_no_write(
+    folder: Path, environment: dict[str, str], status: int
+) -> None:
+    """The operation is followed to its end, and told as far as it can be."""
+    with box(folder, "pbx-x050") as bench:
+        bench.done("identify")
+        bench.done("read")
+        full = "FULL" in environment
+        with Path("/dev/full" if full else folder / "out").open("w") as out:
+            ended = subprocess.run(
+                bench.command("restore", "--yes"),
+                stdout=out,
+                stderr=subprocess.PIPE,
+                env={**os.environ, **environment},
+                timeout=120,
+                check=False,
+            )
+        assert b"Traceback" not in ended.stderr
+        assert ended.returncode == status, ended.stderr
+        assert bench.done("report")["result"] == "restored"
+        if full:
+            assert ended.stderr.count(b"No space left on device") == 2, "as it happens, and in the end"
+        else:
+            assert "+ Restored" in (folder / "out").read_text("latin-1")
+
+
+def test_a_reader_that_leaves_ends_no_write(folder: Path) -> None:
+    with box(folder, "pbx-x050") as bench:
+        bench.done("identify")
+        bench.done("read")
+        reading, writing = os.pipe()
+        os.close(reading)
+        ended = subprocess.run(
+            bench.command("restore", "--yes"),
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            timeout=120,
+            check=False,
+        )
+        os.close(writing)
+        assert b"Traceback" not in ended.stderr
+        assert ended.returncode == 141
+        assert bench.done("report")["result"] == "restored"

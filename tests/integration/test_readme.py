@@ -1,0 +1,97 @@
+"""What README.md tells to type works as it is typed, on a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.engine import options
+
+README = Path(__file__).parents[2] / "README.md"
+BLOCKS = re.findall(r"^```\n(.*?)^```", README.read_text("utf-8"), re.S | re.M)
+QUESTION = b"Type yes to go on: "
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home with a short path, and a repository's folder in it whose .venv is this one."""
+    home = tmp_path_factory.mktemp("h")
+    (home / "repository").mkdir()
+    (home / "repository" / ".venv").symlink_to(sys.prefix)
+    yield home
+
+
+def on_a_terminal(block: str, home: Path) -> tuple[int, str]:
+    """Exit status and what is shown; every question is answered with yes."""
+    master, slave = pty.openpty()
+    shell = subprocess.Popen(
+        ["bash", "-e", "-c", block],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        cwd=home / "repository",
+        env={**os.environ, "HOME": str(home)},
+    )
+    os.close(slave)
+    shown, answered = b"", 0
+    while select.select([master], [], [], 240)[0]:
+        try:
+            shown += os.read(master, 65536)
+        except OSError:  # the other end is closed
+            break
+        if shown.count(QUESTION) > answered:
+            answered += 1
+            os.write(master, b"yes\n")
+    os.close(master)
+    return shell.wait(30), shown.decode("utf-8", "replace")
+
+
+def test_a_newcomer_types_it_in_two_terminals(home: Path) -> None:
+    engine_block, work_block = (block for block in BLOCKS if block.startswith(". .venv/bin/activate"))
+    shell = f"{engine_block.replace('pitbox engine', 'exec pitbox engine')}"
+    engine = subprocess.Popen(
+        ["bash", "-e", "-c", shell],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=home / "repository",
+        env={**os.environ, "HOME": str(home)},
+    )
+    try:
+        assert engine.stdout is not None
+        assert "listening" in engine.stdout.readline()
+        status, shown = on_a_terminal(work_block, home)
+    finally:
+        engine.terminate()
+        engine.communicate(timeout=30)
+    assert status == 0, shown
+    for part in (
+        "is open. Next: `pitbox read`",
+        "About to write a tuned file",
+        "Done: every block",
+        "Restored:",
+    ):
+        assert part in shown, shown
+    assert shown.count(QUESTION.decode()) == 2
+
+
+def test_the_make_targets_exist() -> None:
+    targets = re.findall(r"^make (\w+)$", BLOCKS[0], re.M)
+    assert targets
+    for target in targets:
+        subprocess.run(["make", "-n", target], cwd=README.parent, check=True, capture_output=True)
+
+
+def test_the_engine_of_a_raspberry_pi_is_started_by_options_it_knows() -> None:
+    (line,) = (line for line in BLOCKS[-1].splitlines() if "pitbox engine" in line)
+    settings = options.parse(line.split("pitbox engine", 1)[1].split())
+    assert settings.can == "socketcan:can0"
+    assert settings.voltmeter is not None
