@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import textwrap
-import unicodedata
 from typing import TextIO
+
+from appliance.contract.text import printable
 
 _PLAIN = str.maketrans(
     {"✔": "+", "✘": "x", "⚠": "!", "█": "#", "·": ".", "…": "...", "–": "-", "←": "<", "→": ">"}
@@ -69,19 +70,3 @@ class Outlet:
             text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
         )
         return wrapped or [text]
-
-
-def printable(text: str) -> str:
-    """Text that moves no cursor and hides nothing: control and format characters are shown escaped.
-
-    Names, rituals and identities come from definitions, files and ECUs.
-    """
-    return "".join(map(_harmless, text))
-
-
-def _harmless(sign: str) -> str:
-    if sign.isprintable():
-        return sign
-    if unicodedata.category(sign) == "Zs":
-        return " "
-    return sign.encode("unicode_escape").decode("ascii")

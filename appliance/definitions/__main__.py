@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from appliance.contract.text import printable
 from appliance.definitions.errors import DefinitionError
 from appliance.definitions.library import Library
 from appliance.definitions.loader import load_all, load_definition
@@ -64,7 +65,8 @@ def _list(library: Library, as_json: bool) -> int:
         print(json.dumps({"definitions": rows, "refused": refused}, indent=2))
     else:
         for row in rows:
-            print(f"{row['id']:<24} {row['evidence']:<13} {row['recommended']:<6} {row['name']}")
+            told = f"{row['id']:<24} {row['evidence']:<13} {row['recommended']:<6} {row['name']}"
+            print(printable(told))
         for error in library.refused:
             _report(error)
     return int(bool(library.refused))
@@ -85,7 +87,8 @@ def _row(library: Library, definition: Definition) -> dict[str, str | int]:
 
 
 def _report(error: DefinitionError) -> None:
-    print("\n".join([*error.details, f"{error.code}: {error.what}. {error.do_now}"]), file=sys.stderr)
+    for line in (*error.details, f"{error.code}: {error.what}. {error.do_now}"):
+        print(printable(line), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from appliance.contract.errors import PitboxError
+from appliance.contract.text import printable
 from appliance.engine import options
 from appliance.engine.serving import serve
 from appliance.engine.settings import EngineSettings
@@ -43,7 +44,8 @@ def _run(settings: EngineSettings) -> None:
 
 def _five_answers(error: PitboxError) -> str:
     lines = [f"{error.code}: {error.what}", *(f"  {detail}" for detail in error.details)]
-    return "\n".join([*lines, f"  ECU: {error.ecu.value}", f"  Now: {error.do_now}", f"  Log: {error.log}"])
+    lines += [f"  ECU: {error.ecu.value}", f"  Now: {error.do_now}", f"  Log: {error.log}"]
+    return "\n".join(map(printable, lines))
 
 
 def _log_to(path: Path) -> None:

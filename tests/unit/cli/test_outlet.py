@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import errno
 import io
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.cli.answer import Answer
-from appliance.cli.outlet import Outlet, printable
+from appliance.cli.outlet import Outlet
 from appliance.cli.problems import ConfirmationError
 from appliance.cli.screen import Screen
+from appliance.contract.text import printable
+from appliance.definitions.__main__ import main as definitions
+from appliance.definitions.loader import PACKS
 
 
 class Terminal(io.StringIO):
@@ -124,3 +129,17 @@ def test_without_a_terminal_nobody_is_asked_and_only_yes_goes_on(keyboard: bool,
     with pytest.raises(ConfirmationError, match="--yes"):
         asked("yes\n", keyboard=keyboard, terminal=terminal)
     assert "About to write" in asked("", keyboard=keyboard, terminal=terminal, yes=True)
+
+
+def test_a_definitions_name_cannot_paint_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pack = (PACKS / "pbx-x050.toml").read_text("utf-8")
+    own = pack.replace('id = "pbx-x050"', 'id = "own-x050"', 1)
+    own = re.sub(r'^name = "', r'name = "\\u001b[2J\\u009b31m', own, count=1, flags=re.M)
+    (tmp_path / "own-x050.toml").write_text(own, "utf-8")
+    monkeypatch.setenv("PITBOX_DEFINITIONS", str(tmp_path))
+    definitions(["list"])
+    told = capsys.readouterr()
+    assert "own-x050" in told.out + told.err
+    assert all(sign.isprintable() or sign == "\n" for sign in told.out + told.err)
