@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,6 +47,8 @@ class IsoTpSettings:
     """FC.WAIT frames of the peer endured before giving up (N_WFTmax)."""
     timeout_s: float = 1.0
     """N_Bs and N_Cr."""
+    reassembly_s: float = math.inf
+    """From a payload's first frame to its last: N_Cr alone would let a trickle of frames go on for ever."""
 
 
 class IsoTpLink(Protocol):

@@ -35,7 +35,7 @@ class SoftIsoTpLink:
         self._sent: asyncio.Future[None] | None = None
         self._last_tx_s = 0.0
         self._incoming = Reassembly(self._settings)
-        self._last_rx_s = 0.0
+        self._last_rx_s = self._rx_began_s = 0.0
         self._payloads: deque[bytes | IsoTpError] = deque()
         self._arrival: asyncio.Future[None] | None = None
         self._rx_watch: asyncio.TimerHandle | None = None
@@ -127,6 +127,8 @@ class SoftIsoTpLink:
 
     def _on_data(self, data: bytes) -> None:
         self._last_rx_s = self._loop.time()
+        if data[0] >> 4 == 1:
+            self._rx_began_s = self._last_rx_s
         try:
             payload = self._incoming.feed(data)
         except IsoTpError as error:
@@ -160,16 +162,19 @@ class SoftIsoTpLink:
             self._end(IsoTpError(str(error)))
 
     def _watch_receiving(self) -> None:
-        """N_Cr, checked lazily so that a frame costs no timer of its own."""
+        """N_Cr and the whole payload's ceiling, checked lazily so that a frame costs no timer of its own."""
         self._rx_watch = None
         if not self._incoming.active:
             return
-        idle_s = self._loop.time() - self._last_rx_s
-        if idle_s < self._settings.timeout_s - 1e-9:
-            self._rx_watch = self._loop.call_later(self._settings.timeout_s - idle_s, self._watch_receiving)
+        now_s, settings = self._loop.time(), self._settings
+        left_s = self._last_rx_s + settings.timeout_s - now_s
+        whole_s = self._rx_began_s + settings.reassembly_s - now_s
+        if min(left_s, whole_s) > 1e-9:
+            self._rx_watch = self._loop.call_later(min(left_s, whole_s), self._watch_receiving)
             return
         self._incoming.reset()
-        self._arrived(IsoTpError("a consecutive frame is missing (N_Cr)"))
+        late = "a consecutive frame is missing (N_Cr)"
+        self._arrived(IsoTpError(late if left_s <= 1e-9 else "the frames of a payload come too slowly"))
 
     def _watch_sending(self) -> None:
         """N_Bs and N_As, checked lazily."""

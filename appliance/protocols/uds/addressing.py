@@ -36,14 +36,30 @@ def functional_address(addressing: Addressing) -> IsoTpAddress | None:
     )
 
 
+_CLASSIC_BYTES = 4095
+"""The longest payload that a first frame of 12 bits can announce; longer ones are memory blocks only."""
+_ANSWER_BYTES = 16
+"""Around the memory in an answer."""
+_SLOWEST_S = 10.0
+_TIMES_THE_WIRE = 20
+
+
 def link_settings(definition: Definition) -> IsoTpSettings:
-    """No separation time and no blocks asked of the ECU: it may send as fast as the wire goes."""
+    """No separation time and no blocks asked of the ECU: it may send as fast as the wire goes.
+
+    No answer is longer than the definition's blocks make it, and none comes twenty times slower than the
+    wire carries it and ten seconds late besides.
+    """
     fd = definition.bus.kind == "can-fd"
+    longest = max(_CLASSIC_BYTES, definition.reading.block_bytes + _ANSWER_BYTES)
+    wire_s = longest * 8 / definition.bus.bitrate_bps
     return IsoTpSettings(
         tx_frame_bytes=64 if fd else 8,
         bit_rate_switch=fd,
         padding=definition.addressing.padding,
         stmin_override_us=definition.timing.stmin_override_us,
+        max_payload_bytes=longest,
+        reassembly_s=_SLOWEST_S + _TIMES_THE_WIRE * wire_s,
     )
 
 

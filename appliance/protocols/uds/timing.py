@@ -31,11 +31,14 @@ class UdsTiming:
         )
 
     def adopting(self, promised: SessionTiming) -> UdsTiming:
-        """Take longer promises over; shorter ones are not trusted (some ECUs answer later than they say)."""
+        """Take longer promises over; shorter ones are not trusted (some ECUs answer later than they say).
+
+        A promise beyond the definition's own patience (65 s to a first answer, 655 s after a 0x78) is none.
+        """
         return replace(
             self,
-            p2_s=max(self.p2_s, promised.p2_s),
-            p2_star_s=max(self.p2_star_s, promised.p2_star_s),
+            p2_s=max(self.p2_s, min(promised.p2_s, self.p2_star_s)),
+            p2_star_s=max(self.p2_star_s, min(promised.p2_star_s, self.pending_ceiling_s)),
         )
 
     @property

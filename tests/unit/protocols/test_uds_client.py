@@ -208,6 +208,7 @@ def test_an_attempt_swallows_refusal_and_silence_within_its_deadline() -> None:
 
 def test_longer_promises_of_the_ecu_are_adopted_and_shorter_ones_are_not() -> None:
     assert TIMING.adopting(SessionTiming(0.5, 1.0)) == UdsTiming(0.5, 5.0, 2.0, 20.0)
+    assert TIMING.adopting(SessionTiming(65.535, 655.35)) == UdsTiming(5.0, 20.0, 2.0, 20.0)
 
     async def scenario(link: ScriptedLink) -> bytes:
         asking = client(link)

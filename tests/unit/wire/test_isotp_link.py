@@ -214,6 +214,21 @@ def test_a_lost_last_frame_is_told_after_n_cr() -> None:
     run_virtual(main())
 
 
+def test_a_trickle_of_frames_has_an_end() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        both = rig(ecu=IsoTpSettings(stmin=0x7F, reassembly_s=5.0))
+        sending = loop.create_task(both.tester.send(numbered(4000)))
+        with pytest.raises(IsoTpError, match="too slowly"):
+            await both.ecu.receive(1.0)
+        assert 5.0 <= loop.time() <= 5.2
+        await sending
+        assert both.ecu.drain() == 0
+        assert await moved(both.tester, both.ecu, numbered(200)) == numbered(200)
+
+    run_virtual(main())
+
+
 def test_a_lost_flow_control_is_told_after_n_bs() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
