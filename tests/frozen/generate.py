@@ -101,7 +101,7 @@ class Freezer:
         """One life of the box, from power-up to an orderly end or its death."""
         self._car.power_up()
         await asyncio.sleep(_BOOT_S)
-        bench = Bench(self.definition, self.stock, self._state, self.job)
+        bench = Bench(self.definition, self.stock, self._state, self.job, "")
         life = Life(bench, self._car, self._state, lambda text: None, None)
         injector = FaultInjector(self._cut(dies_at_byte), self._car, life.die)
         life.start()
