@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUNS ?= 1000
+SAMPLE ?= 100
+ROOMS ?= isotp uds flashing vault guards
 SEED ?= 1
 
-.PHONY: setup demo test lint unit vm faults damage benchmarks lock clean
+.PHONY: setup demo test lint unit vm faults damage mutants benchmarks lock clean
 
 setup: $(VENV)/.ready
 
@@ -39,6 +41,11 @@ faults: setup
 # Random damage to every stored file, e.g. `make damage RUNS=2000 SEED=1`.
 damage: setup
 	$(BIN)/python -m tests.faults.damage --runs $(RUNS) --seed $(SEED)
+
+# Mutation testing for the night; docs/mutation.md holds the score, e.g. `make mutants SAMPLE=200 SEED=7`.
+mutants: setup
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements-test.lock --editable '.[mutants]'
+	$(BIN)/python -m tests.mutants --sample $(SAMPLE) --seed $(SEED) --rooms $(ROOMS)
 
 benchmarks: setup
 	$(BIN)/python -m benchmarks.all
