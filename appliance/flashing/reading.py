@@ -103,10 +103,12 @@ class _Pass:
     async def _read_chunk(self, chunk: _Chunk, progress: Progress) -> None:
         began = self._loop.time()
         data = await self._read(chunk, progress)
-        digest, voted = hashlib.sha256(data).hexdigest(), 0
+        voted = 0
         if self._number == 1:
             segment = self._job.blobs.put(data, chunk.address)
+            digest = segment.pt_sha256
         else:
+            digest = hashlib.sha256(data).hexdigest()
             first = self._job.journal.chunks(self._job.id, 1)[chunk.address]
             segment = first.segment
             if digest != first.pt_sha256:
@@ -158,33 +160,39 @@ class _Pass:
 
 
 def _result(job: Job, regions: Sequence[Region], chunks: Sequence[_Chunk]) -> ReadResult:
+    """Both passes; every segment that was kept is opened once."""
     first, second = (_records(job, number, chunks) for number in (1, 2))
-    segments = {record.address: record.segment for record in second}
+    content = {region.start: bytearray(region.size_bytes) for region in regions}
+    delivered = hashlib.sha256()
+    for record in second:
+        data = job.blobs.get(record.segment)
+        _place(content, record.address, data)
+        delivered.update(_delivered(record, data))
+    second_sha256 = delivered.hexdigest()
+    alike = [one.pt_sha256 for one in first] == [two.pt_sha256 for two in second]
+    first_sha256 = second_sha256 if alike else _delivered_sha256(job, first)
     return ReadResult(
-        MemoryImage({region.start: _content(job, region, segments) for region in regions}),
+        MemoryImage(content),
         tuple(regions),
         tuple(record.segment for record in second),
-        (_summary(job, first), _summary(job, second)),
+        (_summary(first_sha256, first), _summary(second_sha256, second)),
     )
 
 
-def _content(job: Job, region: Region, segments: Mapping[int, Segment]) -> bytearray:
-    """A region's bytes, with never more than one segment of it in memory twice."""
-    data = bytearray(region.size_bytes)
-    for chunk in _chunks_of(region):
-        at = chunk.address - region.start
-        data[at : at + chunk.size] = job.blobs.get(segments[chunk.address])
-    return data
+def _place(content: Mapping[int, bytearray], address: int, data: bytes) -> None:
+    start = max(start for start in content if start <= address)
+    content[start][address - start : address - start + len(data)] = data
 
 
 def _records(job: Job, number: int, chunks: Sequence[_Chunk]) -> list[ChunkRecord]:
+    """In ascending order of address."""
     known = job.journal.chunks(job.id, number)
-    return [known[chunk.address] for chunk in chunks]
+    return sorted((known[chunk.address] for chunk in chunks), key=lambda record: record.address)
 
 
-def _summary(job: Job, records: Sequence[ChunkRecord]) -> PassSummary:
+def _summary(sha256: str, records: Sequence[ChunkRecord]) -> PassSummary:
     return PassSummary(
-        _delivered_sha256(job, records),
+        sha256,
         sum(record.segment.length for record in records),
         sum(record.seconds for record in records),
         sum(record.voted for record in records),
@@ -192,9 +200,12 @@ def _summary(job: Job, records: Sequence[ChunkRecord]) -> PassSummary:
 
 
 def _delivered_sha256(job: Job, records: Sequence[ChunkRecord]) -> str:
-    """Hash of the kept bytes, or of the chunk hashes where what was delivered lost the vote and is gone."""
     digest = hashlib.sha256()
-    for record in sorted(records, key=lambda record: record.address):
-        kept = record.segment.pt_sha256 == record.pt_sha256
-        digest.update(job.blobs.get(record.segment) if kept else bytes.fromhex(record.pt_sha256))
+    for record in records:
+        digest.update(_delivered(record, job.blobs.get(record.segment)))
     return digest.hexdigest()
+
+
+def _delivered(record: ChunkRecord, kept: bytes) -> bytes:
+    """The kept bytes, or the chunk's hash where what was delivered lost the vote and is gone."""
+    return kept if record.segment.pt_sha256 == record.pt_sha256 else bytes.fromhex(record.pt_sha256)

@@ -68,6 +68,11 @@ def check_sealed(segment: Segment, sealed: bytes) -> None:
 def open_segment(segment: Segment, sealed: bytes, identities: Sequence[AgeIdentity]) -> bytes:
     """Plaintext of a segment: ciphertext length and hash, then age, then plaintext length and hash."""
     check_sealed(segment, sealed)
+    return open_checked(segment, sealed, identities)
+
+
+def open_checked(segment: Segment, sealed: bytes, identities: Sequence[AgeIdentity]) -> bytes:
+    """`open_segment` for a ciphertext that has passed `check_sealed` just now."""
     plaintext = open_sealed(sealed, identities)
     if len(plaintext) != segment.length or sha256_hex(plaintext) != segment.pt_sha256:
         raise _changed(segment, "its content is not what was recorded")

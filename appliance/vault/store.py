@@ -8,7 +8,7 @@ from appliance.vault import durable
 from appliance.vault.errors import VaultError
 from appliance.vault.keys import KeyRing
 from appliance.vault.records import Segment
-from appliance.vault.sealing import check_sealed, open_segment, seal_segment
+from appliance.vault.sealing import check_sealed, open_checked, seal_segment
 
 
 class BlobStore:
@@ -43,7 +43,7 @@ class BlobStore:
         VAULT_BLOB_MISSING, VAULT_BLOB_CHANGED, VAULT_CANNOT_OPEN or VAULT_DISK_FAILED, as it is in the first
         place, when neither place has it whole.
         """
-        return open_segment(segment, self.get_sealed(segment), self._identities)
+        return open_checked(segment, self.get_sealed(segment), self._identities)
 
     def get_sealed(self, segment: Segment) -> bytes:
         """Ciphertext as it was sealed, from the first place that has it whole. Raises as `get`."""
