@@ -1,6 +1,7 @@
 """Every benchmark in one run; its tables go into docs/performance.md, between their markers.
 
-`python -m benchmarks.all [--json FILE]`. Some minutes: the memory of the engine is measured in real time.
+`python -m benchmarks.all [--json FILE]`. Half an hour: the memory of the engine is measured in real time, and
+the kernel's ISO-TP in an emulated guest, for which this has to run as root on Debian (tests/vm/install.sh).
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ import os
 import platform
 from pathlib import Path
 
-from benchmarks import delta, host, memory, start, transfer, wire
+from benchmarks import delta, host, kernel, memory, start, transfer, wire
 from benchmarks.report import Benchmark, Row, table
 
 BENCHMARKS: tuple[Benchmark, ...] = (
     transfer.BENCHMARK,
     delta.BENCHMARK,
     host.BENCHMARK,
+    kernel.BENCHMARK,
     memory.BENCHMARK,
     start.BENCHMARK,
     wire.BENCHMARK,

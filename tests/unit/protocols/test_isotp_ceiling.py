@@ -18,6 +18,7 @@ from appliance.protocols.isotp.ceiling import (
 )
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpSettings
 from appliance.protocols.isotp.link import SoftIsoTpLink
+from appliance.protocols.isotp.machine import Segmentation
 from simulator.bus import SimBus
 from simulator.virtualtime import run_virtual
 
@@ -72,6 +73,23 @@ def test_an_undisturbed_link_takes_exactly_that_long(payload: bytes, wire: Wire)
         return seconds
 
     assert run_virtual(main()) == pytest.approx(transfer_seconds(payload, wire))
+
+
+@given(st.lists(st.integers(0, 20)), st.integers(8, 64))
+def test_frames_left_out_are_left_out_and_no_others(skips: list[int], room: int) -> None:
+    payload = bytes(n * 7 & 0xFF for n in range(4000))
+    whole, some = Segmentation(payload, CLASSIC.settings, room), Segmentation(payload, CLASSIC.settings, room)
+    assert whole.opening() == some.opening()
+    frames = [whole.consecutive() for _ in range(whole.frames_left)]
+    assert whole.done
+    at = 0
+    for skipped in skips:
+        if at + skipped >= len(frames):
+            break
+        some.skip(skipped)
+        at += skipped + 1
+        assert some.consecutive() == frames[at - 1]
+        assert some.frames_left == len(frames) - at
 
 
 @given(st.binary(min_size=1, max_size=300), st.sampled_from([CLASSIC, MIXED, FD]))
