@@ -19,6 +19,7 @@ from appliance.protocols.isotp.ceiling import (
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpSettings
 from appliance.protocols.isotp.link import SoftIsoTpLink
 from appliance.protocols.isotp.machine import Segmentation
+from drivers.can.bits import frame_seconds
 from simulator.bus import SimBus
 from simulator.virtualtime import run_virtual
 
@@ -98,13 +99,14 @@ def test_the_estimate_of_a_short_payload_is_exact(payload: bytes, wire: Wire) ->
 
 
 @given(st.integers(0, 255), st.integers(300, 4095), st.integers(1, 32), st.sampled_from([CLASSIC, MIXED, FD]))
-def test_an_estimate_by_a_few_frames_is_close(byte: int, length: int, samples: int, wire: Wire) -> None:
-    """What the sequence number adds or takes in stuff bits, and a last frame that is not full."""
-    payload = bytes((byte,)) * length
-    tolerance = 0.06 if wire is not FD else 0.25
-    assert estimated_seconds(payload, wire, samples) == pytest.approx(
-        transfer_seconds(payload, wire), rel=tolerance
-    )
+def test_an_estimate_takes_all_frames_for_such_as_it_looked_at(
+    byte: int, length: int, samples: int, wire: Wire
+) -> None:
+    frames = list(transfer_frames(bytes((byte,)) * length, wire))
+    times = [frame_seconds(frame, wire.bitrate_bps, wire.data_bitrate_bps) for frame in frames]
+    begun, consecutive = times[:2], times[2:]
+    estimate = estimated_seconds(bytes((byte,)) * length, wire, samples) - sum(begun)
+    assert min(consecutive) * 0.9999 <= estimate / len(consecutive) <= max(consecutive) * 1.0001
 
 
 @pytest.mark.parametrize("wire", [CLASSIC, MIXED])
