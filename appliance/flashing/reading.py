@@ -1,28 +1,33 @@
-"""Reading: two passes compared chunk by chunk, a vote where they differ, resumable; no byte is invented."""
+"""Reading: two passes compared chunk by chunk, a vote where they differ, resumable; no byte is invented.
+
+The second pass runs downwards: answers that are shifted against their requests then shift the other way, and
+cannot agree with the first. A vote and the sample before the end read small pieces in random order, for the
+same reason.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from appliance.contract.events import Phase
 from appliance.contract.jobs import JobState
 from appliance.definitions.memory import Region
+from appliance.flashing.agreeing import strange_to_samples, vote
 from appliance.flashing.context import Job
 from appliance.flashing.errors import ReadUnstableError
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import ChunkRecord
-from appliance.flashing.patience import open_persistently, persistently
+from appliance.flashing.patience import open_persistently
 from appliance.flashing.progress import Progress
-from appliance.protocols.access import LinkLostError, Purpose
+from appliance.flashing.spans import Span, read_span
+from appliance.protocols.access import Purpose
 from appliance.vault.errors import VaultError
 from appliance.vault.records import SEGMENT_MAX_BYTES, Segment
 
-_VOTE_BYTES = 256
-_MOST_VOTES = 5
+_MOST_SAMPLINGS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +50,6 @@ class ReadResult:
     passes: tuple[PassSummary, PassSummary]
 
 
-@dataclass(frozen=True, slots=True)
-class _Chunk:
-    address: int
-    size: int
-
-
 async def read_twice(job: Job, regions: Sequence[Region]) -> ReadResult:
     """Read regions twice, resuming where an earlier try of this job stopped.
 
@@ -62,14 +61,15 @@ async def read_twice(job: Job, regions: Sequence[Region]) -> ReadResult:
     try:
         await _Pass(job, 1, Phase.READ_1).run(chunks)
         await _Pass(job, 2, Phase.READ_2).run(chunks)
+        await _agree_with_samples(job, chunks)
     finally:
         await job.access.close()
     return _result(job, regions, chunks)
 
 
-def _chunks_of(region: Region) -> Iterator[_Chunk]:
+def _chunks_of(region: Region) -> Iterator[Span]:
     for at in range(region.start, region.end, SEGMENT_MAX_BYTES):
-        yield _Chunk(at, min(SEGMENT_MAX_BYTES, region.end - at))
+        yield Span(at, min(SEGMENT_MAX_BYTES, region.end - at))
 
 
 class _Pass:
@@ -81,16 +81,25 @@ class _Pass:
         self._phase = phase
         self._loop = asyncio.get_running_loop()
 
-    async def run(self, chunks: Sequence[_Chunk]) -> None:
+    async def run(self, chunks: Sequence[Span]) -> None:
+        """Read what is not done yet."""
         done = self._job.journal.chunks(self._job.id, self._number)
         progress = self._job.progress(self._phase, sum(chunk.size for chunk in chunks))
-        for chunk in chunks:
+        for chunk in chunks if self._upwards else reversed(chunks):
             if self._is_done(chunk, done.get(chunk.address)):
                 progress.add(chunk.size, moved=False)
             else:
                 await self._read_chunk(chunk, progress)
 
-    def _is_done(self, chunk: _Chunk, record: ChunkRecord | None) -> bool:
+    async def again(self, chunk: Span) -> None:
+        """Read a chunk whatever is known of it."""
+        await self._read_chunk(chunk, None)
+
+    @property
+    def _upwards(self) -> bool:
+        return self._number == 1
+
+    def _is_done(self, chunk: Span, record: ChunkRecord | None) -> bool:
         """False also for a sealed chunk that the disk lost or damaged, or one of another length."""
         if record is None or record.segment.length != chunk.size:
             return False
@@ -100,9 +109,9 @@ class _Pass:
             return False
         return True
 
-    async def _read_chunk(self, chunk: _Chunk, progress: Progress) -> None:
+    async def _read_chunk(self, chunk: Span, progress: Progress | None) -> None:
         began = self._loop.time()
-        data = await self._read(chunk, progress)
+        data = await read_span(self._job, chunk, progress, upwards=self._upwards)
         voted = 0
         if self._number == 1:
             segment = self._job.blobs.put(data, chunk.address)
@@ -112,54 +121,30 @@ class _Pass:
             first = self._job.journal.chunks(self._job.id, 1)[chunk.address]
             segment = first.segment
             if digest != first.pt_sha256:
-                agreed, voted = await self._vote(chunk, [self._job.blobs.get(first.segment), data])
+                agreed, voted = await vote(self._job, chunk, self._job.blobs.get(first.segment), data)
                 segment = self._job.blobs.put(agreed, chunk.address)
         record = ChunkRecord(chunk.address, digest, segment, voted, self._loop.time() - began)
         self._job.journal.add_chunk(self._job.id, self._number, record)
 
-    async def _read(self, chunk: _Chunk, progress: Progress | None) -> bytes:
-        data = bytearray()
-        while len(data) < chunk.size:
-            part = await self._read_part(chunk.address + len(data), chunk.size - len(data))
-            data += part
-            if progress:
-                progress.add(len(part))
-        return bytes(data)
 
-    async def _read_part(self, at: int, left: int) -> bytes:
-        return await persistently(self._job, Purpose.READ, lambda: self._read_once(at, left))
+async def _agree_with_samples(job: Job, chunks: Sequence[Span]) -> None:
+    """Pieces read in random order must be what both passes agreed on; what is not is read twice again.
 
-    async def _read_once(self, at: int, left: int) -> bytes:
-        size = min(self._job.access.max_read_bytes, left)
-        part = await self._job.access.read(at, size)
-        if len(part) != size:
-            raise LinkLostError(f"{len(part)} bytes came from 0x{at:08X} where {size} were asked for")
-        return part
-
-    async def _vote(self, chunk: _Chunk, readings: list[bytes]) -> tuple[bytes, int]:
-        """Read on until every piece came twice alike; returns the bytes and how many pieces differed."""
-        pieces = range(0, chunk.size, _VOTE_BYTES)
-        disputed = [at for at in pieces if len({data[at : at + _VOTE_BYTES] for data in readings}) > 1]
-        self._job.note(
-            f"Reads differ in {len(disputed)} of {len(pieces)} pieces at 0x{chunk.address:08X}: reading again"
-        )
-        agreed: dict[int, bytes] = {}
-        while len(agreed) < len(disputed):
-            if len(readings) >= _MOST_VOTES:
-                worst = next(at for at in disputed if at not in agreed)
-                raise ReadUnstableError(chunk.address + worst, len(readings))
-            readings.append(await self._read(chunk, None))
-            for at in disputed:
-                piece, count = Counter(data[at : at + _VOTE_BYTES] for data in readings).most_common(1)[0]
-                if count >= 2:
-                    agreed[at] = piece
-        merged = bytearray(readings[0])
-        for at, piece in agreed.items():
-            merged[at : at + _VOTE_BYTES] = piece
-        return bytes(merged), len(disputed)
+    Raises ReadUnstableError.
+    """
+    suspects = list(chunks)
+    for _ in range(_MOST_SAMPLINGS):
+        suspects = await strange_to_samples(job, suspects)
+        if not suspects:
+            return
+        for chunk in suspects:
+            job.note(f"A sample differs from both reads at 0x{chunk.address:08X}: reading this part again")
+            await _Pass(job, 1, Phase.READ_1).again(chunk)
+            await _Pass(job, 2, Phase.READ_2).again(chunk)
+    raise ReadUnstableError(suspects[0].address, 3 * _MOST_SAMPLINGS)
 
 
-def _result(job: Job, regions: Sequence[Region], chunks: Sequence[_Chunk]) -> ReadResult:
+def _result(job: Job, regions: Sequence[Region], chunks: Sequence[Span]) -> ReadResult:
     """Both passes; every segment that was kept is opened once."""
     first, second = (_records(job, number, chunks) for number in (1, 2))
     content = {region.start: bytearray(region.size_bytes) for region in regions}
@@ -184,7 +169,7 @@ def _place(content: Mapping[int, bytearray], address: int, data: bytes) -> None:
     content[start][address - start : address - start + len(data)] = data
 
 
-def _records(job: Job, number: int, chunks: Sequence[_Chunk]) -> list[ChunkRecord]:
+def _records(job: Job, number: int, chunks: Sequence[Span]) -> list[ChunkRecord]:
     """In ascending order of address."""
     known = job.journal.chunks(job.id, number)
     return sorted((known[chunk.address] for chunk in chunks), key=lambda record: record.address)

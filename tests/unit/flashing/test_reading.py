@@ -15,6 +15,7 @@ from appliance.contract.events import NoteEvent, Phase, ProgressEvent
 from appliance.contract.jobs import JobState
 from appliance.definitions.memory import Region, Sectors
 from appliance.definitions.schema import Definition
+from appliance.flashing.agreeing import SAMPLES_PER_CHUNK
 from appliance.flashing.errors import ReadUnstableError
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.reading import ReadResult, read_twice
@@ -29,6 +30,8 @@ from tests.support.probe_access import BURST_BYTES, Fault, ProbeAccess
 from tests.support.probe_ecu import ProbeEcu
 
 ENDLESS = 10_000
+SAMPLES = 3 * SAMPLES_PER_CHUNK
+"""Of the three regions, each of which is one chunk."""
 
 
 @pytest.fixture
@@ -62,7 +65,7 @@ def test_two_passes_that_agree(box: Box, access: ProbeAccess, original: MemoryIm
     assert_clean(result, original)
     assert [one.sha256 for one in result.passes] == [original.sha256()] * 2
     assert [one.voted_blocks for one in result.passes] == [0, 0]
-    assert access.calls["read"] == 2 * original.size_bytes // BURST_BYTES
+    assert access.calls["read"] == 2 * original.size_bytes // BURST_BYTES + SAMPLES
     assert sum(one.seconds for one in result.passes) == pytest.approx(2 * original.size_bytes / 200_000)
     assert {box.blobs.get(segment) for segment in result.segments} == {
         bytes(data) for data in original.spans.values()
@@ -110,7 +113,7 @@ def test_a_lost_link_is_waited_for_and_nothing_is_read_again(
 ) -> None:
     access.faults.append(Fault("read", call=30, times=3, error=error))
     assert_clean(read_now(box), original)
-    assert len(access.read_addresses) == 2 * original.size_bytes // BURST_BYTES
+    assert len(access.read_addresses) == 2 * original.size_bytes // BURST_BYTES + SAMPLES
     assert len([text for text in notes(box) if "trying again" in text]) == 3
 
 
@@ -125,7 +128,8 @@ def test_a_link_that_stays_away_ends_the_read_and_the_next_try_goes_on(
     before = len(access.read_addresses)
     assert_clean(read_now(box), original)
     boot_bytes = len(original.spans[0])
-    assert len(access.read_addresses) - before == (2 * original.size_bytes - boot_bytes) // BURST_BYTES
+    pieces = (2 * original.size_bytes - boot_bytes) // BURST_BYTES
+    assert len(access.read_addresses) - before == pieces + SAMPLES
 
 
 @pytest.mark.parametrize("refusal", [Refusal.SECURITY, Refusal.AUTHENTICATION, Refusal.UNSUPPORTED])
@@ -292,3 +296,65 @@ def test_progress_counts_delivered_bytes_and_ends_full(box: Box, original: Memor
         shown = [e.done_bytes for e in box.events if isinstance(e, ProgressEvent) and e.phase is phase]
         assert shown == sorted(shown)
         assert shown[-1] == original.size_bytes
+
+
+class ShiftedAccess(ProbeAccess):
+    """From read number `since` on, each answer is the one to the read before: what a doubled answer does to a
+    wire without echoes. A read of another length brings both back in step, or none ever does.
+    """
+
+    since = 1
+    for_ever = False
+
+    async def read(self, start: int, length: int, *, upwards: bool = True) -> bytes:
+        data = await super().read(start, length, upwards=upwards)
+        before, self._before = getattr(self, "_before", data), data
+        late = self.calls["read"] >= self.since and (self.for_ever or len(before) == len(data))
+        return before[:length].ljust(length, b"\xff") if late else data
+
+
+@pytest.mark.parametrize("since", [1, 2, 30, 49, 50, 97])
+@pytest.mark.parametrize("for_ever", [False, True])
+def test_a_constant_shift_never_agrees_with_itself(
+    ram_path: Path, keys: KeyRing, definition: Definition, original: MemoryImage, since: int, for_ever: bool
+) -> None:
+    access = ShiftedAccess(ProbeEcu.holding(definition, original))
+    access.since, access.for_ever = since, for_ever
+    box = Box(ram_path, keys, definition, access)
+    try:
+        result = read_now(box)
+    except ReadUnstableError:
+        return
+    assert_clean(result, original)
+
+
+def test_passes_that_agree_on_what_samples_deny_are_read_again(
+    box: Box, access: ProbeAccess, original: MemoryImage, definition: Definition
+) -> None:
+    """Both passes are spoilt alike: only reads of another shape can tell."""
+    region = definition.region("code")
+    spoilt = random.Random(9).randbytes(BURST_BYTES)
+    passes = 2 * original.size_bytes // BURST_BYTES
+
+    def alike(data: bytes) -> bytes:
+        late = access.calls["read"] > passes + SAMPLES
+        inside = region.start <= access.read_addresses[-1] < region.end
+        return spoilt if inside and len(data) == BURST_BYTES and not late else data
+
+    access.faults.append(Fault("read", times=ENDLESS, alters=alike))
+    assert_clean(read_now(box), original)
+    assert [text for text in notes(box) if "sample differs" in text] == [
+        f"A sample differs from both reads at 0x{region.start:08X}: reading this part again"
+    ]
+
+
+def test_passes_that_samples_deny_every_time_are_refused(
+    box: Box, access: ProbeAccess, original: MemoryImage
+) -> None:
+    access.faults.append(
+        Fault(
+            "read", times=ENDLESS, alters=lambda data: bytes(len(data)) if len(data) == BURST_BYTES else data
+        )
+    )
+    with pytest.raises(ReadUnstableError):
+        read_now(box)

@@ -1,0 +1,85 @@
+"""What settles which bytes are the right ones: votes where two passes differ, samples where they agree."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import TypeVar
+
+from appliance.flashing.context import Job
+from appliance.flashing.errors import ReadUnstableError
+from appliance.flashing.spans import Span, read_span
+
+Item = TypeVar("Item", int, tuple[Span, Span])
+
+_VOTE_BYTES = 256
+_MOST_VOTES = 5
+_LINE_BYTES = 16
+_SAMPLE_LINES = 4
+SAMPLES_PER_CHUNK = 4
+
+
+async def vote(job: Job, chunk: Span, *readings: bytes) -> tuple[bytes, int]:
+    """Read pieces that differ until each came twice alike; returns the bytes and how many differed.
+
+    Raises ReadUnstableError, AccessError.
+    """
+    pieces = range(0, chunk.size, _VOTE_BYTES)
+    ballots = {at: [data[at : at + _VOTE_BYTES] for data in readings] for at in pieces}
+    ballots = {at: ballot for at, ballot in ballots.items() if len(set(ballot)) > 1}
+    job.note(
+        f"Reads differ in {len(ballots)} of {len(pieces)} pieces at 0x{chunk.address:08X}: reading again"
+    )
+    agreed: dict[int, bytes] = {}
+    for _ in range(_MOST_VOTES - len(readings)):
+        for at in _shuffled(job, ballots.keys() - agreed.keys()):
+            size = min(_VOTE_BYTES, chunk.size - at)
+            ballots[at].append(await read_span(job, Span(chunk.address + at, size), upwards=True))
+            piece, count = Counter(ballots[at]).most_common(1)[0]
+            if count > 1:
+                agreed[at] = piece
+    if len(agreed) < len(ballots):
+        worst = min(ballots.keys() - agreed.keys())
+        raise ReadUnstableError(chunk.address + worst, _MOST_VOTES)
+    merged = bytearray(readings[0])
+    for at, piece in agreed.items():
+        merged[at : at + _VOTE_BYTES] = piece
+    return bytes(merged), len(ballots)
+
+
+async def strange_to_samples(job: Job, chunks: Sequence[Span]) -> list[Span]:
+    """The chunks of which small pieces, read in random order, are not what both passes agreed on."""
+    pieces = [(chunk, piece) for chunk in chunks for piece in _samples(job, chunk)]
+    taken: dict[Span, list[tuple[int, bytes]]] = {chunk: [] for chunk in chunks}
+    for owner, piece in _shuffled(job, pieces):
+        taken[owner].append((piece.address - owner.address, await read_span(job, piece, upwards=True)))
+    known = job.journal.chunks(job.id, 2)
+    return [
+        chunk
+        for chunk, samples in taken.items()
+        if not _holds(job.blobs.get(known[chunk.address].segment), samples)
+    ]
+
+
+def _holds(content: bytes, samples: Sequence[tuple[int, bytes]]) -> bool:
+    return all(content[at : at + len(piece)] == piece for at, piece in samples)
+
+
+def _samples(job: Job, chunk: Span) -> list[Span]:
+    """Whole lines from anywhere but the very start, where a pass begins too."""
+    lines = chunk.size // _LINE_BYTES
+    if lines <= _SAMPLE_LINES:
+        return [chunk]
+    dice = _dice(job, chunk.address)
+    starts = [dice.randint(1, lines - _SAMPLE_LINES) * _LINE_BYTES for _ in range(SAMPLES_PER_CHUNK)]
+    return [Span(chunk.address + at, _SAMPLE_LINES * _LINE_BYTES) for at in starts]
+
+
+def _shuffled(job: Job, items: Collection[Item]) -> list[Item]:
+    """In an order that no ECU can follow, and that is the same whenever this job is run again."""
+    return _dice(job, len(items)).sample(sorted(items), len(items))
+
+
+def _dice(job: Job, about: int) -> random.Random:
+    return random.Random(f"{job.id}/{about}")
