@@ -240,7 +240,7 @@ def test_watching_shows_another_ones_work(folder: Path) -> None:
         assert watching.stdout is not None
         snapshot, event = (json.loads(watching.stdout.readline()) for _ in range(2))
         assert snapshot["operation"]["verb"] == "read"
-        assert event["kind"] in {"progress", "state", "operation"}
+        assert event["kind"] in {"progress", "state", "operation", "heartbeat"}
         watching.send_signal(signal.SIGINT)
         rest, _ = watching.communicate(timeout=END_S)
         assert watching.returncode == 0
