@@ -22,6 +22,7 @@ instructions: nothing that its host does moves them, and two runs differ by some
 
 
 def decoded(guest: Guest) -> int:
+    """That such a count does count is shown by tests/unit/wire/test_socketcan.py."""
     return int(guest.check(f"stat -c %s {COUNT}"))
 
 
@@ -30,16 +31,16 @@ def test_no_frame_is_decoded_in_python_while_the_kernel_moves_blocks(guest: Gues
     prefix = f"env PYTHONPATH=/pitbox python3 tests/vm/inside/counting_engine.py {COUNT}"
     shop = Workshop(guest, DEFINITION, engine_prefix=prefix)
     processes = shop.start()
-    shop.pitbox("identify")
-    looking_for_the_bit_rate = decoded(guest)
-    assert looking_for_the_bit_rate > 0, "the count does count"
+    shop.identify()
+    before = decoded(guest)
 
     assert shop.pitbox("read")["full"]
     wanted = tuned(shop.memory(), 0x10, 0x6000)
     assert document_of(shop.begin_to_write(wanted))["blocks"]["written"] == 3
     shop.pitbox("verify")
     assert shop.memory() == wanted
-    assert decoded(guest) == looking_for_the_bit_rate
+    assert int(guest.check("cat /sys/class/net/vcan0/statistics/rx_packets")) > 30_000
+    assert decoded(guest) == before
     for process in processes:
         process.kill()
 
