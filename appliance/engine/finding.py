@@ -53,7 +53,7 @@ async def find_ecu(box: Box, definition_id: str | None) -> Found:
         raise _unknown(box, (applications or answers)[0], definition_id)
     answer, definition = recognised[0]
     if answer.state is EcuState.BOOTLOADER:
-        raise _in_bootloader(box, definition.id, answer.identity)
+        raise in_bootloader(box, definition.id, answer.identity)
     return Found(
         definition,
         answer.identity,
@@ -171,8 +171,8 @@ def _nobody(box: Box, addresses: int) -> PitboxError:
     )
 
 
-def _in_bootloader(box: Box, definition_id: str | None, identity: EcuIdentity) -> PitboxError:
-    """Its memory is no original, and its identity is incomplete: no job may be opened on it."""
+def in_bootloader(box: Box, definition_id: str | None, identity: EcuIdentity) -> PitboxError:
+    """The error for an ECU whose memory is no original, and whose identity is incomplete: no job reads it."""
     open_write = next(iter(box.journal.open_flashes()), None)
     return PitboxError(
         "ECU_IN_BOOTLOADER",
@@ -190,7 +190,7 @@ def _told(identity: EcuIdentity) -> str:
 
 def _unknown(box: Box, answer: _Answer, definition_id: str | None) -> PitboxError:
     if answer.state is EcuState.BOOTLOADER:
-        return _in_bootloader(box, definition_id, answer.identity)
+        return in_bootloader(box, definition_id, answer.identity)
     told = _told(answer.identity)
     return PitboxError(
         "DEFINITION_MISMATCH" if definition_id else "ECU_UNKNOWN",

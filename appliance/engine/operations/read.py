@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.events import StateEvent
 from appliance.contract.jobs import JobState
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
 from appliance.engine.box import Box
 from appliance.engine.ecu import on_ecu, require_same_ecu
-from appliance.engine.finding import Found, find_ecu
+from appliance.engine.finding import Found, find_ecu, in_bootloader
 from appliance.engine.interruptions import (
     is_read_interrupted,
     leave_reading,
@@ -27,7 +27,8 @@ from appliance.flashing.context import Job
 from appliance.flashing.journal import JobRecord
 from appliance.flashing.progress import wire_share
 from appliance.flashing.reading import ReadResult, read_twice
-from appliance.protocols.access import EcuRefusedError, Refusal
+from appliance.flashing.safety import standing
+from appliance.protocols.access import EcuRefusedError, EcuState, Refusal
 from appliance.protocols.uds.protection import ProtectionKind
 from appliance.vault.images import ImageKind
 
@@ -76,6 +77,8 @@ async def read(box: Box, job_id: str, regions: Sequence[str] = ()) -> dict[str, 
     try:
         async with on_ecu(box, job_id, definition) as ecu:
             await require_same_ecu(ecu.job)
+            if job.original_file is None:
+                await _refuse_half_written(box, ecu.job)
             result = await _read_all(box, ecu.job, chosen)
             ceiling = ecu.job.access.meter().ceiling_bytes_per_s
     except BaseException:
@@ -95,6 +98,14 @@ async def read(box: Box, job_id: str, regions: Sequence[str] = ()) -> dict[str, 
         box.journal.read_verified(job_id, original)
     box.emit(StateEvent(job_id, box.journal.job(job_id).state.value))
     return {"job": job_id, "file": file_id, "full": full, **summary}
+
+
+async def _refuse_half_written(box: Box, job: Job) -> None:
+    """What such an ECU holds is no original. Raises PitboxError ECU_IN_BOOTLOADER or WRITE_OPEN."""
+    if await job.access.state() is EcuState.BOOTLOADER:
+        raise in_bootloader(box, job.definition.id, await job.access.identify())
+    if standing(box.journal, job.id).ecu in (EcuSafety.HALF_WRITTEN, EcuSafety.UNKNOWN):
+        box.journal.refuse_second_write()
 
 
 async def _read_all(box: Box, job: Job, chosen: Sequence[Region]) -> ReadResult:
@@ -119,7 +130,8 @@ def _unreadable(box: Box, job_id: str, chosen: Sequence[Region], error: EcuRefus
         "REGION_UNREADABLE",
         f"the ECU does not let region {due.name} be read: {error}",
         do_now=(f"Read the others with `pitbox read --regions {','.join(others)}`. " if others else "")
-        + "If this ECU never lets it be read, its definition should say `readable = false` there.",
+        + "If this ECU never lets it be read, its definition should say `readable = false` and "
+        "`writable = false` there.",
     )
 
 

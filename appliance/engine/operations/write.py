@@ -196,7 +196,11 @@ async def _make_ready(box: Box, ecu: Ecu, tuned: Tuned) -> None:
 
 
 def _set_outcome_aside(box: Box, job: JobRecord) -> None:
-    """What an earlier write of this job did and proved is kept, but is not what this one does."""
+    """What an earlier write of this job did and proved is kept, but is not what this one does.
+
+    Reads of ECUs of its kind that stopped begin anew: half of one from before a write, and half of it from
+    after, would be an original that no ECU ever held.
+    """
     outcome = {key: job.detail.get(key) for key in _OUTCOME}
     earlier = job.detail.get("earlier")
     kept = list(earlier) if isinstance(earlier, list) else []
@@ -205,7 +209,9 @@ def _set_outcome_aside(box: Box, job: JobRecord) -> None:
     box.journal.note(job.id, **dict.fromkeys(_OUTCOME), earlier=kept)
     if job.state is JobState.READING and job.original_file:
         box.journal.move(job.id, JobState.READ_VERIFIED)
-    box.journal.forget_chunks(job.id)
+    for other in box.journal.jobs():
+        if other.definition_id == job.definition_id:
+            box.journal.forget_chunks(other.id)
 
 
 def identified(box: Box, job_id: str) -> tuple[JobRecord, Definition]:

@@ -10,7 +10,9 @@ from appliance.cli.choosing import writable
 from appliance.contract.jobs import JobState
 from appliance.definitions.schema import Definition
 from appliance.engine.operations.read import identify, read
-from appliance.engine.operations.write import restore
+from appliance.engine.operations.write import restore, write
+from appliance.engine.originals import sealed_regions
+from appliance.flashing.image import MemoryImage
 from simulator.ecu.watch import Counter
 from tests.support.garage import Garage, Readied, open_garage, visit
 from tests.unit.engine.test_jobs_on_a_box import stopped_at
@@ -50,6 +52,29 @@ def test_a_write_makes_what_an_unfinished_read_had_worthless(slave: Readied) -> 
         before = garage.car.ecu.core.watch.totals[Counter.READ]
         await read(garage.box, garage.job)
         assert garage.car.ecu.core.watch.totals[Counter.READ] - before >= 2 * len(garage.stock)
+
+    visit(slave, scene)
+
+
+def test_a_write_makes_another_jobs_unfinished_read_worthless(slave: Readied) -> None:
+    """It would be sealed as an original of which one half is from before the write, the other from after."""
+
+    async def scene(garage: Garage) -> None:
+        job = str((await identify(garage.box))["job"])
+        work = asyncio.ensure_future(read(garage.box, job))
+        await stopped_at(garage, Counter.READ, 2 * len(garage.stock) - 20_000, work)
+        code = garage.definition.region("code")
+        changed = bytearray(garage.car.ecu.memory.read(code.start, code.size_bytes))
+        changed[0x1000] ^= 0x5A
+        package = garage.package(
+            regions=sealed_regions([code]),
+            contents={code.start: bytes(changed)},
+            changed_ranges=((code.start, code.end),),
+        )
+        await write(garage.box, garage.job, garage.hand_in(package))
+        sealed = (await read(garage.box, job))["file"]
+        image = MemoryImage(garage.box.images.read_plaintext(garage.box.images.load(sealed)))
+        assert b"".join(image.spans.values()) == garage.car.ecu.memory.whole()
 
     visit(slave, scene)
 
