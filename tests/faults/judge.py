@@ -126,7 +126,8 @@ def judge_end(outcome: Outcome, definition: Definition, memories: Memories, ecu:
         _judge_bench(definition, memories, ecu, record)
         return
     wanted = {Outcome.DONE: memories.tuned, Outcome.RESTORED: memories.original}.get(outcome, memories.start)
-    _require(ecu.memory == wanted, f"{outcome}, and {_differences(definition, ecu.memory, wanted)}")
+    if ecu.memory != wanted:
+        raise BrokenPromiseError(f"{outcome}, and {_differences(definition, ecu.memory, wanted)}")
     _require(ecu.valid, f"{outcome}, and the ECU calls its application incomplete")
     _require(ecu.program is Program.APPLICATION, f"{outcome}, and the ECU runs {ecu.program}")
     if outcome in (Outcome.DONE, Outcome.RESTORED):

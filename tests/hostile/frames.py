@@ -177,7 +177,7 @@ class FrameNode:
             del numbered[at]
         elif kind == "cf_doubled":
             numbered.insert(at, numbered[at])
-        elif kind == "cf_short":
+        elif kind == "cf_short" and at < len(numbered) - 1:  # the last one would be filled up again
             numbered[at] = numbered[at][: dice.randint(1, 3)]
         elif kind == "sf_between":
             numbered.insert(at, bytes((3, 0x7F, dice.choice((0x22, 0x23, 0x36)), 0x78)))
@@ -223,7 +223,7 @@ class FrameNode:
             gap_s = speaking.tester_gap_s if speaking.gap_s is None else speaking.gap_s
             frame = speaking.frames.popleft()
             whole = len(frame) == self._room or not speaking.frames
-            self._send(frame, lambda: self._later(gap_s, speaking), padded=self._fd or whole)
+            self._send(frame, lambda: self._later(gap_s, speaking), padded=whole)
 
     def _later(self, gap_s: float, speaking: Speaking) -> None:
         if gap_s:

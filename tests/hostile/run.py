@@ -106,11 +106,13 @@ class Run:
         self._start, self._start_valid = self._ecu.flash.whole(), self._ecu.valid
         self._box = self._opened()
         self._named: str | None = None
+        self._loose: list[str] = []
 
     async def to_the_end(self) -> None:
         """Fills the result. Raises BrokenPromiseError, or what the product lets escape."""
         self._trace(f"{self._result.kind} {self._spite.rate} {self._spite.kinds} {self._spite.services}")
         self._trace(f"{self._traits}")
+        self._loop.set_exception_handler(self._escaped)
         await asyncio.sleep(1)
         try:
             for attempt in range(HOSTILE_ATTEMPTS + CALM_ATTEMPTS):
@@ -147,6 +149,8 @@ class Run:
         finally:
             for one in self._spite.struck[struck:]:
                 self._trace(f"struck: {one}")
+        if self._loose:
+            raise BrokenPromiseError(f"escaped from a callback: {self._loose[0]}")
         judge_time(self._loop.time() - began)
         judge_wear(wear, self._ecu.flash.erases)
         judge_rest(self._truth(), self._told())
@@ -238,6 +242,10 @@ class Run:
     def _sealed(self) -> bytes | None:
         original = load_original(self._box, self._box.journal.job(self._bench.job))
         return None if original is None else b"".join(original.image.spans.values())
+
+    def _escaped(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What nobody waited for is an escape like any other."""
+        self._loose.append(f"{context.get('exception') or context['message']!r}")
 
     def _tell(self, event: object) -> None:
         text = shown(event)

@@ -169,8 +169,10 @@ class Server:
         start, size = self._named(options)
         if not self.flash.sectors(start, size):
             raise RefusedError(0x31)
-        self.valid, self.work_s = False, self.traits.erase_s
-        self.flash.erase(start, size, self.share)
+        self.work_s = self.traits.erase_s
+        if self.share:  # broken off before its first cell it has not begun
+            self.valid = False
+            self.flash.erase(start, size, self.share)
         return b"\x00"
 
     def _check(self, options: bytes) -> bytes:
@@ -245,7 +247,9 @@ class Server:
             step = len(request) - 2
             if not 0 < step <= min(transfer.left, WRITE_PIECE - 2):
                 raise RefusedError(0x31)
-            self.flash.program(at, request[2 : 2 + int(step * self.share)])
+            stored = request[2 : 2 + int(step * self.share)]
+            if stored:
+                self.flash.program(at, stored)
             self.work_s = _PROGRAM_S
         transfer.counter += 1
         transfer.left -= step
