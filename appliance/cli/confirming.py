@@ -22,15 +22,16 @@ _COMPARED = {
 
 
 def confirm(
-    client: EngineClient, screen: Screen, verb: str, *, yes: bool, file: str | None = None, **asked: Any
+    client: EngineClient, screen: Screen, verb: str, *, yes: bool, shown: str | None = None, **asked: Any
 ) -> str | None:
     """Show what the verb will do and have it confirmed; the hash of the memory it will make, if known.
 
-    A file that the gates will refuse in any case needs no yes. Raises PitboxError, ConfirmationError.
+    `asked` is what the verb itself will be given, and `shown` how the file is called. A file that the gates
+    will refuse in any case needs no yes. Raises PitboxError, ConfirmationError.
     """
     found = perform(client, screen, "preview", of=verb, **asked)
     question = "Erase and write now?"
-    screen.confirm(summary_lines(found, file), question, yes=yes or bool(found["refused"]))
+    screen.confirm(summary_lines(found, shown), question, yes=yes or bool(found["refused"]))
     target: str | None = found["target_sha256"]
     return target
 
@@ -40,12 +41,19 @@ def summary_lines(found: dict[str, Any], file: str | None = None) -> Iterator[st
     yield _ENDS.get((found["verb"], found["kind"]), f"About to {found['verb']}:")
     yield f"  Car:   {found['name']}  [{found['definition']}, evidence: {found['evidence']}]"
     known = ", ".join(f"{key.upper()} {found[key]}" for key in ("hw", "sw") if found[key])
-    yield f"  VIN:   {found['vin'] or 'not told by this ECU'}{f'  ({known})' if known else ''}"
+    yield f"  VIN:   {_vin(found)}{f'  ({known})' if known else ''}"
     yield f"  File:  {file or 'sealed file'}, {str(found['file'])[:16]}"
     yield from (f"  ✘ The checks will refuse it: {reason}" for reason in found["refused"])
     if not found["refused"]:
         yield from _changes(found)
     yield from (f"  First: {ritual}" for ritual in found["rituals"])
+
+
+def _vin(found: dict[str, Any]) -> str:
+    """Without a job nobody has asked the ECU yet; it is asked before anything is erased."""
+    if found["vin"]:
+        return str(found["vin"])
+    return "not told by this ECU" if found["job"] else "compared with the original's before any erase"
 
 
 def _changes(found: dict[str, Any]) -> Iterator[str]:

@@ -35,7 +35,7 @@ _IDENTITY = (
     ("calid", "Calibration id"),
     ("cvn", "Calibration number"),
 )
-_RESTING = frozenset({"interrupted", "needs_bench"})
+RESTING = frozenset({"interrupted", "needs_bench"})
 """States of an open write that nobody is working on."""
 _METHODS = {"hash": "a hash on the ECU", "read_back": "reading back"}
 _OUTCOMES = {
@@ -79,7 +79,7 @@ def identity_lines(identity: Mapping[str, Any]) -> Iterator[str]:
 
 def outcome_line(result: str) -> str:
     """How a job stands."""
-    return _OUTCOMES.get(result, f"Result: {result}")
+    return _OUTCOMES.get(result, f"Result: {result.replace('_', ' ')}")
 
 
 def blocks_line(blocks: Mapping[str, int | None]) -> str:
@@ -104,7 +104,7 @@ def banner_lines(open_writes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for one in open_writes:
         car = f"VIN {one['vin']}" if one["vin"] else f"{one['definition']}, VIN not told"
         job = one["job"]
-        if one["state"] not in _RESTING:
+        if one["state"] not in RESTING:
             yield f"⚠ {car} is being written now (job {job}): `pitbox jobs --watch` shows it."
         elif not one["half_written"]:
             yield f"⚠ The write to {car} was interrupted before anything was erased (job {job})."

@@ -10,6 +10,7 @@ from appliance.cli.answer import Answer
 from appliance.cli.choosing import has_original, identified
 from appliance.cli.following import perform
 from appliance.cli.options import Verbs, add_job, add_verb
+from appliance.cli.problems import UnusedOptionError
 from appliance.cli.screen import Screen
 from appliance.cli.verbs.session import IDENTIFY_FIRST, READ_FIRST, client_of, job_of
 from appliance.cli.words import proof_line
@@ -31,7 +32,9 @@ def add(verbs: Verbs) -> None:
     parser = add_verb(verbs, "dtc", dtc, "show the ECU's fault codes", "With --clear, after clearing.")
     add_job(parser, "the newest whose ECU is known")
     parser.add_argument("--clear", action="store_true", help="clear them, as far as the ECU lets it")
-    parser.add_argument("--car", metavar="VIN", help="which car this is, where the ECU itself cannot say it")
+    parser.add_argument(
+        "--car", metavar="VIN", help="with --clear: which car this is, where the ECU itself cannot say it"
+    )
 
 
 def verify(options: argparse.Namespace, screen: Screen) -> Answer:
@@ -43,7 +46,9 @@ def verify(options: argparse.Namespace, screen: Screen) -> Answer:
 
 
 def dtc(options: argparse.Namespace, screen: Screen) -> Answer:
-    """Fault codes."""
+    """Fault codes. Raises PitboxError."""
+    if options.car is not None and not options.clear:
+        raise UnusedOptionError("--car", "it confirms the car for --clear, which is missing")
     client = client_of(options)
     job = job_of(client, options, screen, identified, IDENTIFY_FIRST)
     result = perform(client, screen, "dtc", job=job, clear=options.clear, car=options.car)

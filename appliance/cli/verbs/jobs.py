@@ -18,7 +18,7 @@ from appliance.cli.problems import FileProblemError
 from appliance.cli.reporting import report_lines
 from appliance.cli.screen import Screen
 from appliance.cli.verbs.session import IDENTIFY_FIRST, READ_FIRST, client_of, job_of
-from appliance.cli.words import error_lines, size
+from appliance.cli.words import RESTING, error_lines, size
 from appliance.contract.errors import PitboxError
 
 _FORMATS = ("bin", "ihex", "srec")
@@ -96,6 +96,8 @@ def _cells(job: dict[str, Any]) -> tuple[str, ...]:
 
 def _next_of(job: dict[str, Any]) -> str:
     """What is usual for a job that stands so."""
+    if in_danger(job) and job["state"] not in RESTING:
+        return "`pitbox jobs --watch`"
     if in_danger(job):
         return f"`pitbox recover --job {job['id']}`"
     if not job["original"]:
@@ -105,29 +107,42 @@ def _next_of(job: dict[str, Any]) -> str:
 
 def _watch(client: EngineClient, screen: Screen, *, as_json: bool) -> Answer:
     """Until Ctrl-C, or until the engine ends. Raises EngineUnreachableError."""
+    watched = _Watched(screen)
     try:
         while True:
             for event in client.events():
                 if as_json:
                     screen.line_of_json(event)
                 else:
-                    _show(event, screen)
+                    watched.show(event)
     except KeyboardInterrupt:
         return Answer(None)
 
 
-def _show(event: dict[str, Any], screen: Screen) -> None:
-    kind = event["kind"]
-    if kind == "snapshot":
-        _show_operation(event["operation"], screen)
-        for latest in event["latest"].values():
-            screen.event(latest)
-    elif kind == "operation":
-        _show_operation(event, screen)
-    elif kind == "state":
-        screen.note(f"Job {event['job_id']} is {event['state'].replace('_', ' ')}")
-    else:
-        screen.event(event)
+class _Watched:
+    """What the box does: progress and silence count only while it works."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._busy = False
+
+    def show(self, event: dict[str, Any]) -> None:
+        kind = event["kind"]
+        if kind == "snapshot":
+            self._operation(event["operation"])
+            if self._busy:
+                for latest in event["latest"].values():
+                    self._screen.event(latest)
+        elif kind == "operation":
+            self._operation(event)
+        elif kind == "state":
+            self._screen.note(f"Job {event['job_id']} is {event['state'].replace('_', ' ')}")
+        elif self._busy or kind != "heartbeat":
+            self._screen.event(event)
+
+    def _operation(self, operation: dict[str, Any] | None) -> None:
+        self._busy = operation is not None and operation["state"] == "running"
+        _show_operation(operation, self._screen)
 
 
 def _show_operation(operation: dict[str, Any] | None, screen: Screen) -> None:

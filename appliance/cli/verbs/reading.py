@@ -43,8 +43,11 @@ def add(verbs: Verbs) -> None:
 
 
 def names(text: str) -> list[str]:
-    """A list of names with commas between them."""
-    return [name for name in (part.strip() for part in text.split(",")) if name]
+    """A list of names with commas between them. Raises ArgumentTypeError where there is none."""
+    found = [name for name in (part.strip() for part in text.split(",")) if name]
+    if not found:
+        raise argparse.ArgumentTypeError("no region is named")
+    return found
 
 
 def identify(options: argparse.Namespace, screen: Screen) -> Answer:

@@ -23,6 +23,10 @@ from appliance.cli.words import blocks_line, codes, outcome_line, proof_line, sh
 MAX_FILE_BYTES = 64 * 1024 * 1024
 """What the engine takes at most."""
 _USES = ("bench_research", "motorsport_offroad", "road_compliant")
+_NOTHING_OPEN = (
+    "No write was interrupted, as far as this box knows. To put an original back, use `pitbox restore`; for an "
+    "ECU that this box does not know any more, `pitbox originals`."
+)
 _EVERYTHING_PROVEN = (
     "Every gate is shown before the first erase, and one that does not pass stops the job.\n"
     "Only blocks that differ are written; all are proven afterwards.\n"
@@ -118,7 +122,7 @@ def write(options: argparse.Namespace, screen: Screen) -> Answer:
         "made_from": options.made_from,
         "engine_off": options.engine_off,
     }
-    target = confirm(client, screen, "write", yes=options.yes, file=options.file.name, **asked)
+    target = confirm(client, screen, "write", yes=options.yes, shown=options.file.name, **asked)
     return _answer(perform(client, screen, "write", **asked, confirmed=target))
 
 
@@ -138,8 +142,7 @@ def recover(options: argparse.Namespace, screen: Screen) -> Answer:
     if options.definition is not None:
         asked = {"definition": options.definition, "file": options.file}
     else:
-        missing = "No write was interrupted. To put an original back, use `pitbox restore`."
-        job = job_of(client, options, screen, in_danger, missing)
+        job = job_of(client, options, screen, in_danger, _NOTHING_OPEN)
         asked = {"job": job, "original": options.original}
     asked |= {"car": options.car, "more_erases": options.more_erases}
     confirm(client, screen, "recover", yes=options.yes, **asked)
@@ -155,6 +158,10 @@ def _refuse_unused(options: argparse.Namespace) -> None:
         raise UnusedOptionError("--job", "--definition puts an original back without any job")
     elif options.original:
         raise UnusedOptionError("--original", "--definition puts an original back in any case")
+    elif options.more_erases:
+        raise UnusedOptionError(
+            "--more-erases", "--definition begins a new write, whose erases start at none"
+        )
 
 
 def file_to_write(path: Path) -> bytes:

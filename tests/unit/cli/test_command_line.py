@@ -70,6 +70,8 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
         ["export"],
         ["export", "-o", "x", "--format", "elf"],
         ["write", "x", "--use", "fun"],
+        ["write", "x", "--regions", ""],
+        ["read", "--regions", " , "],
         ["demo", "--seed", "one"],
         ["--json", "engine"],
     ],

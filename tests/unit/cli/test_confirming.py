@@ -38,6 +38,12 @@ def test_an_ecu_that_tells_no_vin_is_said_to() -> None:
     assert "VIN:   not told by this ECU" in "\n".join(summary_lines(PREVIEW | {"vin": None}))
 
 
+def test_a_rescue_without_a_job_does_not_speak_for_an_ecu_that_nobody_asked() -> None:
+    told = "\n".join(summary_lines(PREVIEW | {"vin": None, "job": None}))
+    assert "not told" not in told
+    assert "VIN:   compared with the original's before any erase" in told
+
+
 def test_a_recovery_tells_where_it_may_write() -> None:
     region = PREVIEW["regions"][0] | {"changed_bytes": None}
     found = PREVIEW | {"verb": "recover", "compared_with": None, "regions": [region]}
@@ -74,6 +80,8 @@ def test_a_file_that_will_be_refused_is_shown_all_its_gates(
         ["recover", "--file", "f-1"],
         ["recover", "--definition", "pbx-e400", "--job", "4a6f"],
         ["recover", "--definition", "pbx-e400", "--original"],
+        ["recover", "--definition", "pbx-e400", "--more-erases"],
+        ["dtc", "--car", "VIN"],
         ["--socket", "/s", "demo"],
     ],
 )
@@ -83,6 +91,7 @@ def test_an_option_that_would_not_be_used_is_wrong_usage(
     assert main(arguments) == Exit.USAGE
     assert "OPTION_UNUSED" in capsys.readouterr().err
     assert not any(path == "POST /v1/operations" for path, _ in engine.asked)
+    assert not engine.previews
 
 
 @pytest.mark.parametrize("kind", ["fifo", "endless"])

@@ -149,6 +149,25 @@ def test_watching_ends_with_the_engine(engine: FakeEngine, capsys: pytest.Captur
     assert "ECU_SILENT" in told.out
 
 
+def test_watching_an_idle_box_tells_no_work(engine: FakeEngine, capsys: pytest.CaptureFixture[str]) -> None:
+    progress = {"kind": "progress", "job_id": "j", "phase": "verify", "done_bytes": 9, "total_bytes": 9}
+    beat = {"kind": "heartbeat", "silent_s": 30.0}
+    idle = {"kind": "snapshot", "operation": None, "latest": {"progress": progress}, "recoverable": []}
+    ended = {"kind": "operation", **operation("done")}
+    tell = engine.stream
+
+    def once() -> bytes:
+        engine.dead = True
+        return tell()
+
+    engine.stream = once  # type: ignore[method-assign]
+    engine.streams = [[idle, beat, {"kind": "operation", **operation()}, ended, beat]]
+    main(["jobs", "--watch"])
+    told = capsys.readouterr().err
+    assert "The box is idle." in told and "read: done" in told
+    assert "Verify" not in told and "working" not in told
+
+
 def test_watching_as_json_is_a_line_per_event(engine: FakeEngine, capsys: pytest.CaptureFixture[str]) -> None:
     tell = engine.stream
 
@@ -250,3 +269,16 @@ def test_a_lost_journal_is_recovered_from_by_definition_and_file(engine: FakeEng
     assert main(["recover", "--definition", "pbx-e400", "--file", "f-1", "--yes"]) == Exit.HALF_WRITTEN
     asked = next(body for path, body in engine.asked if path == "POST /v1/operations")
     assert asked == {"verb": "recover", "definition": "pbx-e400", "file": "f-1"}
+    (previewed,) = engine.previews
+    assert previewed == {**asked, "verb": "preview", "of": "recover"}, "what is confirmed is what is done"
+
+
+@pytest.mark.parametrize("state", [JobState.FLASHING, JobState.VERIFYING, JobState.RECOVERING])
+def test_a_write_that_is_running_is_to_be_watched_not_recovered(
+    engine: FakeEngine, capsys: pytest.CaptureFixture[str], state: JobState
+) -> None:
+    engine.jobs = [JOB | {"state": state.value}]
+    main(["jobs"])
+    told = capsys.readouterr().out
+    assert "Next: `pitbox jobs --watch`" in told
+    assert "recover" not in told.partition("Next:")[2]
