@@ -18,7 +18,7 @@ from appliance.engine.unstarted import tell_safety_unstarted
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit status 0 after SIGTERM or SIGINT, 1 when the engine cannot start, 2 for wrong usage."""
+    """Exit status 0 after SIGTERM, SIGINT or SIGHUP, 1 when the engine cannot start, 2 for wrong usage."""
     settings = options.parse(arguments)
     private_files()
     try:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
+import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from aiohttp import web
@@ -26,11 +28,12 @@ from appliance.engine.worker import Worker, die
 from appliance.vault.memory import harden_process
 
 _LAST_ANSWERS_S = 1.0
+_ENDING = "pitbox engine: stopping; a write that has begun is finished first. A second Ctrl-C would end it."
 log = logging.getLogger("pitbox.engine")
 
 
 async def serve(settings: EngineSettings) -> None:
-    """Work until SIGTERM or SIGINT; a write that has begun is finished first. Raises PitboxError."""
+    """Work until SIGTERM, SIGINT or SIGHUP; a write that has begun is finished first. Raises PitboxError."""
     signals = _Signals()
     hardening = harden_process()
     for gap in hardening.gaps:
@@ -77,13 +80,19 @@ async def _listening(application: web.Application, path: Path, *, for_others: bo
 
 
 class _Signals:
-    """SIGTERM and SIGINT: the first waits for a write that has begun, the second does not."""
+    """SIGTERM and SIGINT: the first waits for a write that has begun, the second does not.
+
+    A terminal that is closed hangs up, often twice: that always waits. `nohup` is left its own way.
+    """
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()
         self.again = asyncio.Event()
+        loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
+            loop.add_signal_handler(number, self._on_signal)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            loop.add_signal_handler(signal.SIGHUP, self.asked.set)
 
     def _on_signal(self) -> None:
         (self.again if self.asked.is_set() else self.asked).set()
@@ -96,10 +105,18 @@ async def _until_stopped(signals: _Signals, operator: Operator, worker: Worker) 
     watchdog.ready()
     await signals.asked.wait()
     watchdog.stopping()
+    if operator.current is not None:
+        _say(_ENDING)
     ended = [asyncio.create_task(operator.close()), asyncio.create_task(signals.again.wait())]
     await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
     for task in (*ended, signs):
         task.cancel()
+
+
+def _say(text: str) -> None:
+    """To whoever started the engine, if there still is somebody."""
+    with suppress(OSError):
+        os.write(sys.stdout.fileno(), f"{text}\n".encode())
 
 
 def _refuse_to_live_without(task: asyncio.Task[None]) -> None:

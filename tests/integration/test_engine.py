@@ -630,7 +630,8 @@ def test_after_a_kill_in_the_middle_of_a_write_the_next_engine_finishes(
         assert (struck["phase"], struck["resumed"]) == ("write", True)
 
 
-def test_the_end_waits_for_a_write_that_has_begun(root: Path) -> None:
+@pytest.mark.parametrize("numbers", [[signal.SIGTERM], [signal.SIGHUP, signal.SIGHUP]])
+def test_the_end_waits_for_a_write_that_has_begun(root: Path, numbers: list[int]) -> None:
     with running(root) as engine:
         job = engine.read_job()
         image = _tuned(engine, job)
@@ -638,7 +639,10 @@ def test_the_end_waits_for_a_write_that_has_begun(root: Path) -> None:
     with slow.events() as events:
         slow.begin("write", job=job, upload=slow.hand_in(image), correct_checksums=True)
         next(e for e in events if e["kind"] == "progress" and e["phase"] == "write")
-        slow.signal(signal.SIGTERM)
+        slow.signal(numbers[0])
+        assert "a write that has begun is finished first" in slow.said()
+        for again in numbers[1:]:
+            slow.signal(again)
         last = [event for event in events if event["kind"] == "operation"][-1]
     assert last["state"] == "done"
     assert slow.wait() == 0

@@ -77,6 +77,11 @@ class Engine:
         assert self.process is not None
         self.process.send_signal(number)
 
+    def said(self) -> str:
+        """The next line on its standard output."""
+        assert self.process is not None and self.process.stdout is not None
+        return self.process.stdout.readline()
+
     def wait(self) -> int:
         """Its exit status."""
         assert self.process is not None

@@ -24,8 +24,8 @@ MAX_FILE_BYTES = 64 * 1024 * 1024
 """What the engine takes at most."""
 _USES = ("bench_research", "motorsport_offroad", "road_compliant")
 _NOTHING_OPEN = (
-    "No write was interrupted, as far as this box knows. To put an original back, use `pitbox restore`; for an "
-    "ECU that this box does not know any more, `pitbox originals`."
+    "No write was interrupted, as far as this box knows. `pitbox restore` puts an original back; where "
+    "the job is lost, `pitbox originals` lists what there is to put back."
 )
 _EVERYTHING_PROVEN = (
     "Every gate is shown before the first erase, and one that does not pass stops the job.\n"
