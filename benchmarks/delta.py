@@ -22,7 +22,7 @@ from appliance.engine.box import checksum_module
 from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.flashing.plan import FlashPlan
 from appliance.flashing.writing import write
-from appliance.protocols.access import Block, Progress
+from appliance.protocols.access import Block, Hold, Progress
 from appliance.protocols.isotp.ceiling import transfer_seconds
 from appliance.protocols.uds.access import UdsAccess
 from appliance.protocols.uds.addressing import wire_of
@@ -54,9 +54,9 @@ class TimedAccess(UdsAccess):
         with self._timed("sectors"):
             await super().erase(block)
 
-    async def program(self, block: Block, data: bytes, progress: Progress) -> None:
+    async def program(self, block: Block, data: bytes, progress: Progress, hold: Hold | None = None) -> None:
         with self._timed("sectors"):
-            await super().program(block, data, progress)
+            await super().program(block, data, progress, hold)
 
     async def proves_equal(self, block: Block, expected: bytes) -> bool | None:
         with self._timed("hashing"):

@@ -206,7 +206,7 @@ class Write:
                 if not erased:
                     await self._erase(block)
                 started = self._loop.time()
-                await self._job.access.program(block, data, progress.add)
+                await self._job.access.program(block, data, progress.add, stumbles.hold)
             except AccessError as error:
                 progress.done_bytes = began
                 erased = isinstance(error, NotBegunError)

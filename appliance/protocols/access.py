@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -117,6 +117,10 @@ class WireMeter:
 Progress = Callable[[int], None]
 """Called with the number of payload bytes newly acknowledged by the ECU."""
 
+Hold = Callable[[EcuRefusedError], Awaitable[None]]
+"""Called where the ECU refuses to take a piece of a block: returns when that same piece may be sent again,
+raises the refusal where it may not."""
+
 
 class EcuAccess(Protocol):
     """Reads, erases, programs and proves memory of one ECU. Every method may raise AccessError."""
@@ -146,10 +150,11 @@ class EcuAccess(Protocol):
     async def erase(self, block: Block) -> None:
         """Erase one block and wait until the ECU reports it done."""
 
-    async def program(self, block: Block, data: bytes, progress: Progress) -> None:
+    async def program(self, block: Block, data: bytes, progress: Progress, hold: Hold | None = None) -> None:
         """Program one erased block with exactly `block.size` bytes.
 
-        After NotBegunError the block is still erased, and may be programmed without another erase.
+        Without `hold` the first piece that is refused ends it. After NotBegunError the block is still
+        erased, and may be programmed without another erase.
         """
 
     async def proves_equal(self, block: Block, expected: bytes) -> bool | None:

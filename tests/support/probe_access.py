@@ -17,6 +17,7 @@ from appliance.protocols.access import (
     EcuRefusedError,
     EcuSilentError,
     EcuState,
+    Hold,
     Progress,
     Purpose,
     Refusal,
@@ -112,7 +113,7 @@ class ProbeAccess:
             self.ecu.erase(block, fault.bytes_done if fault else None)
             self.erased.append(block.start)
 
-    async def program(self, block: Block, data: bytes, progress: Progress) -> None:
+    async def program(self, block: Block, data: bytes, progress: Progress, hold: Hold | None = None) -> None:
         assert len(data) == block.size and len(data) % WORD_BYTES == 0
         async with self._call("program", len(data)) as fault:
             self._need_port()

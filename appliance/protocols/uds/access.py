@@ -13,6 +13,7 @@ from appliance.protocols.access import (
     EcuRefusedError,
     EcuSilentError,
     EcuState,
+    Hold,
     Progress,
     Purpose,
     Refusal,
@@ -94,10 +95,10 @@ class UdsAccess:
         with self._opener.holding():
             await self._writer.erase(block)
 
-    async def program(self, block: Block, data: bytes, progress: Progress) -> None:
+    async def program(self, block: Block, data: bytes, progress: Progress, hold: Hold | None = None) -> None:
         """Program one erased block with exactly `block.size` bytes."""
         with self._opener.holding():
-            await self._writer.program(block, data, progress)
+            await self._writer.program(block, data, progress, hold)
 
     async def proves_equal(self, block: Block, expected: bytes) -> bool | None:
         """Whether the ECU's own CRC-32 over the block is that of `expected`."""

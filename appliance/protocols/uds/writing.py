@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial
+
 from appliance.definitions.schema import Definition
 from appliance.protocols.access import (
     Block,
     EcuRefusedError,
     EcuSilentError,
+    Hold,
     NotBegunError,
     Progress,
 )
@@ -84,14 +88,14 @@ class MemoryWriter:
         span = self._span if self._writing.by == "address" else SpanFormat()
         return span.encode(block.start, block.size)
 
-    async def program(self, block: Block, data: bytes, progress: Progress) -> None:
+    async def program(self, block: Block, data: bytes, progress: Progress, hold: Hold | None = None) -> None:
         """Download one block: 34, 36 as often as it takes, 37. Raises ValueError unless data fills it."""
         if len(data) != block.size:
             raise ValueError(f"{len(data)} bytes for a block of {block.size}")
         with self._meter.moving():
             share = await self._begin(block)
-            await self._send(data, share, progress)
-            await self._transfers.finish()
+            await self._send(data, share, progress, hold)
+            await _holding(hold, self._transfers.finish)
 
     async def _begin(self, block: Block) -> int:
         """Announce the block; memory bytes that one TransferData may carry."""
@@ -105,12 +109,24 @@ class MemoryWriter:
             raise NotBegunError(refusal.refusal, str(refusal), refusal.code) from refusal
         return min(limit, self._writing.block_bytes or limit) - TRANSFER_HEADER_BYTES
 
-    async def _send(self, data: bytes, share: int, progress: Progress) -> None:
+    async def _send(self, data: bytes, share: int, progress: Progress, hold: Hold | None) -> None:
+        """A refused 36 has not counted (ISO 14229-1, 14.5): it may be sent again under its number."""
         counter = 0
         for at in range(0, len(data), share):
             counter = next_counter(counter)
             part = data[at : at + share]
             request = send_block(counter, part)
-            await self._client.ask(request)
+            await _holding(hold, partial(self._client.ask, request))
             self._meter.sent(request.payload[:TRANSFER_HEADER_BYTES], part)
             progress(len(part))
+
+
+async def _holding(hold: Hold | None, act: Callable[[], Awaitable[None]]) -> None:
+    """Repeat what is refused for as long as `hold` returns."""
+    while True:
+        try:
+            return await act()
+        except EcuRefusedError as refusal:
+            if hold is None:
+                raise
+            await hold(refusal)

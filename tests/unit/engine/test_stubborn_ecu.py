@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from appliance.definitions.schema import Definition
 from appliance.engine.operations.read import read
 from appliance.engine.operations.write import recover, restore, write
+from simulator.ecu.core import Answer, Core
+from simulator.ecu.dispatch import SERVICES
 from simulator.ecu.hooks import Mishap, RequestFate
+from simulator.ecu.nrc import RefusedError
 from simulator.ecu.options import EcuOptions, TransferEnd
 from simulator.ecu.transfer import Transfer
 from tests.support.garage import PACK, Garage, Readied, visit
@@ -111,3 +115,50 @@ def test_a_session_that_only_3e_keeps_survives_long_reads_and_writes(slave: Read
         assert garage.car.ecu.core.sessions_expired == 0
 
     visit(slave, scene, options=options(s3_kept_by_any_request=False))
+
+
+TRANSFER_DATA, TRANSFER_EXIT = 0x36, 0x37
+
+
+@pytest.mark.parametrize("service", [TRANSFER_DATA, TRANSFER_EXIT])
+@pytest.mark.parametrize("nrc", [0x21, 0x22, 0x92, 0x93])
+def test_a_condition_in_the_middle_of_a_block_is_waited_for_without_an_erase(
+    slave: Readied, service: int, nrc: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = iter([False] * (2 if service == TRANSFER_DATA else 1) + [True] * 15)
+
+    async def scene(garage: Garage) -> None:
+        usual = SERVICES[service]
+
+        def refusing(core: Core, request: bytes) -> Answer:
+            if next(refusals, False):
+                raise RefusedError(nrc)
+            return usual.handle(core, request)
+
+        monkeypatch.setitem(SERVICES, service, replace(usual, handle=refusing))
+        onlooker = Onlooker(garage)
+        result = await write(garage.box, garage.job, garage.hand_in(garage.package()))
+        assert result["result"] == "done"
+        assert max(onlooker.erases.values()) == 1
+        assert not any(refusals)
+
+    visit(slave, scene)
+
+
+def test_a_condition_that_never_ends_costs_few_erases_and_ends_told(
+    slave: Readied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An ECU that gave the block up, and calls that a condition: the block is begun again, not for ever."""
+
+    async def scene(garage: Garage) -> None:
+        def refusing(core: Core, request: bytes) -> Answer:
+            raise RefusedError(0x22)
+
+        usual = SERVICES[TRANSFER_DATA]
+        monkeypatch.setitem(SERVICES, TRANSFER_DATA, replace(usual, handle=refusing))
+        onlooker = Onlooker(garage)
+        error = await garage.refusal(write(garage.box, garage.job, garage.hand_in(garage.package())))
+        assert error.code == "WRITE_INTERRUPTED"
+        assert 2 <= sum(onlooker.erases.values()) <= 5
+
+    visit(slave, scene)
