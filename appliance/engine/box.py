@@ -19,6 +19,7 @@ from appliance.engine.interruptions import settle
 from appliance.engine.keeping import Keeper
 from appliance.engine.pinned import PinnedDefinitions
 from appliance.engine.settings import EngineSettings
+from appliance.engine.vigil import Vigil
 from appliance.flashing.database import JournalDamagedError
 from appliance.flashing.journal import Journal
 from appliance.flashing.recovering import mark_interrupted
@@ -45,6 +46,7 @@ class Box:
     keeper: Keeper
     emit: Emit
     now: Callable[[], float] = time.time
+    vigil: Vigil = field(default_factory=Vigil)
     uploads: dict[str, bytes] = field(default_factory=dict)
     """Files handed in by a client, in memory only and until they are used."""
 

@@ -12,6 +12,7 @@ from appliance.definitions.schema import Definition
 from appliance.engine.box import Box
 from appliance.flashing.context import Job
 from appliance.flashing.errors import access_problem
+from appliance.flashing.leaving import must_stay
 from appliance.flashing.patience import asked_patiently
 from appliance.flashing.power import PowerGuard
 from appliance.flashing.recognising import recognise
@@ -59,11 +60,14 @@ async def on_ecu(
     What the ECU or the link did wrong before anything was erased becomes a PitboxError here; once something
     was erased the heart has told it already. `confirmed` says that a person has named the car.
     """
+    kept = await box.vigil.end()
     port = box.connection.open_port(definition.bus.bitrate_bps, definition.bus.data_bitrate_bps)
     power = PowerGuard(box.connection.meter, definition.voltage, box.emit, job_id)
     power.start()
     try:
         async with uds_client(box, definition, port) as client:
+            if kept:
+                client.keep_session()
             access = UdsAccess(definition, client)
             car = Acquaintance(confirmed)
             job = Job(job_id, definition, access, box.journal, box.blobs, power, box.emit, box.now, car)
@@ -74,6 +78,8 @@ async def on_ecu(
         await power.stop()
         port.close()
         _keep_voltages(box, job_id, power)
+        if must_stay(box.journal, definition):
+            box.vigil.begin(box.connection, definition)
 
 
 async def require_same_ecu(job: Job) -> None:

@@ -20,6 +20,7 @@ from appliance.flashing.context import Job
 from appliance.flashing.errors import ReadUnstableError
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import ChunkRecord
+from appliance.flashing.leaving import let_go
 from appliance.flashing.patience import open_persistently
 from appliance.flashing.progress import Progress
 from appliance.flashing.spans import Span, read_span
@@ -63,7 +64,7 @@ async def read_twice(job: Job, regions: Sequence[Region]) -> ReadResult:
         await _Pass(job, 2, Phase.READ_2).run(chunks)
         await _agree_with_samples(job, chunks)
     finally:
-        await job.access.close()
+        await let_go(job)
     return _result(job, regions, chunks)
 
 

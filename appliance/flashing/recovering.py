@@ -17,6 +17,7 @@ from appliance.flashing.errors import (
 from appliance.flashing.gaps import Gap, Target, filled, unknown
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import FlashRecord, Journal, Step
+from appliance.flashing.leaving import let_go
 from appliance.flashing.order import WriteOrder
 from appliance.flashing.patience import asked_patiently, open_persistently
 from appliance.flashing.recognising import require_very_ecu
@@ -80,7 +81,7 @@ async def _as_whole_as_possible(
     except AccessError as error:
         raise access_problem(error) from error
     finally:
-        await job.access.close()
+        await let_go(job)
     if not target.gaps:
         order.check_target(target.image.sha256())
     if unknown(order.blocks, target.image) and order.to_json() != flash.write_order:

@@ -26,6 +26,7 @@ from appliance.flashing.errors import (
 from appliance.flashing.gaps import unknown
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import Step
+from appliance.flashing.leaving import let_go
 from appliance.flashing.order import WriteOrder
 from appliance.flashing.patience import asked_patiently, open_persistently, persistently
 from appliance.flashing.plan import FlashPlan
@@ -125,7 +126,7 @@ class Write:
             self._leave("cancelled", over=True)
             raise
         finally:
-            await self._job.access.close()
+            await let_go(self._job)
 
     async def _work(self) -> WriteResult:
         await open_persistently(self._job, self._purpose)

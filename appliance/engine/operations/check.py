@@ -17,6 +17,7 @@ from appliance.flashing.diagnosis import clear_dtcs, new_codes, read_dtcs
 from appliance.flashing.errors import TargetDamagedError, VerifyFailedError
 from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.flashing.journal import JobRecord
+from appliance.flashing.leaving import let_go
 from appliance.flashing.order import WriteOrder
 from appliance.flashing.patience import asked_patiently, open_persistently
 from appliance.flashing.recognising import recognise, require_very_ecu
@@ -46,7 +47,7 @@ async def _compare(
             await open_persistently(ecu.job, purpose)
             wrong = await differing(ecu.job, blocks, expected, Phase.VERIFY, purpose)
         finally:
-            await ecu.job.access.close()
+            await let_go(ecu.job)
         method = method_of(ecu.job)
     if wrong:
         names = [f"{block.region} 0x{block.start:08X}+0x{block.size:X}" for block in wrong]

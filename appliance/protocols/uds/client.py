@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from appliance.protocols.access import AccessError, EcuRefusedError, EcuSilentError, Refusal
@@ -119,6 +120,11 @@ class UdsClient:
     def keep_session(self) -> None:
         """Send tester present every `timing.tester_present_s`, whatever else is going on."""
         self._keep_alive.start(self.timing.tester_present_s)
+
+    async def present(self) -> None:
+        """One tester present at once, for nobody's answer; a link that does not take it is left to others."""
+        with suppress(AccessError):
+            await self._tester_present()
 
     async def release_session(self) -> None:
         """Stop sending tester present."""

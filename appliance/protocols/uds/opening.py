@@ -43,7 +43,12 @@ class Opener:
         """Whether anything was done with the present unlock."""
 
     async def open(self, purpose: Purpose) -> None:
-        """Session, unlock and preparations; tester present keeps them from then on."""
+        """Session, unlock and preparations; tester present keeps them from then on.
+
+        An ECU that must not leave its programming session half written was kept there, by this box.
+        """
+        kept = self._definition.recovery.recoverability != "bootloader"
+        self._handed_over |= kept and purpose is Purpose.RECOVER
         if purpose is Purpose.READ:
             await self._open_for_reading()
         else:
