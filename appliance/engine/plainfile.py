@@ -7,10 +7,14 @@ import re
 from appliance.contract.errors import PitboxError
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
+from appliance.engine.hexfile import runs_of
 from appliance.flashing.image import MemoryImage
 
 _RECORD = re.compile(rb"(:[0-9A-Fa-f]{10,}|S[0-9][0-9A-Fa-f]{6,})\s")
 """How an Intel HEX or S-record file begins; a .bin that happens to is hardly ever one."""
+_TEXT_PER_BYTE = 16
+"""More than a record of a single byte takes."""
+_TEXT_BESIDES = 1 << 16
 
 
 def contents_of(definition: Definition, original: MemoryImage, data: bytes) -> dict[int, bytes]:
@@ -54,6 +58,13 @@ def _cut(original: MemoryImage, data: bytes) -> dict[int, bytes]:
 
 def _from_records(definition: Definition, data: bytes) -> dict[int, bytes]:
     """Whole regions; a file that holds a part of one is refused, for the rest of it would be invented."""
+    most = sum(region.size_bytes for region in definition.regions) * _TEXT_PER_BYTE + _TEXT_BESIDES
+    if len(data) > most:
+        raise PitboxError(
+            "FILE_LENGTH",
+            f"the file has {len(data)} characters, more than all of {definition.id} takes",
+            do_now="Choose the file of this ECU.",
+        )
     segments = _segments(data)
     found: dict[int, bytes] = {}
     used = 0
@@ -73,13 +84,9 @@ def _from_records(definition: Definition, data: bytes) -> dict[int, bytes]:
 
 
 def _segments(data: bytes) -> list[tuple[int, bytes]]:
-    import bincopy  # noqa: PLC0415 - hardly ever needed, and several megabytes
-
     try:
-        file = bincopy.BinFile()
-        file.add(data.decode("ascii"))
-        return [(segment.minimum_address, bytes(segment.data)) for segment in file.segments]
-    except (ValueError, bincopy.Error) as error:
+        return runs_of(data.decode("ascii"))
+    except ValueError as error:
         raise PitboxError(
             "FILE_FORMAT", f"the file is not valid Intel HEX or S-record: {error}", do_now="Export it again."
         ) from error

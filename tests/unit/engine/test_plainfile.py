@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import bincopy
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from appliance.contract.errors import PitboxError
 from appliance.definitions.loader import PACKS, load_definition
+from appliance.engine.hexfile import runs_of
 from appliance.engine.plainfile import contents_of
 from appliance.flashing.image import MemoryImage
 from tests.support.box import random_image
@@ -92,6 +95,72 @@ _LINES = st.one_of(
 @given(head=st.sampled_from([b"S1", b":1000000000", b"S0060000", b""]), lines=st.lists(_LINES, max_size=4))
 def test_hostile_records_are_refused_and_never_surprise(head: bytes, lines: list[bytes]) -> None:
     assert refused(head + b"\n".join(lines)) in {"FILE_LENGTH", "FILE_FORMAT"}
+
+
+def records_of(content: bytes, start: int, each: int) -> list[bytes]:
+    """S-records of a few bytes each, without their header and their end."""
+    pieces = (as_records({start + at: content[at : at + each]}, "srec") for at in range(0, each * 64, each))
+    return [line for piece in pieces for line in piece.splitlines() if line[1:2] in b"123"]
+
+
+def test_records_in_any_order_are_the_same_content() -> None:
+    start, content = CALIBRATION.start, ORIGINAL.slice(CALIBRATION.start, CALIBRATION.size_bytes)
+    shuffled = records_of(content, start, 8)
+    rest = as_records({start + 512: content[512:]}, "srec")
+    random.Random(1).shuffle(shuffled)
+    assert contents_of(DEFINITION, ORIGINAL, b"\n".join([*shuffled, rest])) == {start: content}
+
+
+@pytest.mark.timeout(20)
+def test_records_in_disorder_do_not_hold_the_box() -> None:
+    """Scattered and shuffled, a few hundred thousand bytes of text once took minutes."""
+    size = sum(region.size_bytes for region in DEFINITION.regions)
+    lines = [_single(at) for at in range(0, min(size, 100_000), 2)]
+    random.Random(1).shuffle(lines)
+    assert refused(b"\n".join(lines)) == "FILE_LENGTH"
+
+
+def _single(at: int) -> bytes:
+    """An S3 record of one byte."""
+    body = bytes([6]) + at.to_bytes(4) + b"\x5a"
+    return b"S3" + (body + bytes([~sum(body) & 0xFF])).hex().upper().encode()
+
+
+def test_more_text_than_the_ecu_has_memory_is_not_even_parsed() -> None:
+    size = sum(region.size_bytes for region in DEFINITION.regions)
+    assert refused(b"S0030000FC\n" * (size * 2)) == "FILE_LENGTH"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b":0100000055AA\n:0100000055AA\n",
+        b":0100000055AB\n",
+        b":020000021000EC\n:01000006FFFA\n",
+        b":0100000055AA\nS0030000FC\n",
+        b"S0030000FC\n:0100000055AA\n",
+        b"S4030000FC\n",
+        b"S303000000FC\n",
+        b":0300000400000000F9\n:0100000055AA \n\x85:00000001FF\n",
+    ],
+)
+def test_records_that_are_not_whole_are_refused(text: bytes) -> None:
+    assert refused(text) == "FILE_FORMAT"
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    spans=st.dictionaries(
+        st.integers(0, 0xFFFFF), st.binary(min_size=1, max_size=90), min_size=1, max_size=4
+    ),
+    kind=st.sampled_from(["ihex", "srec"]),
+)
+def test_runs_are_those_of_an_independent_reader(spans: dict[int, bytes], kind: str) -> None:
+    apart = {(start & ~0xFF): data for start, data in spans.items()}
+    text = as_records(apart, kind).decode()
+    witness = bincopy.BinFile()
+    witness.add(text)
+    assert runs_of(text) == [(one.minimum_address, bytes(one.data)) for one in witness.segments]
 
 
 def test_a_read_with_gaps_is_cut_where_it_was_read() -> None:
