@@ -12,6 +12,7 @@ from appliance.definitions.schema import Definition
 from appliance.engine.box import Box
 from appliance.engine.plaintext import Opened
 from appliance.flashing.gaps import Gap, Target
+from appliance.flashing.history import is_rescue
 from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.flashing.journal import JobRecord
 from appliance.flashing.order import WriteOrder
@@ -130,7 +131,8 @@ def _original_of(box: Box, job: JobRecord) -> SealedImage | None:
     if job.original_file is None:
         return None
     record = box.images.load(job.original_file)
-    strange = _strange(record, job, sealed_identity(box, job.identity or EcuIdentity()))
+    ecu = sealed_identity(box, job.identity or EcuIdentity())
+    strange = _strange(record, job, ecu, rescue=is_rescue(box.journal, job.id))
     if strange:
         raise PitboxError(
             "ORIGINAL_OF_ANOTHER",
@@ -141,9 +143,8 @@ def _original_of(box: Box, job: JobRecord) -> SealedImage | None:
     return record
 
 
-def _strange(record: SealedImage, job: JobRecord, ecu: SealedIdentity) -> tuple[str, ...]:
+def _strange(record: SealedImage, job: JobRecord, ecu: SealedIdentity, *, rescue: bool) -> tuple[str, ...]:
     """A rescue puts an original back that another job read: its ECU must fit all the same."""
-    rescue = bool(job.detail.get("rescued"))
     pairs = [
         ("kind", record.kind.value, ImageKind.ORIGINAL.value),
         ("definition", record.definition, job.definition_id),

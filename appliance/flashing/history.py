@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from appliance.flashing.journal import Step, StepRecord
+from appliance.flashing.journal import Journal, Step, StepRecord
 
 TOUCHING = frozenset({Step.ERASE_INTENT, Step.RESCUE})
 """From such a step on, memory may be half written."""
@@ -14,6 +14,13 @@ TOUCHING = frozenset({Step.ERASE_INTENT, Step.RESCUE})
 def touched(steps: Iterable[StepRecord]) -> bool:
     """Whether the write may have erased something; one opened without its journal may always have."""
     return any(step.step in TOUCHING for step in steps)
+
+
+def is_rescue(journal: Journal, job_id: str) -> bool:
+    """Whether a write of the job took up one whose journal was lost: another job read its original."""
+    return any(
+        step.step is Step.RESCUE for flash in journal.flashes(job_id) for step in journal.steps(flash.id)
+    )
 
 
 def programmed(steps: Sequence[StepRecord]) -> set[int | None]:

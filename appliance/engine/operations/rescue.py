@@ -36,7 +36,6 @@ async def reopen(box: Box, definition_id: str, file_id: str | None = None, car: 
     identity = await _identity(box, job_id, definition, original, car)
     box.journal.create_job(job_id)
     box.journal.describe(job_id, definition.id, box.pinned.pin(definition), original.method, identity)
-    box.journal.note(job_id, rescued=True)
     box.journal.move(job_id, JobState.IDENTIFIED)
     box.journal.move(job_id, JobState.READING)
     box.journal.read_verified(job_id, original.file_id)

@@ -201,6 +201,23 @@ def test_a_sealed_original_goes_back_without_a_journal_even_to_a_half_written_ec
     visit(slave, scene)
 
 
+def test_a_rescue_whose_journal_is_lost_again_stays_a_rescue(slave: Readied) -> None:
+    """Its original was read by another job: once the rescue is over, it still goes back with `restore`."""
+
+    async def scene(garage: Garage) -> None:
+        job = await reopen(garage.box, garage.definition.id)
+        garage.box.journal.close()
+        for path in slave.state.glob("journal.db*"):
+            path.unlink()
+        reborn = open_garage(slave, garage.car)
+        assert (await recover(reborn.box, job))["result"] == "restored"
+        assert (await restore(reborn.box, job))["result"] == "restored"
+        assert garage.untouched
+        reborn.box.journal.close()
+
+    visit(slave, scene)
+
+
 def test_an_ecu_that_was_never_told_of_a_blocks_end_is_rescued_without_a_journal(slave: Readied) -> None:
     """A cut between a block's last 36 and its 37: every byte is there, and the ECU does not believe it."""
 
