@@ -14,7 +14,7 @@ from typing import TypeVar
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState, may_move
 from appliance.flashing.database import Database, JournalDamagedError, JournalNewerError, StorageError
-from appliance.flashing.marks import MarksFile
+from appliance.flashing.marks import NOTHING_ERASED, MarksFile
 from appliance.flashing.reconciling import Reconciler, add_step, marks_of, serial_of
 from appliance.flashing.rows import (
     ChunkRecord,
@@ -183,7 +183,7 @@ class Journal:
             self._remember()
         except StorageError:
             with suppress(StorageError):
-                self.close_flash(flash_id, job_id, JobState.READ_VERIFIED, "abandoned, nothing erased")
+                self.close_flash(flash_id, job_id, JobState.READ_VERIFIED, NOTHING_ERASED)
             raise
         return flash_id
 

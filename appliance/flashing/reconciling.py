@@ -15,7 +15,11 @@ from appliance.flashing.marks import NEEDS_BENCH, Mark, Marks
 from appliance.flashing.rows import Step, seal_rows
 from appliance.vault.authentic import Mac
 
-_CLOSED_STATES = {"done": JobState.DONE, "restored": JobState.RESTORED}
+_CLOSED_STATES = {
+    "done": JobState.DONE,
+    "restored": JobState.RESTORED,
+    NEEDS_BENCH: JobState.NEEDS_BENCH,
+}
 
 
 def serial_of(sql: sqlite3.Connection) -> int:
@@ -93,8 +97,11 @@ class Reconciler:
             now = known.get((mark.flash_id, mark.job_id))
             if mark.in_danger and now != mark:
                 yield self._restore(mark, now)
-            elif not mark.in_danger and now is not None and now.outcome != mark.outcome:
-                self._close(mark, str(mark.outcome))
+            elif not mark.in_danger and (now is None or now.outcome != mark.outcome):
+                if now is None:
+                    self._restore(mark, now)
+                else:
+                    self._close(mark, str(mark.outcome))
                 yield f"the write of job {mark.job_id} ended {mark.outcome!r}; the journal had forgotten that"
 
     def _restore(self, mark: Mark, now: Mark | None) -> str:
@@ -106,15 +113,16 @@ class Reconciler:
         return f"the write of job {mark.job_id} {word}{half}; the journal had forgotten that"
 
     def _restore_job(self, mark: Mark) -> None:
-        benched = mark.outcome == NEEDS_BENCH
-        state = JobState.NEEDS_BENCH if benched else JobState.INTERRUPTED
+        state = _CLOSED_STATES.get(mark.outcome or "", JobState.READ_VERIFIED)
+        if mark.outcome is None:
+            state = JobState.INTERRUPTED
         found = self._sql.execute("SELECT state FROM job WHERE id=?", (mark.job_id,)).fetchone()
         if found is None:
             self._sql.execute(
                 "INSERT INTO job(id, state, created_at, updated_at) VALUES(?,?,?,?)",
                 (mark.job_id, state.value, mark.opened_at, self._now),
             )
-        elif not benched and JobState(found["state"]) in ECU_IN_DANGER - {JobState.NEEDS_BENCH}:
+        elif mark.outcome is None and JobState(found["state"]) in ECU_IN_DANGER - {JobState.NEEDS_BENCH}:
             state = JobState(found["state"])
         self._sql.execute(
             "UPDATE job SET state=?, definition_id=?, definition_sha256=?, method=?, identity=?, "
@@ -163,7 +171,8 @@ class Reconciler:
             self._step(flash_id, Step.RESCUE, None, None)
         if mark.first_erased is not None and Step.ERASE_INTENT.value not in known:
             self._step(flash_id, Step.ERASE_INTENT, mark.first_erased, None)
-        self._step(flash_id, Step.INTERRUPTED, None, "the journal had forgotten it")
+        ended = Step.INTERRUPTED if mark.in_danger else Step.CLOSED
+        self._step(flash_id, ended, None, "the journal had forgotten it")
 
     def _close(self, mark: Mark, outcome: str) -> None:
         state = _CLOSED_STATES.get(outcome, JobState.READ_VERIFIED)

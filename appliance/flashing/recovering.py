@@ -18,6 +18,7 @@ from appliance.flashing.gaps import Gap, Target, filled, unknown
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import FlashRecord, Journal, Step
 from appliance.flashing.leaving import let_go
+from appliance.flashing.marks import NEEDS_BENCH
 from appliance.flashing.order import WriteOrder
 from appliance.flashing.patience import asked_patiently, open_persistently
 from appliance.flashing.recognising import require_very_ecu
@@ -117,7 +118,7 @@ def _unreachable(job: Job, flash: FlashRecord, silence: AccessError) -> PitboxEr
     recovery, why = job.definition.recovery, str(silence)
     touched = history.touched(job.journal.steps(flash.id))
     if touched and recovery.recoverability != "bootloader" and not isinstance(silence, LinkLostError):
-        job.journal.close_flash(flash.id, job.id, JobState.NEEDS_BENCH, "needs bench")
+        job.journal.close_flash(flash.id, job.id, JobState.NEEDS_BENCH, NEEDS_BENCH)
         return NeedsBenchError(recovery.advice)
     _interrupt(job.journal, flash, why)
     return WriteInterruptedError(job.id, why, recovery.advice) if touched else access_problem(silence)

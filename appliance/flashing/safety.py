@@ -6,9 +6,10 @@ from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import JobState
 from appliance.contract.safety import OpenWrite, Standing
 from appliance.flashing.journal import FlashRecord, JobRecord, Journal, Step
+from appliance.flashing.marks import NEEDS_BENCH, NOTHING_ERASED
 
-_PROVEN = (JobState.DONE.value, JobState.RESTORED.value)
-_NEEDS_BENCH = "needs bench"
+_UNPROVEN = (None, NEEDS_BENCH, NOTHING_ERASED)
+"""Outcomes of writes whose end says nothing of what is in the ECU now."""
 _ECU_SAYS_OTHERWISE = {
     "ECU_IN_BOOTLOADER": {EcuSafety.UNTOUCHED, EcuSafety.INTACT},
     "VERIFY_FAILED": {EcuSafety.INTACT},
@@ -59,9 +60,9 @@ def tell_safety(
 def _open_write(journal: Journal, job: JobRecord) -> OpenWrite | None:
     """The job's write that is not over: open, or closed because only the bench can finish it."""
     flash = next(iter(journal.flashes(job.id)), None)
-    if flash is None or flash.outcome not in (None, _NEEDS_BENCH):
+    if flash is None or flash.outcome not in (None, NEEDS_BENCH):
         return None
-    bench = job.state is JobState.NEEDS_BENCH or flash.outcome == _NEEDS_BENCH
+    bench = job.state is JobState.NEEDS_BENCH or flash.outcome == NEEDS_BENCH
     return OpenWrite(
         job.id,
         job.definition_id,
@@ -80,7 +81,7 @@ def _erased(journal: Journal, flash: FlashRecord) -> bool:
 def _as_last_proven(journal: Journal, job: JobRecord | None) -> EcuSafety:
     """Intact once a write was proven; nothing was written where every write ended before its first erase."""
     for flash in journal.flashes(None if job is None else job.id):
-        if flash.outcome in _PROVEN:
+        if flash.outcome not in _UNPROVEN:
             return EcuSafety.INTACT
     return EcuSafety.UNTOUCHED
 

@@ -27,6 +27,7 @@ from appliance.flashing.gaps import unknown
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import Step
 from appliance.flashing.leaving import let_go
+from appliance.flashing.marks import NOTHING_ERASED
 from appliance.flashing.order import WriteOrder
 from appliance.flashing.patience import asked_patiently, open_persistently, persistently
 from appliance.flashing.plan import FlashPlan
@@ -365,7 +366,7 @@ class Write:
         """Close a write that changed nothing, where it is over; anything else stays open."""
         journal, job_id = self._job.journal, self._job.id
         if over and not self._touched:
-            journal.close_flash(self._flash_id, job_id, JobState.READ_VERIFIED, "abandoned, nothing erased")
+            journal.close_flash(self._flash_id, job_id, JobState.READ_VERIFIED, NOTHING_ERASED)
         else:
             journal.move_with_step(self._flash_id, Step.INTERRUPTED, job_id, JobState.INTERRUPTED, why)
 

@@ -26,6 +26,7 @@ from appliance.flashing.diagnosis import clear_dtcs, read_dtcs
 from appliance.flashing.errors import GatesRefusedError
 from appliance.flashing.gates import Papers, WriteRequest
 from appliance.flashing.journal import FlashRecord, JobRecord, Step
+from appliance.flashing.marks import NEEDS_BENCH
 from appliance.flashing.order import WriteOrder
 from appliance.flashing.preflight import preflight
 from appliance.flashing.progress import wire_share
@@ -227,7 +228,7 @@ def identified(box: Box, job_id: str) -> tuple[JobRecord, Definition]:
 def interrupted_flash(box: Box, job_id: str | None) -> FlashRecord:
     """The write that is to be finished, of a job or at all. Raises PitboxError."""
     flash = box.journal.last_flash(job_id) if job_id else next(iter(box.journal.open_flashes()), None)
-    if flash is None or flash.outcome not in (None, "needs bench"):
+    if flash is None or flash.outcome not in (None, NEEDS_BENCH):
         raise PitboxError(
             "NOTHING_TO_RECOVER",
             "no write was interrupted" + (f" in job {job_id}" if job_id else ""),

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from appliance.contract.errors import EcuSafety
 from appliance.contract.jobs import JobState
 from appliance.flashing.database import Database, JournalDamagedError, JournalNewerError, StorageError
 from appliance.flashing.journal import FlashRecord, Journal, Step
 from appliance.flashing.recovering import mark_interrupted
+from appliance.flashing.safety import standing
 from appliance.protocols.access import EcuIdentity
 from appliance.vault import durable
 from appliance.vault.errors import VaultError
@@ -365,3 +367,40 @@ def test_a_journal_of_a_newer_version_is_left_alone(state: Path) -> None:
     with pytest.raises(JournalNewerError, match="format 99"):
         opened(state)
     assert (state / "journal.db").read_bytes() == before
+
+
+def finished(journal: Journal, outcome: JobState = JobState.DONE) -> None:
+    flash_id = erasing(journal)
+    journal.move(JOB, JobState.VERIFYING)
+    journal.close_flash(flash_id, JOB, outcome, outcome.value)
+
+
+@pytest.mark.parametrize("happens", [lost, rolled_back])
+def test_a_finished_write_that_the_journal_forgot_is_not_called_untouched(
+    state: Path, happens: Callable[[Path, Path], None]
+) -> None:
+    journal = identified(state)
+    older = copy_of(state)
+    finished(journal)
+    disk = copy_of(state)
+    happens(disk, older)
+    after = opened(disk)
+    assert after.differences
+    assert standing(after, JOB).ecu is EcuSafety.INTACT
+    assert after.job(JOB).state is JobState.DONE
+    assert [flash.outcome for flash in after.flashes(JOB)] == ["done"]
+
+
+def test_a_write_whose_end_is_known_only_by_a_later_one_is_not_called_untouched(state: Path) -> None:
+    journal = identified(state)
+    flash_id = erasing(journal)
+    older = copy_of(state)
+    journal.move(JOB, JobState.VERIFYING)
+    journal.close_flash(flash_id, JOB, JobState.DONE, "done")
+    begin(journal, "other")
+    journal.open_flash("other", TEXT)
+    disk = copy_of(state)
+    rolled_back(disk, older)
+    after = opened(disk)
+    assert [flash.job_id for flash in after.open_flashes()] == ["other"]
+    assert standing(after, JOB).ecu is EcuSafety.INTACT
