@@ -62,6 +62,8 @@ class Region(Strict):
             yield f"a sector is not a whole number of pages of {self.page_bytes} bytes"
         if self.end > ADDRESS_SPACE_BYTES:
             yield f"ends at 0x{self.end:X}, above the 32-bit address space"
+        if self.writable and not self.readable:
+            yield "writable = true needs readable = true: what was never read could not be put back"
 
     def sector_spans(self) -> tuple[tuple[int, int], ...]:
         """(start, size) of every erase sector, ascending."""

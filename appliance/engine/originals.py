@@ -165,20 +165,20 @@ def open_image(box: Box, file_id: str, opened: Opened) -> MemoryImage:
     return opened.keep(MemoryImage(box.images.read_plaintext(box.images.load(file_id))))
 
 
-def target_of_order(box: Box, order: WriteOrder, opened: Opened) -> Target:
-    """What an interrupted write was to make of the memory, as far as its sealed bytes are whole.
+def target_of_order(box: Box, definition: Definition, order: WriteOrder, opened: Opened) -> Target:
+    """What a write of the job of that definition was to make of the memory, as far as it is whole on disk.
 
     Raises PitboxError if the bytes are not that.
     """
-    target = _open_what_is_left(box, order, order.original_file, opened)
+    target = _open_what_is_left(box, definition, order.original_file, opened)
     if order.tuned_file is not None:
-        target = _overlaid(target, _open_what_is_left(box, order, order.tuned_file, opened), opened)
+        target = _overlaid(target, _open_what_is_left(box, definition, order.tuned_file, opened), opened)
     if not target.gaps:
         order.check_target(target.image.sha256())
     return target
 
 
-def _open_what_is_left(box: Box, order: WriteOrder, file_id: str, opened: Opened) -> Target:
+def _open_what_is_left(box: Box, definition: Definition, file_id: str, opened: Opened) -> Target:
     """As `_open_what_is_whole`; a file whose record is lost may have held anything."""
     try:
         return _open_what_is_whole(box, file_id, opened)
@@ -186,8 +186,8 @@ def _open_what_is_left(box: Box, order: WriteOrder, file_id: str, opened: Opened
         if error.code not in _LOST:
             raise
         log.warning("%s: %s", error.code, error.what)
-    regions = box.definition(order.definition_id, order.definition_sha256).regions
-    return Target(MemoryImage({}), tuple(Gap(region.start, region.end, None) for region in regions))
+    gaps = tuple(Gap(region.start, region.end, None) for region in definition.regions)
+    return Target(MemoryImage({}), gaps)
 
 
 def _open_what_is_whole(box: Box, file_id: str, opened: Opened) -> Target:
@@ -213,10 +213,18 @@ def _overlaid(original: Target, tuned: Target, opened: Opened) -> Target:
 
 
 def order_of_original(box: Box, definition: Definition, file_id: str, opened: Opened) -> WriteOrder:
-    """Every writable block back to a stored original; the blocks it also holds are guarded."""
+    """Every writable block of a stored original back; the other blocks it holds are guarded.
+
+    What it does not hold was never read, and so never written either: the definition was another one then.
+    """
     record = box.images.load(file_id)
     original = _open_what_is_whole(box, file_id, opened)
-    writable = blocks_of(definition, writable_only=True)
+    held = [
+        block
+        for block in blocks_of(definition)
+        if any(one.start <= block.start and block.end <= one.end for one in record.regions)
+    ]
+    writable = tuple(block for block in held if definition.region(block.region).writable)
     return WriteOrder(
         kind="original",
         definition_id=definition.id,
@@ -225,12 +233,7 @@ def order_of_original(box: Box, definition: Definition, file_id: str, opened: Op
         original_file=file_id,
         tuned_file=None,
         blocks=writable,
-        guarded=tuple(
-            block
-            for block in blocks_of(definition)
-            if block not in writable
-            and any(one.start <= block.start and block.end <= one.end for one in record.regions)
-        ),
+        guarded=tuple(block for block in held if block not in writable),
         target_sha256="" if original.gaps else original.image.sha256(),
     )
 

@@ -32,7 +32,7 @@ async def verify(box: Box, job_id: str, file_id: str | None = None) -> dict[str,
     job = box.journal.job(job_id)
     definition = box.definition(job.definition_id or "", job.definition_sha256)
     with wiped_afterwards() as opened:
-        expected = _expected(box, job, file_id, opened)
+        expected = _expected(box, job, definition, file_id, opened)
         blocks = [block for block in blocks_of(definition) if expected.covers(block.start, block.size)]
         return await _compare(box, job, definition, expected, blocks)
 
@@ -55,12 +55,14 @@ async def _compare(
     return {"job": job.id, "method": method, "blocks": len(blocks), "sha256": expected.sha256()}
 
 
-def _expected(box: Box, job: JobRecord, file_id: str | None, opened: Opened) -> MemoryImage:
+def _expected(
+    box: Box, job: JobRecord, definition: Definition, file_id: str | None, opened: Opened
+) -> MemoryImage:
     """The named file; else what the job last wrote; else what it read. Raises PitboxError."""
     flash = box.journal.last_flash(job.id)
     if file_id is None and flash is not None and flash.outcome in _WRITTEN:
         order = WriteOrder.from_json(flash.write_order)
-        target = target_of_order(box, order, opened)
+        target = target_of_order(box, definition, order, opened)
         if target.gaps:
             ranges = [f"0x{gap.start:08X} to 0x{gap.end:08X}" for gap in target.gaps]
             raise TargetDamagedError(ranges, order.kind)

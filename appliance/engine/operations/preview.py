@@ -112,7 +112,7 @@ def _compared(
     known, compared_with = original.image, "original"
     flash = next((one for one in box.journal.flashes(job.id) if one.outcome in _PROVEN), None)
     if flash is not None:
-        written = target_of_order(box, WriteOrder.from_json(flash.write_order), opened)
+        written = target_of_order(box, definition, WriteOrder.from_json(flash.write_order), opened)
         if not written.gaps:
             known, compared_with = written.image, "last_write"
     runs = target.changed_ranges(known)

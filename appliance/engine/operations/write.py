@@ -134,7 +134,7 @@ async def recover(
     with wiped_afterwards() as opened:
         if original:
             order = order_of_original(box, definition, order.original_file, opened)
-        target = target_of_order(box, order, opened)
+        target = target_of_order(box, definition, order, opened)
         _set_outcome_aside(box, job)
         if more_erases:
             box.journal.step(flash.id, Step.ERASES_ALLOWED)

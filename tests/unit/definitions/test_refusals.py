@@ -76,6 +76,11 @@ def test_an_unknown_key_is_refused_with_the_key_that_was_meant(
             "sessions.read_security: script belongs to algorithm = 'sa2', and to nothing else; constant",
         ),
         ('hw = ["PBX-E400-0[12]"]', 'hw = ["*"]', "recognition.hw[0]: string should match pattern"),
+        (
+            'tag = "calibration"',
+            'tag = "calibration"\nreadable = false',
+            "regions[2]: writable = true needs readable = true: what was never read could not be put back",
+        ),
         ('region = "calibration"', 'region = "map"', "checksum: no region is called 'map'"),
         ("base = 0x8020_0000", "base = 1.5", "checksum.parameters.base: must be a whole number, text, true"),
         (

@@ -9,11 +9,16 @@ import pytest
 
 from appliance.contract.errors import EcuSafety
 from appliance.contract.jobs import JobState
-from appliance.engine.operations.write import recover
+from appliance.definitions.library import Library
+from appliance.definitions.loader import PACKS
+from appliance.definitions.schema import Definition
+from appliance.engine.operations.rescue import reopen
+from appliance.engine.operations.write import recover, write
 from appliance.engine.report import report_of
 from appliance.flashing.order import WriteOrder
 from simulator.ecu.core import Program
 from tests.support.garage import Garage, Readied, visit
+from tests.unit.engine.test_another_car import recoverable
 from tests.unit.engine.test_refused_conditions import interrupted_write
 
 
@@ -169,3 +174,37 @@ def _tuned(slave: Readied) -> bytes:
         return garage.calibration()
 
     return visit(slave, scene)
+
+
+def test_a_lost_record_is_told_whatever_a_later_build_makes_of_the_definition(
+    slave: Readied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key more in the definition's schema changes the digest that a build computes, not the one pinned."""
+
+    async def scene(garage: Garage) -> None:
+        garage.use(recoverable(garage.definition))
+        garage.box.pinned.pin(garage.definition)
+        with monkeypatch.context() as patch:
+            patch.setattr(Definition, "digest", lambda _: "ab" * 32)
+            await interrupted_write(garage)
+        lose_record(garage, "tuned")
+        assert (await garage.refusal(recover(garage.box))).code == "TARGET_DAMAGED"
+        assert (await recover(garage.box, original=True))["result"] == "restored"
+        assert garage.untouched
+
+    visit(slave, scene)
+
+
+def test_an_original_goes_back_by_a_definition_that_has_got_another_region(slave: Readied) -> None:
+    async def scene(garage: Garage) -> None:
+        last = garage.definition.regions[-1]
+        more = last.model_copy(update={"name": "data", "tag": "data", "start": 0x10_0000, "block_id": None})
+        definition = garage.definition.model_copy(update={"regions": (*garage.definition.regions, more)})
+        await write(garage.box, garage.job, garage.hand_in(garage.package()))
+        garage.box.library = Library()
+        garage.box.library.add(definition, PACKS / f"{definition.id}.toml")
+        job = await reopen(garage.box, definition.id)
+        assert (await recover(garage.box, job))["result"] == "restored"
+        assert garage.untouched
+
+    visit(slave, scene)
