@@ -21,6 +21,7 @@ from collections import deque
 
 from appliance.contract.errors import PitboxError
 from appliance.protocols.isotp.codec import stmin_seconds
+from appliance.protocols.isotp.deadlines import send_deadline_s
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpError, IsoTpSettings
 from drivers.can.interface import CanBusGoneError
 
@@ -43,10 +44,6 @@ _CAN_EFF_FLAG = 0x8000_0000
 
 _LARGEST_PDU_BYTES = 66_000
 """Limit of the kernels 5.18 to 6.3; later ones default to 8300 (trap 6)."""
-_LARGEST_STMIN_S = 0.127
-_FRAME_S = 0.0003
-_WATCHDOG_S = 2.0
-"""The kernel gives up on a frame that is not echoed for this long."""
 _POLL_TELLS = {(5, 15): 140, (6, 1): 64}
 """Patch levels of the older series that have both "isotp_ops: fix poll() to not report false EPOLLOUT events"
 and the mending of its fault, "isotp_sendmsg(): fix TX state detection and wait behavior" (6.6); trap 7.
@@ -106,14 +103,6 @@ def _link_layer_options(settings: IsoTpSettings) -> bytes:
     fd = settings.tx_frame_bytes > 8
     tx_flags = _CANFD_BRS if fd and settings.bit_rate_switch else 0
     return struct.pack("=BBB", _CANFD_MTU if fd else _CAN_MTU, settings.tx_frame_bytes, tx_flags)
-
-
-def send_deadline_s(payload_bytes: int, settings: IsoTpSettings) -> float:
-    """Longest a transfer may take whose receiver may ask for any separation time (sheet 1.2, trap 8)."""
-    override = settings.stmin_override_us
-    gap_s = _LARGEST_STMIN_S if override is None else override / 1e6
-    frames = payload_bytes / (settings.tx_frame_bytes - 2) + 1
-    return frames * (gap_s + _FRAME_S) + _WATCHDOG_S
 
 
 def poll_tells(release: str) -> bool:

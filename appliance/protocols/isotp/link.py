@@ -11,6 +11,7 @@ from collections import deque
 from functools import partial
 
 from appliance.protocols.isotp.codec import FlowControl, FlowStatus, padded
+from appliance.protocols.isotp.deadlines import patient_send_deadline_s
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpError, IsoTpSettings
 from appliance.protocols.isotp.machine import Reassembly, Segmentation
 from drivers.can.interface import CanBusGoneError, CanFrame, CanPort
@@ -33,7 +34,7 @@ class SoftIsoTpLink:
         self._outgoing: Segmentation | None = None
         self._in_flight = False
         self._sent: asyncio.Future[None] | None = None
-        self._last_tx_s = 0.0
+        self._last_tx_s = self._tx_ends_s = 0.0
         self._incoming = Reassembly(self._settings)
         self._last_rx_s = self._rx_began_s = 0.0
         self._payloads: deque[bytes | IsoTpError] = deque()
@@ -56,6 +57,7 @@ class SoftIsoTpLink:
         self._acknowledged = partial(self._on_sent, outgoing)
         self._sent = self._loop.create_future()
         self._last_tx_s = self._loop.time()
+        self._tx_ends_s = self._last_tx_s + patient_send_deadline_s(len(payload), self._settings)
         self._tx_watch = self._loop.call_later(self._settings.timeout_s, self._watch_sending)
         try:
             self._send_frame(outgoing.opening())
@@ -72,7 +74,7 @@ class SoftIsoTpLink:
         while not self._payloads:
             if self._ended is not None:
                 raise IsoTpError(str(self._ended))
-            if self._incoming.active:
+            if self._incoming.active and self._rx_began_s <= deadline:
                 await self._wait_for_arrival(None)
             elif (left := deadline - self._loop.time()) > 0:
                 await self._wait_for_arrival(None if left == math.inf else left)
@@ -129,6 +131,7 @@ class SoftIsoTpLink:
         self._last_rx_s = self._loop.time()
         if data[0] >> 4 == 1:
             self._rx_began_s = self._last_rx_s
+            self._wake()  # whoever waits for a payload that began in time waits no longer for this one
         try:
             payload = self._incoming.feed(data)
         except IsoTpError as error:
@@ -177,10 +180,13 @@ class SoftIsoTpLink:
         self._arrived(IsoTpError(late if left_s <= 1e-9 else "the frames of a payload come too slowly"))
 
     def _watch_sending(self) -> None:
-        """N_Bs and N_As, checked lazily."""
-        idle_s = self._loop.time() - self._last_tx_s
-        if idle_s < self._settings.timeout_s - 1e-9:
-            self._tx_watch = self._loop.call_later(self._settings.timeout_s - idle_s, self._watch_sending)
+        """N_Bs, N_As and the whole payload's ceiling, checked lazily."""
+        now_s = self._loop.time()
+        left_s, whole_left_s = self._last_tx_s + self._settings.timeout_s - now_s, self._tx_ends_s - now_s
+        if min(left_s, whole_left_s) > 1e-9:
+            self._tx_watch = self._loop.call_later(min(left_s, whole_left_s), self._watch_sending)
+        elif whole_left_s <= 1e-9:
+            self._fail_sending(IsoTpError("the receiver takes the frames of a payload too slowly"))
         else:
             self._fail_sending(IsoTpError("no flow control or no acknowledge from the bus (N_Bs)"))
 

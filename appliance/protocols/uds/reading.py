@@ -16,12 +16,10 @@ from appliance.protocols.uds.services.transfer import (
     next_counter,
     request_upload,
 )
-from appliance.protocols.uds.sizing import AdaptiveSize
+from appliance.protocols.uds.sizing import SHORTEST_BYTES, AdaptiveSize
 from appliance.protocols.uds.transfer import Transfers
 
 _PLAIN = 0x00
-_SHORTEST_BYTES = 64
-"""Pieces get no shorter than this on a wire that loses frames."""
 _PROVEN_BYTES = 64 * 1024
 """So much may be read until the ECU has to prove that requests and answers are in step."""
 
@@ -37,7 +35,7 @@ class MemoryReader:
         self._transfers = transfers
         self._span = SpanFormat(reading.address_bytes, reading.size_bytes)
         self._meter = meter
-        self._piece = AdaptiveSize(reading.block_bytes, _SHORTEST_BYTES)
+        self._piece = AdaptiveSize(reading.block_bytes, SHORTEST_BYTES)
         self._batch_bytes = _PROVEN_BYTES
 
     async def read(self, start: int, length: int, *, upwards: bool = True) -> bytes:

@@ -4,6 +4,8 @@ is lost.
 
 from __future__ import annotations
 
+SHORTEST_BYTES = 64
+"""Messages get no shorter than this on a wire that loses frames."""
 _LOSSES_IN_A_ROW = 2
 _GOOD_IN_A_ROW = 16
 _ALIGNED_BYTES = 16

@@ -14,7 +14,7 @@ from appliance.protocols.access import (
     NotBegunError,
     Progress,
 )
-from appliance.protocols.uds.client import UdsClient
+from appliance.protocols.uds.client import LOST, UdsClient
 from appliance.protocols.uds.conversation import BrokenTransferError
 from appliance.protocols.uds.metering import TransferMeter
 from appliance.protocols.uds.services.memory import SpanFormat
@@ -25,6 +25,7 @@ from appliance.protocols.uds.services.transfer import (
     request_download,
     send_block,
 )
+from appliance.protocols.uds.sizing import SHORTEST_BYTES, AdaptiveSize
 from appliance.protocols.uds.status import require_success
 from appliance.protocols.uds.transfer import Transfers
 
@@ -58,6 +59,7 @@ class MemoryWriter:
         self._writing = definition.writing
         self._span = SpanFormat(definition.writing.address_bytes, definition.writing.size_bytes)
         self._meter = meter
+        self._size: AdaptiveSize | None = None
 
     async def erase(self, block: Block) -> None:
         """Erase and wait for the end.
@@ -110,14 +112,29 @@ class MemoryWriter:
         return min(limit, self._writing.block_bytes or limit) - TRANSFER_HEADER_BYTES
 
     async def _send(self, data: bytes, share: int, progress: Progress, hold: Hold | None) -> None:
-        """A refused 36 has not counted (ISO 14229-1, 14.5): it may be sent again under its number."""
-        counter = 0
-        for at in range(0, len(data), share):
+        """A refused 36 has not counted (ISO 14229-1, 14.5): it may be sent again under its number.
+
+        What a wire that loses frames taught in a block that broke off still holds in the next try.
+        """
+        size = self._size or AdaptiveSize(share, SHORTEST_BYTES)
+        self._size = size
+        counter, at = 0, 0
+        while at < len(data):
             counter = next_counter(counter)
-            part = data[at : at + share]
+            part = data[at : at + min(share, size.size)]
             request = send_block(counter, part)
-            await _holding(hold, partial(self._client.ask, request))
+            repeats = self._client.repeats
+            try:
+                await _holding(hold, partial(self._client.ask, request))
+            except LOST:
+                size.lost()
+                raise
+            if self._client.repeats == repeats:
+                size.moved()
+            else:
+                size.lost()
             self._meter.sent(request.payload[:TRANSFER_HEADER_BYTES], part)
+            at += len(part)
             progress(len(part))
 
 

@@ -21,8 +21,9 @@ import pytest
 
 from appliance.contract.errors import PitboxError
 from appliance.protocols.isotp import kernel
+from appliance.protocols.isotp.deadlines import send_deadline_s
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpError, IsoTpSettings
-from appliance.protocols.isotp.kernel import KernelIsoTpLink, poll_tells, send_deadline_s, socket_options
+from appliance.protocols.isotp.kernel import KernelIsoTpLink, poll_tells, socket_options
 from drivers.can.interface import CanBusGoneError
 
 NORMAL = IsoTpAddress(0x7E0, 0x7E8)

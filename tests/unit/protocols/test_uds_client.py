@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from appliance.protocols.access import EcuRefusedError, EcuSilentError, LinkLostError, Refusal
+from appliance.protocols.access import AccessError, EcuRefusedError, EcuSilentError, LinkLostError, Refusal
 from appliance.protocols.isotp.interface import IsoTpError
 from appliance.protocols.uds.client import BUSY_DELAYS_S, BrokenTransferError, UdsClient
 from appliance.protocols.uds.services import control
@@ -17,6 +20,7 @@ from appliance.protocols.uds.services.memory import SpanFormat, read_memory
 from appliance.protocols.uds.services.routine import start_routine
 from appliance.protocols.uds.timing import UdsTiming
 from drivers.can.interface import CanBusGoneError
+from simulator.virtualtime import run_virtual
 
 from .scripted import ScriptedLink, SilentLink, asked, later, play
 
@@ -320,3 +324,112 @@ def test_a_cancelled_request_leaves_its_answer_behind() -> None:
     first = asked(READ_A, later(0.012, "63 AAAA"))
     settled = (asked("3E 00", later(0.01, "7E 00")), IN_SESSION)
     assert play(scenario, first, *settled, asked(READ_B, "63 BBBB"), PRESENT) == b"\xbb\xbb"
+
+
+def test_what_arrived_between_two_requests_is_no_answer_and_puts_the_step_in_doubt() -> None:
+    """The second copy of an answer comes while nobody asks; the next read of that shape must not take it."""
+
+    async def scenario(link: ScriptedLink) -> list[bytes]:
+        asking = client(link)
+        first = await asking.ask(read_memory(SPAN, 0x1000, 2))
+        await asyncio.sleep(1.0)
+        assert not asking.lost_step
+        second = await asking.ask(read_memory(SPAN, 0x2000, 2), attempts=2)
+        assert not asking.lost_step
+        return [first, second]
+
+    steps = (
+        asked(READ_A, "63 AAAA"),
+        asked("3E 00", "7E 00", later(0.5, "63 AAAA")),
+        asked(READ_B, "63 BBBB"),
+        IN_SESSION,
+        PRESENT,
+        asked(READ_B, "63 BBBB"),
+        IN_SESSION,
+    )
+    assert play(scenario, *steps) == [b"\xaa\xaa", b"\xbb\xbb"]
+
+
+def test_an_ecu_that_never_stops_answering_is_never_believed() -> None:
+    async def scenario(link: ScriptedLink) -> float:
+        with pytest.raises(LinkLostError):
+            await client(link).ask(read_memory(SPAN, 0x1000, 2), attempts=1)
+        return asyncio.get_running_loop().time()
+
+    chatter = [later(0.01 * n, "63 AAAA") for n in range(1, 2000)]
+    assert play(scenario, asked(READ_A, *chatter), asked("3E 00", later(0.015, "7E 00"))) < 5
+
+
+def test_a_refusal_left_over_from_another_request_refuses_nothing() -> None:
+    """The true answer is behind it: what was sent once is told as lost, and never as refused."""
+
+    async def scenario(link: ScriptedLink) -> None:
+        with pytest.raises(BrokenTransferError, match="more answers than requests"):
+            await client(link).ask(start_routine(0xFF00, record_bytes=1))
+
+    steps = (asked("31 01 FF00", "7F 31 31", "71 01 FF00 00"), PRESENT, IN_SESSION)
+    play(scenario, *steps)
+
+
+HEADS = [bytes.fromhex(head) for head in ("63", "62F191", "62F186", "7101FF00", "7F23", "7F31", "7E00", "7F")]
+BYTES = st.one_of(
+    st.binary(max_size=12),
+    st.tuples(st.sampled_from(HEADS), st.binary(max_size=6)).map(b"".join),
+)
+ROWS = st.lists(st.lists(st.tuples(st.floats(0.0, 30.0), BYTES), max_size=6), max_size=12)
+
+
+class BabblingLink(SilentLink):
+    """Answers each request with the next row of payloads, whatever it asked; at last with nothing."""
+
+    def __init__(self, rows: list[list[tuple[float, bytes]]]) -> None:
+        super().__init__()
+        self._rows = list(rows)
+        self._arrived: asyncio.Queue[bytes] = asyncio.Queue()
+        self.delivered: list[bytes] = []
+
+    async def send(self, payload: bytes) -> None:
+        await super().send(payload)
+        loop = asyncio.get_running_loop()
+        for delay_s, answer in self._rows.pop(0) if self._rows else ():
+            loop.call_later(delay_s, self._arrive, answer)
+
+    async def receive(self, timeout_s: float) -> bytes:
+        async with asyncio.timeout(timeout_s):
+            payload = await self._arrived.get()
+        self.delivered.append(payload)
+        return payload
+
+    def drain(self) -> int:
+        count = self._arrived.qsize()
+        self._arrived = asyncio.Queue()
+        return count
+
+    def _arrive(self, answer: bytes) -> None:
+        self._arrived.put_nowait(answer)
+
+
+@given(ROWS, st.sampled_from(["did", "memory", "routine", "step"]))
+def test_no_bytes_make_anything_but_an_answer_or_an_access_error(
+    rows: list[list[tuple[float, bytes]]], what: str
+) -> None:
+    """Within bounded time, and what is returned is what one payload said to the question that was asked."""
+    requests = {
+        "did": read_data(0xF191),
+        "memory": read_memory(SPAN, 0x1000, 2),
+        "routine": start_routine(0xFF00, record_bytes=1),
+    }
+
+    async def main() -> None:
+        link = BabblingLink(rows)
+        asking = UdsClient(link, SilentLink(), TIMING)
+        with suppress(AccessError):
+            if what == "step":
+                await asking.proves_step()
+            else:
+                request = requests[what]
+                assert request.echo + await asking.ask(request) in link.delivered
+        assert asyncio.get_running_loop().time() < 600
+        await asking.close()
+
+    run_virtual(main())

@@ -10,6 +10,7 @@ from typing import Any, get_origin, get_type_hints
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from udsoncan import services
 from udsoncan.ResponseCode import ResponseCode
 
 from appliance.protocols.access import Dtc, EcuRefusedError, EcuSilentError, Refusal
@@ -338,3 +339,27 @@ def test_every_code_that_udsoncan_names_has_a_name() -> None:
     assert len(codes) > 40
     unnamed = {code for code in codes if nrc.nrc_name(code) == "unknown"}
     assert unnamed <= RESERVED_FOR_DATA_LINK_SECURITY
+
+
+KNOWN_ELSEWHERE = {
+    "OBD current data": 0x01,
+    "OBD stored DTCs": 0x03,
+    "OBD clear DTCs": 0x04,
+    "OBD pending DTCs": 0x07,
+    "OBD vehicle information": 0x09,
+    "OBD permanent DTCs": 0x0A,
+}
+"""Modes of SAE J1979; the names of all others are those of udsoncan."""
+
+
+def test_every_service_that_is_asked_is_named_as_others_name_it() -> None:
+    named = {
+        service._sid: service.__name__ for service in vars(services).values() if hasattr(service, "_sid")
+    }
+    for request in [request for request, _, _ in ENCODINGS]:
+        name = nrc.service_name(request.sid)
+        if request.sid < 0x10:
+            assert KNOWN_ELSEWHERE[name] == request.sid
+        else:
+            assert name == named[request.sid]
+    assert nrc.service_name(0xBA) == "service 0xBA"

@@ -229,6 +229,81 @@ def test_a_trickle_of_frames_has_an_end() -> None:
     run_virtual(main())
 
 
+def test_first_frames_without_end_are_no_answer() -> None:
+    """Each of them begins anew, so that neither N_Cr nor the ceiling of one payload ever runs out."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        both = rig(tester=IsoTpSettings(reassembly_s=5.0))
+
+        async def openings() -> None:
+            while True:
+                both.ports[1].send(CanFrame(0x7E8, bytes.fromhex("1FFF112233445566")))
+                await asyncio.sleep(0.5)
+
+        sending = loop.create_task(openings())
+        with pytest.raises(TimeoutError):
+            await both.tester.receive(2.0)
+        assert 2.0 <= loop.time() <= 2.6
+        sending.cancel()
+
+    run_virtual(main())
+
+
+def test_a_payload_that_began_in_time_is_waited_for() -> None:
+    async def main() -> None:
+        both = rig(tester=IsoTpSettings(stmin=0x7F))
+        sending = asyncio.get_running_loop().create_task(both.ecu.send(numbered(400)))
+        assert await both.tester.receive(0.01) == numbered(400)
+        await sending
+
+    run_virtual(main())
+
+
+def test_a_receiver_that_asks_to_wait_before_every_frame_is_given_up() -> None:
+    """Each row of waits is allowed, and N_Bs starts again with each: 585 frames would take hours."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        both = rig(tester=IsoTpSettings(timeout_s=1.0))
+        both.ecu.close()
+
+        async def slow() -> None:
+            while True:
+                for _ in range(15):
+                    both.ports[1].send(CanFrame(0x7E8, bytes.fromhex("310000")))
+                    await asyncio.sleep(0.9)
+                both.ports[1].send(CanFrame(0x7E8, bytes.fromhex("300100")))
+
+        stalling = loop.create_task(slow())
+        assert "too slowly" in await failing_send(both, numbered(200))
+        assert loop.time() < 30
+        stalling.cancel()
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("gap_s", [0.95, 1.05])
+def test_n_bs_starts_again_with_each_wait(gap_s: float) -> None:
+    async def main() -> None:
+        both = rig()
+        both.ecu.close()
+
+        async def waits() -> None:
+            for pci in ("310000", "310000", "310000", "300000"):
+                await asyncio.sleep(gap_s)
+                both.ports[1].send(CanFrame(0x7E8, bytes.fromhex(pci)))
+
+        waiting = asyncio.get_running_loop().create_task(waits())
+        if gap_s < 1:
+            await both.tester.send(numbered(20))
+        else:
+            assert "N_Bs" in await failing_send(both, numbered(20))
+        waiting.cancel()
+
+    run_virtual(main())
+
+
 def test_a_lost_flow_control_is_told_after_n_bs() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
