@@ -371,6 +371,40 @@ def test_a_refusal_left_over_from_another_request_refuses_nothing() -> None:
     play(scenario, *steps)
 
 
+def test_refusals_and_answers_with_something_else_before_them_are_doubted_alike() -> None:
+    async def scenario(link: ScriptedLink) -> None:
+        with pytest.raises(BrokenTransferError, match="more answers than requests"):
+            await client(link).ask(start_routine(0xFF00, record_bytes=1))
+
+    play(scenario, asked("31 01 FF00", "7E 00", "7F 31 31"), PRESENT, IN_SESSION)
+
+
+@pytest.mark.parametrize(("second", "believed"), [("00", True), ("01", False)])
+def test_two_answers_to_what_is_sent_once_count_if_they_say_the_same(second: str, believed: bool) -> None:
+    async def scenario(link: ScriptedLink) -> bytes:
+        return await client(link).ask(start_routine(0xFF00, record_bytes=1))
+
+    steps = (asked("31 01 FF00", "71 01 FF00 00", f"71 01 FF00 {second}"), PRESENT, IN_SESSION)
+    if believed:
+        assert play(scenario, *steps) == b"\x00"
+    else:
+        with pytest.raises(BrokenTransferError, match="more answers than requests"):
+            play(scenario, *steps)
+
+
+def test_an_old_answer_to_the_same_question_is_not_the_new_one() -> None:
+    """The supply is asked for again and again: what was doubled a second ago is no measurement."""
+
+    async def scenario(link: ScriptedLink) -> list[bytes]:
+        asking = client(link)
+        first = await asking.ask(read_data(0xF442))
+        await asyncio.sleep(1.0)
+        return [first, await asking.ask(read_data(0xF442))]
+
+    steps = (asked("22 F442", "62 F442 87", later(0.5, "62 F442 87")), asked("22 F442", "62 F442 50"))
+    assert play(scenario, *steps) == [b"\x87", b"\x50"]
+
+
 HEADS = [bytes.fromhex(head) for head in ("63", "62F191", "62F186", "7101FF00", "7F23", "7F31", "7E00", "7F")]
 BYTES = st.one_of(
     st.binary(max_size=12),

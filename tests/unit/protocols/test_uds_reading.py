@@ -12,7 +12,7 @@ from appliance.protocols.access import (
 )
 from appliance.protocols.uds.access import MAX_READ_BYTES
 
-from .scripted import asked
+from .scripted import Step, asked
 from .uds_bench import E400, PRESENT, SESSION_ANSWER, T300, run
 
 UPLOAD_16 = "35 00 44 80010000 00000010"
@@ -132,3 +132,42 @@ def test_a_refused_read_is_not_repeated() -> None:
 def test_impossible_lengths_are_a_mistake_of_the_caller(length: int) -> None:
     with pytest.raises(ValueError, match="are possible"):
         run(E400, lambda access: access.read(0, length))
+
+
+def broken_off(start: int, kept: str) -> tuple[Step, ...]:
+    """An upload from there of what is left of 16 bytes, of which one byte arrives or none."""
+    begin = asked(f"35 00 44 {start:08X} {0x80010010 - start:08X}", "75 20 0FFF")
+    blocks = (
+        (asked("36 01", f"76 01 {kept}"), asked("36 02", "7F 36 24"))
+        if kept
+        else (asked("36 01", "7F 36 24"),)
+    )
+    return (begin, *blocks, asked("37", "77"))
+
+
+def test_an_upload_may_break_off_three_times_at_one_place_and_once_more_elsewhere() -> None:
+    last = (
+        asked("35 00 44 80010001 0000000F", "75 20 0FFF"),
+        asked("36 01", "76 01" + "22" * 15),
+        asked("37", "77"),
+    )
+    steps = (
+        *broken_off(0x80010000, "") * 3,
+        *broken_off(0x80010000, "11"),
+        *broken_off(0x80010001, "") * 2,
+        *last,
+    )
+    assert run(E400, lambda access: access.read(0x80010000, 16), *steps) == b"\x11" + b"\x22" * 15
+
+
+def test_an_upload_that_breaks_off_a_fourth_time_without_a_byte_is_given_up() -> None:
+    with pytest.raises(EcuRefusedError) as caught:
+        run(E400, lambda access: access.read(0x80010000, 16), *(broken_off(0x80010000, "") * 4)[:-1])
+    assert caught.value.refusal is Refusal.SEQUENCE
+
+
+def test_an_upload_that_is_refused_for_another_reason_is_not_begun_again() -> None:
+    steps = (asked(UPLOAD_16, "75 20 0FFF"), asked("36 01", "7F 36 33"))
+    with pytest.raises(EcuRefusedError) as caught:
+        run(E400, lambda access: access.read(0x80010000, 16), *steps)
+    assert caught.value.refusal is Refusal.SECURITY
