@@ -29,7 +29,7 @@ from appliance.engine.originals import known_originals
 from appliance.engine.report import report_of
 from appliance.engine.worker import Worker
 from appliance.flashing.journal import JobRecord
-from appliance.flashing.safety import standing
+from appliance.flashing.safety import standing, state_of
 from appliance.vault.export import ExportFormat, export_image
 
 _LONGEST_WAIT_S = 60.0
@@ -79,7 +79,8 @@ class Api:
     async def _safety(self, request: web.Request) -> web.Response:
         """How the ECU of `job` stands, or of every job, and each write that is not over."""
         job_id = request.query.get("job")
-        return await self._from_worker(lambda: standing(self._box.journal, job_id).as_dict())
+        box = self._box
+        return await self._from_worker(lambda: standing(box.journal, job_id, writing=box.writing).as_dict())
 
     async def _state(self) -> dict[str, Any]:
         danger = await self._worker.call(self._jobs_in_danger)
@@ -99,7 +100,7 @@ class Api:
         }
 
     def _jobs_in_danger(self) -> list[dict[str, Any]]:
-        return [_told(job) for job in self._box.journal.jobs() if job.state in ECU_IN_DANGER]
+        return [self._told(job) for job in self._box.journal.jobs() if job.state in ECU_IN_DANGER]
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         """JSON lines: the snapshot first, then every change."""
@@ -152,15 +153,27 @@ class Api:
         return web.json_response({"upload": upload_id, "bytes": len(data)}, status=201)
 
     async def _jobs(self, request: web.Request) -> web.Response:
-        return await self._from_worker(lambda: [_told(job) for job in self._box.journal.jobs()])
+        return await self._from_worker(lambda: [self._told(job) for job in self._box.journal.jobs()])
 
     async def _job(self, request: web.Request) -> web.Response:
         job_id = id_of(request, "JOB_UNKNOWN")
-        return await self._from_worker(lambda: _told(self._box.journal.job(job_id)))
+        return await self._from_worker(lambda: self._told(self._box.journal.job(job_id)))
 
     async def _report(self, request: web.Request) -> web.Response:
         job_id = id_of(request, "JOB_UNKNOWN")
         return await self._from_worker(lambda: self._report_of(job_id))
+
+    def _told(self, job: JobRecord) -> dict[str, Any]:
+        return {
+            "id": job.id,
+            "state": state_of(job, self._box.writing).value,
+            "definition": job.definition_id,
+            "vin": job.identity.vin if job.identity else None,
+            "hw": job.identity.hw if job.identity else None,
+            "sw": job.identity.sw if job.identity else None,
+            "original": job.original_file,
+            "created_at": job.created_at,
+        }
 
     async def _from_worker(self, ask: Callable[[], Any]) -> web.Response:
         return web.json_response(await self._worker.call(ask))
@@ -233,19 +246,6 @@ def _abort(request: web.Request) -> None:
     """Drop a client that does not read: its handler waits for room in a full socket."""
     if request.transport is not None:
         request.transport.abort()
-
-
-def _told(job: JobRecord) -> dict[str, Any]:
-    return {
-        "id": job.id,
-        "state": job.state.value,
-        "definition": job.definition_id,
-        "vin": job.identity.vin if job.identity else None,
-        "hw": job.identity.hw if job.identity else None,
-        "sw": job.identity.sw if job.identity else None,
-        "original": job.original_file,
-        "created_at": job.created_at,
-    }
 
 
 def _line(data: dict[str, Any]) -> bytes:

@@ -49,6 +49,8 @@ class Box:
     vigil: Vigil = field(default_factory=Vigil)
     uploads: dict[str, bytes] = field(default_factory=dict)
     """Files handed in by a client, in memory only and until they are used."""
+    writing: bool = False
+    """Whether an operation that writes is running: a journal that could not be written says so for ever."""
 
     def definition(self, definition_id: str, sha256: str | None = None) -> Definition:
         """The definition of that id, or the very version a job was begun with. Raises PitboxError."""

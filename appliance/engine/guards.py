@@ -62,7 +62,7 @@ def errors_as_json(box: Box, worker: Worker) -> Middleware:
     async def answer(request: web.Request, error: PitboxError, status: int | None = None) -> web.Response:
         if error.code != _STRANGER:
             job_id = request.match_info.get("id") if "/jobs/" in request.path else None
-            await worker.call(lambda: tell_safety(error, box.journal, job_id))
+            await worker.call(lambda: tell_safety(error, box.journal, job_id, writing=box.writing))
         return web.json_response(told(error, box), status=status or _STATUS.get(error.code, 400))
 
     return guard

@@ -152,12 +152,13 @@ class Operator:
         loop, job_id = asyncio.get_running_loop(), self._job_of(operation)
         self._worker.pass_time(loop, True)
         began = loop.time()
+        self._box.writing = operation.verb in _WRITING
         try:
             result = await work(self._box)
             job_id = result["job"]
             return result
         except Exception as unexpected:
-            error = as_ours(unexpected)
+            error, self._box.writing = as_ours(unexpected), False
             if job_id is not None and operation.verb in _JUDGED:
                 note_failure(self._box.journal, job_id, error)
             lost = operation.verb == "recover" and job_id is None
@@ -166,6 +167,7 @@ class Operator:
                 raise
             raise error from unexpected
         finally:
+            self._box.writing = False
             self._worker.pass_time(loop, False)
             if job_id is not None:
                 count_seconds(self._box.journal, job_id, loop.time() - began)

@@ -78,11 +78,24 @@ class NeedsBenchError(PitboxError):
 class VerifyFailedError(PitboxError):
     """Memory does not hold what it should."""
 
-    def __init__(self, blocks: Sequence[str]) -> None:
+    def __init__(self, blocks: Sequence[str], do_now: str) -> None:
         super().__init__(
             "VERIFY_FAILED",
             f"{len(blocks)} block{'s' * (len(blocks) != 1)} differ from the expected memory",
-            do_now="If this followed a write, run `pitbox recover`; else read the ECU again.",
+            do_now=do_now,
+            details=tuple(blocks),
+        )
+
+
+class FileDiffersError(PitboxError):
+    """Memory does not hold the stored file that a person chose to compare it with."""
+
+    def __init__(self, blocks: Sequence[str], file_id: str) -> None:
+        super().__init__(
+            "FILE_DIFFERS",
+            f"{len(blocks)} block{'s' * (len(blocks) != 1)} of the ECU differ from the stored file {file_id}",
+            do_now="This is no fault if the ECU was meant to hold something else: `pitbox verify` without "
+            "--file compares it with what it should hold.",
             details=tuple(blocks),
         )
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from appliance.contract.errors import EcuSafety, PitboxError
-from appliance.contract.jobs import JobState
+from appliance.contract.jobs import ECU_IN_DANGER, JobState
 from appliance.contract.safety import OpenWrite, Standing
 from appliance.flashing.journal import FlashRecord, JobRecord, Journal, Step
 from appliance.flashing.marks import NEEDS_BENCH, NOTHING_ERASED
 
 _UNPROVEN = (None, NEEDS_BENCH, NOTHING_ERASED)
 """Outcomes of writes whose end says nothing of what is in the ECU now."""
+_RESTING = (JobState.INTERRUPTED.value, JobState.NEEDS_BENCH.value)
+"""States of an open write that nobody is working on."""
 _ECU_SAYS_OTHERWISE = {
     "ECU_IN_BOOTLOADER": {EcuSafety.UNTOUCHED, EcuSafety.INTACT},
     "VERIFY_FAILED": {EcuSafety.INTACT},
@@ -17,14 +19,15 @@ _ECU_SAYS_OTHERWISE = {
 """Errors that are themselves evidence against what the journal believes."""
 
 
-def standing(journal: Journal, job_id: str | None = None) -> Standing:
+def standing(journal: Journal, job_id: str | None = None, *, writing: bool = False) -> Standing:
     """How the ECU of a job stands, or with no job all that this box ever wrote.
 
     Another job of the same car counts as well, and so does one whose car cannot be told apart from it.
+    Unless somebody is `writing`, an open write is an interrupted one.
     Raises JournalDamagedError, StorageError.
     """
     jobs = journal.jobs()
-    opened = tuple(one for job in jobs if (one := _open_write(journal, job)) is not None)
+    opened = tuple(one for job in jobs if (one := _open_write(journal, job, writing)) is not None)
     job = next((one for one in jobs if one.id == job_id), None)
     here = [one for one in opened if job is None or _may_be_same_car(one, job)]
     if any(one.half_written for one in here):
@@ -34,15 +37,26 @@ def standing(journal: Journal, job_id: str | None = None) -> Standing:
     return Standing(_as_last_proven(journal, job), opened)
 
 
+def state_of(job: JobRecord, writing: bool) -> JobState:
+    """A write that nobody works on was interrupted, whether or not the journal could still be told."""
+    left = not writing and job.state in ECU_IN_DANGER - {JobState.NEEDS_BENCH}
+    return JobState.INTERRUPTED if left else job.state
+
+
 def tell_safety(
-    error: PitboxError, journal: Journal, job_id: str | None, *, journal_doubted: bool = False
+    error: PitboxError,
+    journal: Journal,
+    job_id: str | None,
+    *,
+    journal_doubted: bool = False,
+    writing: bool = False,
 ) -> None:
     """Fill in whether the ECU is safe; the details name every half-written one and its way on.
 
     `journal_doubted` is for whoever acts because the journal may have forgotten something.
     """
     try:
-        found = standing(journal, job_id)
+        found = standing(journal, job_id, writing=writing)
     except PitboxError:  # told by the error itself, or by the next command
         error.ecu = EcuSafety.UNKNOWN
         return
@@ -57,7 +71,7 @@ def tell_safety(
     )
 
 
-def _open_write(journal: Journal, job: JobRecord) -> OpenWrite | None:
+def _open_write(journal: Journal, job: JobRecord, writing: bool) -> OpenWrite | None:
     """The job's write that is not over: open, or closed because only the bench can finish it."""
     flash = next(iter(journal.flashes(job.id)), None)
     if flash is None or flash.outcome not in (None, NEEDS_BENCH):
@@ -68,7 +82,7 @@ def _open_write(journal: Journal, job: JobRecord) -> OpenWrite | None:
         job.definition_id,
         job.identity.vin if job.identity else None,
         job.identity.hw if job.identity else None,
-        job.state.value,
+        state_of(job, writing).value,
         half_written=bench or _erased(journal, flash),
     )
 
@@ -105,6 +119,8 @@ def _is_rescue(journal: Journal, write: OpenWrite) -> bool:
 
 def _sentence(write: OpenWrite) -> str:
     car = f"VIN {write.vin}" if write.vin else f"{write.definition}, VIN not told"
+    if write.state not in _RESTING:
+        return f"the ECU of job {write.job} ({car}) is being written now: `pitbox jobs --watch` shows it"
     way_on = f"`pitbox recover --job {write.job}` finishes it, with `--original` its original goes back"
     if write.state == JobState.NEEDS_BENCH.value:
         way_on = f"it needs the bench, then {way_on}"

@@ -151,7 +151,7 @@ class Write:
         """
         strange = await self._strange_guards()
         if strange and not self._touched:
-            raise VerifyFailedError(_names(strange))
+            raise self._not_as_read(strange)
         if strange and not self._job.car.likeness.proven:
             raise EcuChangedError(
                 [f"{name} does not hold what was read from the job's ECU" for name in _names(strange)]
@@ -351,10 +351,16 @@ class Write:
 
     def _unproven(self, wrong: Sequence[Block]) -> PitboxError:
         """Memory is not what it must be, and writing does not help."""
-        names = _names(wrong)
         if self._touched:
-            return self._interrupted("memory is not what was written: " + ", ".join(names[:8]))
-        return VerifyFailedError(names)
+            return self._interrupted("memory is not what was written: " + ", ".join(_names(wrong)[:8]))
+        return self._not_as_read(wrong)
+
+    def _not_as_read(self, blocks: Sequence[Block]) -> VerifyFailedError:
+        return VerifyFailedError(
+            _names(blocks),
+            "Nothing was erased. Something else has written this ECU since it was read: `pitbox identify`, "
+            "then `pitbox read` take what it holds now as the original of a new job.",
+        )
 
     def _told(self, error: AccessError) -> PitboxError:
         return self._interrupted(str(error)) if self._touched else access_problem(error)

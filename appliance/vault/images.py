@@ -148,7 +148,7 @@ class ImageStore:
             raise VaultError(
                 "VAULT_IMAGE_MISSING",
                 f"there is no stored file {file_id}",
-                do_now="List the stored files and choose one of them.",
+                do_now="`pitbox originals` lists the stored originals: choose one of them.",
             )
         try:
             return self._checked(data, file_id), data

@@ -61,7 +61,11 @@ class Bench:
     def following(self, *arguments: str) -> subprocess.Popen[str]:
         """A command that runs on; returns once its engine has told something of the work."""
         command = self.command(*arguments)
-        running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        heeding = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:  # whoever runs the tests in the background has them and all their children ignore Ctrl-C
+            running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        finally:
+            signal.signal(signal.SIGINT, heeding)
         assert running.stderr is not None
         while not running.stderr.readline().startswith("Read 1/2"):
             assert running.poll() is None

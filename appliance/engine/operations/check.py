@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from appliance.contract.errors import PitboxError
@@ -14,17 +15,21 @@ from appliance.engine.ecu import on_ecu, require_same_ecu
 from appliance.engine.originals import open_image, target_of_order
 from appliance.engine.plaintext import Opened, wiped_afterwards
 from appliance.flashing.diagnosis import clear_dtcs, new_codes, read_dtcs
-from appliance.flashing.errors import TargetDamagedError, VerifyFailedError
+from appliance.flashing.errors import FileDiffersError, TargetDamagedError, VerifyFailedError
 from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.flashing.journal import JobRecord
 from appliance.flashing.leaving import let_go
+from appliance.flashing.marks import NEEDS_BENCH
 from appliance.flashing.order import WriteOrder
 from appliance.flashing.patience import asked_patiently, open_persistently
 from appliance.flashing.recognising import recognise, require_very_ecu
 from appliance.flashing.verifying import differing, method_of
 from appliance.protocols.access import Block, Purpose
 
+log = logging.getLogger("pitbox.engine")
 _WRITTEN = (JobState.DONE.value, JobState.RESTORED.value)
+_MEANT = (*_WRITTEN, None, NEEDS_BENCH)
+"""Outcomes of a write that counts: one abandoned before its first erase says nothing of the ECU."""
 
 
 async def verify(box: Box, job_id: str, file_id: str | None = None) -> dict[str, Any]:
@@ -34,12 +39,19 @@ async def verify(box: Box, job_id: str, file_id: str | None = None) -> dict[str,
     with wiped_afterwards() as opened:
         expected = _expected(box, job, definition, file_id, opened)
         blocks = [block for block in blocks_of(definition) if expected.covers(block.start, block.size)]
-        return await _compare(box, job, definition, expected, blocks)
+        result, wrong = await _compare(box, job, definition, expected, blocks)
+        if not wrong:
+            return result
+        names = [f"{block.region} 0x{block.start:08X}+0x{block.size:X}" for block in wrong]
+        if file_id is not None and not _is_meant(box, job, definition, expected, opened):
+            raise FileDiffersError(names, file_id)
+        raise VerifyFailedError(names, _way_on(box, job))
 
 
 async def _compare(
     box: Box, job: JobRecord, definition: Definition, expected: MemoryImage, blocks: list[Block]
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], list[Block]]:
+    """What is told of a comparison, and the blocks that differ."""
     purpose = Purpose.WRITE if definition.checking.verify == "hash" else Purpose.READ
     async with on_ecu(box, job.id, definition) as ecu:
         await require_same_ecu(ecu.job)
@@ -49,17 +61,35 @@ async def _compare(
         finally:
             await let_go(ecu.job)
         method = method_of(ecu.job)
-    if wrong:
-        names = [f"{block.region} 0x{block.start:08X}+0x{block.size:X}" for block in wrong]
-        raise VerifyFailedError(names)
-    return {"job": job.id, "method": method, "blocks": len(blocks), "sha256": expected.sha256()}
+    told = {"job": job.id, "method": method, "blocks": len(blocks), "sha256": expected.sha256()}
+    return told, wrong
+
+
+def _is_meant(box: Box, job: JobRecord, definition: Definition, image: MemoryImage, opened: Opened) -> bool:
+    """Whether the ECU should hold just that, or nobody can tell what it should hold."""
+    try:
+        return _expected(box, job, definition, None, opened).sha256() == image.sha256()
+    except PitboxError as error:
+        log.warning("%s: %s", error.code, error.what)
+        return True
+
+
+def _way_on(box: Box, job: JobRecord) -> str:
+    """Out of a memory that is not what it should be."""
+    flash = box.journal.last_flash(job.id)
+    if flash is not None and flash.outcome in (None, NEEDS_BENCH):
+        return f"Its write is not finished: `pitbox recover --job {job.id}`."
+    return (
+        f"Something else has written this ECU. `pitbox restore --job {job.id}` puts its original back; if "
+        "what it holds is right, `pitbox identify` and then `pitbox read` take it as a new job's original."
+    )
 
 
 def _expected(
     box: Box, job: JobRecord, definition: Definition, file_id: str | None, opened: Opened
 ) -> MemoryImage:
     """The named file; else what the job last wrote; else what it read. Raises PitboxError."""
-    flash = box.journal.last_flash(job.id)
+    flash = next((one for one in box.journal.flashes(job.id) if one.outcome in _MEANT), None)
     if file_id is None and flash is not None and flash.outcome in _WRITTEN:
         order = WriteOrder.from_json(flash.write_order)
         target = target_of_order(box, definition, order, opened)

@@ -61,7 +61,9 @@ def chosen_original(box: Box, definition: Definition, file_id: str | None) -> Se
         raise PitboxError(
             "ORIGINAL_AMBIGUOUS" if fitting else "NO_ORIGINAL",
             f"{len(fitting)} sealed originals of {definition.id} are stored",
-            do_now="Name the file of this very ECU." if fitting else "Look on the box that read this ECU.",
+            do_now="Name the one of this very ECU: repeat the command with `--file` and its id."
+            if fitting
+            else "Look on the box that read this ECU.",
             details=tuple(f"{one['file']}: HW {one['hw']}, SW {one['sw']}" for one in fitting),
         )
     return box.images.load(str(fitting[0]["file"]))

@@ -129,6 +129,17 @@ def test_the_way_on_is_named_once(journal: Journal) -> None:
     assert error.details == ()
 
 
+def test_a_write_is_running_only_while_somebody_writes(journal: Journal) -> None:
+    begun(journal, job(journal, "a"), erased=True)
+    running, interrupted = PitboxError("X", "what", do_now="n"), PitboxError("X", "what", do_now="n")
+    tell_safety(running, journal, None, writing=True)
+    assert "is being written now" in running.details[-1] and "recover" not in running.details[-1]
+    assert standing(journal, writing=True).open_writes[0].state == "flashing"
+    tell_safety(interrupted, journal, None)
+    assert "`pitbox recover --job a`" in interrupted.details[-1]
+    assert standing(journal).open_writes[0].state == "interrupted", "a full disk kept the journal from it"
+
+
 @pytest.mark.parametrize("vin", ["VIN-A", None])
 def test_another_job_of_what_may_be_the_same_car_is_as_half_written(
     journal: Journal, vin: str | None
