@@ -189,6 +189,7 @@ class Api:
             raise PitboxError(
                 "FORMAT_UNKNOWN", f"{wanted!r} is no export format", do_now="Use bin, ihex or srec."
             )
+        self._operator.refuse_busy()
         data = await self._worker.call(lambda: self._exported(job_id, ExportFormat(wanted)))
         return web.Response(body=data, content_type="application/octet-stream")
 
@@ -200,6 +201,7 @@ class Api:
 
     async def _originals(self, request: web.Request) -> web.Response:
         """Sealed originals, with or without a job: what `recover` can use when the journal is lost."""
+        self._operator.refuse_busy()
         return await self._from_worker(lambda: known_originals(self._box))
 
     async def _definitions(self, request: web.Request) -> web.Response:

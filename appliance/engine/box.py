@@ -70,15 +70,18 @@ class Box:
 
     def upload(self, upload_id: str) -> bytes:
         """A file that was handed in. Raises PitboxError."""
-        if upload_id not in self.uploads:
-            raise PitboxError("UPLOAD_UNKNOWN", "the file was not handed in", do_now="Send the file again.")
-        return self.uploads[upload_id]
+        return _handed_in(self.uploads.get(upload_id))
 
     def take_upload(self, upload_id: str) -> bytes:
         """A file that was handed in; the box forgets it. Raises PitboxError."""
-        data = self.upload(upload_id)
-        del self.uploads[upload_id]
-        return data
+        return _handed_in(self.uploads.pop(upload_id, None))
+
+
+def _handed_in(data: bytes | None) -> bytes:
+    """One look alone: another file may be handed in at any moment, in another thread."""
+    if data is None:
+        raise PitboxError("UPLOAD_UNKNOWN", "the file was not handed in", do_now="Send the file again.")
+    return data
 
 
 def open_box(settings: EngineSettings, connection: Connection, emit: Callable[[Event], None]) -> Box:

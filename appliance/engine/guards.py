@@ -22,6 +22,8 @@ MAX_FILE_BYTES = 64 * 1024 * 1024
 MAX_JSON_BYTES = 1024 * 1024
 STALLED_S = 10.0
 """Real seconds that a client may pause inside a body."""
+SLOWEST_BYTES_PER_S = 16 * 1024
+"""A body that comes more slowly over all is not waited for: nobody else could hand in a file meanwhile."""
 _STRANGER = "PEER_REFUSED"
 _STATUS = {
     "ENGINE_BUSY": 409,
@@ -93,7 +95,8 @@ async def body_of(request: web.Request, most_bytes: int) -> bytes:
     if (request.content_length or 0) > most_bytes:
         raise _too_large(most_bytes)
     parts, size = [], 0
-    while part := await _next_part(request):
+    began = asyncio.get_running_loop().time()
+    while part := await _next_part(request, began + STALLED_S + size / SLOWEST_BYTES_PER_S):
         size += len(part)
         if size > most_bytes:
             raise _too_large(most_bytes)
@@ -101,15 +104,15 @@ async def body_of(request: web.Request, most_bytes: int) -> bytes:
     return b"".join(parts)
 
 
-async def _next_part(request: web.Request) -> bytes:
-    """More of a body, empty at its end."""
+async def _next_part(request: web.Request, latest: float) -> bytes:
+    """More of a body, empty at its end; `latest` is on the loop's clock."""
     try:
-        async with asyncio.timeout(STALLED_S):
+        async with asyncio.timeout(STALLED_S), asyncio.timeout_at(latest):
             return await request.content.readany()
     except TimeoutError as error:
         raise PitboxError(
             "UPLOAD_STALLED",
-            f"the client sent nothing for {STALLED_S:.0f} s in the middle of a file",
+            f"the client sent nothing for {STALLED_S:.0f} s in the middle of a file, or hardly anything",
             do_now="Send the file again.",
         ) from error
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from appliance.contract.errors import PitboxError
 
-_BACKLOG = 64
+BACKLOG = 64
 SOCKET_MODE = 0o660
 SOCKET_MODE_FOR_OTHERS = 0o666
 """A named user could not connect otherwise; everybody else is refused by SO_PEERCRED."""
@@ -66,5 +66,5 @@ def _publish(listening: socket.socket, path: Path, mode: int) -> None:
     building.unlink(missing_ok=True)
     listening.bind(str(building))
     building.chmod(mode)
-    listening.listen(_BACKLOG)
+    listening.listen(BACKLOG)
     building.replace(path)

@@ -76,7 +76,7 @@ class Operator:
 
     def start(self, verb: str, job: str | None, work: Callable[[Box], Work]) -> Operation:
         """Begin. Raises PitboxError ENGINE_BUSY while another operation runs, ENGINE_STOPPING at the end."""
-        self._refuse_second()
+        self.refuse_busy()
         operation = Operation(uuid.uuid4().hex[:12], verb, job)
         self._remember(operation)
         self._hub.clear()
@@ -112,7 +112,8 @@ class Operator:
             log.warning("stopping after %s: %s", operation.verb, error.what)
         await operation.finished.wait()
 
-    def _refuse_second(self) -> None:
+    def refuse_busy(self) -> None:
+        """Raises PitboxError ENGINE_BUSY while an operation runs: the worker's thread is for the car then."""
         if self._closing:
             raise PitboxError(
                 "ENGINE_STOPPING", "the engine is stopping", do_now="Start the engine again, then try again."

@@ -9,7 +9,6 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 
 from aiohttp import web
 
@@ -18,9 +17,10 @@ from appliance.contract.events import Event
 from appliance.engine.api import Api
 from appliance.engine.box import open_box
 from appliance.engine.connection import Connection, HardwareConnection
+from appliance.engine.door import IDLE_S, Door, server_of
 from appliance.engine.hub import Hub
 from appliance.engine.keeping import keep
-from appliance.engine.listening import listening_socket, refuse_second_engine, withdraw
+from appliance.engine.listening import BACKLOG, listening_socket, refuse_second_engine, withdraw
 from appliance.engine.operator import Operator
 from appliance.engine.settings import EngineSettings
 from appliance.engine.watchdog import Watchdog
@@ -53,8 +53,7 @@ async def serve(settings: EngineSettings) -> None:
     keeping.add_done_callback(_log_its_end)
     async with _listening(
         Api(box, worker, hub, operator, hardening.gaps).application(),
-        settings.socket_path,
-        for_others=bool(settings.allowed_uids),
+        settings,
     ):
         print(f"pitbox engine: listening on {settings.socket_path}", flush=True)
         await _until_stopped(signals, operator, worker)
@@ -64,18 +63,24 @@ async def serve(settings: EngineSettings) -> None:
 
 
 @asynccontextmanager
-async def _listening(application: web.Application, path: Path, *, for_others: bool) -> AsyncIterator[None]:
+async def _listening(application: web.Application, settings: EngineSettings) -> AsyncIterator[None]:
     """A handler whose client has gone is cancelled; the operation it started is not."""
     runner = web.AppRunner(
-        application, access_log=None, handler_cancellation=True, shutdown_timeout=_LAST_ANSWERS_S
+        application,
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=_LAST_ANSWERS_S,
+        keepalive_timeout=IDLE_S,
     )
     await runner.setup()
-    listening = listening_socket(path, for_others=for_others)
+    listening = listening_socket(settings.socket_path, for_others=bool(settings.allowed_uids))
+    door = Door(server_of(runner), settings.allowed_uids)
+    server = await asyncio.get_running_loop().create_server(door, sock=listening, backlog=BACKLOG)
     try:
-        await web.SockSite(runner, listening).start()
         yield
     finally:
-        withdraw(path)
+        withdraw(settings.socket_path)
+        server.close()
         await runner.cleanup()
 
 

@@ -22,13 +22,16 @@ JobId = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
 CarName = Annotated[str, Field(min_length=1, max_length=64)]
 """A VIN as a person reads it off the car, or an id where none is known."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Name = Annotated[str, Field(max_length=64)]
+"""Of a region or a definition."""
+Names = Annotated[list[Name], Field(max_length=64)]
 FileName = Annotated[str, Field(pattern=r"^[0-9a-f-]{1,64}$")]
 
 
 class Identify(_Parameters):
     """Find and recognise the ECU."""
 
-    definition: str | None = None
+    definition: Name | None = None
 
 
 class OfJob(_Parameters):
@@ -40,15 +43,15 @@ class OfJob(_Parameters):
 class Read(OfJob):
     """Read twice and seal."""
 
-    regions: list[str] = []
+    regions: Names = []
 
 
 class Write(OfJob):
     """Write a file that was handed in."""
 
-    upload: str
+    upload: Name
     use: Use = Use.BENCH_RESEARCH
-    changed_regions: list[str] = []
+    changed_regions: Names = []
     correct_checksums: bool = False
     made_from: FileName | None = None
     engine_off: bool = False
@@ -62,7 +65,7 @@ class Recover(_Parameters):
     job: JobId | None = None
     original: bool = False
     more_erases: bool = False
-    definition: str | None = None
+    definition: Name | None = None
     file: FileName | None = None
     car: CarName | None = None
 
@@ -99,6 +102,8 @@ class Dtc(OfJob):
         return self
 
 
+_MOST_TOLD = 16
+"""Misfits told of one request: whoever sends a thousand fills no log with them."""
 Work = Coroutine[Any, Any, dict[str, Any]]
 
 
@@ -172,7 +177,7 @@ Kind = TypeVar("Kind")
 def _known(verbs: dict[str, Kind], verb: str) -> Kind:
     if verb not in verbs:
         raise PitboxError(
-            "VERB_UNKNOWN", f"{verb!r} is no operation", do_now=f"Use one of {', '.join(verbs)}."
+            "VERB_UNKNOWN", f"{verb[:64]!r} is no operation", do_now=f"Use one of {', '.join(verbs)}."
         )
     return verbs[verb]
 
@@ -181,7 +186,9 @@ def _checked(verb: str, parameters: dict[str, Any]) -> _Parameters:
     try:
         return _VERBS[verb][0].model_validate(parameters)
     except ValidationError as error:
-        details = tuple(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        details = tuple(
+            f"{'.'.join(map(str, e['loc']))[:64]}: {e['msg'][:200]}" for e in error.errors()[:_MOST_TOLD]
+        )
         raise PitboxError(
             "PARAMETERS_INVALID",
             f"the parameters of {verb} do not fit",

@@ -16,6 +16,7 @@ from appliance.contract.jobs import JobState
 from appliance.engine import guards
 from appliance.engine.guards import errors_as_json
 from appliance.flashing.journal import Journal
+from simulator.virtualtime import run_virtual
 from tests.support.box import mac
 from tests.support.engine import five_answers
 
@@ -151,6 +152,25 @@ def test_a_client_that_stops_in_the_middle_is_not_waited_for(monkeypatch: pytest
     monkeypatch.setattr(guards, "STALLED_S", 0.01)
     with pytest.raises(PitboxError, match="UPLOAD_STALLED"):
         body(b"0123", ends=False)
+
+
+def test_a_body_that_drips_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte now and then kept everybody else from handing in a file."""
+    monkeypatch.setattr(guards, "SLOWEST_BYTES_PER_S", 1e9)
+    monkeypatch.setattr(Sender, "readany", dripping)
+    with pytest.raises(PitboxError, match="UPLOAD_STALLED"):
+        run_virtual(taken((b"0",) * 100_000, 10**6))
+
+
+async def dripping(self: Sender) -> bytes:
+    """A byte just before the box would stop waiting for one."""
+    await asyncio.sleep(guards.STALLED_S * 0.9)
+    return b"0"
+
+
+async def taken(parts: tuple[bytes, ...], most: int) -> bytes:
+    request: Any = SimpleNamespace(content=Sender(parts, True), content_length=None)
+    return await guards.body_of(request, most)
 
 
 @pytest.mark.parametrize(("text", "seconds"), [(None, 0.0), ("", 0.0), ("2.5", 2.5), ("-1", 0.0)])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from appliance.engine.door import MOST_CONNECTIONS
 from tests.support.engine import Client, Engine, five_answers, place, running
 
 PATHS = (
@@ -130,6 +132,48 @@ def test_json_of_more_than_a_mebibyte_is_refused(engine: Engine) -> None:
     assert answered(engine, "POST", "/v1/operations", b" " * (1 << 20) + b"{}") == 413
 
 
+def connected(engine: Engine) -> Client:
+    """A client that has connected and says nothing; a full backlog is tried again."""
+    client = Client(engine.socket)
+    while True:
+        try:
+            client.connect()
+        except BlockingIOError:
+            client.close()
+        else:
+            return client
+
+
+def test_idle_connections_keep_nobody_out(engine: Engine) -> None:
+    """Each of them is a descriptor that the journal and the car's sockets lack."""
+    idle = [connected(engine) for _ in range(MOST_CONNECTIONS + 400)]
+    try:
+        assert len(list(Path(f"/proc/{engine.pid}/fd").iterdir())) < MOST_CONNECTIONS + 200
+    finally:
+        for one in idle:
+            one.close()
+    assert answered(engine, "GET", "/v1/snapshot") == 200
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"verb": "x" * 900_000},
+        {"verb": "identify", "definition": "x" * 900_000},
+        {"verb": "read", "job": "x", "regions": ["y" * 900_000]},
+        {"verb": "read", "job": "x", "regions": ["y"] * 100_000},
+        {"verb": "read", "job": "x", **{f"k{n}": n for n in range(20_000)}},
+        {"verb": "read", "job": "x", "k" * 900_000: 1},
+    ],
+    ids=range(6),
+)
+def test_a_refusal_is_short_whatever_was_asked(engine: Engine, asked: dict[str, object]) -> None:
+    """It goes to the log as well, from which it would wash away what counts."""
+    status, told = engine.ask("POST", "/v1/operations", asked)
+    assert status == 400
+    assert len(json.dumps(told)) < 8_000
+
+
 def test_a_damaged_original_hides_no_other(engine: Engine) -> None:
     damaged = engine.state / "images" / "11111111-1111-4111-8111-111111111111.json"
     engine.read_job()
@@ -140,3 +184,14 @@ def test_a_damaged_original_hides_no_other(engine: Engine) -> None:
         assert engine.ask("GET", "/v1/originals") == before
     finally:
         damaged.unlink()
+
+
+def test_what_keeps_the_worker_long_waits_until_the_car_is_let_go() -> None:
+    """It shares its thread with the tester present and the power guard."""
+    with place() as folder, running(folder, "--pace", "1") as engine:
+        operation = engine.begin("identify")
+        for path in ("/v1/originals", "/v1/jobs/any/export"):
+            status, told = engine.ask("GET", path)
+            assert (status, told["code"]) == (409, "ENGINE_BUSY")
+        engine.end(operation)
+        assert engine.ask("GET", "/v1/originals") == (200, [])

@@ -1,0 +1,60 @@
+"""Who gets a connection at all: descriptors are for the car and the journal first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from aiohttp import web
+
+from appliance.engine.peers import may_drive, peer_of
+
+MOST_CONNECTIONS = 128
+"""Of all clients together; one that finds no place is cut off."""
+MOST_STRANGERS = 8
+"""Of users who will only be told that they may not drive the engine."""
+IDLE_S = 75
+"""Real seconds that a connection may stay open without a request."""
+
+
+class Door:
+    """Lets a connection in to the HTTP server, or cuts it off while too many are open."""
+
+    def __init__(self, server: Callable[[], asyncio.Protocol], allowed_uids: frozenset[int]) -> None:
+        self._server = server
+        self._allowed_uids = allowed_uids
+        self._inside: dict[asyncio.BaseTransport, bool] = {}
+        """Open connections, and whether each is a stranger's."""
+
+    def __call__(self) -> asyncio.Protocol:
+        """A protocol factory."""
+        return _Threshold(self)
+
+    def admit(self, transport: asyncio.Transport) -> None:
+        """Hand a new connection to the server where there is room for it."""
+        stranger = not may_drive(peer_of(transport.get_extra_info("socket")), self._allowed_uids)
+        for one in [one for one in self._inside if one.is_closing()]:
+            del self._inside[one]
+        strangers = sum(self._inside.values())
+        if len(self._inside) - strangers >= MOST_CONNECTIONS if not stranger else strangers >= MOST_STRANGERS:
+            transport.abort()
+            return
+        self._inside[transport] = stranger
+        protocol = self._server()
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+
+
+class _Threshold(asyncio.Protocol):
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._door.admit(transport)
+
+
+def server_of(runner: web.AppRunner) -> Callable[[], asyncio.Protocol]:
+    """The HTTP server of a runner that is set up."""
+    assert runner.server is not None
+    return runner.server

@@ -1,0 +1,74 @@
+"""However many connections are opened, the engine keeps its descriptors, and strangers keep nobody out."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from appliance.engine import door
+from appliance.engine.door import MOST_CONNECTIONS, MOST_STRANGERS, Door
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Echo(asyncio.Protocol):
+    """Says one byte as soon as it is let in."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(b"!")
+
+
+def at_the_door(scene: Callable[[Callable[[], Awaitable[Streams]]], Awaitable[None]]) -> None:
+    async def inside() -> None:
+        with tempfile.TemporaryDirectory(prefix="pbx-") as folder:
+            path = str(Path(folder) / "s")
+            server = await asyncio.get_running_loop().create_unix_server(Door(Echo, frozenset()), path)
+            try:
+                await scene(lambda: asyncio.open_unix_connection(path))
+            finally:
+                server.close()
+
+    asyncio.run(inside())
+
+
+async def welcome(streams: Streams) -> bool:
+    """Whether the server spoke; a connection that was cut off has nothing to say."""
+    try:
+        return await streams[0].read(1) == b"!"
+    except ConnectionError:
+        return False
+
+
+@pytest.mark.parametrize("stranger", [False, True])
+def test_connections_beyond_the_bound_are_cut_off_and_make_room_when_they_end(
+    stranger: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "may_drive", lambda peer, allowed: not stranger)
+    most = MOST_STRANGERS if stranger else MOST_CONNECTIONS
+
+    async def scene(connect: Callable[[], Awaitable[Streams]]) -> None:
+        inside = [await connect() for _ in range(most)]
+        assert all([await welcome(one) for one in inside])
+        assert not await welcome(await connect())
+        inside[0][1].close()
+        await inside[0][1].wait_closed()
+        assert await welcome(await connect())
+
+    at_the_door(scene)
+
+
+def test_strangers_take_no_place_of_those_who_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    friends = iter([False] * (MOST_STRANGERS + 1) + [True])
+    monkeypatch.setattr(door, "may_drive", lambda peer, allowed: next(friends))
+    monkeypatch.setattr(door, "MOST_CONNECTIONS", 1)
+
+    async def scene(connect: Callable[[], Awaitable[Streams]]) -> None:
+        inside = [await connect() for _ in range(MOST_STRANGERS + 2)]
+        assert [await welcome(one) for one in inside] == [True] * MOST_STRANGERS + [False, True]
+
+    at_the_door(scene)
