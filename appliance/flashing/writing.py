@@ -36,6 +36,7 @@ from appliance.flashing.recognising import recognise, unconfirmed
 from appliance.flashing.sameness import summary
 from appliance.flashing.seams import blind_in
 from appliance.flashing.stumbling import Stumbles
+from appliance.flashing.verdict import left_alone
 from appliance.flashing.verifying import differing, holds, method_of
 from appliance.flashing.wear import Wear
 from appliance.protocols.access import (
@@ -233,14 +234,15 @@ class Write:
         car.doubtful = False
 
     async def _erase(self, block: Block) -> None:
-        """Every erase counts as begun, however it ends, unless memory shows that it changed nothing."""
+        """Every erase counts as begun, however it ends, unless memory and ECU show that nothing changed."""
         self._intend(block)
         touched_before = self._touched
         self._touched = True
         try:
             await self._job.access.erase(block)
         except EcuRefusedError:
-            self._touched = touched_before or not await self._left_alone(block)
+            if not touched_before:
+                self._touched = not await left_alone(self._job, block, self._before, self._purpose)
             raise
 
     def _intend(self, block: Block) -> None:
@@ -252,13 +254,6 @@ class Write:
             raise
         self._job.journal.next_block(self._flash_id, self._finished, block.start)
         self._finished = None
-
-    async def _left_alone(self, block: Block) -> bool:
-        """Whether a refused erase changed nothing. No refusal tells: one that had begun may end in any."""
-        try:
-            return self._before is not None and await holds(self._job, block, self._before, self._purpose)
-        except AccessError:
-            return False
 
     async def _prove(self) -> None:
         """Verify every block, written and untouched; write again what does not hold."""

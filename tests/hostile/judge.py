@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import JobState
 
-MOST_ERASES = 40
-"""Of one sector in one operation: more is wear without hope."""
 LONGEST_S = 3600.0
 """Virtual seconds that one operation may take, whatever the ECU does."""
 
@@ -83,10 +81,10 @@ def judge_rest(truth: Truth, told: Told) -> None:
     )
 
 
-def judge_wear(before: Counter[int], after: Counter[int]) -> None:
-    """Erases of each sector by one operation are bounded."""
+def judge_wear(before: Counter[int], after: Counter[int], bound: int) -> None:
+    """Erases of each sector by one operation are bounded by the definition."""
     most = max((after[sector] - before[sector] for sector in after), default=0)
-    _require(most <= MOST_ERASES, f"a sector was erased {most} times by one operation")
+    _require(most <= bound, f"a sector was erased {most} times by one operation, {bound} are allowed")
 
 
 def judge_time(seconds: float) -> None:

@@ -152,7 +152,7 @@ class Run:
         if self._loose:
             raise BrokenPromiseError(f"escaped from a callback: {self._loose[0]}")
         judge_time(self._loop.time() - began)
-        judge_wear(wear, self._ecu.flash.erases)
+        judge_wear(wear, self._ecu.flash.erases, self._bench.definition.erasing.most_per_block)
         judge_rest(self._truth(), self._told())
         return outcome
 

@@ -170,9 +170,8 @@ class Server:
         if not self.flash.sectors(start, size):
             raise RefusedError(0x31)
         self.work_s = self.traits.erase_s
-        if self.share:  # broken off before its first cell it has not begun
-            self.valid = False
-            self.flash.erase(start, size, self.share)
+        self.valid = False
+        self.flash.erase(start, size, self.share)
         return b"\x00"
 
     def _check(self, options: bytes) -> bytes:

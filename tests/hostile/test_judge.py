@@ -18,7 +18,6 @@ from appliance.protocols.access import Block
 from appliance.protocols.uds.access import UdsAccess
 from tests.hostile import run as runs
 from tests.hostile.judge import (
-    MOST_ERASES,
     BrokenPromiseError,
     Told,
     Truth,
@@ -75,8 +74,8 @@ def test_a_box_that_does_not_verify_is_caught(monkeypatch: pytest.MonkeyPatch) -
 def test_a_wrong_original_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     read = UdsAccess.read
 
-    async def shifted(access: UdsAccess, start: int, length: int) -> bytes:
-        data = await read(access, start, length)
+    async def shifted(access: UdsAccess, start: int, length: int, *, upwards: bool = True) -> bytes:
+        data = await read(access, start, length, upwards=upwards)
         return data[-1:] + data[:-1]
 
     monkeypatch.setattr(UdsAccess, "read", shifted)
@@ -113,7 +112,7 @@ def test_wear_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     erase = UdsAccess.erase
 
     async def again_and_again(access: UdsAccess, block: Block) -> None:
-        for _ in range(MOST_ERASES + 1):
+        for _ in range(31):
             await erase(access, block)
 
     monkeypatch.setattr(UdsAccess, "erase", again_and_again)
@@ -166,7 +165,7 @@ def test_each_rule_can_say_no() -> None:
         lambda: judge_rest(truth(GARBAGE), half),
         lambda: judge_rest(truth(STOCK, valid=False), half),
         lambda: judge_rest(truth(STOCK), Told(JobState.DONE, 0)),
-        lambda: judge_wear(Counter(), Counter({1: MOST_ERASES + 1})),
+        lambda: judge_wear(Counter(), Counter({1: 31}), 30),
         lambda: judge_time(3601.0),
     ):
         with pytest.raises(BrokenPromiseError):
@@ -182,5 +181,5 @@ def test_what_is_right_is_none_of_the_judges_business() -> None:
     judge_error(untouched, truth(STOCK), Told(JobState.READ_VERIFIED, 0))
     judge_rest(truth(GARBAGE, valid=False), Told(JobState.INTERRUPTED, 1))
     judge_rest(truth(TUNED), Told(JobState.DONE, 0))
-    judge_wear(Counter({1: 5}), Counter({1: 5 + MOST_ERASES}))
+    judge_wear(Counter({1: 5}), Counter({1: 35}), 30)
     judge_time(3600.0)

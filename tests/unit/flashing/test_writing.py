@@ -165,6 +165,65 @@ def test_a_refusal_that_ends_a_begun_erase_is_not_believed_to_have_changed_nothi
     assert_done(box, ecu, plan)
 
 
+def invalidating(ecu: ProbeEcu, plan: FlashPlan) -> Fault:
+    """Every erase clears the ECU's mark of validity, and is refused before its first cell."""
+
+    def invalidate() -> None:
+        ecu.incomplete.add(plan.order.blocks[0].start)
+        ecu.running = False
+
+    return Fault(
+        "erase", times=ENDLESS, strike=invalidate, error=EcuRefusedError(Refusal.AUTHENTICATION, "no")
+    )
+
+
+@pytest.mark.parametrize("unasked", [None, EcuRefusedError(Refusal.SEQUENCE, "no"), EcuSilentError("gone")])
+def test_memory_alone_does_not_call_a_refused_erase_untouched(
+    box: Box,
+    access: ProbeAccess,
+    ecu: ProbeEcu,
+    plan: FlashPlan,
+    original: MemoryImage,
+    unasked: AccessError | None,
+) -> None:
+    """The ECU stays in its bootloader, and says so by its check or only by what answers behind it."""
+    access.faults.append(invalidating(ecu, plan))
+    if unasked is not None:
+        access.faults.append(Fault("commit", times=ENDLESS, error=unasked))
+    with pytest.raises(WriteInterruptedError):
+        write_now(box, plan)
+    assert ecu.image().sha256() == original.sha256()
+    assert standing(box.journal, JOB).ecu is EcuSafety.HALF_WRITTEN
+    assert box.state is JobState.INTERRUPTED
+    access.faults.clear()
+    recover_now(box, plan)
+    assert_done(box, ecu, plan)
+
+
+@pytest.mark.parametrize("refusal", sorted(set(Refusal) - {Refusal.PROGRAMMING}))
+def test_an_ecu_that_checks_nothing_unwritten_is_untouched_where_its_application_returns(
+    box: Box, access: ProbeAccess, ecu: ProbeEcu, plan: FlashPlan, original: MemoryImage, refusal: Refusal
+) -> None:
+    access.faults.append(Fault("erase", times=ENDLESS, error=EcuRefusedError(Refusal.AUTHENTICATION, "no")))
+    access.faults.append(Fault("commit", times=ENDLESS, error=EcuRefusedError(refusal, "nothing to check")))
+    with pytest.raises(PitboxError, match="ECU_REFUSED_AUTHENTICATION"):
+        write_now(box, plan)
+    assert standing(box.journal, JOB).ecu is EcuSafety.UNTOUCHED
+    assert ecu.image().sha256() == original.sha256()
+    assert box.state is JobState.READ_VERIFIED
+
+
+def test_an_ecu_that_says_nothing_after_a_refused_erase_is_touched(
+    box: Box, access: ProbeAccess, ecu: ProbeEcu, plan: FlashPlan
+) -> None:
+    access.faults.append(Fault("erase", error=EcuRefusedError(Refusal.AUTHENTICATION, "no")))
+    access.faults.append(Fault("commit", times=9, error=EcuSilentError("gone")))
+    access.faults.append(Fault("state", times=ENDLESS, error=LinkLostError("gone")))
+    write_now(box, plan)
+    assert_done(box, ecu, plan)
+    assert access.calls["state"] == 10
+
+
 @pytest.mark.parametrize("refusal", [Refusal.VOLTAGE, Refusal.CONDITIONS, Refusal.BUSY])
 @pytest.mark.parametrize("where", ["erase", "program", "proof", "commit"])
 def test_after_the_first_erase_the_box_waits_for_conditions(

@@ -1,0 +1,60 @@
+"""What a refused erase did: by memory, and by what the ECU itself says of its application."""
+
+from __future__ import annotations
+
+import asyncio
+
+from appliance.flashing.context import Job
+from appliance.flashing.image import MemoryImage
+from appliance.flashing.patience import open_persistently, persistently
+from appliance.flashing.verifying import holds
+from appliance.protocols.access import AccessError, Block, EcuRefusedError, EcuState, Purpose, Refusal
+
+_LOOKS = 10
+_LOOK_PAUSE_S = 1.0
+
+
+async def left_alone(job: Job, block: Block, before: MemoryImage | None, purpose: Purpose) -> bool:
+    """Whether a refused erase changed nothing; `before` is the memory as it was, None where nobody knows.
+
+    No refusal tells: one that had begun may end in any. Nor does memory alone: an ECU may call its
+    application invalid before the first cell is erased. Where something changed the ECU is open for
+    `purpose` again; else its session may be over. Raises AccessError where it cannot be opened,
+    EcuChangedError.
+    """
+    try:
+        if before is None or not await holds(job, block, before, purpose):
+            return False
+    except AccessError:
+        return False
+    if await _application_is_valid(job):
+        return True
+    await open_persistently(job, purpose)
+    return False
+
+
+async def _application_is_valid(job: Job) -> bool:
+    """Whether the ECU accepts its memory and runs its application; without an answer it does not.
+
+    One that does not check itself now is told by the program that answers once the session is left.
+    """
+    try:
+        await persistently(job, Purpose.WRITE, job.access.commit)
+        return True
+    except AccessError as error:
+        job.note(f"{error}, after an erase that was refused")
+        if isinstance(error, EcuRefusedError) and error.refusal is Refusal.PROGRAMMING:
+            return False
+    await job.access.close()
+    return await _application_returns(job)
+
+
+async def _application_returns(job: Job) -> bool:
+    for look in range(_LOOKS):
+        await asyncio.sleep(_LOOK_PAUSE_S if look else 0.0)
+        try:
+            if await job.access.state() is EcuState.APPLICATION:
+                return True
+        except AccessError as error:
+            job.note(f"{error}: trying again")
+    return False
