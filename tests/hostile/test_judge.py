@@ -72,13 +72,14 @@ def test_a_box_that_does_not_verify_is_caught(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_wrong_original_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    list(campaign(9, 1, "hash"))  # the box's former life is an honest one
     read = UdsAccess.read
 
-    async def shifted(access: UdsAccess, start: int, length: int, *, upwards: bool = True) -> bytes:
-        data = await read(access, start, length, upwards=upwards)
-        return data[-1:] + data[:-1]
+    async def misread(access: UdsAccess, start: int, length: int, *, upwards: bool = True) -> bytes:
+        """The same wrong bytes each time, in whatever pieces: no second look shows them."""
+        return bytes(byte ^ 1 for byte in await read(access, start, length, upwards=upwards))
 
-    monkeypatch.setattr(UdsAccess, "read", shifted)
+    monkeypatch.setattr(UdsAccess, "read", misread)
     assert "a wrong original was sealed" in broken_by(monkeypatch, None, "read")
 
 
