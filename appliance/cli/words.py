@@ -42,6 +42,7 @@ _OUTCOMES = {
     "done": "Done: every block is proven in the ECU's memory.",
     "restored": "Restored: the ECU holds its own original again, proven block by block.",
     "needs_bench": "The ECU needs the bench: it is half written and no longer answers on this connection.",
+    "settled": "Settled on a person's word: the ECU was repaired or replaced elsewhere; nothing was proven.",
     "interrupted": "INTERRUPTED: the ECU is half written. Run `pitbox recover`.",
 }
 
@@ -116,6 +117,11 @@ def banner_lines(open_writes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                 f"  Way on: {bench}`pitbox recover --job {job}`; or `pitbox recover --job {job} --original` "
                 "for its original."
             )
+            if bench:
+                yield (
+                    f"  Repaired or replaced elsewhere? `pitbox settle --job {job} --by NAME --reason TEXT` "
+                    "ends this warning."
+                )
 
 
 def codes(found: Sequence[str] | None) -> str:

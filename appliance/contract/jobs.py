@@ -55,7 +55,7 @@ _MOVES: dict[JobState, frozenset[JobState]] = {
     _S.VERIFYING: frozenset({_S.DONE, _S.RESTORED, _S.INTERRUPTED, _S.FLASHING, _S.READ_VERIFIED}),
     _S.INTERRUPTED: frozenset({_S.RECOVERING}),
     _S.RECOVERING: frozenset({_S.DONE, _S.RESTORED, _S.NEEDS_BENCH, _S.INTERRUPTED, _S.READ_VERIFIED}),
-    _S.NEEDS_BENCH: frozenset({_S.RECOVERING}),
+    _S.NEEDS_BENCH: frozenset({_S.RECOVERING, _S.READ_VERIFIED}),
     _S.DONE: frozenset({_S.PREFLIGHT, _S.READING}),
     _S.RESTORED: frozenset({_S.PREFLIGHT, _S.READING}),
     _S.CANCELLED: frozenset(),

@@ -38,6 +38,7 @@ def report_of(journal: Journal, job_id: str, definition: Definition | None) -> d
         "verify": known.get("verify"),
         "identity_after": known.get("identity_after"),
         "car_confirmed": _list(known.get("car_confirmed")),
+        "settled": _list(known.get("settled")),
         "earlier": _list(known.get("earlier")),
         "dtcs": {"before": known.get("dtcs_before"), "after": known.get("dtcs_after")},
         "voltage": known.get("voltage"),

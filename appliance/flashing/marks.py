@@ -20,6 +20,8 @@ from appliance.vault.twice import Found, TwiceKept
 VERSION = 1
 NEEDS_BENCH = "needs bench"
 """Outcome of a write that is closed with its ECU half written."""
+SETTLED = "settled"
+"""Outcome of a write whose ECU was half written, and is whole or gone by a person's word alone."""
 NOTHING_ERASED = "abandoned, nothing erased"
 """Outcome of a write that ended before it changed anything."""
 _NAME = "writes"

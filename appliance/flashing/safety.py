@@ -6,9 +6,9 @@ from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import ECU_IN_DANGER, JobState
 from appliance.contract.safety import OpenWrite, Standing
 from appliance.flashing.journal import FlashRecord, JobRecord, Journal, Step
-from appliance.flashing.marks import NEEDS_BENCH, NOTHING_ERASED
+from appliance.flashing.marks import NEEDS_BENCH, NOTHING_ERASED, SETTLED
 
-_UNPROVEN = (None, NEEDS_BENCH, NOTHING_ERASED)
+_UNPROVEN = (None, NEEDS_BENCH, NOTHING_ERASED, SETTLED)
 """Outcomes of writes whose end says nothing of what is in the ECU now."""
 _RESTING = (JobState.INTERRUPTED.value, JobState.NEEDS_BENCH.value)
 """States of an open write that nobody is working on."""
@@ -95,6 +95,8 @@ def _erased(journal: Journal, flash: FlashRecord) -> bool:
 def _as_last_proven(journal: Journal, job: JobRecord | None) -> EcuSafety:
     """Intact once a write was proven; nothing was written where every write ended before its first erase."""
     for flash in journal.flashes(None if job is None else job.id):
+        if flash.outcome == SETTLED and job is not None:  # a word is no proof
+            return EcuSafety.UNKNOWN
         if flash.outcome not in _UNPROVEN:
             return EcuSafety.INTACT
     return EcuSafety.UNTOUCHED

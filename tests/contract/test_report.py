@@ -26,6 +26,7 @@ KEYS = {
     "verify": {"method", "blocks", "result", "sha256", "unproven"},
     "identity_after": {"hw", "sw", "boot", "serial", "vin", "compared", "known_by"},
     "car_confirmed": None,
+    "settled": None,
     "earlier": None,
     "dtcs": {"before", "after"},
     "voltage": {"min_v", "max_v"},

@@ -19,7 +19,7 @@ from appliance.flashing.errors import FileDiffersError, TargetDamagedError, Veri
 from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.flashing.journal import JobRecord
 from appliance.flashing.leaving import let_go
-from appliance.flashing.marks import NEEDS_BENCH
+from appliance.flashing.marks import NEEDS_BENCH, SETTLED
 from appliance.flashing.order import WriteOrder
 from appliance.flashing.patience import asked_patiently, open_persistently
 from appliance.flashing.recognising import recognise, require_very_ecu
@@ -28,7 +28,7 @@ from appliance.protocols.access import Block, Purpose
 
 log = logging.getLogger("pitbox.engine")
 _WRITTEN = (JobState.DONE.value, JobState.RESTORED.value)
-_MEANT = (*_WRITTEN, None, NEEDS_BENCH)
+_MEANT = (*_WRITTEN, None, NEEDS_BENCH, SETTLED)
 """Outcomes of a write that counts: one abandoned before its first erase says nothing of the ECU."""
 
 

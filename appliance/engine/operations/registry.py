@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from appliance.contract.errors import PitboxError
 from appliance.engine.box import Box
-from appliance.engine.operations import check, preview, read, rescue, write
+from appliance.engine.operations import check, preview, read, rescue, settling, write
 from appliance.engine.tuning import MasterWish
 from appliance.vault.manifest import Use
 
@@ -21,6 +21,8 @@ class _Parameters(BaseModel):
 JobId = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
 CarName = Annotated[str, Field(min_length=1, max_length=64)]
 """A VIN as a person reads it off the car, or an id where none is known."""
+Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=500)]
+"""A person's name or reason."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(max_length=64)]
 """Of a region or a definition."""
@@ -89,6 +91,13 @@ class Verify(OfJob):
     file: FileName | None = None
 
 
+class Settle(OfJob):
+    """A person's word that a benched ECU was repaired or replaced elsewhere."""
+
+    by: Word
+    reason: Word
+
+
 class Dtc(OfJob):
     """Fault codes."""
 
@@ -145,6 +154,7 @@ _VERBS: dict[str, tuple[type[_Parameters], _Start]] = {
     "restore": (OfJob, lambda box, asked: write.restore(box, asked.job)),
     "recover": (Recover, _recover),
     "verify": (Verify, lambda box, asked: check.verify(box, asked.job, asked.file)),
+    "settle": (Settle, lambda box, asked: settling.settle(box, asked.job, asked.by, asked.reason)),
     "dtc": (Dtc, lambda box, asked: check.dtc(box, asked.job, asked.clear, asked.car)),
 }
 _PREVIEWS: dict[str, _Start] = {

@@ -1,0 +1,35 @@
+"""Ending the warning of an ECU that was taken to the bench and does not come back to this box."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from appliance.contract.errors import PitboxError
+from appliance.contract.events import StateEvent
+from appliance.contract.jobs import JobState
+from appliance.engine.box import Box
+from appliance.flashing.marks import NEEDS_BENCH, SETTLED
+
+
+async def settle(box: Box, job_id: str, by: str, reason: str) -> dict[str, Any]:
+    """Take a named person's word that the ECU of a benched job was repaired or replaced elsewhere.
+
+    Nothing is asked of any ECU and nothing is proven; name, reason and time stay in the journal. Raises
+    PitboxError NOTHING_TO_SETTLE for every other job: an open write can be recovered, and must be.
+    """
+    job, flash = box.journal.job(job_id), box.journal.last_flash(job_id)
+    if job.state is not JobState.NEEDS_BENCH or flash is None or flash.outcome != NEEDS_BENCH:
+        unfinished = flash is not None and flash.outcome is None
+        raise PitboxError(
+            "NOTHING_TO_SETTLE",
+            f"job {job_id} does not wait for the bench",
+            do_now=f"Its write is open and is finished with `pitbox recover --job {job_id}`, not by a word."
+            if unfinished
+            else "`pitbox jobs` shows how each job stands; there is nothing to be settled here.",
+        )
+    word = {"by": by, "reason": reason, "at": box.now()}
+    known = job.detail.get("settled")
+    box.journal.note(job_id, result="settled", settled=[*(known if isinstance(known, list) else []), word])
+    box.journal.close_flash(flash.id, job_id, JobState.READ_VERIFIED, SETTLED)
+    box.emit(StateEvent(job_id, JobState.READ_VERIFIED.value))
+    return {"job": job_id, **word}
