@@ -78,7 +78,7 @@ async def on_ecu(
         await power.stop()
         port.close()
         _keep_voltages(box, job_id, power)
-        if must_stay(box.journal, definition):
+        if must_stay(box.journal, definition, job_id):
             box.vigil.begin(box.connection, definition)
 
 

@@ -18,7 +18,7 @@ from appliance.flashing.journal import JobRecord
 from appliance.flashing.order import WriteOrder
 from appliance.protocols.access import EcuIdentity
 from appliance.vault.errors import VaultError
-from appliance.vault.images import Damage, ImageKind, SealedImage
+from appliance.vault.images import ImageKind, SealedImage
 from appliance.vault.records import EcuIdentity as SealedIdentity
 from appliance.vault.records import Region as SealedRegion
 from appliance.vault.records import Segment, new_file_id, split
@@ -63,6 +63,7 @@ def save_image(
     file_id: str | None = None,
 ) -> str:
     """Record sealed segments as a file of the vault; returns its id."""
+    serial = job.identity.serial if job.identity else None
     record = SealedImage(
         file_id=file_id or new_file_id(),
         kind=kind,
@@ -74,6 +75,7 @@ def save_image(
         parent=parent,
         job=job.id,
         definition_sha256=job.definition_sha256,
+        serial_hmac=box.keys.serial_hmac(serial) if serial else None,
     )
     box.images.save(record)
     return record.file_id
@@ -92,16 +94,6 @@ def seal_target(
     return save_image(box, ImageKind.TUNED, job, regions, segments, job.original_file, file_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Salvaged:
-    """A sealed original as far as it is whole."""
-
-    file_id: str
-    image: MemoryImage
-    """With gaps where nothing is whole."""
-    damaged: tuple[Damage, ...]
-
-
 def load_original(box: Box, job: JobRecord, opened: Opened | None = None) -> Original | None:
     """The job's original, opened in memory to be wiped with `opened`; None when the job has none.
 
@@ -112,18 +104,6 @@ def load_original(box: Box, job: JobRecord, opened: Opened | None = None) -> Ori
         return None
     contents = box.images.read_plaintext(record)
     return Original(record.file_id, (opened or Opened()).keep(MemoryImage(contents)))
-
-
-def salvage_original(box: Box, job: JobRecord, opened: Opened) -> Salvaged | None:
-    """What of the job's original is whole, and the exact ranges that are not; None when the job has none.
-
-    Raises PitboxError ORIGINAL_OF_ANOTHER, or VaultError where the record itself is lost.
-    """
-    record = _original_of(box, job)
-    if record is None:
-        return None
-    salvage = box.images.salvage(record)
-    return Salvaged(record.file_id, opened.keep(MemoryImage(salvage.contents)), salvage.damaged)
 
 
 def _original_of(box: Box, job: JobRecord) -> SealedImage | None:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from appliance.contract.errors import EcuSafety
 from appliance.definitions.schema import Definition
-from appliance.flashing import history
 from appliance.flashing.context import Job
 from appliance.flashing.journal import Journal
+from appliance.flashing.safety import standing
+
+_MAY_BE_HALF_WRITTEN = frozenset({EcuSafety.HALF_WRITTEN, EcuSafety.UNKNOWN})
 
 
-def must_stay(journal: Journal, definition: Definition) -> bool:
-    """Whether an ECU of this kind may be half written, and would answer no more once it left its session.
+def must_stay(journal: Journal, definition: Definition, job_id: str) -> bool:
+    """Whether a job's ECU may be half written, and would answer no more once it left its session.
 
     Its default session is the application's, which is not whole; only some bootloaders answer without one.
     """
     if definition.recovery.recoverability == "bootloader":
         return False
-    return any(history.touched(journal.steps(flash.id)) for flash in journal.open_flashes())
+    return bool(journal.open_flashes()) and standing(journal, job_id).ecu in _MAY_BE_HALF_WRITTEN
 
 
 async def let_go(job: Job) -> None:
     """Give the car back its normal communication, where the ECU survives that."""
-    if not must_stay(job.journal, job.definition):
+    if not must_stay(job.journal, job.definition, job.id):
         await job.access.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import ECU_IN_DANGER, JobState
 from appliance.contract.safety import OpenWrite, Standing
+from appliance.flashing.history import is_rescue
 from appliance.flashing.journal import FlashRecord, JobRecord, Journal, Step
 from appliance.flashing.marks import NEEDS_BENCH, NOTHING_ERASED, SETTLED
 
@@ -32,7 +33,7 @@ def standing(journal: Journal, job_id: str | None = None, *, writing: bool = Fal
     here = [one for one in opened if job is None or _may_be_same_car(one, job)]
     if any(one.half_written for one in here):
         return Standing(EcuSafety.HALF_WRITTEN, opened)
-    if any(_is_rescue(journal, one) for one in here):
+    if any(is_rescue(journal, one.job) for one in here):
         return Standing(EcuSafety.UNKNOWN, opened)
     return Standing(_as_last_proven(journal, job), opened)
 
@@ -111,12 +112,6 @@ def _may_be_same_car(write: OpenWrite, job: JobRecord) -> bool:
     if identity is not None:
         pairs += [(write.vin, identity.vin), (write.hw, identity.hw)]
     return not any(None not in pair and pair[0] != pair[1] for pair in pairs)
-
-
-def _is_rescue(journal: Journal, write: OpenWrite) -> bool:
-    """Opened because a journal was lost: what the ECU suffered before is not known."""
-    (flash, *_) = journal.flashes(write.job)
-    return any(step.step is Step.RESCUE for step in journal.steps(flash.id))
 
 
 def _sentence(write: OpenWrite) -> str:

@@ -28,8 +28,8 @@ from appliance.vault.records import (
 from appliance.vault.store import BlobStore
 
 RECORD_MAX_BYTES = 1024 * 1024
-VERSION: Final = 2
-"""1: without the job and the definition's digest."""
+VERSION: Final = 3
+"""1: without the job and the definition's digest. 2: without the serial number's keyed hash."""
 _NAME = "image"
 _SUFFIX = ".json"
 
@@ -47,7 +47,7 @@ class ImageKind(StrEnum):
 class SealedImage(Record):
     """What the box knows of one stored file; its bytes are in the blob store."""
 
-    v: Literal[1, 2] = VERSION
+    v: Literal[1, 2, 3] = VERSION
     file_id: FileId
     kind: Annotated[ImageKind, Field(strict=False)]
     definition: Name
@@ -60,6 +60,8 @@ class SealedImage(Record):
     """The job it was read or sealed for."""
     definition_sha256: Sha256 | None = None
     """The very version of the definition it was read with."""
+    serial_hmac: Sha256 | None = None
+    """The box's keyed hash of the ECU's serial number, which its bootloader may tell too."""
 
     @model_validator(mode="after")
     def _layout(self) -> Self:

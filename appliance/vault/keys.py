@@ -161,6 +161,10 @@ class KeyRing:
         """Keyed hash of a VIN (64 hex digits): recognises the same car again without storing whose it is."""
         return hmac.digest(self._derive("pitbox/v1/local"), vin.strip().upper().encode(), "sha256").hex()
 
+    def serial_hmac(self, serial: str) -> str:
+        """Keyed hash of an ECU's serial number (64 hex digits), as `vin_hmac` is one of a VIN."""
+        return hmac.digest(self._derive("pitbox/v1/serial"), serial.strip().encode(), "sha256").hex()
+
     def record_mac(self, record: bytes) -> str:
         """Keyed hash of a record on disk (64 hex digits), so that only this box can have written it."""
         return hmac.digest(self._derive("pitbox/v1/record"), record, "sha256").hex()

@@ -10,7 +10,8 @@ from typing import Generic, TypeVar
 from appliance.vault import durable
 from appliance.vault.authentic import NewerRecordError
 
-_MAX_BYTES = 4 << 20
+_MAX_BYTES = 64 << 20
+"""Far above what is ever kept: an ECU of 8,192 sectors takes 1 MB."""
 Parsed = TypeVar("Parsed")
 
 

@@ -88,20 +88,24 @@ async def _identity(
 def _known(box: Box, original: SealedImage, told: EcuIdentity) -> EcuIdentity:
     """What the original's record says of its ECU, and the job that read it, where the journal still has it.
 
-    Of the VIN only a keyed hash is kept: one that fits what is told is that VIN, any other is not.
+    Of VIN and serial number only keyed hashes are kept: one that fits what is told is that very one.
     """
     sealed = original.identity
     readers = (job.identity for job in box.journal.jobs() if job.original_file == original.file_id)
     read = next((identity for identity in readers if identity is not None), EcuIdentity())
-    vin = read.vin
+    vin, serial = read.vin, read.serial
     if sealed.vin_hmac is not None and told.vin is not None:
         vin = told.vin if box.keys.vin_hmac(told.vin) == sealed.vin_hmac else "of another car"
+    if original.serial_hmac is not None and told.serial is not None:
+        same = box.keys.serial_hmac(told.serial) == original.serial_hmac
+        serial = told.serial if same else "of another ECU"
     return replace(
         read,
         hw=None if sealed.hw == NOT_TOLD else sealed.hw,
         sw=None if sealed.sw == NOT_TOLD else sealed.sw,
         boot=sealed.boot,
         vin=vin,
+        serial=serial,
     )
 
 

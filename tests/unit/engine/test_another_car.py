@@ -19,7 +19,7 @@ from appliance.engine.report import report_of
 from appliance.engine.simulation import SimulatedConnection, with_right_checksums
 from simulator.car import Car, CarSettings, bus_for
 from simulator.ecu.core import Program
-from tests.support.garage import Garage, Readied, visit
+from tests.support.garage import Garage, Readied, open_garage, visit
 from tests.unit.engine.test_refused_conditions import interrupted_write
 
 WRONG_VIN = "WVWZZZ1KZAW000001"
@@ -172,5 +172,44 @@ def test_a_refused_second_write_keeps_the_proof_of_the_first(slave: Readied) -> 
         assert earlier["verify"] == first["verify"]
         assert earlier["blocks"] == first["blocks"]
         assert earlier["identity_after"]["known_by"] == "serial"
+
+    visit(slave, scene)
+
+
+def without_a_journal(garage: Garage, slave: Readied) -> None:
+    """The box is started again; its journal and the record of its writes are gone."""
+    garage.box.journal.close()
+    for path in (*slave.state.glob("journal.db*"), *slave.state.glob("writes.*")):
+        path.unlink()
+    garage.box = open_garage(slave, garage.car).box
+
+
+def test_a_rescue_without_a_journal_knows_the_ecu_by_its_serial_number(slave: Readied) -> None:
+    """Its bootloader tells no VIN; of its serial number the sealed record keeps a keyed hash."""
+
+    async def scene(garage: Garage) -> None:
+        await half_written(garage)
+        definition = garage.definition
+        without_a_journal(garage, slave)
+        garage.use(definition)
+        job = await reopen(garage.box, definition.id)
+        assert (await recover(garage.box, job))["result"] == "restored"
+        assert garage.untouched
+
+    visit(slave, scene)
+
+
+def test_a_rescue_without_a_journal_refuses_another_serial_number(slave: Readied) -> None:
+    async def scene(garage: Garage) -> None:
+        await half_written(garage)
+        definition = garage.definition
+        without_a_journal(garage, slave)
+        garage.use(definition)
+        garage.car.ecu.core.definition = definition.model_copy(
+            update={"simulation": definition.twin.model_copy(update={"serial": "SIM-OTHER"})}
+        )
+        for car in (None, definition.twin.vin):
+            assert (await garage.refusal(reopen(garage.box, definition.id, car=car))).code == "ECU_CHANGED"
+        assert garage.box.journal.jobs() == []
 
     visit(slave, scene)

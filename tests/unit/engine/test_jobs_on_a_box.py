@@ -172,6 +172,8 @@ def test_plaintext_is_overwritten_after_every_operation(
 
 
 def test_a_sealed_original_goes_back_without_a_journal_even_to_a_half_written_ecu(slave: Readied) -> None:
+    """One that was sealed before a keyed hash of the serial number was kept needs a person's word."""
+
     async def scene(garage: Garage) -> None:
         recovery = garage.definition.recovery.model_copy(update={"recoverability": "bootloader"})
         recoverable = garage.definition.model_copy(update={"recovery": recovery})
@@ -179,6 +181,8 @@ def test_a_sealed_original_goes_back_without_a_journal_even_to_a_half_written_ec
         work = asyncio.ensure_future(write(garage.box, garage.job, garage.hand_in(garage.package())))
         await stopped_at(garage, Counter.PROGRAMMED, 20_000, work)
         assert not garage.untouched
+        sealed = garage.box.images.load(garage.box.journal.job(garage.job).original_file or "")
+        garage.box.images.save(sealed.model_copy(update={"v": 2, "serial_hmac": None}))
         garage.box.journal.close()
         for path in (*slave.state.glob("journal.db*"), *slave.state.glob("writes.*")):
             path.unlink()

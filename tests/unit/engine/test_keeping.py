@@ -13,9 +13,9 @@ from appliance.contract.errors import PitboxError
 from appliance.contract.events import AlarmEvent, Event
 from appliance.engine.box import Box, open_box
 from appliance.engine.operations.write import restore
-from appliance.engine.originals import load_original, salvage_original
-from appliance.engine.plaintext import Opened
+from appliance.engine.originals import load_original
 from appliance.engine.settings import EngineSettings
+from appliance.flashing.image import MemoryImage
 from appliance.vault.errors import VaultError
 from appliance.vault.records import new_file_id
 from tests.support.garage import Garage, Readied, visit
@@ -82,12 +82,12 @@ def test_what_is_whole_of_a_damaged_original_is_had_and_the_rest_named(slave: Re
     flip(path)
     with pytest.raises(VaultError):
         load_original(box, box.journal.job(slave.job))
-    salvaged = salvage_original(box, box.journal.job(slave.job), Opened())
-    assert salvaged is not None
+    salvaged = box.images.salvage(box.images.load(original.file_id))
+    kept = MemoryImage(salvaged.contents)
     assert [(one.start, one.end) for one in salvaged.damaged] == [(start, end)]
-    assert not salvaged.image.covers(start, 1)
+    assert not kept.covers(start, 1)
     for _, low, high in files[:-1]:
-        assert salvaged.image.slice(low, high - low) == original.image.slice(low, high - low)
+        assert kept.slice(low, high - low) == original.image.slice(low, high - low)
 
 
 def test_rot_is_told_once_and_stays_in_the_snapshot(slave: Readied, box: Box, events: list[Event]) -> None:

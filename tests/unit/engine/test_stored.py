@@ -15,8 +15,6 @@ from appliance.contract.errors import PitboxError
 from appliance.contract.events import AlarmEvent, Event
 from appliance.engine.box import open_box
 from appliance.engine.operations.write import recover
-from appliance.engine.originals import salvage_original
-from appliance.engine.plaintext import Opened
 from appliance.engine.report import report_of
 from appliance.engine.settings import EngineSettings
 from appliance.engine.statedir import held
@@ -112,7 +110,7 @@ def test_a_pipe_under_a_files_name_is_not_waited_for(half_written: Thawed, which
 
     async def use(box: Any, car: Any) -> None:
         assert box.journal.open_flashes()
-        salvage_original(box, box.journal.job(half_written.job), Opened())
+        box.images.salvage(box.images.load(box.journal.job(half_written.job).original_file or ""))
         box.definition(half_written.definition.id, box.journal.job(half_written.job).definition_sha256)
 
     with suppress(PitboxError):

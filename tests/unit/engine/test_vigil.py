@@ -9,12 +9,15 @@ from dataclasses import replace
 import pytest
 
 from appliance.engine.operations.check import dtc
+from appliance.engine.operations.read import identify, read
 from appliance.engine.operations.write import recover, write
 from simulator.ecu.core import Answer, Core, Program
 from simulator.ecu.dispatch import SERVICES
 from simulator.ecu.nrc import RefusedError
 from simulator.ecu.options import EcuOptions
+from simulator.ecu.session import Kind
 from tests.support.garage import PACK, Garage, Readied, visit
+from tests.unit.engine.test_another_car import plug_into_another
 
 TRANSFER_DATA = 0x36
 LONG_S = 3600.0
@@ -78,5 +81,21 @@ def test_a_write_that_erased_nothing_lets_its_ecu_go(slave: Readied) -> None:
         assert error.code != "WRITE_INTERRUPTED"
         assert not await garage.box.vigil.end()
         assert garage.car.ecu.program is Program.APPLICATION
+
+    visit(slave, scene)
+
+
+def test_another_car_is_let_go_while_the_first_ones_write_is_open(
+    slave: Readied, stubborn: list[bool]
+) -> None:
+    async def scene(garage: Garage) -> None:
+        await garage.refusal(write(garage.box, garage.job, garage.hand_in(garage.package())))
+        other = plug_into_another(garage)
+        await asyncio.sleep(1)
+        job = str((await identify(garage.box))["job"])
+        assert (await read(garage.box, job))["full"]
+        assert not await garage.box.vigil.end()
+        assert other.ecu.core.session.kind is Kind.DEFAULT
+        other.close()
 
     visit(slave, scene)

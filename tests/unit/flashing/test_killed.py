@@ -192,7 +192,6 @@ def test_killed_and_cut_again_and_again_while_recovering(
                 raise NeedsBenchError("nobody was told")
             run.assert_finished()
         except NeedsBenchError:
-            killer.commits_left = 0
             run.assert_on_the_bench()
             on_the_bench += 1
         except (PitboxError, AssertionError) as error:
