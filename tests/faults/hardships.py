@@ -35,11 +35,14 @@ class Hardship(StrEnum):
     """A bit in one of its sealed segments."""
     TUNED_DAMAGED = "tuned_damaged"
     DISK_FULL = "disk_full"
+    DISK_SCARCE = "disk_scarce"
+    """The file system says that too little room is left; what is written all the same still fits."""
 
 
 DRAWN = tuple(one for one in Hardship if one is not Hardship.NONE)
 LOST = frozenset({Hardship.JOURNAL_LOST, Hardship.ALL_RECORDS_LOST, Hardship.JOURNAL_FLIPPED})
 ROT = frozenset({Hardship.ORIGINAL_DAMAGED, Hardship.TUNED_DAMAGED})
+DISK = frozenset({Hardship.DISK_FULL, Hardship.DISK_SCARCE})
 
 
 class OtherCar(StrEnum):

@@ -109,6 +109,12 @@ def judge_reopened(memories: Memories, ecu: Ecu, record: Record, told: bool) -> 
     _require(remembered or told, "a half-written ECU was forgotten with the records, and nothing was said")
 
 
+def judge_without_room(before: Ecu, after: Ecu) -> None:
+    """No write begins on a disk that says it cannot keep the records of it."""
+    untouched = after.memory == before.memory and after.valid == before.valid
+    _require(untouched, "a write was begun without room for its records")
+
+
 def judge_source_lost(memories: Memories, ecu: Ecu, record: Record, rotten: slice) -> None:
     """The run ends because a sealed copy rotted: it was needed, and nothing is forgotten or called done."""
     needed = ecu.memory[rotten] != memories.original[rotten]

@@ -25,6 +25,7 @@ from simulator.car import Car
 from tests.faults.benches import Bench, box_on, copy_of_disk
 
 Trace = Callable[[str], None]
+_SCARCE_BYTES = 4096
 
 
 class Killed(BaseException):
@@ -73,6 +74,8 @@ class Life:
         self._trace = trace
         self._writes_left = dies_at_write
         self._until_full = self._full_for = 0
+        self.scarce = False
+        """Whether the file system says that next to nothing is free."""
         self._bench = bench
         self._own_state = state
         self._box: Box | None = None
@@ -184,6 +187,7 @@ class Life:
             durable.write_atomic,
             durable.write_new,
         )
+        disk_usage = shutil.disk_usage
 
         @contextmanager
         def watched(database: Database) -> Iterator[object]:
@@ -204,8 +208,13 @@ class Life:
             write_atomic(path, data)
             self._pass_by_write()
 
+        def watched_usage(path: Path) -> object:
+            told = disk_usage(path)
+            return told._replace(free=_SCARCE_BYTES) if self.scarce else told
+
         with (
             patch.object(Database, "transaction", watched),
+            patch.object(shutil, "disk_usage", watched_usage),
             patch.object(durable, "write_atomic", watched_write),
             patch.object(durable, "write_new", watched_new),
         ):

@@ -24,6 +24,7 @@ from simulator.injection import FaultInjector
 from simulator.virtualtime import run_virtual
 from tests.faults.benches import car_with
 from tests.faults.hardships import (
+    DISK,
     LOST,
     ROT,
     Fortune,
@@ -48,6 +49,7 @@ from tests.faults.judge import (
     judge_reopened,
     judge_rest,
     judge_source_lost,
+    judge_without_room,
 )
 from tests.faults.life import Killed, Life
 from tests.faults.scenario import Kind, Scenario, Storm, storm_for
@@ -126,6 +128,8 @@ class Run:
         self._suffered = False
         self._refused_for_rot = 0
         self._rotten: slice | None = None
+        self._without_room: Ecu | None = None
+        """The ECU when a job was begun though the disk had said that there is no room."""
         self._named_car: str | None = None
         self._first_original = bench.original
 
@@ -148,6 +152,9 @@ class Run:
         for attempt in range(MOST_ATTEMPTS):
             self._result.attempts = attempt + 1
             outcome = await self._attempt(attempt)
+            if self._without_room is not None:
+                judge_without_room(self._without_room, self._ecu())
+                self._without_room = None
             if outcome is not None:
                 return outcome
             await self._pause()
@@ -161,9 +168,7 @@ class Run:
         storm = self._brew(attempt)
         try:
             life = self._alive(storm.dies_at_write)
-            if self._fortune.hardship is Hardship.DISK_FULL and attempt == self._fortune.attempt:
-                self._suffer_from(Hardship.DISK_FULL)
-                life.fill_disk(self._fortune.writes_until_full, self._fortune.full_for)
+            self._run_short_of_disk(life, attempt)
             ended = self._ended()
             if ended is not None:
                 return ended
@@ -177,13 +182,14 @@ class Run:
         finally:
             if self._life is not None:
                 self._life.fill_disk(0, 0)
+                self._life.scarce = False
             self._tell_struck()
         return self._believed(told)
 
     async def _suffer(self, attempt: int) -> bool:
         """Let the hardship of this run happen if it is due; True if that was all of this attempt."""
         kind = self._fortune.hardship
-        if self._suffered or attempt < self._fortune.attempt or kind in (Hardship.NONE, Hardship.DISK_FULL):
+        if self._suffered or attempt < self._fortune.attempt or kind in {Hardship.NONE, *DISK}:
             return False
         if kind is Hardship.OTHER_CAR:
             self._suffer_from(kind)
@@ -195,6 +201,19 @@ class Run:
         else:
             self._rot(kind)
         return False
+
+    def _run_short_of_disk(self, life: Life, attempt: int) -> None:
+        """For this attempt the disk is full after a number of writes, or says that it has no room."""
+        kind = self._fortune.hardship
+        if kind not in DISK or attempt != self._fortune.attempt:
+            return
+        self._suffer_from(kind)
+        if kind is Hardship.DISK_FULL:
+            life.fill_disk(self._fortune.writes_until_full, self._fortune.full_for)
+            return
+        life.scarce = True
+        if not life.box.journal.open_flashes():
+            self._without_room = self._ecu()
 
     def _suffer_from(self, kind: Hardship) -> None:
         self._suffered, self._result.hardship = True, kind.value

@@ -11,12 +11,15 @@ from unittest.mock import patch
 import pytest
 
 from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.events import GateVerdict
 from appliance.contract.jobs import JobState
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.engine.box import Box
+from appliance.engine.conditions import LiveConditions
 from appliance.engine.operations.registry import prepare
 from appliance.engine.simulation import SimulatedConnection
 from appliance.flashing import writing
+from appliance.flashing.order import WriteOrder
 from appliance.flashing.writing import Write
 from appliance.protocols.access import Block
 from appliance.protocols.uds.access import UdsAccess
@@ -42,6 +45,7 @@ from tests.faults.judge import (
     judge_reopened,
     judge_rest,
     judge_source_lost,
+    judge_without_room,
 )
 from tests.faults.run import Result
 from tests.faults.scenario import Storm
@@ -85,6 +89,10 @@ def test_the_command_line_tells_the_truth(capsys: pytest.CaptureFixture[str]) ->
 
 
 async def _nothing(*_arguments: object) -> None:
+    return
+
+
+def _nothing_at_all(*_arguments: object) -> None:
     return
 
 
@@ -238,11 +246,20 @@ def replaced(monkeypatch: pytest.MonkeyPatch, lie: Callable[[Verb], Verb]) -> No
     monkeypatch.setattr(runs, "prepare", lambda verb, asked: lie(prepare(verb, asked)))
 
 
-def at_once(monkeypatch: pytest.MonkeyPatch, hardship: Hardship) -> None:
-    """The job itself meets with it, and with nothing else."""
-    fortune = Fortune(hardship, 0, OtherCar.HEALTHY_TWIN, writes_until_full=5, full_for=1000)
+def at_once(monkeypatch: pytest.MonkeyPatch, hardship: Hardship, attempt: int = 0) -> None:
+    """The job itself meets with it, or a later attempt, and with nothing else."""
+    fortune = Fortune(hardship, attempt, OtherCar.HEALTHY_TWIN, writes_until_full=5, full_for=1000)
     monkeypatch.setattr("tests.faults.scenario.fortune_for", lambda *_arguments, **_options: fortune)
     monkeypatch.setattr(runs, "storm_for", lambda *_arguments: Storm(FaultPlan(), None))
+
+
+def behind_a_death(monkeypatch: pytest.MonkeyPatch, hardship: Hardship) -> None:
+    """The box dies in the first block it programs; what is met comes before the recovery."""
+    death = Storm(FaultPlan(faults=(Fault(kind=FaultKind.BOX_DIES, on=Trigger.PROGRAMMED, at=100),)), None)
+    calm = Storm(FaultPlan(), None)
+    at_once(monkeypatch, hardship, attempt=1)
+    monkeypatch.setattr(runs, "_VANISHES_SHARE", 0.0)
+    monkeypatch.setattr(runs, "storm_for", lambda _scenario, attempt, _totals: calm if attempt else death)
 
 
 def test_a_box_that_writes_whatever_car_is_there_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,7 +273,8 @@ def test_a_box_that_writes_whatever_car_is_there_is_caught(monkeypatch: pytest.M
         return work
 
     replaced(monkeypatch, reckless)
-    broken = broken_in(campaign(SEED, 6, X050.id, hardship=Hardship.OTHER_CAR))
+    at_once(monkeypatch, Hardship.OTHER_CAR)
+    broken = broken_in(campaign(SEED, 4, X050.id))
     assert any("another car than the job's was written" in one for one in broken)
 
 
@@ -307,11 +325,58 @@ def test_a_box_that_writes_what_rotted_is_caught(monkeypatch: pytest.MonkeyPatch
     assert any("are wrong" in one for one in broken)
 
 
+def test_a_box_that_finishes_with_a_rotten_tuned_file_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    get = BlobStore.get
+
+    def unchecked(store: BlobStore, segment: Segment) -> bytes:
+        try:
+            return get(store, segment)
+        except VaultError:
+            return bytes(segment.length)
+
+    behind_a_death(monkeypatch, Hardship.TUNED_DAMAGED)
+    assert broken_in(campaign(SEED, 6, T300.id)) == []
+    monkeypatch.setattr(BlobStore, "get", unchecked)
+    monkeypatch.setattr(WriteOrder, "check_target", _nothing_at_all)
+    monkeypatch.setattr(runs.Run, "_takes_original", lambda _run, _attempt: False)
+    broken = broken_in(campaign(SEED, 6, T300.id))
+    assert any("are wrong" in one for one in broken)
+
+
+def test_a_box_that_calls_an_ecu_restored_it_knows_nothing_of_is_caught(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def restored(_box: Box) -> dict[str, Any]:
+        return {"result": "restored"}
+
+    def lying(verb: str, asked: dict[str, Any]) -> Verb:
+        return restored if "definition" in asked else prepare(verb, asked)
+
+    behind_a_death(monkeypatch, Hardship.ALL_RECORDS_LOST)
+    assert broken_in(campaign(SEED, 4, T300.id)) == []
+    monkeypatch.setattr(runs, "prepare", lying)
+    broken = broken_in(campaign(SEED, 4, T300.id))
+    assert any("restored, and" in one for one in broken)
+
+
+def test_a_box_that_begins_without_room_for_its_records_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once(monkeypatch, Hardship.DISK_SCARCE)
+    assert broken_in(campaign(SEED, 4, T300.id)) == []
+    monkeypatch.setattr(
+        LiveConditions, "_disk", lambda _conditions: GateVerdict("disk", "pass", "nobody asked")
+    )
+    broken = broken_in(campaign(SEED, 4, T300.id))
+    assert any("without room for its records" in one for one in broken)
+    with pytest.raises(BrokenPromiseError):
+        judge_without_room(ecu(STOCK), ecu(STOCK, valid=False))
+
+
 @pytest.mark.parametrize(
     ("fault", "service"),
     [
         (FaultKind.DOUBLED_ANSWER, 0x31),
         (FaultKind.REPLAYED_ANSWER, 0x31),
+        (FaultKind.HELD_ANSWER, 0x31),
         (FaultKind.TRUNCATED_ANSWER, 0x31),
         (FaultKind.OVERSIZED_ANSWER, 0x31),
         (FaultKind.ERASE_REFUSED, 0x31),
