@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -135,7 +136,7 @@ def _refuse_lost_keys(state: Path) -> None:
 def _set_aside(path: Path, keys: KeyRing) -> None:
     """Keep a damaged journal under a name with the date. Raises PitboxError for a whole one."""
     files = [path.with_name(f"{path.name}{suffix}") for suffix in ("", "-wal", "-shm")]
-    if not any(file.exists() for file in files):
+    if not any(os.path.lexists(file) for file in files):
         return
     try:
         Journal(path, time.time, keys.record_mac).close()
@@ -149,5 +150,5 @@ def _set_aside(path: Path, keys: KeyRing) -> None:
         )
     stamp = time.strftime("%Y%m%d-%H%M%S")
     for file in files:
-        if file.exists():
+        if os.path.lexists(file):
             file.rename(file.with_name(f"{file.name}.{stamp}.damaged"))

@@ -208,7 +208,6 @@ def order_of_original(box: Box, definition: Definition, file_id: str, opened: Op
     return WriteOrder(
         kind="original",
         definition_id=definition.id,
-        definition_sha256=definition.digest(),
         method=record.method,
         original_file=file_id,
         tuned_file=None,

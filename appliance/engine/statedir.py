@@ -63,8 +63,8 @@ def private_files() -> None:
 
 
 def refuse_other_kinds(path: Path) -> None:
-    """Raises PitboxError STATE_UNUSABLE for a pipe or device under a file's name: it is not waited for."""
-    if path.exists() and not path.is_file():
+    """Raises PitboxError STATE_UNUSABLE for a pipe, device or link under a file's name."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
         raise unusable(path, OSError("it is not a regular file"))
 
 

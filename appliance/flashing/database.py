@@ -10,7 +10,14 @@ from pathlib import Path
 
 from appliance.contract.errors import PitboxError
 from appliance.flashing.rows import refuse_strange, seal_rows
-from appliance.flashing.tables import APPLICATION_ID, SCHEMA, SEALED_TABLES, VERSION, migrate
+from appliance.flashing.tables import (
+    APPLICATION_ID,
+    SCHEMA,
+    SEALED_TABLES,
+    VERSION,
+    migrate,
+    refuse_strange_schema,
+)
 from appliance.vault.authentic import Mac
 from appliance.vault.durable import FILE_MODE, sync_directory
 
@@ -134,8 +141,10 @@ class Database:
         sync_directory(self._path.parent)
 
     def _refuse_other_kinds(self) -> None:
-        """A pipe under one of these names would be waited for, without end."""
+        """A pipe under one of these names would be waited for, without end; a link would lead elsewhere."""
         for path in (self._path, _beside(self._path, "-wal"), _beside(self._path, "-shm")):
+            if path.is_symlink():
+                raise JournalDamagedError(self._path, f"{path.name} is a link")
             if not path.exists():
                 continue
             if not stat.S_ISREG(path.stat().st_mode):
@@ -165,6 +174,7 @@ class Database:
 
     def _check_rows(self, sql: sqlite3.Connection) -> None:
         try:
+            refuse_strange_schema(sql)
             for table in SEALED_TABLES:
                 for row in sql.execute(f"SELECT * FROM {table}"):
                     refuse_strange(table, row, self._mac)

@@ -123,8 +123,8 @@ class Journal:
         return found[0]
 
     def jobs(self) -> list[JobRecord]:
-        """All jobs, newest first."""
-        return self._jobs("ORDER BY created_at DESC, rowid DESC")
+        """All jobs, newest first, however the clock was set."""
+        return self._jobs("ORDER BY rowid DESC")
 
     def add_chunk(self, job_id: str, reading_pass: int, chunk: ChunkRecord) -> None:
         """A chunk of a pass is read and its sealed bytes are on the disk."""

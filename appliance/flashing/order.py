@@ -16,7 +16,6 @@ class WriteOrder:
     kind: str
     """`tuned` or `original`: decides whether success is called done or restored."""
     definition_id: str
-    definition_sha256: str
     method: str
     original_file: str
     tuned_file: str | None
@@ -44,6 +43,7 @@ class WriteOrder:
     def from_json(cls, text: str) -> WriteOrder:
         """Inverse of to_json."""
         data = json.loads(text)
+        data.pop("definition_sha256", None)  # stated by earlier builds; the job's is the one that counts
         for key in ("blocks", "guarded"):
             data[key] = tuple(Block(**block) for block in data[key])
         return cls(**data)

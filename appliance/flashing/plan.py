@@ -42,7 +42,6 @@ def _order(request: WriteRequest, target: MemoryImage) -> WriteOrder:
     return WriteOrder(
         kind="tuned" if request.tuned is not None else "original",
         definition_id=request.definition.id,
-        definition_sha256=request.definition.digest(),
         method=request.method,
         original_file=request.original_file or "",
         tuned_file=request.tuned_file,

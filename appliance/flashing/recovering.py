@@ -64,8 +64,13 @@ async def recover(
 
 
 async def _finish(job: Job, flash: FlashRecord, order: WriteOrder, target: MemoryImage) -> WriteResult:
-    flash_id = job.journal.resume_flash(flash, order.to_json())
+    flash_id = job.journal.resume_flash(flash, flash.write_order if _is_of(flash, order) else order.to_json())
     return await Write(job, flash_id, order, target, Purpose.RECOVER).run()
+
+
+def _is_of(flash: FlashRecord, order: WriteOrder) -> bool:
+    """Whether the write goes on with what it was begun for, in whatever words an earlier build put it."""
+    return WriteOrder.from_json(flash.write_order) == order
 
 
 async def _as_whole_as_possible(
@@ -85,7 +90,7 @@ async def _as_whole_as_possible(
         await let_go(job)
     if not target.gaps:
         order.check_target(target.image.sha256())
-    if unknown(order.blocks, target.image) and order.to_json() != flash.write_order:
+    if unknown(order.blocks, target.image) and not _is_of(flash, order):
         ranges = [f"0x{gap.start:08X} to 0x{gap.end:08X}" for gap in target.gaps]
         raise TargetDamagedError(ranges, order.kind)
     return target.image

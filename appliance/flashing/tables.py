@@ -48,13 +48,52 @@ SEALED_TABLES = ("job", "read_chunk", "flash", "flash_step", "meta")
 def migrate(sql: sqlite3.Connection, version: int, mac: Mac) -> None:
     """Bring a journal of an earlier version to the present one, inside the caller's transaction.
 
-    Raises ValueError for a row of the old version that its own check refuses.
+    Raises ValueError for a row of the old version that its own check refuses, and for strange tables.
     """
     for step in range(version, VERSION):
         _STEPS[step](sql)
         sql.execute(f"PRAGMA user_version = {step + 1}")
     for table in SEALED_TABLES:
         seal_rows(sql, mac, table)
+    refuse_strange_schema(sql)
+
+
+def refuse_strange_schema(sql: sqlite3.Connection) -> None:
+    """Raises ValueError for tables that are not exactly ours.
+
+    Rows carry the box's keyed hash and their tables do not: a trigger, or a constraint that drops what breaks
+    it, would make the journal forget an erase while every row that is left is genuine.
+    """
+    ours = sqlite3.connect(":memory:")
+    try:
+        ours.executescript(SCHEMA)
+        strange = _shape(sql) ^ _shape(ours)
+    finally:
+        ours.close()
+    if strange:
+        raise ValueError(
+            f"its tables are not those of this box: {', '.join(sorted(name for name, _ in strange))}"
+        )
+
+
+def _shape(sql: sqlite3.Connection) -> set[tuple[str, frozenset[str]]]:
+    """Everything in the schema by name, as its clauses: a migrated table has them in another order."""
+    return {
+        (f"{kind} {name}", frozenset(_clauses(text or "")))
+        for kind, name, text in sql.execute("SELECT type, name, sql FROM sqlite_schema")
+    }
+
+
+def _clauses(text: str) -> list[str]:
+    """What stands before, between and behind the outermost commas and parentheses, without spare blanks."""
+    found, depth, began = [], 0, 0
+    for at, sign in enumerate(text):
+        inner = depth > 1 or (depth == 1 and sign == "(")
+        depth += {"(": 1, ")": -1}.get(sign, 0)
+        if sign in "(,)" and not inner:
+            found.append(" ".join(text[began:at].split()))
+            began = at + 1
+    return [*found, " ".join(text[began:].split())]
 
 
 def _from_1(sql: sqlite3.Connection) -> None:

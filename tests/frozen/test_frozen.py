@@ -12,6 +12,7 @@ from appliance.engine.box import Box
 from appliance.engine.operations.write import recover, restore
 from appliance.engine.originals import known_originals
 from appliance.engine.report import report_of
+from appliance.flashing.journal import Step
 from simulator.car import Car
 from tests.frozen.thaw import FROZEN, Thawed, live, thaw
 
@@ -56,6 +57,21 @@ def test_a_half_written_ecu_is_told_and_finished(frozen: Thawed, original: bool)
     assert frozen.memory_sha256() not in (frozen.tuned_sha256, frozen.original_sha256)
     live(frozen, finish)
     assert frozen.memory_sha256() == (frozen.original_sha256 if back else frozen.tuned_sha256)
+
+
+@pytest.mark.parametrize("frozen", HALF_WRITTEN, indirect=True)
+def test_a_write_goes_on_with_what_it_was_begun_for(frozen: Thawed) -> None:
+    """An order that an earlier build spelt otherwise is no new target: what is programmed still counts."""
+
+    async def finish(box: Box, car: Car) -> None:
+        (flash,) = box.journal.open_flashes()
+        before = [step.step for step in box.journal.steps(flash.id)].count(Step.RETARGETED)
+        await recover(box, frozen.job)
+        steps = [step.step for step in box.journal.steps(flash.id)]
+        assert steps.count(Step.RETARGETED) == before
+        assert Step.RESUMED in steps
+
+    live(frozen, finish)
 
 
 @pytest.mark.parametrize("frozen", WHOLE, indirect=True)

@@ -11,7 +11,7 @@ from appliance.contract.jobs import JobState
 from appliance.contract.preview import Preview, RegionChange
 from appliance.definitions.schema import Definition
 from appliance.engine.box import Box
-from appliance.engine.operations.rescue import chosen_original
+from appliance.engine.operations.rescue import chosen_original, read_with
 from appliance.engine.operations.write import identified, interrupted_flash, opened_files
 from appliance.engine.originals import Original, load_original, target_of_order
 from appliance.engine.plaintext import Opened, wiped_afterwards
@@ -75,8 +75,8 @@ async def preview_recover(box: Box, job_id: str | None, original: bool) -> dict[
 
 async def preview_rescue(box: Box, definition_id: str, file_id: str | None) -> dict[str, Any]:
     """What a rescue without a journal would put back. Raises PitboxError."""
-    definition = box.definition(definition_id)
-    original = chosen_original(box, definition, file_id)
+    original = chosen_original(box, definition_id, file_id)
+    definition = read_with(box, original)
     writable = blocks_of(definition, writable_only=True)
     return Preview(
         job=None,

@@ -28,8 +28,8 @@ async def reopen(box: Box, definition_id: str, file_id: str | None = None, car: 
     too little, `car` is a person's word. Nothing is kept of a rescue that is refused. Raises PitboxError.
     """
     box.journal.refuse_second_write()
-    definition = box.definition(definition_id)
-    original = chosen_original(box, definition, file_id)
+    original = chosen_original(box, definition_id, file_id)
+    definition = read_with(box, original)
     with wiped_afterwards() as opened:
         order = order_of_original(box, definition, original.file_id, opened)
     job_id = uuid.uuid4().hex[:12]
@@ -45,22 +45,31 @@ async def reopen(box: Box, definition_id: str, file_id: str | None = None, car: 
     return job_id
 
 
-def chosen_original(box: Box, definition: Definition, file_id: str | None) -> SealedImage:
+def read_with(box: Box, original: SealedImage) -> Definition:
+    """The very version an original was read with, where it is still there; a pack may be newer, or gone.
+
+    Raises PitboxError.
+    """
+    pinned = box.pinned.get(original.definition_sha256) if original.definition_sha256 else None
+    return pinned or box.definition(original.definition)
+
+
+def chosen_original(box: Box, definition_id: str, file_id: str | None) -> SealedImage:
     """The named file, or the only original of that definition. Raises PitboxError."""
     if file_id is not None:
         record = box.images.load(file_id)
-        if record.kind is ImageKind.ORIGINAL and record.definition == definition.id:
+        if record.kind is ImageKind.ORIGINAL and record.definition == definition_id:
             return record
         raise PitboxError(
             "FILE_OTHER_DEFINITION",
-            f"the stored file {file_id} is no original of {definition.id}",
+            f"the stored file {file_id} is no original of {definition_id}",
             do_now="Choose an original of this ECU.",
         )
-    fitting = [one for one in known_originals(box) if one["definition"] == definition.id]
+    fitting = [one for one in known_originals(box) if one["definition"] == definition_id]
     if len(fitting) != 1:
         raise PitboxError(
             "ORIGINAL_AMBIGUOUS" if fitting else "NO_ORIGINAL",
-            f"{len(fitting)} sealed originals of {definition.id} are stored",
+            f"{len(fitting)} sealed originals of {definition_id} are stored",
             do_now="Name the one of this very ECU: repeat the command with `--file` and its id."
             if fitting
             else "Look on the box that read this ECU.",

@@ -12,7 +12,7 @@ from appliance.engine.box import Box, checksum_module
 from appliance.engine.conditions import LiveConditions
 from appliance.engine.confirming import confirmed
 from appliance.engine.ecu import Ecu, on_ecu
-from appliance.engine.finding import refuse_two_ecus
+from appliance.engine.finding import in_bootloader, refuse_two_ecus
 from appliance.engine.originals import (
     Original,
     load_original,
@@ -33,7 +33,7 @@ from appliance.flashing.progress import wire_share
 from appliance.flashing.recovering import recover as finish
 from appliance.flashing.writing import WriteResult
 from appliance.flashing.writing import write as execute
-from appliance.protocols.access import Dtc
+from appliance.protocols.access import Dtc, EcuState
 
 _OUTCOME = ("result", "blocks", "verify", "write_efficiency", "dtcs_after", "identity_after")
 _CORRECT_CHECKSUMS = (
@@ -175,11 +175,23 @@ async def _write(
             restores=request.restores,
         )
         box.journal.note(job.id, dtcs_before=_codes(await read_dtcs(ecu.job)))
-        plan = await preflight(ecu.job, request, live)
+        try:
+            plan = await preflight(ecu.job, request, live)
+        except GatesRefusedError as refused:
+            raise await _explained(box, ecu, refused) from refused
         opened.keep(plan.target)
         await _make_ready(box, ecu, tuned)
         result = await execute(ecu.job, plan)
         return await _done(box, result, ecu)
+
+
+async def _explained(box: Box, ecu: Ecu, refused: GatesRefusedError) -> PitboxError:
+    """Where only the bootloader answers, the request is not wrong: a write may have been forgotten."""
+    access = ecu.job.access
+    strange = any(gate.name == "identity" for gate in refused.failed)
+    if strange and await access.state() is EcuState.BOOTLOADER:
+        return in_bootloader(box, ecu.job.definition.id, await access.identify())
+    return refused
 
 
 async def _make_ready(box: Box, ecu: Ecu, tuned: Tuned) -> None:

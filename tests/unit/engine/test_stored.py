@@ -11,13 +11,16 @@ from typing import Any
 
 import pytest
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.events import AlarmEvent, Event
 from appliance.engine.box import open_box
-from appliance.engine.operations.write import recover
+from appliance.engine.operations.read import identify
+from appliance.engine.operations.rescue import reopen
+from appliance.engine.operations.write import recover, restore
 from appliance.engine.report import report_of
 from appliance.engine.settings import EngineSettings
-from appliance.engine.statedir import held
+from appliance.engine.statedir import held, refuse_other_kinds
+from appliance.flashing.safety import tell_safety
 from tests.frozen.thaw import Thawed, live, thaw
 
 
@@ -149,3 +152,59 @@ def test_a_journal_that_others_could_read_is_made_private(half_written: Thawed) 
     half_written.journal.chmod(0o644)
     opened(half_written).journal.close()
     assert half_written.journal.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_log_that_is_a_link_is_not_written_through(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"theirs")
+    (tmp_path / "engine.log").symlink_to(elsewhere)
+    with pytest.raises(PitboxError, match="STATE_UNUSABLE"):
+        refuse_other_kinds(tmp_path / "engine.log")
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_journal_that_became_a_link_is_set_aside(
+    half_written: Thawed, tmp_path: Path, *, lost: bool
+) -> None:
+    elsewhere = half_written.journal.rename(tmp_path / "elsewhere")
+    if lost:
+        elsewhere.unlink()
+    half_written.journal.symlink_to(elsewhere)
+    with pytest.raises(PitboxError, match="JOURNAL_DAMAGED"):
+        opened(half_written)
+    box = opened(half_written, set_journal_aside=True)
+    assert [flash.job_id for flash in box.journal.open_flashes()] == [half_written.job]
+    box.journal.close()
+
+
+# --- everything rolled back together
+
+
+@pytest.fixture
+def rolled_back(tmp_path: Path) -> Thawed:
+    """A box whose whole disk is of before the write, and its ECU, which is half written."""
+    box = thaw("v2/read_verified", tmp_path / "box")
+    written = thaw("v2/half_written", tmp_path / "written")
+    assert box.original_sha256 == written.original_sha256
+    return replace(box, car=written.car)
+
+
+def test_a_forgotten_write_is_told_by_the_ecu_and_nothing_else_is_written(rolled_back: Thawed) -> None:
+    """The last witness is the ECU's own memory: its bootloader answers, and only the original goes in."""
+
+    async def go_on(box: Any, car: Any) -> None:
+        assert box.journal.open_flashes() == []
+        job = rolled_back.job
+        calls = [lambda: identify(box), lambda: recover(box), lambda: restore(box, job)]
+        for call in calls:
+            with pytest.raises(PitboxError) as refusal:
+                await call()
+            tell_safety(refusal.value, box.journal, None, journal_doubted=call is calls[1])
+            assert refusal.value.ecu is EcuSafety.UNKNOWN, refusal.value
+        assert rolled_back.memory_sha256() == before
+        rescue = await reopen(box, rolled_back.definition.id)
+        assert (await recover(box, rescue))["result"] == "restored"
+
+    before = rolled_back.memory_sha256()
+    live(rolled_back, go_on)
+    assert rolled_back.memory_sha256() == rolled_back.original_sha256

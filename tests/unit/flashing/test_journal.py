@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -26,7 +27,6 @@ JOB = "j"
 ORDER = WriteOrder(
     kind="tuned",
     definition_id="pbx",
-    definition_sha256="ab" * 32,
     method="obd",
     original_file="original",
     tuned_file="tuned",
@@ -491,3 +491,58 @@ class JobMachine(RuleBasedStateMachine):
 
 JobMachine.TestCase.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
 test_any_moves_in_any_order = JobMachine.TestCase
+
+
+def test_an_order_of_an_earlier_build_is_the_same_order() -> None:
+    """It stated the definition's digest as well, which the job's own row states better."""
+    earlier = json.dumps({**json.loads(TEXT), "definition_sha256": "ab" * 32})
+    assert WriteOrder.from_json(earlier) == ORDER
+
+
+def test_the_newest_job_is_the_one_made_last_however_the_clock_was_set(tmp_path: Path) -> None:
+    clock = iter([2e9, 2e9, 1e9, 1e9, 1.5e9])
+    journal = Journal(tmp_path / "journal.db", lambda: next(clock), mac)
+    for job in ("first", "second", "third"):
+        journal.create_job(job)
+    assert [job.id for job in journal.jobs()] == ["third", "second", "first"]
+    journal.close()
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        "CREATE TRIGGER t AFTER INSERT ON flash_step WHEN new.step = 'erase_intent' "
+        "BEGIN DELETE FROM flash_step WHERE seq = new.seq; END",
+        "CREATE VIEW v AS SELECT * FROM job",
+        "CREATE TABLE other(a)",
+        "CREATE UNIQUE INDEX strange ON flash_step(step)",
+        "DROP INDEX one_open_flash",
+        "ALTER TABLE flash ADD COLUMN note TEXT",
+        "PRAGMA writable_schema=ON; UPDATE sqlite_schema SET sql = replace(sql, 'seq INTEGER PRIMARY KEY', "
+        "'seq INTEGER PRIMARY KEY ON CONFLICT IGNORE') WHERE name = 'flash_step'",
+    ],
+    ids=["trigger", "view", "table", "index", "no_index", "column", "conflict"],
+)
+def test_tables_that_are_not_ours_are_refused(tmp_path: Path, statements: str) -> None:
+    """Every row is genuine, and the journal would forget the next erase."""
+    path = tmp_path / "journal.db"
+    opened(path).close()
+    sql = sqlite3.connect(path)
+    sql.executescript(statements)
+    sql.close()
+    with pytest.raises(JournalDamagedError, match="its tables are not those of this box"):
+        opened(path)
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
+def test_a_link_under_the_journals_name_is_not_followed(tmp_path: Path, suffix: str) -> None:
+    opened(tmp_path / "journal.db").close()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes((tmp_path / "journal.db").read_bytes())
+    elsewhere.chmod(0o644)
+    link = tmp_path / f"journal.db{suffix}"
+    link.unlink(missing_ok=True)
+    link.symlink_to(elsewhere)
+    with pytest.raises(JournalDamagedError, match="is a link"):
+        opened(tmp_path / "journal.db")
+    assert elsewhere.stat().st_mode & 0o777 == 0o644
