@@ -21,7 +21,7 @@ from appliance.cli.words import (
 
 def report_lines(report: dict[str, Any]) -> Iterator[str]:
     """Everything the report holds, in the order of the work."""
-    yield outcome_line(report["result"])
+    yield outcome_line(report["result"], (report["verify"] or {}).get("method"))
     definition, method, evidence = (report[key] or "-" for key in ("definition", "method", "evidence"))
     yield f"  {definition}, method {method}, evidence: {evidence}"
     yield from identity_lines(report["identity"])

@@ -37,7 +37,16 @@ _IDENTITY = (
 )
 RESTING = frozenset({"interrupted", "needs_bench"})
 """States of an open write that nobody is working on."""
-_METHODS = {"hash": "a hash on the ECU", "read_back": "reading back"}
+_METHODS = {
+    "hash": "a hash on the ECU",
+    "crc16": "a CRC-16 on the ECU, a weak proof: one wrong content in 65,536 passes",
+    "read_back": "reading back",
+    "status": "the ECU's status alone: it compared them with nothing of ours",
+}
+_WEAK = {
+    "crc16": "agrees with a CRC-16 on the ECU, which is no strong proof",
+    "status": "the ECU calls its memory good; nobody has compared it",
+}
 _OUTCOMES = {
     "done": "Done: every block is proven in the ECU's memory.",
     "restored": "Restored: the ECU holds its own original again, proven block by block.",
@@ -78,8 +87,10 @@ def identity_lines(identity: Mapping[str, Any]) -> Iterator[str]:
             yield f"  {title + ':':<20}{', '.join(value) if isinstance(value, list) else value}"
 
 
-def outcome_line(result: str) -> str:
-    """How a job stands."""
+def outcome_line(result: str, method: str | None = None) -> str:
+    """How a job stands, in no stronger words than `method` proves."""
+    if method in _WEAK and result in ("done", "restored"):
+        return f"{result.capitalize()}: every block is written, and {_WEAK[method]}."
     return _OUTCOMES.get(result, f"Result: {result.replace('_', ' ')}")
 
 
@@ -91,13 +102,12 @@ def blocks_line(blocks: Mapping[str, int | None]) -> str:
 
 def proof_line(verify: Mapping[str, Any]) -> str:
     """How memory was proven."""
-    method = {"hash": "a hash on the ECU", "read_back": "reading back"}.get(
-        verify["method"], verify["method"]
-    )
+    method = _METHODS.get(verify["method"], verify["method"])
+    word = "accepted" if verify["method"] == "status" else "proven"
     image = f"; image sha256 {verify['sha256'][:16]}…" if verify["sha256"] else ""
     lost = verify.get("unproven") or []
     unproven = f"; {len(lost)} blocks left alone could not be compared" if lost else ""
-    return f"{verify['blocks']} blocks proven by {method}{image}{unproven}"
+    return f"{verify['blocks']} blocks {word} by {method}{image}{unproven}"
 
 
 def banner_lines(open_writes: Sequence[Mapping[str, Any]]) -> Iterator[str]:

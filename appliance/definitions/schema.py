@@ -9,6 +9,7 @@ from typing import Literal
 import rfc8785
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from appliance.definitions.checking import Checking
 from appliance.definitions.errors import not_simulated
 from appliance.definitions.fields import (
     Byte,
@@ -114,39 +115,6 @@ class Writing(Strict):
             yield "address_bytes is 1 where by = 'block_id': the block id stands in its place"
 
 
-class Checking(Strict):
-    """Routines by which the ECU proves its memory.
-
-    `hash_range` gets format identifier, address and size as erasing by address does and answers a CRC-32
-    (IEEE 802.3, big-endian); `compare_block` gets `01 <block id> 00 04 <CRC-32>` and answers status 00 if
-    they agree (sheet obd 2.1).
-    """
-
-    routine: Word | None = None
-    style: Literal["hash_range", "compare_block", "none"]
-    status_bytes: int = Field(default=1, ge=1, le=64)
-    """Length of `compare_block`'s status record: without a status nothing was compared."""
-    hash_granularity: Literal["bytes", "sector"] = "bytes"
-    """What `hash_range` takes: any span, or whole sectors alone."""
-    dependencies_routine: Word | None = 0xFF01
-    dependencies_status_bytes: int = Field(default=1, ge=0, le=64)
-    """Length of its status record; 0 where the ECU answers without a status."""
-    verify: Literal["hash", "read_back"] = "hash"
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Checking:
-        refuse(self._problems())
-        return self
-
-    def _problems(self) -> Iterator[str]:
-        if (self.style == "none") != (self.routine is None):
-            yield "routine belongs to style 'hash_range' or 'compare_block'"
-        if self.hash_granularity == "sector" and self.style != "hash_range":
-            yield "hash_granularity belongs to style 'hash_range'"
-        if self.style == "none" and self.verify == "hash":
-            yield "verify = 'hash' needs a style that offers one"
-
-
 class Checksum(Strict):
     """The file's own checksum: a module of the checksum room and its parameters."""
 
@@ -219,10 +187,6 @@ class Simulation(Strict):
     dtcs: tuple[DtcText, ...] = ()
 
 
-_CRC_BALANCED = frozenset({"crc32-at", "med17", "vw-dq250", "vw-dq381"})
-"""Checksum modules that keep the CRC-32 over content and checksum together the same."""
-
-
 class Definition(Strict):
     """One ECU."""
 
@@ -268,6 +232,12 @@ class Definition(Strict):
             refuse(not_blocks(_regions(info)))
         return table
 
+    @field_validator("checking")
+    @classmethod
+    def _checks_these_regions(cls, checking: Checking, info: ValidationInfo) -> Checking:
+        refuse(checking.misfits(_regions(info), _bootloader_reads(info)))
+        return checking
+
     @field_validator("checksum")
     @classmethod
     def _checksum_region(cls, checksum: Checksum | None, info: ValidationInfo) -> Checksum | None:
@@ -279,29 +249,13 @@ class Definition(Strict):
     @field_validator("checksum")
     @classmethod
     def _hash_sees_changes(cls, checksum: Checksum | None, info: ValidationInfo) -> Checksum | None:
-        """A whole block is compared by its CRC-32, which must not be the same for all content.
+        """A whole block is compared by its hash, which must not be the same for all content.
 
         Where a range may be hashed, the heart leaves the stored checksum out (`flashing/seams.py`).
         """
         checking: Checking | None = info.data.get("checking")
-        whole_blocks = checking and (checking.style, checking.verify) == ("compare_block", "hash")
-        if checksum and whole_blocks and checksum.module in _CRC_BALANCED:
-            raise ValueError(
-                f"{checksum.module!r} keeps the CRC-32 of every right block the same: compare_block cannot "
-                "tell one from another: set checking.verify = 'read_back'"
-            )
-        reading: Reading | None = info.data.get("reading")
-        if (
-            checksum
-            and checking
-            and (checking.hash_granularity, checking.verify) == ("sector", "hash")
-            and checksum.module in _CRC_BALANCED
-            and not (reading and reading.bootloader_reads)
-        ):
-            raise ValueError(
-                f"{checksum.module!r} keeps the CRC-32 of a right sector the same, so its value is read "
-                "back besides: that needs reading.bootloader_reads = true, or checking.verify = 'read_back'"
-            )
+        if checksum and checking:
+            refuse(checking.blind_to(checksum.module, _bootloader_reads(info)))
         return checksum
 
     @model_validator(mode="after")
@@ -333,3 +287,8 @@ def _regions(info: ValidationInfo) -> tuple[Region, ...]:
     """The regions validated before, none where they were refused."""
     regions: tuple[Region, ...] = info.data.get("regions", ())
     return regions
+
+
+def _bootloader_reads(info: ValidationInfo) -> bool:
+    reading: Reading | None = info.data.get("reading")
+    return reading is not None and reading.bootloader_reads

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 
+from appliance.definitions.checking import Checking
 from appliance.definitions.loader import PACKS, load_dirs
 from appliance.definitions.reaching import Addressing, Bus
-from appliance.definitions.schema import Checking, Definition, Erasing, Reading
+from appliance.definitions.schema import Definition, Erasing, Reading
 
 _HEAD = """\
 # Supported ECUs
@@ -22,6 +23,12 @@ _COLUMNS = (
     "Definition", "ECU", "Kind", "Bus", "Recommended method", "Read", "Write", "Delta", "Verify", "Checksum",
     "Recovery after a cut", "Badge", "Tests",
 )  # fmt: skip
+_VERIFY = {
+    "hash": "hash on the target",
+    "crc16": "CRC-16 on the target (weak)",
+    "read_back": "read-back",
+    "status": "the ECU's status alone (weak)",
+}
 _RECOVERY = {"bootloader": "over OBD, by its bootloader", "bench": "bench only", "none": "none"}
 
 
@@ -47,7 +54,7 @@ def _row(definition: Definition, tests: int) -> tuple[str, ...]:
         _read(definition.reading),
         _write(definition.erasing),
         _delta(definition.checking),
-        "hash on the target" if definition.checking.verify == "hash" else "read-back",
+        _VERIFY[definition.checking.method],
         f"`{definition.checksum.module}`" if definition.checksum else "none known",
         _RECOVERY[definition.recovery.recoverability],
         f"*{definition.evidence.level}*",
@@ -75,7 +82,7 @@ def _write(erasing: Erasing) -> str:
 
 
 def _delta(checking: Checking) -> str:
-    return "full write" if checking.routine is None else f"by hash (routine 0x{checking.routine:04X})"
+    return "full write" if checking.method != "hash" else f"by hash (routine 0x{checking.routine:04X})"
 
 
 def _section(definition: Definition) -> Iterator[str]:

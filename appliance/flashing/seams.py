@@ -16,6 +16,7 @@ from appliance.definitions.schema import Definition
 from appliance.flashing.image import MemoryImage
 from appliance.protocols.access import Block
 
+_BY_SPAN = ("hash_range", "compare_range")
 WORD_BYTES = 4
 """No two contents of so few bytes share a CRC-32."""
 
@@ -24,10 +25,12 @@ def seams_of(definition: Definition, expected: MemoryImage) -> frozenset[int]:
     """Addresses before and behind every checksum stored in the expected memory.
 
     Raises PitboxError for a checksum module that does not exist. A definition that compares whole blocks by
-    their id has no seams: its blocks cannot be cut.
+    their id has no seams: its blocks cannot be cut; nor need whole sectors be, where their hash is not blind.
     """
     spec = definition.checksum
-    if spec is None or definition.checking.style != "hash_range":
+    if spec is None or definition.checking.style not in _BY_SPAN:
+        return frozenset()
+    if definition.checking.hash_granularity == "sector" and not definition.checking.blinded_by(spec.module):
         return frozenset()
     region = definition.region(spec.region)
     if not expected.covers(region.start, region.size_bytes):
@@ -51,7 +54,7 @@ def blind_in(definition: Definition, expected: MemoryImage) -> str | None:
     There a hash may take the one content for the other.
     """
     spec = definition.checksum
-    if spec is None or definition.checking.style != "hash_range":
+    if spec is None or definition.checking.style not in _BY_SPAN:
         return None
     region = definition.region(spec.region)
     return None if expected.covers(region.start, region.size_bytes) else region.name

@@ -13,22 +13,43 @@ from appliance.protocols.access import Block, Purpose
 
 
 def method_of(job: Job) -> str:
-    """How this definition proves memory: `hash` or `read_back`."""
-    return job.definition.checking.verify
+    """How this definition proves memory: `hash`, `crc16`, `read_back` or `status`."""
+    return job.definition.checking.method
 
 
 async def differing(
-    job: Job, blocks: Sequence[Block], expected: MemoryImage, phase: Phase, purpose: Purpose
+    job: Job,
+    blocks: Sequence[Block],
+    expected: MemoryImage,
+    phase: Phase,
+    purpose: Purpose,
+    *,
+    read: bool = False,
 ) -> list[Block]:
-    """Blocks whose memory is not as expected. Raises AccessError when a block cannot be asked."""
+    """Blocks whose memory is not as expected, or that the ECU calls bad where it only gives a status.
+
+    With `read` they are read back whatever the definition says. Raises AccessError when a block cannot be
+    asked.
+    """
     progress = job.progress(phase, sum(block.size for block in blocks))
     seams = _seams(job, expected)
     found = []
     for block in blocks:
-        if not await _holds(job, block, expected, purpose, seams):
+        good = (
+            await reads_as(job, block, expected, purpose)
+            if read
+            else await _holds(job, block, expected, purpose, seams)
+        )
+        if not good:
             found.append(block)
-        progress.add(block.size, moved=method_of(job) == "read_back")
+        progress.add(block.size, moved=read or method_of(job) == "read_back")
     return found
+
+
+async def passes_check(job: Job, block: Block, expected: MemoryImage, purpose: Purpose) -> bool:
+    """Run the ECU's own check on a block just programmed; True where it has none. Raises AccessError."""
+    content = expected.block(block)
+    return await persistently(job, purpose, lambda: job.access.proves_equal(block, content)) is not False
 
 
 async def holds(job: Job, block: Block, expected: MemoryImage, purpose: Purpose) -> bool:
@@ -37,7 +58,7 @@ async def holds(job: Job, block: Block, expected: MemoryImage, purpose: Purpose)
 
 
 def _seams(job: Job, expected: MemoryImage) -> frozenset[int]:
-    return seams_of(job.definition, expected) if method_of(job) == "hash" else frozenset()
+    return seams_of(job.definition, expected) if job.definition.checking.verify == "hash" else frozenset()
 
 
 async def _holds(
@@ -60,21 +81,22 @@ async def _sector_holds(
     Beside the same stored checksum, other content has another hash.
     """
     for stored in (piece for piece in pieces if piece.size <= WORD_BYTES):
-        if not await _reads_as(job, stored, expected, purpose):
+        if not await reads_as(job, stored, expected, purpose):
             return False
     return await _piece_holds(job, block, expected, purpose)
 
 
 async def _piece_holds(job: Job, piece: Block, expected: MemoryImage, purpose: Purpose) -> bool:
     content = expected.block(piece)
-    if method_of(job) == "hash":
+    if method_of(job) != "read_back":
         equal = await persistently(job, purpose, lambda: job.access.proves_equal(piece, content))
         if equal is not None:
             return equal
-    return await _reads_as(job, piece, expected, purpose)
+    return await reads_as(job, piece, expected, purpose)
 
 
-async def _reads_as(job: Job, piece: Block, expected: MemoryImage, purpose: Purpose) -> bool:
+async def reads_as(job: Job, piece: Block, expected: MemoryImage, purpose: Purpose) -> bool:
+    """Whether the block, read back, is as expected. Raises AccessError when it cannot be read."""
     content, step = expected.block(piece), job.access.max_read_bytes
     for offset in range(0, piece.size, step):
         wanted = content[offset : offset + step]

@@ -6,7 +6,7 @@ The same loop finishes a fresh write and an interrupted one: what is already rig
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from appliance.contract.errors import PitboxError
@@ -37,7 +37,7 @@ from appliance.flashing.sameness import summary
 from appliance.flashing.seams import blind_in
 from appliance.flashing.stumbling import Stumbles
 from appliance.flashing.verdict import left_alone
-from appliance.flashing.verifying import differing, holds, method_of
+from appliance.flashing.verifying import differing, holds, method_of, passes_check
 from appliance.flashing.wear import Wear
 from appliance.protocols.access import (
     AccessError,
@@ -97,6 +97,7 @@ class Write:
         self._blocks = tuple(one for one in order.blocks if target.covers(one.start, one.size))
         self._guarded = tuple(one for one in order.guarded if target.covers(one.start, one.size))
         self._before = before
+        self._checking = job.definition.checking
         self._fresh = purpose is Purpose.WRITE
         self._loop = asyncio.get_running_loop()
         steps = job.journal.steps(flash_id)
@@ -164,6 +165,9 @@ class Write:
     async def _strange_guards(self) -> list[Block]:
         """Guarded blocks that differ; a half-written ECU need not be able to tell."""
         guarded = self._guarded
+        if guarded and not self._checking.compares:
+            self._job.note("this ECU compares nothing: what the write leaves alone is not looked at")
+            return []
         try:
             return await differing(self._job, guarded, self._target, Phase.COMPARE, self._purpose)
         except EcuRefusedError as error:
@@ -179,7 +183,7 @@ class Write:
         told of its end calls its memory incomplete.
         """
         never = [block for block in self._blocks if block.start not in self._programmed]
-        if method_of(self._job) != "hash":
+        if method_of(self._job) != "hash":  # none that may leave a block alone on its word
             return never
         wrong = await differing(self._job, self._blocks, self._target, Phase.COMPARE, self._purpose)
         blind = blind_in(self._job.definition, self._target)
@@ -210,6 +214,7 @@ class Write:
                     await self._erase(block)
                 started = self._loop.time()
                 await self._job.access.program(block, data, progress.add, stumbles.hold)
+                await self._validate(block)
             except AccessError as error:
                 progress.done_bytes = began
                 erased = isinstance(error, NotBegunError)
@@ -221,12 +226,21 @@ class Write:
             self._written.append(block)
             return
 
+    async def _validate(self, block: Block) -> None:
+        """The ECU's own check right after the block, where the definition asks for it. Raises AccessError."""
+        if self._checking.after_each_block and not await passes_check(
+            self._job, block, self._target, self._purpose
+        ):
+            name = _names([block])[0]
+            raise EcuRefusedError(Refusal.PROGRAMMING, f"the ECU calls {name} bad right after programming it")
+
     async def _settle_doubt(self) -> None:
         """After a lost link an ECU that does not say who it is must hold what this write knows it to hold."""
         car = self._job.car
         if not car.doubtful:
             return
-        witness = next(iter((*reversed(self._written), *self._guarded)), None)
+        known = (*reversed(self._written), *self._guarded) if self._checking.certain else ()
+        witness = next(iter(known), None)
         if witness is None and not car.confirmed:
             raise unconfirmed(self._job)
         if witness is not None and not await holds(self._job, witness, self._target, self._purpose):
@@ -259,7 +273,7 @@ class Write:
         """Verify every block, written and untouched; write again what does not hold."""
         if self._fresh:
             self._job.journal.move(self._job.id, JobState.VERIFYING)
-        everything = (*self._blocks, *self._guarded)
+        everything = (*self._blocks, *self._provable_guards)
         for rounds_left in reversed(range(_VERIFY_ROUNDS)):
             wrong = await differing(self._job, everything, self._target, Phase.VERIFY, self._purpose)
             if not wrong:
@@ -269,6 +283,10 @@ class Write:
                 raise self._unproven(wrong)
             self._job.note(f"{len(wrong)} blocks do not hold what was written: writing them again")
             await self._rewrite_all(wrong)
+
+    @property
+    def _provable_guards(self) -> tuple[Block, ...]:
+        return self._guarded if self._checking.compares else ()
 
     def _refuse_unknown_blocks(self) -> None:
         """No ECU is let go of before all that it was to get is there. Raises TargetDamagedError."""
@@ -331,12 +349,12 @@ class Write:
             written,
             len(order.blocks) - written,
             method_of(self._job),
-            len(self._blocks) + len(self._guarded),
+            len(self._blocks) + len(self._provable_guards),
             order.target_sha256,
             self._programmed_bytes,
             self._programming_s,
             identity_after,
-            tuple(_names(unknown(order.guarded, self._target))),
+            tuple(_names(one for one in order.guarded if one not in self._provable_guards)),
         )
 
     def _flush_finished(self) -> None:
@@ -379,5 +397,5 @@ async def write(job: Job, plan: FlashPlan) -> WriteResult:
     return await Write(job, flash_id, plan.order, plan.target, Purpose.WRITE, plan.request.original).run()
 
 
-def _names(blocks: Sequence[Block]) -> list[str]:
+def _names(blocks: Iterable[Block]) -> list[str]:
     return [f"{block.region} 0x{block.start:08X}+0x{block.size:X}" for block in blocks]

@@ -158,7 +158,10 @@ class EcuAccess(Protocol):
         """
 
     async def proves_equal(self, block: Block, expected: bytes) -> bool | None:
-        """Ask the target for a hash over the block; None where the ECU offers none (then read it back)."""
+        """Have the target check the block; None where it cannot (then read it back).
+
+        By a definition whose checking style is `status` it was compared with nothing.
+        """
 
     async def commit(self) -> None:
         """Have the ECU check itself (dependencies), reset it and wait until its application answers."""

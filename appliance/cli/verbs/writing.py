@@ -195,7 +195,7 @@ def _answer(result: dict[str, Any]) -> Answer:
 
 def result_lines(result: dict[str, Any]) -> Iterator[str]:
     """What was written, how it was proven, and the fault codes after."""
-    yield f"✔ {outcome_line(result['result'])}"
+    yield f"✔ {outcome_line(result['result'], result['verify']['method'])}"
     yield f"  {blocks_line(result['blocks'])}"
     yield f"  {proof_line(result['verify'])}"
     after = result.get("identity_after")

@@ -52,15 +52,16 @@ async def _compare(
     box: Box, job: JobRecord, definition: Definition, expected: MemoryImage, blocks: list[Block]
 ) -> tuple[dict[str, Any], list[Block]]:
     """What is told of a comparison, and the blocks that differ."""
-    purpose = Purpose.WRITE if definition.checking.verify == "hash" else Purpose.READ
+    by_hash = definition.checking.method == "hash"
+    purpose = Purpose.WRITE if by_hash else Purpose.READ
     async with on_ecu(box, job.id, definition) as ecu:
         await require_same_ecu(ecu.job)
         try:
             await open_persistently(ecu.job, purpose)
-            wrong = await differing(ecu.job, blocks, expected, Phase.VERIFY, purpose)
+            wrong = await differing(ecu.job, blocks, expected, Phase.VERIFY, purpose, read=not by_hash)
         finally:
             await let_go(ecu.job)
-        method = method_of(ecu.job)
+        method = method_of(ecu.job) if by_hash else "read_back"
     told = {"job": job.id, "method": method, "blocks": len(blocks), "sha256": expected.sha256()}
     return told, wrong
 

@@ -101,7 +101,7 @@ class UdsAccess:
             await self._writer.program(block, data, progress, hold)
 
     async def proves_equal(self, block: Block, expected: bytes) -> bool | None:
-        """Whether the ECU's own CRC-32 over the block is that of `expected`."""
+        """Whether the ECU's checking routine finds `expected` in the block; by style `status`, no fault."""
         with self._opener.holding():
             return await self._proof.proves_equal(block, expected)
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import zlib
-
 from appliance.definitions.schema import Definition
 from appliance.protocols.access import Block
 from appliance.protocols.uds.client import UdsClient
+from appliance.protocols.uds.hashes import hash_of
 from appliance.protocols.uds.services.memory import SpanFormat
 from appliance.protocols.uds.services.routine import start_routine
 from appliance.protocols.uds.status import require_success, succeeded
 from appliance.protocols.uds.writing import short_block_name
-
-_CRC_BYTES = 4
 
 
 class MemoryProof:
@@ -26,15 +23,31 @@ class MemoryProof:
         self._span = SpanFormat(writing.address_bytes, writing.size_bytes) if by_address else SpanFormat()
 
     async def proves_equal(self, block: Block, expected: bytes) -> bool | None:
-        """Whether the block's CRC-32 is that of `expected`; None where the ECU offers no such routine."""
-        routine = self._checking.routine
-        if routine is None:
+        """Whether the ECU calls the block equal to `expected`, or, by style `status`, good at all.
+
+        None where it offers no routine, or none for this block.
+        """
+        checking = self._checking
+        named = self._named(block)
+        if checking.routine is None or named is None:
             return None
-        crc = zlib.crc32(expected).to_bytes(_CRC_BYTES)
-        if self._checking.style == "hash_range":
-            return await self._run(routine, self._span.encode(block.start, block.size), len(crc)) == crc
-        named = short_block_name(block) + len(crc).to_bytes(2) + crc
-        return succeeded(await self._run(routine, named, self._checking.status_bytes))
+        own = hash_of(checking.hash_kind, expected)
+        if checking.style == "hash_range":
+            return await self._run(checking.routine, named, len(own)) == own
+        if checking.style == "compare_block":
+            named += len(own).to_bytes(2)
+        options = named if checking.style == "status" else named + own
+        return succeeded(await self._run(checking.routine, options, checking.status_bytes))
+
+    def _named(self, block: Block) -> bytes | None:
+        """How the block is named to the routine; None where nothing names it."""
+        if self._checking.style == "compare_block":
+            return None if block.block_id is None else short_block_name(block)
+        try:
+            payload = self._checking.payload_of(block.region, block.start)
+        except KeyError:
+            return None
+        return self._span.encode(block.start, block.size) if payload is None else payload
 
     async def check_dependencies(self) -> None:
         """Have the ECU judge all its memory. Raises EcuRefusedError PROGRAMMING if it is not good."""

@@ -6,29 +6,32 @@
 | erase by address (`erasing`) | `31 01 rid alfid addr size`, whole sectors | `71 01 rid 00` |
 | erase by block | `31 01 rid 01 block` | `71 01 rid 00` |
 | result of the last erase | `31 03 rid` | `71 03 rid 00`, `24` if there was none since the session began |
-| check, `hash_range` | `31 01 rid alfid addr size` | `71 01 rid crc32:4` |
-| check, `compare_block` | `31 01 rid 01 block 00 04 crc32:4` | `71 01 rid 00` equal, `02` not equal |
+| check, `hash_range` | `31 01 rid alfid addr size` | `71 01 rid hash` |
+| check, `compare_range` | `31 01 rid alfid addr size hash` | `71 01 rid 00` equal, `02` not equal |
+| check, `compare_block` | `31 01 rid 01 block length:2 hash` | the same |
+| check, `status` | `31 01 rid alfid addr size` | `71 01 rid 00` programmed to its end, `02` not |
 | dependencies (`checking`) | `31 01 rid` | `71 01 rid 00` the application may run, `02` it may not |
 
-`alfid` is that of the definition's downloads, or 44 where it downloads by block. CRC-32 is IEEE 802.3 (as
-zlib). The checks answer in the bootloader, unlocked, and `hash_range` in the
-application too wherever reading is allowed. A fingerprint the definition names has to be written before
-the first erase of a session (NRC 0x22).
+`alfid` is that of the definition's downloads, or 44 where it downloads by block; a payload of the
+definition takes the place of all three. The checks answer in the bootloader, unlocked, and those by address
+with a hash in the application too wherever reading is allowed. A fingerprint the definition names has to be
+written before the first erase of a session (NRC 0x22).
 """
 
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import Callable
 
 from appliance.definitions.memory import Region
 from simulator.ecu.core import Answer, Core
+from simulator.ecu.hashes import hash_of
 from simulator.ecu.nrc import Nrc, RefusedError, require
 from simulator.ecu.operation import erase_part
 from simulator.ecu.options import TransferEnd
 from simulator.ecu.services.data import parse_span, require_reading
 from simulator.ecu.session import Kind
+from simulator.ecu.spans import overlaps
 from simulator.ecu.watch import Counter
 
 GOOD = 0x00
@@ -54,13 +57,14 @@ def _routines(core: Core) -> dict[int | None, Routine]:
     table: dict[int | None, Routine] = {}
     if not core.in_bootloader:
         table[definition.sessions.precondition_routine] = _preconditions
-        if checking.style == "hash_range":
-            table[checking.routine] = _hash_range
+        if checking.style in _ALSO_IN_THE_APPLICATION:
+            table[checking.routine] = _CHECKS[checking.style]
     elif core.session.kind is Kind.PROGRAMMING:
         table[definition.erasing.routine] = (
             _erase_span if definition.erasing.by == "address" else _erase_block
         )
-        table[checking.routine] = _hash_range if checking.style == "hash_range" else _compare_block
+        if checking.style in _CHECKS:
+            table[checking.routine] = _CHECKS[checking.style]
         table[checking.dependencies_routine] = _dependencies
     table.pop(None, None)  # what the definition does not name
     return table
@@ -133,38 +137,105 @@ def _erase_result(core: Core, request: bytes) -> Answer:
     return b"\x71" + request[1:] + bytes((GOOD,))
 
 
-def _hash_range(core: Core, request: bytes) -> Answer:
+def _require_checkable(core: Core) -> None:
     if core.in_bootloader:
         core.require_write_access()
     else:
         require_reading(core)
         core.require_read_access()
-    start, size = _span(core, request)
+
+
+def _place(core: Core, record: bytes) -> tuple[int, int]:
+    """The memory that an option record names, by span or as the definition's payloads do."""
+    checking, writing = core.definition.checking, core.definition.writing
+    if checking.payloads:
+        return _place_of_payload(core, record)
+    by_address = writing.by == "address"
+    start, size = parse_span(record, (writing.address_bytes, writing.size_bytes) if by_address else (4, 4))
     require(core.memory.contains(start, size), Nrc.REQUEST_OUT_OF_RANGE)
-    if core.definition.checking.hash_granularity == "sector":
+    if checking.hash_granularity == "sector":
         require(core.memory.sectors(start, size) is not None, Nrc.REQUEST_OUT_OF_RANGE)
-    return _hash(core, request, start, size)
+    return start, size
+
+
+def _place_of_payload(core: Core, record: bytes) -> tuple[int, int]:
+    for one in core.definition.checking.payloads:
+        if bytes.fromhex(one.payload) == record:
+            region = core.definition.region(one.region)
+            start = region.start if one.start is None else one.start
+            return start, region.size_bytes if one.start is None else dict(region.sector_spans())[start]
+    raise RefusedError(Nrc.REQUEST_OUT_OF_RANGE)
+
+
+def _hash_range(core: Core, request: bytes) -> Answer:
+    _require_checkable(core)
+    return _hash(core, request, *_place(core, request[4:]))
 
 
 async def _hash(core: Core, request: bytes, start: int, size: int) -> bytes:
-    return _done(request, *(await _crc32(core, start, size)).to_bytes(4, "big"))
+    return _done(request, *await _hashed(core, start, size))
+
+
+def _compare_range(core: Core, request: bytes) -> Answer:
+    _require_checkable(core)
+    hashed = len(hash_of(core.definition.checking.hash_kind, b""))
+    require(len(request) > 4 + hashed, Nrc.INCORRECT_LENGTH)
+    start, size = _place(core, request[4:-hashed])
+    return _compare(core, request, start, size, request[-hashed:])
 
 
 def _compare_block(core: Core, request: bytes) -> Answer:
     core.require_write_access()
-    require(len(request) == 12, Nrc.INCORRECT_LENGTH)
-    require(request[4] == 0x01 and request[6:8] == b"\x00\x04", Nrc.REQUEST_OUT_OF_RANGE)
-    return _compare(core, request, _block(core, request[5]))
+    hashed = len(hash_of(core.definition.checking.hash_kind, b""))
+    require(len(request) == 8 + hashed, Nrc.INCORRECT_LENGTH)
+    require(request[4] == 0x01 and request[6:8] == hashed.to_bytes(2, "big"), Nrc.REQUEST_OUT_OF_RANGE)
+    region = _block(core, request[5])
+    return _compare(core, request, region.start, region.size_bytes, request[8:])
 
 
-async def _compare(core: Core, request: bytes, region: Region) -> bytes:
-    present = await _crc32(core, region.start, region.size_bytes)
-    return _done(request, GOOD if present == int.from_bytes(request[8:12], "big") else BAD)
+async def _compare(core: Core, request: bytes, start: int, size: int, expected: bytes) -> bytes:
+    return _status(core, request, await _hashed(core, start, size) == expected)
 
 
-async def _crc32(core: Core, start: int, size: int) -> int:
+def _check(core: Core, request: bytes) -> Answer:
+    """Style `status`: whether what is named was programmed to its end; a fixed payload names everything."""
+    core.require_write_access()
+    checking = core.definition.checking
+    if checking.payload is None:
+        return _check_spans(core, request, [_place(core, request[4:])])
+    require(request[4:] == bytes.fromhex(checking.payload), Nrc.REQUEST_OUT_OF_RANGE)
+    writable = [region for region in core.definition.regions if region.writable]
+    return _check_spans(core, request, [(region.start, region.size_bytes) for region in writable])
+
+
+async def _check_spans(core: Core, request: bytes, places: list[tuple[int, int]]) -> bytes:
+    await _spend(core, sum(size for _, size in places))
+    unfinished = core.nvm.records.unfinished
+    return _status(core, request, not any(overlaps(unfinished, at, at + size) for at, size in places))
+
+
+def _status(core: Core, request: bytes, good: bool) -> bytes:
+    """As long as the definition says; only the first byte means something."""
+    rest = bytes(core.definition.checking.status_bytes - 1)
+    return _done(request, GOOD if good else BAD, *rest)
+
+
+async def _hashed(core: Core, start: int, size: int) -> bytes:
+    await _spend(core, size)
+    return hash_of(core.definition.checking.hash_kind, core.memory.read(start, size))
+
+
+async def _spend(core: Core, size: int) -> None:
     await asyncio.sleep(core.definition.twin.hash_ms_per_kib * size / 1024 / 1000)
-    return zlib.crc32(core.memory.read(start, size))
+
+
+_CHECKS: dict[str, Routine] = {
+    "hash_range": _hash_range,
+    "compare_range": _compare_range,
+    "compare_block": _compare_block,
+    "status": _check,
+}
+_ALSO_IN_THE_APPLICATION = ("hash_range", "compare_range")
 
 
 def _dependencies(core: Core, request: bytes) -> Answer:

@@ -105,7 +105,7 @@ def test_an_unknown_key_is_refused_with_the_key_that_was_meant(
             "regions: 'calibration' ends at 0x80280000, inside 'functions' at 0x80278000",
         ),
         ('name = "functions"', 'name = "code"', "regions: the name 'code' is used 2 times"),
-        ('style = "hash_range"', 'style = "none"', "checking: routine belongs to style 'hash_range' or"),
+        ('style = "hash_range"', 'style = "none"', "checking: routine belongs to every style but 'none'"),
         (
             '[erasing]\nby = "address"',
             '[erasing]\nby = "block_id"',
@@ -277,3 +277,49 @@ def test_a_real_ecu_needs_no_simulated_twin(e400: str, file: Path) -> None:
 def test_what_was_never_simulated_does_not_claim_it(refusal: Refusal, e400: str) -> None:
     told = refusal(e400[e400.index("[simulation]") :], "")
     assert told == ["evidence.level is 'simulated', and there is no [simulation] table"]
+
+
+@pytest.mark.parametrize(
+    ("new", "line"),
+    [
+        ('style = "hash_range"\npayload = "01"', "a hash needs payloads"),
+        ('style = "status"', "verify = 'hash' needs a style that offers one"),
+        ('style = "hash_range"\nverify = "status"', "verify = 'status' belongs to style 'status'"),
+        ('style = "status"\nverify = "status"\nhash_kind = "crc16-arc"', "hash_kind belongs to a style"),
+        ('style = "hash_range"\nhash_kind = "crc8"', "checking.hash_kind: "),
+        (
+            'style = "hash_range"\npayloads = [{ region = "code", payload = "01" }]',
+            "payloads name whole blocks: set hash_granularity = 'sector'",
+        ),
+        (
+            'style = "status"\nverify = "status"\npayloads = [{ region = "nowhere", payload = "01" }]',
+            "no erase block of 'nowhere' is meant",
+        ),
+        (
+            'style = "status"\nverify = "status"\npayloads = [{ region = "code", payload = "01" }]',
+            "blocks have none, first 'calibration'",
+        ),
+        (
+            'style = "compare_range"\nhash_granularity = "sector"\nhash_kind = "crc16-arc"\n'
+            'payloads = [{ region = "code", payload = "01" }]',
+            "and a hash is of one",
+        ),
+        ('style = "status"\nverify = "status"\npayload = "1"', "checking.payload: "),
+    ],
+)
+def test_a_check_that_cannot_be_is_refused(refusal: Refusal, new: str, line: str) -> None:
+    told = refusal('style = "hash_range"', new)
+    assert any(one.startswith("checking") and line in one for one in told), told
+
+
+@pytest.mark.parametrize(
+    "weak", ['style = "status"\nverify = "status"', 'style = "hash_range"\nhash_kind = "crc16-xmodem"']
+)
+def test_a_bootloader_that_reads_proves_better_than_a_weak_check(
+    weak: str, e400: str, file: Path, lines: Lines
+) -> None:
+    own = e400.replace('style = "hash_range"', weak, 1)
+    file.write_text(own, "utf-8")
+    load_definition(file)
+    file.write_text(own.replace("[reading]\n", "[reading]\nbootloader_reads = true\n", 1), "utf-8")
+    assert any("the bootloader reads" in line and "read_back" in line for line in lines(file))
