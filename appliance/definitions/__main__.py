@@ -14,6 +14,7 @@ from pathlib import Path
 
 from appliance.contract.text import printable
 from appliance.definitions.errors import DefinitionError
+from appliance.definitions.evidence import badge
 from appliance.definitions.library import Library
 from appliance.definitions.loader import load_all, load_definition
 from appliance.definitions.schema import Definition
@@ -77,7 +78,7 @@ def _row(library: Library, definition: Definition) -> dict[str, str | int]:
         "id": definition.id,
         "name": definition.name,
         "kind": definition.kind,
-        "evidence": definition.evidence.level,
+        "evidence": badge(definition),
         "recommended": definition.method.recommended,
         "recoverability": definition.recovery.recoverability,
         "size_bytes": sum(region.size_bytes for region in definition.regions),

@@ -10,12 +10,12 @@ import rfc8785
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from appliance.definitions.checking import Checking
+from appliance.definitions.checksum import Checksum
 from appliance.definitions.errors import not_simulated
 from appliance.definitions.fields import (
     Byte,
     DtcText,
     HexBytes,
-    Parameter,
     Pattern,
     Strict,
     Word,
@@ -113,14 +113,6 @@ class Writing(Strict):
             yield "fingerprint_did and fingerprint go together"
         if self.by == "block_id" and self.address_bytes != 1:
             yield "address_bytes is 1 where by = 'block_id': the block id stands in its place"
-
-
-class Checksum(Strict):
-    """The file's own checksum: a module of the checksum room and its parameters."""
-
-    module: str
-    region: str
-    parameters: dict[str, Parameter] = Field(default_factory=dict)
 
 
 class Voltage(Strict):
@@ -244,6 +236,9 @@ class Definition(Strict):
         names = {region.name for region in _regions(info)}
         if checksum and names and checksum.region not in names:
             raise ValueError(f"no region is called {checksum.region!r}")
+        for region in _regions(info):
+            if checksum and region.name == checksum.region:
+                refuse(checksum.misfits(region))
         return checksum
 
     @field_validator("checksum")

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import ECU_IN_DANGER
+from appliance.definitions.evidence import badge
 from appliance.definitions.schema import Definition
 from appliance.engine.box import Box
 from appliance.engine.guards import (
@@ -228,7 +229,7 @@ def _usable(definition: Definition) -> dict[str, Any]:
         "id": definition.id,
         "name": definition.name,
         "kind": definition.kind,
-        "evidence": definition.evidence.level,
+        "evidence": badge(definition),
         "refused": None,
         "regions": [
             {

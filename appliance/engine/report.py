@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from appliance.contract.jobs import JobState
+from appliance.definitions.evidence import badge
 from appliance.definitions.schema import Definition
 from appliance.engine.interruptions import read_interruptions, write_interruptions
 from appliance.flashing.journal import JobRecord, Journal, Step
@@ -23,7 +24,7 @@ def report_of(journal: Journal, job_id: str, definition: Definition | None) -> d
         "job": job.id,
         "result": known.get("result") or job.state.value,
         "definition": job.definition_id,
-        "evidence": definition.evidence.level if definition else None,
+        "evidence": badge(definition) if definition else None,
         "identity": asdict(job.identity or EcuIdentity()),
         "method": job.method,
         "reads": known.get("reads", []),

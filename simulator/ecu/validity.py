@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from appliance.definitions.schema import Checksum, Definition
+from appliance.definitions.checksum import Checksum
+from appliance.definitions.schema import Definition
 from simulator.ecu import spans
 from simulator.ecu.memory import FlashMemory
 from simulator.ecu.nvm import Records

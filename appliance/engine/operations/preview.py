@@ -9,6 +9,7 @@ from typing import Any
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
 from appliance.contract.preview import Preview, RegionChange
+from appliance.definitions.evidence import badge
 from appliance.definitions.schema import Definition
 from appliance.engine.box import Box
 from appliance.engine.operations.rescue import chosen_original, read_with
@@ -84,7 +85,7 @@ async def preview_rescue(box: Box, definition_id: str, file_id: str | None) -> d
         kind="original",
         definition=definition.id,
         name=definition.name,
-        evidence=definition.evidence.level,
+        evidence=badge(definition),
         vin=None,
         hw=original.identity.hw,
         sw=original.identity.sw,
@@ -142,7 +143,7 @@ def _preview(
         kind=kind,
         definition=definition.id,
         name=definition.name,
-        evidence=definition.evidence.level,
+        evidence=badge(definition),
         vin=identity.vin,
         hw=identity.hw,
         sw=identity.sw,

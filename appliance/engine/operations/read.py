@@ -10,6 +10,7 @@ from typing import Any
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.events import StateEvent
 from appliance.contract.jobs import JobState
+from appliance.definitions.evidence import badge
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
 from appliance.engine.box import Box
@@ -48,7 +49,7 @@ async def identify(box: Box, definition_id: str | None = None) -> dict[str, Any]
         "job": job_id,
         "definition": definition.id,
         "name": definition.name,
-        "evidence": definition.evidence.level,
+        "evidence": badge(definition),
         "identity": asdict(found.identity),
         "protection": protection,
         "method": _recommended(found),

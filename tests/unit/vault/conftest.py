@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from appliance.vault import keys as keyring
 from appliance.vault.grants import GrantUse
@@ -18,10 +17,6 @@ from appliance.vault.manifest import Use, Verdict
 from appliance.vault.package import GrantLimits, TunedFile, build_package, changed_ranges
 from appliance.vault.records import EcuIdentity, Region, content_sha256, new_file_id, split
 from appliance.vault.store import BlobStore
-
-# How long an example takes is decided by the load of the machine, not by the code under test.
-settings.register_profile("no_deadline", deadline=None)
-settings.load_profile("no_deadline")
 
 NOW_S = 1_790_000_000
 ECU = EcuIdentity(hw="8K5906259B", sw="0004", boot="B1", vin_hmac="ab" * 32)

@@ -1,0 +1,55 @@
+"""The file's own checksum as a definition names it, and what its parameters may cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import Field
+
+from appliance.definitions.fields import Parameter, Strict
+from appliance.definitions.memory import Region
+
+MOST_PARAMETERS = 32
+MOST_IN_A_LIST = 64
+MOST_PASSES = 8
+"""Listed ranges may cover a region so often, all together: honest ones do it two or three times."""
+_DECLARED = ("crc16-at", "crc32-at", "sum32-at")
+
+
+class Checksum(Strict):
+    """The file's own checksum: a module of the checksum room and its parameters."""
+
+    module: str
+    region: str
+    parameters: dict[str, Parameter] = Field(default_factory=dict, max_length=MOST_PARAMETERS)
+
+    def misfits(self, region: Region) -> Iterator[str]:
+        """Why these parameters are not of that region, or cost more than a few looks at it."""
+        for name, value in self.parameters.items():
+            if isinstance(value, list):
+                yield from self._list_misfits(name, value, region)
+        store_at = self.parameters.get("store_at")
+        if self.module in _DECLARED and isinstance(store_at, int):
+            yield from self._outside("store_at", store_at, store_at + 2, region)
+
+    def _list_misfits(self, name: str, value: list[int] | list[list[int]], region: Region) -> Iterator[str]:
+        if len(value) > MOST_IN_A_LIST:
+            yield f"parameters.{name} has {len(value)} entries; {MOST_IN_A_LIST} are possible"
+            return
+        pairs = [(one[0], one[1]) for one in value if isinstance(one, list) and len(one) == 2]
+        if any(isinstance(one, list) and len(one) != 2 for one in value):
+            yield f"parameters.{name} holds a list that is no [start, end] pair"
+        covered = sum(max(0, end - start) for start, end in pairs)
+        if covered > MOST_PASSES * region.size_bytes:
+            yield (
+                f"parameters.{name} covers 0x{covered:X} bytes, more than {MOST_PASSES} times the region "
+                f"{region.name!r} of 0x{region.size_bytes:X}"
+            )
+        elif self.module in _DECLARED:
+            for start, end in pairs:
+                yield from self._outside(name, start, end, region)
+
+    def _outside(self, name: str, start: int, end: int, region: Region) -> Iterator[str]:
+        base = self.parameters.get("base", 0)
+        if isinstance(base, int) and not (base <= start and end <= base + region.size_bytes):
+            yield f"parameters.{name}: 0x{start:X} to 0x{end:X} is not inside region {region.name!r}"
