@@ -6,6 +6,7 @@ import asyncio
 
 from appliance.flashing.context import Job
 from appliance.flashing.image import MemoryImage
+from appliance.flashing.leaving import must_stay
 from appliance.flashing.patience import open_persistently, persistently
 from appliance.flashing.verifying import holds
 from appliance.protocols.access import AccessError, Block, EcuRefusedError, EcuState, Purpose, Refusal
@@ -38,7 +39,8 @@ async def left_alone(job: Job, block: Block, before: MemoryImage | None, purpose
 async def _application_is_valid(job: Job) -> bool:
     """Whether the ECU accepts its memory and runs its application; without an answer it does not.
 
-    One that does not check itself now is told by the program that answers once the session is left.
+    One that does not check itself now is told by the program that answers once the session is left, unless
+    it might be silent from then on.
     """
     try:
         await persistently(job, Purpose.WRITE, job.access.commit)
@@ -47,6 +49,8 @@ async def _application_is_valid(job: Job) -> bool:
         job.note(f"{error}, after an erase that was refused")
         if isinstance(error, EcuRefusedError) and error.refusal is Refusal.PROGRAMMING:
             return False
+    if must_stay(job.journal, job.definition, job.id):
+        return False
     await job.access.close()
     return await _application_returns(job)
 
