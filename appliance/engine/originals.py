@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from appliance.contract.errors import PitboxError
+from appliance.contract.jobs import JobState
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
 from appliance.engine.box import Box
@@ -14,17 +15,21 @@ from appliance.engine.plaintext import Opened
 from appliance.flashing.gaps import Gap, Target
 from appliance.flashing.history import is_rescue
 from appliance.flashing.image import MemoryImage, blocks_of
-from appliance.flashing.journal import JobRecord
+from appliance.flashing.journal import FlashRecord, JobRecord
 from appliance.flashing.order import WriteOrder
 from appliance.protocols.access import EcuIdentity
 from appliance.vault.errors import VaultError
 from appliance.vault.images import ImageKind, SealedImage
 from appliance.vault.records import EcuIdentity as SealedIdentity
 from appliance.vault.records import Region as SealedRegion
-from appliance.vault.records import Segment, new_file_id, split
+from appliance.vault.records import Segment, new_file_id, split, wipe
 
 log = logging.getLogger("pitbox.engine")
 
+_PROVEN = (JobState.DONE.value, JobState.RESTORED.value)
+_ROTTEN = frozenset(
+    {"VAULT_BLOB_CHANGED", "VAULT_BLOB_MISSING", "VAULT_CANNOT_OPEN", "VAULT_IMAGE_INCOMPLETE"}
+)
 _LOST = frozenset({"VAULT_IMAGE_MISSING", "VAULT_IMAGE_DAMAGED"})
 NOT_TOLD = "unknown"
 """In a sealed record, of an ECU that did not say."""
@@ -102,15 +107,53 @@ def load_original(box: Box, job: JobRecord, opened: Opened | None = None) -> Ori
     record = _original_of(box, job)
     if record is None:
         return None
-    contents = box.images.read_plaintext(record)
+    try:
+        contents = box.images.read_plaintext(record)
+    except VaultError as error:
+        if error.code not in _ROTTEN:
+            raise
+        raise _damaged(box, job, record) from error
     return Original(record.file_id, (opened or Opened()).keep(MemoryImage(contents)))
+
+
+def _damaged(box: Box, job: JobRecord, record: SealedImage) -> VaultError:
+    """Exactly what of an original is not whole, and what can be done while the ECU is."""
+    salvage = box.images.salvage(record)
+    wipe(*salvage.contents.values())
+    places = len(salvage.damaged)
+    return VaultError(
+        "VAULT_ORIGINAL_DAMAGED",
+        f"{places} place{'s' * (places != 1)} of the sealed original {record.file_id} cannot be used",
+        do_now=_way_to_an_original(box, job),
+        details=tuple(f"0x{one.start:08X} to 0x{one.end:08X}: {one.why}" for one in salvage.damaged),
+    )
+
+
+def _way_to_an_original(box: Box, job: JobRecord) -> str:
+    """Where the bytes can still come from, with no write open."""
+    copy = f"Bring back a second copy of {box.settings.state_dir}, then repeat the command."
+    proven = next((one.outcome for one in box.journal.flashes(job.id) if one.outcome in _PROVEN), None)
+    if proven == JobState.DONE.value:
+        return (
+            f"{copy} The ECU holds the tuned file meanwhile. An exported copy of the original goes back on a "
+            "master-role box by `pitbox identify`, `pitbox read`, `pitbox write COPY`."
+        )
+    return (
+        "The ECU still holds it, as far as this box knows: `pitbox identify`, then `pitbox read`, make a new "
+        f"job. Else: {copy}"
+    )
 
 
 def _original_of(box: Box, job: JobRecord) -> SealedImage | None:
     """The record of the job's original, which must be of this job and its ECU, whatever the journal says."""
     if job.original_file is None:
         return None
-    record = box.images.load(job.original_file)
+    try:
+        record = box.images.load(job.original_file)
+    except VaultError as error:
+        if error.code in _LOST:
+            error.do_now = _way_to_an_original(box, job)
+        raise
     ecu = sealed_identity(box, job.identity or EcuIdentity())
     strange = _strange(record, job, ecu, rescue=is_rescue(box.journal, job.id))
     if strange:
@@ -215,6 +258,23 @@ def order_of_original(box: Box, definition: Definition, file_id: str, opened: Op
         guarded=tuple(block for block in held if block not in writable),
         target_sha256="" if original.gaps else original.image.sha256(),
     )
+
+
+def original_instead(
+    box: Box, definition: Definition, flash: FlashRecord, order: WriteOrder, opened: Opened
+) -> WriteOrder:
+    """The open write turned to its original. Raises VaultError, which names the source that is left."""
+    try:
+        return order_of_original(box, definition, order.original_file, opened)
+    except VaultError as error:
+        if error.code in _LOST:
+            error.do_now = f"Bring back a second copy of {box.settings.state_dir}, then repeat the command."
+            if order.tuned_file is not None:
+                error.do_now = (
+                    f"Finish the tuned file instead: `pitbox recover --job {flash.job_id}` needs nothing of "
+                    f"the original that it replaces. Or: {error.do_now}"
+                )
+        raise
 
 
 def known_originals(box: Box) -> list[dict[str, object]]:

@@ -130,19 +130,19 @@ class CarUnconfirmedError(PitboxError):
 class TargetDamagedError(PitboxError):
     """Of what is to be written, a part is whole nowhere."""
 
-    def __init__(self, ranges: Sequence[str], kind: str) -> None:
-        """`kind` is the order's: what is offered is the other source."""
-        other = (
-            "finish the tuned file instead (`pitbox recover`)"
-            if kind == "original"
-            else "put the original back instead (`pitbox recover --original`)"
-        )
+    def __init__(self, ranges: Sequence[str], other: str | None) -> None:
+        """`other` is the source that is left, where there is one."""
         super().__init__(
             "TARGET_DAMAGED",
             f"the sealed bytes of {len(ranges)} places are damaged, and the ECU does not hold them either",
-            do_now=f"Bring back the second copy of the box's state directory, or {other}.",
+            do_now="Bring back the second copy of the box's state directory"
+            + (f", or {other}." if other else ", then repeat the command."),
             details=tuple(ranges),
         )
+
+
+FINISH_TUNED = "finish the tuned file instead (`pitbox recover`)"
+PUT_ORIGINAL_BACK = "put the original back instead (`pitbox recover --original`)"
 
 
 def access_problem(error: AccessError) -> PitboxError:

@@ -9,6 +9,7 @@ from appliance.contract.jobs import JobState
 from appliance.flashing import history
 from appliance.flashing.context import Job
 from appliance.flashing.errors import (
+    FINISH_TUNED,
     NeedsBenchError,
     TargetDamagedError,
     WriteInterruptedError,
@@ -92,7 +93,8 @@ async def _as_whole_as_possible(
         order.check_target(target.image.sha256())
     if unknown(order.blocks, target.image) and not _is_of(flash, order):
         ranges = [f"0x{gap.start:08X} to 0x{gap.end:08X}" for gap in target.gaps]
-        raise TargetDamagedError(ranges, order.kind)
+        tuned = WriteOrder.from_json(flash.write_order).tuned_file
+        raise TargetDamagedError(ranges, FINISH_TUNED if tuned is not None else None)
     return target.image
 
 

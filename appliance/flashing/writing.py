@@ -16,6 +16,7 @@ from appliance.flashing import history
 from appliance.flashing.context import Job
 from appliance.flashing.database import StorageError
 from appliance.flashing.errors import (
+    PUT_ORIGINAL_BACK,
     EcuChangedError,
     EraseBoundError,
     TargetDamagedError,
@@ -292,7 +293,8 @@ class Write:
         """No ECU is let go of before all that it was to get is there. Raises TargetDamagedError."""
         lost = unknown(self._order.blocks, self._target)
         if lost:
-            raise TargetDamagedError(_names(lost), self._order.kind)
+            other = PUT_ORIGINAL_BACK if self._order.tuned_file is not None else None
+            raise TargetDamagedError(_names(lost), other)
 
     def _writable(self, block: Block) -> bool:
         return self._job.definition.region(block.region).writable

@@ -96,7 +96,7 @@ def _expected(
         target = target_of_order(box, definition, order, opened)
         if target.gaps:
             ranges = [f"0x{gap.start:08X} to 0x{gap.end:08X}" for gap in target.gaps]
-            raise TargetDamagedError(ranges, order.kind)
+            raise TargetDamagedError(ranges, None)
         return target.image
     chosen = file_id or job.original_file
     if chosen is None:

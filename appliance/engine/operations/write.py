@@ -16,7 +16,7 @@ from appliance.engine.finding import in_bootloader, refuse_two_ecus
 from appliance.engine.originals import (
     Original,
     load_original,
-    order_of_original,
+    original_instead,
     seal_target,
     target_of_order,
 )
@@ -133,7 +133,7 @@ async def recover(
     order = WriteOrder.from_json(flash.write_order)
     with wiped_afterwards() as opened:
         if original:
-            order = order_of_original(box, definition, order.original_file, opened)
+            order = original_instead(box, definition, flash, order, opened)
         target = target_of_order(box, definition, order, opened)
         _set_outcome_aside(box, job)
         if more_erases:

@@ -145,6 +145,7 @@ def test_a_lost_record_of_the_original_does_not_keep_the_tuned_file_back(slave: 
         lose_record(garage, "original")
         error = await garage.refusal(recover(garage.box, original=True))
         assert (error.code, error.ecu) == ("VAULT_IMAGE_DAMAGED", EcuSafety.HALF_WRITTEN)
+        assert f"Finish the tuned file instead: `pitbox recover --job {garage.job}`" in error.do_now
         result = await recover(garage.box)
         assert (result["result"], result["verify"]["result"]) == ("done", "partial")
         assert garage.car.ecu.memory.whole() == garage.whole(tuned)
