@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import TypeVar
 
@@ -14,37 +13,40 @@ from appliance.flashing.spans import Span, read_span
 Item = TypeVar("Item", int, tuple[Span, Span])
 
 _VOTE_BYTES = 256
-_MOST_VOTES = 5
+_VOTES_UPWARDS = (True, False, True)
+"""In which order the messages of each further reading go."""
 _LINE_BYTES = 16
 _SAMPLE_LINES = 4
 SAMPLES_PER_CHUNK = 4
 
 
-async def vote(job: Job, chunk: Span, *readings: bytes) -> tuple[bytes, int]:
-    """Read pieces that differ until each came twice alike; returns the bytes and how many differed.
+async def vote(job: Job, chunk: Span, first: bytes, second: bytes) -> tuple[bytes, int]:
+    """Read pieces that differ until each came alike upwards and downwards; the bytes, and how many differed.
 
-    Raises ReadUnstableError, AccessError.
+    `first` was read upwards and `second` downwards. A piece may take several messages: an answer that comes a
+    second time stands in the same place again where the order is the same. Raises ReadUnstableError,
+    AccessError.
     """
     pieces = range(0, chunk.size, _VOTE_BYTES)
-    ballots = {at: [data[at : at + _VOTE_BYTES] for data in readings] for at in pieces}
-    ballots = {at: ballot for at, ballot in ballots.items() if len(set(ballot)) > 1}
+    ballots = {at: ({first[at : at + _VOTE_BYTES]}, {second[at : at + _VOTE_BYTES]}) for at in pieces}
+    ballots = {at: (up, down) for at, (up, down) in ballots.items() if up != down}
     job.note(
         f"Reads differ in {len(ballots)} of {len(pieces)} pieces at 0x{chunk.address:08X}: reading again"
     )
     agreed: dict[int, bytes] = {}
-    for _ in range(_MOST_VOTES - len(readings)):
+    for upwards in _VOTES_UPWARDS:
         for at in _shuffled(job, ballots.keys() - agreed.keys()):
-            size = min(_VOTE_BYTES, chunk.size - at)
-            ballots[at].append(await read_span(job, Span(chunk.address + at, size), upwards=True))
-            piece, count = Counter(ballots[at]).most_common(1)[0]
-            if count > 1:
-                agreed[at] = piece
+            piece = Span(chunk.address + at, min(_VOTE_BYTES, chunk.size - at))
+            seen, opposite = ballots[at] if upwards else reversed(ballots[at])
+            seen.add(data := await read_span(job, piece, upwards=upwards))
+            if data in opposite:
+                agreed[at] = data
     if len(agreed) < len(ballots):
         worst = min(ballots.keys() - agreed.keys())
-        raise ReadUnstableError(chunk.address + worst, _MOST_VOTES)
-    merged = bytearray(readings[0])
-    for at, piece in agreed.items():
-        merged[at : at + _VOTE_BYTES] = piece
+        raise ReadUnstableError(chunk.address + worst, 2 + len(_VOTES_UPWARDS))
+    merged = bytearray(first)
+    for at, data in agreed.items():
+        merged[at : at + _VOTE_BYTES] = data
     return bytes(merged), len(ballots)
 
 

@@ -328,6 +328,25 @@ def test_a_constant_shift_never_agrees_with_itself(
     assert_clean(result, original)
 
 
+class OneWayAccess(ProbeAccess):
+    """Where a piece is read upwards, its second message brings the answer to its first one again."""
+
+    async def read(self, start: int, length: int, *, upwards: bool = True) -> bytes:
+        data = await super().read(start, length, upwards=upwards)
+        if not upwards or start > self.ecu.blocks()[0].start or length < 256:
+            return data
+        return data[:64] * 2 + data[128:]
+
+
+def test_what_only_one_order_shows_is_not_agreed_on(
+    ram_path: Path, keys: KeyRing, definition: Definition, original: MemoryImage
+) -> None:
+    """However often it comes alike: the other order says otherwise."""
+    access = OneWayAccess(ProbeEcu.holding(definition, original))
+    with pytest.raises(ReadUnstableError):
+        read_now(Box(ram_path, keys, definition, access))
+
+
 def test_passes_that_agree_on_what_samples_deny_are_read_again(
     box: Box, access: ProbeAccess, original: MemoryImage, definition: Definition
 ) -> None:
