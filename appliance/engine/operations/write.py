@@ -189,7 +189,7 @@ async def _explained(box: Box, ecu: Ecu, refused: GatesRefusedError) -> PitboxEr
     """Where only the bootloader answers, the request is not wrong: a write may have been forgotten."""
     access = ecu.job.access
     strange = any(gate.name == "identity" for gate in refused.failed)
-    if strange and await access.state() is EcuState.BOOTLOADER:
+    if strange and not box.journal.open_flashes() and await access.state() is EcuState.BOOTLOADER:
         return in_bootloader(box, ecu.job.definition.id, await access.identify())
     return refused
 

@@ -23,6 +23,8 @@ ADDRESSES_29_BIT = tuple(
 )
 """Nodes 10 to 1F: engine and gearbox controllers (ISO 15765-4, 8.4)."""
 
+_POSITIVE, _NEGATIVE = 0x40, 0x7F
+
 
 class DuplicateEcuError(AccessError):
     """Two ECUs answer at one address: neither may be written."""
@@ -49,10 +51,10 @@ async def find_ecus(
     group = FunctionalGroup(make_link(functional), links)
     try:
         found = await group.answers(tester_present().payload)
-        _require_single_answers(found, addresses)
+        _require_single_answers(found, addresses, tester_present().payload)
         for number, link in links.items():
             alone = await FunctionalGroup(link, {number: link}).answers(tester_present().payload)
-            _require_single_answers(alone, addresses)
+            _require_single_answers(alone, addresses, tester_present().payload)
             found |= alone
         return tuple(
             [
@@ -67,7 +69,8 @@ async def find_ecus(
 async def require_single_ecu(link: IsoTpLink, address: IsoTpAddress) -> None:
     """Ask twice and count the answers. Raises DuplicateEcuError, LinkLostError."""
     own = FunctionalGroup(link, {0: link})
-    _require_single_answers(await own.answers(tester_present().payload), (address,))
+    asked = tester_present().payload
+    _require_single_answers(await own.answers(asked), (address,), asked)
     await _vin(link, address)
 
 
@@ -78,7 +81,7 @@ async def _vin(link: IsoTpLink, address: IsoTpAddress) -> str | None:
     broken = 0
     for _ in range(2):
         answers = (await own.answers(request.payload, ANSWER_WINDOW_S)).get(0, Answers())
-        _require_single_answers({0: answers}, (address,))
+        _require_single_answers({0: answers}, (address,), request.payload)
         positive = [payload for payload in answers.payloads if payload.startswith(request.echo)]
         if positive:
             return text(positive[0][len(request.echo) :]) or None
@@ -88,10 +91,15 @@ async def _vin(link: IsoTpLink, address: IsoTpAddress) -> str | None:
     return None
 
 
-def _require_single_answers(heard: dict[int, Answers], addresses: Sequence[IsoTpAddress]) -> None:
+def _require_single_answers(
+    heard: dict[int, Answers], addresses: Sequence[IsoTpAddress], asked: bytes
+) -> None:
+    """A late answer to another request, as of a write that was cut off, comes from no second ECU."""
+    answering = (bytes([asked[0] | _POSITIVE]), bytes([_NEGATIVE, asked[0]]))
     for number, answers in heard.items():
-        if len(answers.payloads) > 1:
-            raise _duplicate(addresses[number], f"{len(answers.payloads)} answers to one request")
+        count = sum(payload.startswith(answering) for payload in answers.payloads)
+        if count > 1:
+            raise _duplicate(addresses[number], f"{count} answers to one request")
 
 
 def _duplicate(address: IsoTpAddress, why: str) -> DuplicateEcuError:

@@ -195,6 +195,7 @@ async def interrupted_write(garage: Garage) -> None:
     await programmed
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
+    await asyncio.sleep(0.5)  # the ECU ends the piece that was under way
 
 
 def test_identify_tells_a_half_written_ecu_from_a_missing_one(slave: Readied) -> None:

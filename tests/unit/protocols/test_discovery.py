@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -25,7 +25,7 @@ from appliance.protocols.uds.discovery import (
     find_ecus,
     require_single_ecu,
 )
-from appliance.protocols.uds.group import FunctionalGroup
+from appliance.protocols.uds.group import Answers, FunctionalGroup
 from appliance.protocols.uds.protection import Protection, ProtectionKind, assess_protection
 from drivers.can.interface import CanFrame, CanPort
 from simulator.bus import SimBus
@@ -300,3 +300,30 @@ def test_an_ecu_that_answers_nothing_is_not_called_protected() -> None:
     steps = [asked("3E 00"), *[asked("3E 00")] * 3]
     with pytest.raises(EcuSilentError):
         play(lambda link: assess_protection(UdsClient(link)), *steps)
+
+
+@pytest.mark.parametrize(
+    ("answers", "second"),
+    [
+        ((b"\x76\x04", b"\x7e\x00"), False),
+        ((b"\x7f\x36\x78", b"\x7f\x3e\x12"), False),
+        ((b"\x7e\x00", b"\x7e\x00"), True),
+        ((b"\x7e\x00", b"\x7f\x3e\x12"), True),
+    ],
+)
+def test_a_late_answer_to_another_request_is_no_second_ecu(
+    answers: tuple[bytes, ...], *, second: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last piece of a write that was cut off is answered when the next operation asks who is there."""
+
+    async def heard(group: FunctionalGroup, payload: bytes, *window: float) -> dict[int, Answers]:
+        return {0: Answers(answers) if payload[0] == 0x3E else Answers()}
+
+    monkeypatch.setattr(FunctionalGroup, "answers", heard)
+    nobody: Any = None
+    asking = require_single_ecu(nobody, ADDRESSES_11_BIT[0])
+    if second:
+        with pytest.raises(DuplicateEcuError):
+            asyncio.run(asking)
+    else:
+        asyncio.run(asking)
