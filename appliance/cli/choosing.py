@@ -8,6 +8,7 @@ from typing import Any
 from appliance.cli.client import EngineClient
 from appliance.cli.problems import JobChoiceError
 from appliance.cli.screen import Screen
+from appliance.cli.words import RESTING
 from appliance.contract.jobs import ECU_IN_DANGER, JobState, may_move
 
 Job = dict[str, Any]
@@ -25,7 +26,18 @@ def choose(
         if fits(job):
             screen.note(f"Job {described(job)}")
             return job
+    danger = next((job for job in jobs if in_danger(job)), None)
+    if danger is not None:
+        missing = _way_on(danger)
     raise JobChoiceError("NO_FITTING_JOB", "no job fits this command", missing)
+
+
+def _way_on(job: Job) -> str:
+    """Out of a write that is not over, for who asked for something else."""
+    if job["state"] not in RESTING:
+        return f"Job {job['id']} is being written now: `pitbox jobs --watch` shows it."
+    recover = f"pitbox recover --job {job['id']}"
+    return f"A write is not finished: `{recover}` finishes it, `{recover} --original` puts its original back."
 
 
 def described(job: Job) -> str:

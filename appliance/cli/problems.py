@@ -10,11 +10,12 @@ from appliance.contract.errors import PitboxError
 ENGINE_LOG = "journalctl -u pitbox-engine"
 _RECOVER = (
     "Leave the ignition on and the car's engine off. Start the box's program again (`systemctl start "
-    "pitbox-engine`), then `pitbox recover`: every step was noted, nothing is lost."
+    "pitbox-engine`, or the command that started it before, with the same --state), then `pitbox recover`: "
+    "every step was noted, nothing is lost."
 )
 _REPEAT = (
-    "Start the box's program again (`systemctl start pitbox-engine`), then repeat the command: what was "
-    "already read is kept."
+    "Start the box's program again (`systemctl start pitbox-engine`, or the command that started it before), "
+    "then repeat the command: what was already read is kept."
 )
 
 
@@ -32,8 +33,9 @@ class EngineUnreachableError(PitboxError):
         super().__init__(
             "ENGINE_UNREACHABLE",
             f"no engine answers on {socket_path}: {why}",
-            do_now="Start it with `systemctl start pitbox-engine`. For a simulated car: `pitbox engine "
-            f"--simulate pbx-e400 --state ./box --socket {socket_path}`. Another socket: --socket PATH.",
+            do_now="Start it with `systemctl start pitbox-engine`, or with the command that started it: "
+            "only with the same --state does it know an open write. Another socket: --socket PATH. A first "
+            f"simulated car: `pitbox engine --simulate pbx-e400 --state ./box --socket {socket_path}`.",
             log=ENGINE_LOG,
         )
 

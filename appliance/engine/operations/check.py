@@ -12,6 +12,7 @@ from appliance.definitions.schema import Definition
 from appliance.engine.box import Box
 from appliance.engine.confirming import confirmed
 from appliance.engine.ecu import on_ecu, require_same_ecu
+from appliance.engine.finding import in_bootloader
 from appliance.engine.originals import open_image, target_of_order
 from appliance.engine.plaintext import Opened, wiped_afterwards
 from appliance.flashing.diagnosis import clear_dtcs, new_codes, read_dtcs
@@ -24,7 +25,7 @@ from appliance.flashing.order import WriteOrder
 from appliance.flashing.patience import asked_patiently, open_persistently
 from appliance.flashing.recognising import recognise, require_very_ecu
 from appliance.flashing.verifying import differing, method_of
-from appliance.protocols.access import Block, Purpose
+from appliance.protocols.access import Block, EcuState, Purpose
 
 log = logging.getLogger("pitbox.engine")
 _WRITTEN = (JobState.DONE.value, JobState.RESTORED.value)
@@ -56,6 +57,8 @@ async def _compare(
     purpose = Purpose.WRITE if by_hash else Purpose.READ
     async with on_ecu(box, job.id, definition) as ecu:
         await require_same_ecu(ecu.job)
+        if await ecu.job.access.state() is EcuState.BOOTLOADER:
+            raise in_bootloader(box, definition.id, await ecu.job.access.identify())
         try:
             await open_persistently(ecu.job, purpose)
             wrong = await differing(ecu.job, blocks, expected, Phase.VERIFY, purpose, read=not by_hash)

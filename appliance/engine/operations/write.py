@@ -66,13 +66,20 @@ async def write(
         try:
             return await _write(box, job, definition, original, tuned, opened, engine_off)
         except GatesRefusedError as error:
-            if (
-                plain
-                and not wished.correct_checksums
-                and any(gate.name == "checksum" for gate in error.failed)
-            ):
-                error.do_now += _CORRECT_CHECKSUMS
+            if plain:
+                error.do_now += _what_to_type(wished, definition, {gate.name for gate in error.failed})
             raise
+
+
+def _what_to_type(wish: MasterWish, definition: Definition, failed: set[str]) -> str:
+    """The options that a plain file lacks, where they would do."""
+    told = ""
+    if "checksum" in failed and not wish.correct_checksums:
+        told += _CORRECT_CHECKSUMS
+    if "changed_ranges" in failed:
+        writable = ",".join(region.name for region in definition.regions if region.writable)
+        told += f" Bytes may differ only where `--regions` allows it, of {writable} (default: cal.)."
+    return told
 
 
 def opened_files(

@@ -123,6 +123,7 @@ def test_no_engine_says_how_to_start_one(tmp_path: Path, capsys: pytest.CaptureF
     assert told.out == ""
     assert "systemctl start pitbox-engine" in told.err
     assert f"--socket {missing}" in told.err
+    assert "only with the same --state does it know an open write" in told.err
     assert "ENGINE_UNREACHABLE" in told.err
     assert "Treat it as half written" in told.err
 

@@ -64,6 +64,16 @@ def test_the_newest_job_that_fits_is_taken(
     assert f"Job {expected}" in capsys.readouterr().err
 
 
+def test_no_fitting_job_beside_an_open_write_names_its_way_on(
+    engine: FakeEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine.jobs = [HALF]
+    assert main(["restore", "--yes"]) == Exit.REFUSED
+    told = capsys.readouterr().err
+    assert f"`pitbox recover --job {HALF['id']} --original` puts its original back" in told
+    assert "pitbox read" not in told, "which would send here again"
+
+
 def test_a_unique_beginning_is_enough(engine: FakeEngine) -> None:
     engine.jobs = [DRAFT, HALF, JOB]
     engine.states = [operation("cancelled")]

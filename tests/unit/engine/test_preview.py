@@ -125,6 +125,19 @@ def test_a_checksum_that_fails_says_what_to_type(master: Readied) -> None:
     visit(master, scene)
 
 
+def test_a_change_outside_the_calibration_says_what_to_type(master: Readied) -> None:
+    async def scene(garage: Garage) -> None:
+        at = garage.definition.region("code").start + 0x100
+        image = bytearray(garage.stock)
+        image[at] ^= 0x5A
+        upload = garage.hand_in(bytes(image))
+        error = await garage.refusal(write(garage.box, garage.job, upload, MasterWish()))
+        assert "changed_ranges: " in "".join(error.details)
+        assert "`--regions` allows it, of code,calibration" in error.do_now
+
+    visit(master, scene)
+
+
 def test_a_package_leaves_nothing_to_be_said_besides(slave: Readied) -> None:
     async def scene(garage: Garage) -> None:
         wish = MasterWish(correct_checksums=True, stated=frozenset({"correct_checksums"}))

@@ -9,6 +9,7 @@ from appliance.engine.operations.check import verify
 from appliance.engine.operations.read import identify, read
 from appliance.engine.operations.write import restore, write
 from tests.support.garage import Garage, Readied, visit
+from tests.unit.engine.test_damaged_sources import half_written
 
 
 def spoil(garage: Garage) -> None:
@@ -60,6 +61,16 @@ def test_a_write_that_was_abandoned_does_not_change_what_the_ecu_should_hold(sla
         garage.car.ecu.memory.force(boot, garage.stock[boot : boot + 1])
         assert garage.car.ecu.memory.whole() == tuned
         assert (await verify(garage.box, garage.job))["blocks"] > 0
+
+    visit(slave, scene)
+
+
+def test_an_ecu_in_its_bootloader_is_sent_to_recovery_not_to_another_definition(slave: Readied) -> None:
+    async def scene(garage: Garage) -> None:
+        await half_written(garage, bootloader_reads=True)
+        error = await garage.refusal(verify(garage.box, garage.job))
+        assert (error.code, error.ecu) == ("ECU_IN_BOOTLOADER", EcuSafety.HALF_WRITTEN)
+        assert f"`pitbox recover --job {garage.job}`" in error.do_now
 
     visit(slave, scene)
 
