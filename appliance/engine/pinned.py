@@ -15,7 +15,8 @@ from appliance.definitions.schema import Definition
 from appliance.vault import durable
 from appliance.vault.records import sha256_hex
 
-_MAX_BYTES = 1 << 20
+_MAX_BYTES = 16 << 20
+"""A file of 1 MiB, the most that is loaded, grows when its defaults are filled in."""
 
 
 class PinnedDefinitions:

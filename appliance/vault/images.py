@@ -27,7 +27,8 @@ from appliance.vault.records import (
 )
 from appliance.vault.store import BlobStore
 
-RECORD_MAX_BYTES = 1024 * 1024
+RECORD_MAX_BYTES = 16 * 1024 * 1024
+"""Thousands of regions have as many segments: what was sealed must be read back."""
 VERSION: Final = 3
 """1: without the job and the definition's digest. 2: without the serial number's keyed hash."""
 _NAME = "image"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,18 @@ def test_a_definition_this_build_does_not_understand_is_told(tmp_path: Path) -> 
         pinned.get(digest)
     assert refusal.value.code == "DEFINITION_UNREADABLE"
     assert "torque_limit_nm" in refusal.value.details[0]
+
+
+def test_the_largest_definition_that_loads_is_read_back(tmp_path: Path) -> None:
+    """Filled in, it has more bytes than the file had: it was pinned, and then it was not there."""
+    region = DEFINITION.regions[0]
+    many = tuple(
+        region.model_copy(update={"name": f"r{number}", "start": number * region.size_bytes})
+        for number in range(8000)
+    )
+    pinned = PinnedDefinitions(tmp_path)
+    digest = pinned.pin(DEFINITION.model_copy(update={"regions": many}))
+    path = tmp_path / "definitions" / f"{digest}.json"
+    assert path.stat().st_size > 1 << 20
+    with suppress(PitboxError):
+        assert pinned.get(digest) is not None
