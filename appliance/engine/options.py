@@ -89,10 +89,17 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_hardware(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--can", help="CAN bus, e.g. socketcan:can0")
+    parser.add_argument("--can", type=_bus, help="CAN bus, e.g. socketcan:can0")
     parser.add_argument(
         "--voltmeter", help="e.g. ina226:/dev/i2c-1:0x40, or simulated:13.5 beside `pitbox sim`"
     )
+
+
+def _bus(text: str) -> str:
+    kind, _, channel = text.partition(":")
+    if not kind or not channel:
+        raise argparse.ArgumentTypeError(f"{text!r} is not INTERFACE:CHANNEL, as in socketcan:can0")
+    return text
 
 
 def _add_simulation(parser: argparse.ArgumentParser) -> None:

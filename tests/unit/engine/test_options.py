@@ -24,6 +24,8 @@ SIMULATE = ["--simulate", "pbx-e400"]
         ([*CAN, "--pace", "1"], "--pace"),
         ([*CAN, "--faults", "{}"], "--faults"),
         (["--voltmeter", "simulated:13.5"], "--voltmeter"),
+        (["--can", "can0"], "INTERFACE:CHANNEL"),
+        (["--can", "socketcan:"], "INTERFACE:CHANNEL"),
     ],
 )
 def test_an_option_without_an_effect_is_refused(
