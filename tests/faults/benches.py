@@ -8,6 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from appliance.contract.events import Emit
 from appliance.contract.jobs import JobState
@@ -108,8 +109,8 @@ def box_on(
     settings = EngineSettings(
         state, state / "engine.sock", role="master", set_journal_aside=set_journal_aside
     )
-    box = open_box(settings, connection, emit)
-    box.library = Library()
+    with patch("appliance.engine.box.load_all", lambda _dirs: Library()):
+        box = open_box(settings, connection, emit)
     box.library.add(definition, PACKS / f"{definition.id}.toml")
     return box
 

@@ -17,7 +17,7 @@ from appliance.engine.operations.registry import prepare
 from appliance.engine.originals import load_original
 from appliance.flashing.safety import tell_safety
 from simulator.virtualtime import run_virtual
-from tests.hostile.boxes import Bench, Benches, box_on, shown
+from tests.hostile.boxes import Bench, Benches, box_on, shown, steady_names
 from tests.hostile.ecu import HostileEcu
 from tests.hostile.frames import FrameNode
 from tests.hostile.judge import (
@@ -70,7 +70,8 @@ def run(seed: int, benches: Benches, shape_name: str | None = None) -> Result:
     root = Path(tempfile.mkdtemp(dir=benches.root))
     try:
         bench = benches.of(shape)
-        run_virtual(_run(dice, bench, root, result))
+        with steady_names(str(seed)):
+            run_virtual(_run(dice, bench, root, result))
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - what escapes is what is looked for
         result.outcome, result.broken = "broken", f"{type(error).__name__}: {error}"
     finally:
