@@ -91,3 +91,37 @@ def test_heavy_frame_loss_is_answered_by_shorter_blocks_in_the_next_download() -
         assert min(sizes) < 300
 
     with_faults(BY_ADDRESS, scenario)
+
+
+@pytest.mark.parametrize("chosen", [BY_ADDRESS, BY_UPLOAD], ids=["by address", "by upload"])
+def test_one_frame_in_three_hundred_lost_lets_64_kib_through(chosen: Definition) -> None:
+    """Read and written; what is written without a loss goes in messages of full size."""
+    sizes: list[int] = []
+
+    async def scenario(access: UdsAccess, car: Car) -> None:
+        assert isinstance(car.bus, SimBus)
+        await access.open(Purpose.READ)
+        losing(car.bus, 300, 1)
+        for _ in range(0x10000 // 0x4000):
+            assert await access.read(CODE, 0x4000) == car.ecu.memory.read(CODE, 0x4000)
+        car.bus.fault = None
+        await access.open(Purpose.WRITE)
+        data = car.ecu.memory.read(CALIBRATION.start, CALIBRATION.size)
+        car.ecu.request_hook = lambda request: sizes.append(len(request)) if request[0] == 0x36 else None
+        await access.erase(CALIBRATION)
+        await access.program(CALIBRATION, data, lambda count: None)
+        assert set(sizes[:-1]) == {max(sizes)}
+        losing(car.bus, 300, 1)
+        blocks, tries = -(-0x10000 // CALIBRATION.size), 0
+        while blocks:
+            tries += 1
+            try:
+                await access.erase(CALIBRATION)
+                await access.program(CALIBRATION, data, lambda count: None)
+                blocks -= 1
+            except AccessError:
+                await access.open(Purpose.WRITE)
+        assert tries <= 2 * -(-0x10000 // CALIBRATION.size)
+        assert car.ecu.memory.read(CALIBRATION.start, CALIBRATION.size) == data
+
+    with_faults(chosen, scenario)
