@@ -42,6 +42,9 @@ async def _application_is_valid(job: Job) -> bool:
     One that does not check itself now is told by the program that answers once the session is left, unless
     it might be silent from then on.
     """
+    stays = must_stay(job.journal, job.definition, job.id)
+    if stays and job.definition.checking.dependencies_routine is None:  # nothing but a reset would tell
+        return False
     try:
         await persistently(job, Purpose.WRITE, job.access.commit)
         return True
@@ -49,7 +52,7 @@ async def _application_is_valid(job: Job) -> bool:
         job.note(f"{error}, after an erase that was refused")
         if isinstance(error, EcuRefusedError) and error.refusal is Refusal.PROGRAMMING:
             return False
-    if must_stay(job.journal, job.definition, job.id):
+    if stays:
         return False
     await job.access.close()
     return await _application_returns(job)

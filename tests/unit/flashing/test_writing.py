@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -28,8 +29,18 @@ from appliance.protocols.access import (
     Purpose,
     Refusal,
 )
+from appliance.vault.keys import KeyRing
 from simulator.virtualtime import run_virtual
-from tests.support.box import JOB, Box, SteadyMeter, Verify, random_image, request_for, tuned_from
+from tests.support.box import (
+    JOB,
+    Box,
+    SteadyMeter,
+    Verify,
+    random_image,
+    request_for,
+    small_definition,
+    tuned_from,
+)
 from tests.support.probe_access import Fault, ProbeAccess
 from tests.support.probe_ecu import ProbeEcu
 
@@ -222,6 +233,33 @@ def test_an_ecu_that_says_nothing_after_a_refused_erase_is_touched(
     write_now(box, plan)
     assert_done(box, ecu, plan)
     assert access.calls["state"] == 10
+
+
+@pytest.mark.parametrize("checks_itself", [True, False])
+def test_a_refused_erase_sends_no_ecu_away_that_might_not_come_back(
+    tmp_path: Path,
+    keys: KeyRing,
+    access: ProbeAccess,
+    verify: Verify,
+    original: MemoryImage,
+    checks_itself: bool,
+) -> None:
+    """Where it does not tell whether its memory is whole, neither a reset nor the end of its session will."""
+    definition = small_definition(verify, "bench")
+    if not checks_itself:
+        checking = definition.checking.model_copy(update={"dependencies_routine": None})
+        definition = definition.model_copy(update={"checking": checking})
+    box = Box(tmp_path / "state", keys, definition, access)
+    access.faults.append(Fault("erase", times=ENDLESS, error=EcuRefusedError(Refusal.AUTHENTICATION, "no")))
+    access.faults.append(Fault("commit", times=ENDLESS, error=EcuRefusedError(Refusal.SEQUENCE, "no")))
+    plan = FlashPlan(request_for(definition, original, tuned_from(definition, original)))
+    with pytest.raises(WriteInterruptedError):
+        write_now(box, plan)
+    assert access.closes == 0
+    assert bool(access.calls["commit"]) is checks_itself
+    access.faults.clear()
+    recover_now(box, plan)
+    assert access.ecu.image().sha256() == plan.target.sha256()
 
 
 @pytest.mark.parametrize("refusal", [Refusal.VOLTAGE, Refusal.CONDITIONS, Refusal.BUSY])
