@@ -35,8 +35,6 @@ _PROBES: tuple[Request[Any], ...] = (tester_present(), read_data(ACTIVE_SESSION_
 """Asked in turn, so that the answer to one is not taken for that to the next."""
 _MOST_PROBES = 3
 """In a row that stay unanswered, or find answers that nobody asked for."""
-_INSIDE_A_TRANSFER = frozenset({0x36, 0x37})
-"""Services before which nothing but tester present may come: a boot loader may end the transfer."""
 
 
 class UdsClient:
