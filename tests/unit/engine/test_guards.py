@@ -38,7 +38,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 def answer(error: Exception, journal: Journal) -> tuple[int, dict[str, Any]]:
-    box: Any = SimpleNamespace(settings=SimpleNamespace(log_path=LOG), journal=journal)
+    box: Any = SimpleNamespace(settings=SimpleNamespace(log_path=LOG), writing=False, journal=journal)
     worker: Any = Worker()
 
     async def handler(request: web.Request) -> web.StreamResponse:
