@@ -134,7 +134,7 @@ class TargetDamagedError(PitboxError):
         """`other` is the source that is left, where there is one."""
         super().__init__(
             "TARGET_DAMAGED",
-            f"the sealed bytes of {len(ranges)} places are damaged, and the ECU does not hold them either",
+            f"the sealed bytes of {len(ranges)} places are damaged, and the ECU is not known to hold them",
             do_now="Bring back the second copy of the box's state directory"
             + (f", or {other}." if other else ", then repeat the command."),
             details=tuple(ranges),
