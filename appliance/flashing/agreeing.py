@@ -79,9 +79,9 @@ def _samples(job: Job, chunk: Span) -> list[Span]:
 
 
 def _shuffled(job: Job, items: Collection[Item]) -> list[Item]:
-    """In an order that no ECU can follow, and that is the same whenever this job is run again."""
+    """In an order that no stale answer can follow, the same for every ECU of one definition."""
     return _dice(job, len(items)).sample(sorted(items), len(items))
 
 
 def _dice(job: Job, about: int) -> random.Random:
-    return random.Random(f"{job.id}/{about}")
+    return random.Random(f"{job.definition.id}/{about}")
