@@ -78,7 +78,8 @@ def test_a_read_that_lost_the_wire_for_good_is_told_and_resumed(bench: Bench) ->
     reading = bench.shop.begin("read")
     bench.take_the_wire_away(3000, GONE[0])
     error = document_of(reading, REFUSED)["error"]
-    assert (error["code"], error["ecu"]) == ("LINK_LOST", "untouched")
+    assert error["code"] == "LINK_LOST"
+    assert error["ecu"] in ("untouched", "intact"), "intact where this car was written and proven before"
     assert is_five_part(error)
     bench.shop.guest.check(GONE[1])
     read = bench.shop.pitbox("read")
