@@ -18,7 +18,7 @@ from pathlib import Path
 from appliance.definitions.loader import load_all
 from appliance.definitions.plausible import Plausibility
 from appliance.definitions.schema import Definition
-from appliance.engine.box import checksum_module
+from appliance.engine.context import checksum_module
 from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.flashing.plan import FlashPlan
 from appliance.flashing.writing import write

@@ -24,7 +24,7 @@ NO_BLOCKS: dict[str, Any] = {"blocksize": 0}
 _LONGEST_PDU_BYTES = 1 << 16
 
 
-class SimulatedConnection(BaseConnection):
+class SimulatedCarInterface(BaseConnection):
     """udsoncan's way to the simulated bus: while it waits, the loop runs, and with it simulated time."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, port: SimPort, node: CanIsoTpNode) -> None:
@@ -41,7 +41,7 @@ class SimulatedConnection(BaseConnection):
             self._payload = payload
             self._arrived.set()
 
-    def open(self) -> SimulatedConnection:
+    def open(self) -> SimulatedCarInterface:
         return self
 
     def close(self) -> None:

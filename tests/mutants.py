@@ -52,7 +52,7 @@ ROOMS = {
     "flashing": Room(("appliance/flashing",), ("tests/unit/flashing", "tests/unit/engine")),
     "vault": Room(("appliance/vault",), ("tests/unit/vault",)),
     "guards": Room(
-        ("appliance/engine/guards.py", "appliance/engine/conditions.py", "appliance/engine/ecu.py"),
+        ("appliance/engine/http_middleware.py", "appliance/engine/conditions.py", "appliance/engine/ecu.py"),
         ("tests/unit/engine",),
     ),
 }

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from appliance.checksums.ambiguous_layout import EitherReading
 from appliance.checksums.checks import Layout, LayoutModule, Store, StoredCheck
-from appliance.checksums.either import EitherReading
 from appliance.checksums.params import Params
 from appliance.checksums.report import ChecksumBlock, ChecksumModule, Verdict
 from appliance.checksums.words import Bytes, Span, read, sum_words, without, words, xor_words

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from appliance.cli.client import EngineClient
-from appliance.cli.following import perform
+from appliance.cli.operation_client import perform
 from appliance.cli.screen import Screen
 
 _ENDS = {

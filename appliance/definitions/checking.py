@@ -156,7 +156,7 @@ class Checking(Strict):
         return module in _BALANCED.get(self.hash_kind, frozenset())
 
     def blind_to(self, module: str, bootloader_reads: bool) -> Iterator[str]:
-        """Why a whole block cannot be told from another by its hash (see `flashing/seams.py`)."""
+        """Why a whole block cannot be told from another by its hash (see `flashing/hash_blind_spots.py`)."""
         if self.verify != "hash" or not self.blinded_by(module):
             return
         kind = "CRC-32" if self.hash_kind == "crc32" else "CRC-16"

@@ -246,7 +246,8 @@ class Definition(Strict):
     def _hash_sees_changes(cls, checksum: Checksum | None, info: ValidationInfo) -> Checksum | None:
         """A whole block is compared by its hash, which must not be the same for all content.
 
-        Where a range may be hashed, the heart leaves the stored checksum out (`flashing/seams.py`).
+        Where a range may be hashed, the heart leaves the stored checksum out
+        (`flashing/hash_blind_spots.py`).
         """
         checking: Checking | None = info.data.get("checking")
         if checksum and checking:

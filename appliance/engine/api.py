@@ -13,8 +13,9 @@ from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import ECU_IN_DANGER
 from appliance.definitions.evidence import badge
 from appliance.definitions.schema import Definition
-from appliance.engine.box import Box
-from appliance.engine.guards import (
+from appliance.engine.context import EngineContext
+from appliance.engine.event_hub import Hub
+from appliance.engine.http_middleware import (
     MAX_FILE_BYTES,
     body_of,
     errors_as_json,
@@ -23,9 +24,8 @@ from appliance.engine.guards import (
     only_known_users,
     seconds_of,
 )
-from appliance.engine.hub import Hub
+from appliance.engine.operation_runner import Operator
 from appliance.engine.operations.registry import prepare
-from appliance.engine.operator import Operator
 from appliance.engine.originals import known_originals
 from appliance.engine.report import report_of
 from appliance.engine.worker import Worker
@@ -40,7 +40,7 @@ class Api:
     """Handlers; one instance per engine."""
 
     def __init__(
-        self, box: Box, worker: Worker, hub: Hub, operator: Operator, gaps: tuple[str, ...] = ()
+        self, box: EngineContext, worker: Worker, hub: Hub, operator: Operator, gaps: tuple[str, ...] = ()
     ) -> None:
         """`gaps` are the protections of memory that do not hold, in words."""
         self._box = box

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from appliance.contract.errors import PitboxError
-from appliance.engine.box import Box
+from appliance.engine.context import EngineContext
 from appliance.flashing.journal import JobRecord
 
 
-def confirmed(box: Box, job: JobRecord, named: str | None) -> bool:
+def confirmed(box: EngineContext, job: JobRecord, named: str | None) -> bool:
     """Whether a person named the job's car: by its VIN, or without one by the job's or its original's id.
 
     Recorded in the journal. Raises PitboxError CAR_MISNAMED for any other name.

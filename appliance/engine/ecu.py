@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 from appliance.contract.errors import PitboxError
 from appliance.definitions.schema import Definition
-from appliance.engine.box import Box
-from appliance.flashing.context import Job
+from appliance.engine.context import EngineContext
+from appliance.flashing.context import JobContext
 from appliance.flashing.errors import access_problem
-from appliance.flashing.leaving import must_stay
 from appliance.flashing.patience import asked_patiently
 from appliance.flashing.power import PowerGuard
 from appliance.flashing.recognising import recognise
-from appliance.flashing.sameness import Acquaintance
+from appliance.flashing.same_ecu import Acquaintance
+from appliance.flashing.session_end import must_stay
 from appliance.protocols.access import AccessError
 from appliance.protocols.uds.access import UdsAccess
 from appliance.protocols.uds.addressing import functional_address, link_settings, physical_address
@@ -31,13 +31,13 @@ log = logging.getLogger("pitbox.engine")
 class Ecu:
     """What an operation needs of the ECU it works on."""
 
-    job: Job
+    job: JobContext
     port: CanPort
     client: UdsClient
 
 
 @asynccontextmanager
-async def uds_client(box: Box, definition: Definition, port: CanPort) -> AsyncIterator[UdsClient]:
+async def uds_client(box: EngineContext, definition: Definition, port: CanPort) -> AsyncIterator[UdsClient]:
     """Physical and functional links to the ECU a definition describes."""
     settings, everyone = link_settings(definition), functional_address(definition.addressing)
     client = UdsClient(
@@ -53,7 +53,7 @@ async def uds_client(box: Box, definition: Definition, port: CanPort) -> AsyncIt
 
 @asynccontextmanager
 async def on_ecu(
-    box: Box, job_id: str, definition: Definition, *, confirmed: bool = False
+    box: EngineContext, job_id: str, definition: Definition, *, confirmed: bool = False
 ) -> AsyncIterator[Ecu]:
     """Bus joined, links open, supply watched; all given back at the end. Raises PitboxError.
 
@@ -70,7 +70,9 @@ async def on_ecu(
                 client.keep_session()
             access = UdsAccess(definition, client)
             car = Acquaintance(confirmed)
-            job = Job(job_id, definition, access, box.journal, box.blobs, power, box.emit, box.now, car)
+            job = JobContext(
+                job_id, definition, access, box.journal, box.blobs, power, box.emit, box.now, car
+            )
             yield Ecu(job, port, client)
     except AccessError as error:
         raise access_problem(error) from error
@@ -82,12 +84,12 @@ async def on_ecu(
             box.vigil.begin(box.connection, definition)
 
 
-async def require_same_ecu(job: Job) -> None:
+async def require_same_ecu(job: JobContext) -> None:
     """Raises PitboxError ECU_CHANGED when another ECU answers than the one the job was opened for."""
     await asked_patiently(job, lambda: recognise(job))
 
 
-def _keep_voltages(box: Box, job_id: str, power: PowerGuard) -> None:
+def _keep_voltages(box: EngineContext, job_id: str, power: PowerGuard) -> None:
     """Widen the job's record of the supply by what this operation saw; never the reason that it fails."""
     if power.min_v is None or power.max_v is None:
         return

@@ -7,7 +7,7 @@ from typing import Any
 from appliance.contract.events import Phase
 from appliance.contract.jobs import JobState
 from appliance.flashing.journal import JobRecord, Journal, Step
-from appliance.flashing.order import WriteOrder
+from appliance.flashing.write_order import WriteOrder
 
 
 def settle(journal: Journal) -> None:

@@ -10,13 +10,13 @@ from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
-from appliance.engine.box import Box
+from appliance.engine.context import EngineContext
 from appliance.engine.plaintext import Opened
 from appliance.flashing.gaps import Gap, Target
 from appliance.flashing.history import is_rescue
 from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.flashing.journal import FlashRecord, JobRecord
-from appliance.flashing.order import WriteOrder
+from appliance.flashing.write_order import WriteOrder
 from appliance.protocols.access import EcuIdentity
 from appliance.vault.errors import VaultError
 from appliance.vault.images import ImageKind, SealedImage
@@ -43,7 +43,7 @@ class Original:
     image: MemoryImage
 
 
-def sealed_identity(box: Box, identity: EcuIdentity) -> SealedIdentity:
+def sealed_identity(box: EngineContext, identity: EcuIdentity) -> SealedIdentity:
     """Identity as it is stored: the VIN only as a keyed hash."""
     return SealedIdentity(
         hw=identity.hw or NOT_TOLD,
@@ -59,7 +59,7 @@ def sealed_regions(regions: Iterable[Region]) -> tuple[SealedRegion, ...]:
 
 
 def save_image(
-    box: Box,
+    box: EngineContext,
     kind: ImageKind,
     job: JobRecord,
     regions: Iterable[Region],
@@ -87,7 +87,7 @@ def save_image(
 
 
 def seal_target(
-    box: Box, definition: Definition, job: JobRecord, tuned: MemoryImage, file_id: str | None
+    box: EngineContext, definition: Definition, job: JobRecord, tuned: MemoryImage, file_id: str | None
 ) -> str:
     """Keep the new content sealed to this box until the write is closed, so that recovery needs nobody."""
     segments = tuple(
@@ -99,7 +99,7 @@ def seal_target(
     return save_image(box, ImageKind.TUNED, job, regions, segments, job.original_file, file_id)
 
 
-def load_original(box: Box, job: JobRecord, opened: Opened | None = None) -> Original | None:
+def load_original(box: EngineContext, job: JobRecord, opened: Opened | None = None) -> Original | None:
     """The job's original, opened in memory to be wiped with `opened`; None when the job has none.
 
     Raises PitboxError ORIGINAL_OF_ANOTHER, or VaultError where a part of it is damaged.
@@ -116,7 +116,7 @@ def load_original(box: Box, job: JobRecord, opened: Opened | None = None) -> Ori
     return Original(record.file_id, (opened or Opened()).keep(MemoryImage(contents)))
 
 
-def _damaged(box: Box, job: JobRecord, record: SealedImage) -> VaultError:
+def _damaged(box: EngineContext, job: JobRecord, record: SealedImage) -> VaultError:
     """Exactly what of an original is not whole, and what can be done while the ECU is."""
     salvage = box.images.salvage(record)
     wipe(*salvage.contents.values())
@@ -129,7 +129,7 @@ def _damaged(box: Box, job: JobRecord, record: SealedImage) -> VaultError:
     )
 
 
-def _way_to_an_original(box: Box, job: JobRecord) -> str:
+def _way_to_an_original(box: EngineContext, job: JobRecord) -> str:
     """Where the bytes can still come from, with no write open."""
     copy = f"Bring back a second copy of {box.settings.state_dir}, then repeat the command."
     proven = next((one.outcome for one in box.journal.flashes(job.id) if one.outcome in _PROVEN), None)
@@ -144,7 +144,7 @@ def _way_to_an_original(box: Box, job: JobRecord) -> str:
     )
 
 
-def _original_of(box: Box, job: JobRecord) -> SealedImage | None:
+def _original_of(box: EngineContext, job: JobRecord) -> SealedImage | None:
     """The record of the job's original, which must be of this job and its ECU, whatever the journal says."""
     if job.original_file is None:
         return None
@@ -183,12 +183,12 @@ def _strange(record: SealedImage, job: JobRecord, ecu: SealedIdentity, *, rescue
     )
 
 
-def open_image(box: Box, file_id: str, opened: Opened) -> MemoryImage:
+def open_image(box: EngineContext, file_id: str, opened: Opened) -> MemoryImage:
     """A stored file's plaintext, to be wiped with `opened`. Raises VaultError."""
     return opened.keep(MemoryImage(box.images.read_plaintext(box.images.load(file_id))))
 
 
-def target_of_order(box: Box, definition: Definition, order: WriteOrder, opened: Opened) -> Target:
+def target_of_order(box: EngineContext, definition: Definition, order: WriteOrder, opened: Opened) -> Target:
     """What a write of the job of that definition was to make of the memory, as far as it is whole on disk.
 
     Raises PitboxError if the bytes are not that.
@@ -201,7 +201,7 @@ def target_of_order(box: Box, definition: Definition, order: WriteOrder, opened:
     return target
 
 
-def _open_what_is_left(box: Box, definition: Definition, file_id: str, opened: Opened) -> Target:
+def _open_what_is_left(box: EngineContext, definition: Definition, file_id: str, opened: Opened) -> Target:
     """As `_open_what_is_whole`; a file whose record is lost may have held anything."""
     try:
         return _open_what_is_whole(box, file_id, opened)
@@ -213,7 +213,7 @@ def _open_what_is_left(box: Box, definition: Definition, file_id: str, opened: O
     return Target(MemoryImage({}), gaps)
 
 
-def _open_what_is_whole(box: Box, file_id: str, opened: Opened) -> Target:
+def _open_what_is_whole(box: EngineContext, file_id: str, opened: Opened) -> Target:
     record = box.images.load(file_id)
     try:
         return Target(opened.keep(MemoryImage(box.images.read_plaintext(record))))
@@ -235,7 +235,7 @@ def _overlaid(original: Target, tuned: Target, opened: Opened) -> Target:
     return Target(image, (*tuned.gaps, *hidden))
 
 
-def order_of_original(box: Box, definition: Definition, file_id: str, opened: Opened) -> WriteOrder:
+def order_of_original(box: EngineContext, definition: Definition, file_id: str, opened: Opened) -> WriteOrder:
     """Every writable block of a stored original back; the other blocks it holds are guarded.
 
     What it does not hold was never read, and so never written either: the definition was another one then.
@@ -261,7 +261,7 @@ def order_of_original(box: Box, definition: Definition, file_id: str, opened: Op
 
 
 def original_instead(
-    box: Box, definition: Definition, flash: FlashRecord, order: WriteOrder, opened: Opened
+    box: EngineContext, definition: Definition, flash: FlashRecord, order: WriteOrder, opened: Opened
 ) -> WriteOrder:
     """The open write turned to its original. Raises VaultError, which names the source that is left."""
     try:
@@ -277,7 +277,7 @@ def original_instead(
         raise
 
 
-def known_originals(box: Box) -> list[dict[str, object]]:
+def known_originals(box: EngineContext) -> list[dict[str, object]]:
     """Sealed originals in the store, whatever the journal knows of them; a damaged one hides no other."""
     records = filter(None, (_record(box, file_id) for file_id in box.images.file_ids()))
     return [
@@ -287,7 +287,7 @@ def known_originals(box: Box) -> list[dict[str, object]]:
     ]
 
 
-def _record(box: Box, file_id: str) -> SealedImage | None:
+def _record(box: EngineContext, file_id: str) -> SealedImage | None:
     try:
         return box.images.load(file_id)
     except VaultError as error:

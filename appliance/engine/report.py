@@ -10,7 +10,7 @@ from appliance.definitions.evidence import badge
 from appliance.definitions.schema import Definition
 from appliance.engine.interruptions import read_interruptions, write_interruptions
 from appliance.flashing.journal import JobRecord, Journal, Step
-from appliance.flashing.order import WriteOrder
+from appliance.flashing.write_order import WriteOrder
 from appliance.protocols.access import EcuIdentity
 
 _PROVEN = (JobState.DONE.value, JobState.RESTORED.value)

@@ -15,14 +15,14 @@ from aiohttp import web
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import Event
 from appliance.engine.api import Api
-from appliance.engine.box import open_box
-from appliance.engine.connection import Connection, HardwareConnection
-from appliance.engine.door import IDLE_S, Door, server_of
-from appliance.engine.hub import Hub
-from appliance.engine.keeping import keep
+from appliance.engine.car_interface import CarInterface, RealCarInterface
+from appliance.engine.context import open_box
+from appliance.engine.event_hub import Hub
 from appliance.engine.listening import BACKLOG, listening_socket, refuse_second_engine, withdraw
-from appliance.engine.operator import Operator
+from appliance.engine.operation_runner import Operator
+from appliance.engine.second_store import keep
 from appliance.engine.settings import EngineSettings
+from appliance.engine.socket_permissions import IDLE_S, Door, server_of
 from appliance.engine.watchdog import Watchdog
 from appliance.engine.worker import Worker, die
 from appliance.vault.memory import harden_process
@@ -135,14 +135,14 @@ def _log_its_end(task: asyncio.Task[None]) -> None:
         log.error("stored files are looked after no more", exc_info=error)
 
 
-async def _worker_and_connection(settings: EngineSettings) -> tuple[Worker, Connection]:
+async def _worker_and_connection(settings: EngineSettings) -> tuple[Worker, CarInterface]:
     if settings.simulation is not None:
         from appliance.engine import simulation  # noqa: PLC0415 - real boxes never load the simulator
 
         worker = Worker(simulation.loop_factory(settings.simulation), simulation.pass_time)
         connecting = simulation.connect(settings, settings.simulation)
         worker.pass_time(worker.loop, True)
-        connection: Connection = await asyncio.wrap_future(worker.submit(connecting))
+        connection: CarInterface = await asyncio.wrap_future(worker.submit(connecting))
         worker.pass_time(worker.loop, False)
         return worker, connection
     if settings.can is None:
@@ -151,4 +151,4 @@ async def _worker_and_connection(settings: EngineSettings) -> tuple[Worker, Conn
             "neither a CAN bus nor a simulated car was named",
             do_now="Start with --can socketcan:can0 --voltmeter ina226:/dev/i2c-1:0x40, or with --simulate.",
         )
-    return Worker(), HardwareConnection(settings.can, settings.voltmeter)
+    return Worker(), RealCarInterface(settings.can, settings.voltmeter)

@@ -13,7 +13,7 @@ from appliance.checksums import ChecksumUnsupported
 from appliance.contract.errors import PitboxError
 from appliance.definitions.loader import load_all
 from appliance.definitions.schema import Definition
-from appliance.engine.box import checksum_module
+from appliance.engine.context import checksum_module
 from appliance.engine.settings import EngineSettings, SimulationSettings
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpLink, IsoTpSettings
 from appliance.protocols.isotp.link import SoftIsoTpLink
@@ -27,7 +27,7 @@ from simulator.injection import FaultInjector
 from simulator.virtualtime import ScaledLoop, VirtualLoop
 
 
-class SimulatedConnection:
+class SimulatedCarInterface:
     """One simulated car with one ECU. A port at another bit rate hears nothing, as on a real bus."""
 
     simulated = True
@@ -79,7 +79,7 @@ def _frozen_loop() -> VirtualLoop:
     return loop
 
 
-async def connect(settings: EngineSettings, simulation: SimulationSettings) -> SimulatedConnection:
+async def connect(settings: EngineSettings, simulation: SimulationSettings) -> SimulatedCarInterface:
     """Build the car; must run on the worker's loop. Raises PitboxError."""
     definition = load_all(settings.definition_dirs).get(simulation.definition)
     plan = _fault_plan(definition, simulation.faults or "{}")
@@ -92,7 +92,7 @@ async def connect(settings: EngineSettings, simulation: SimulationSettings) -> S
     FaultInjector(plan, car, box_dies=_die)
     car.power_up()
     await asyncio.sleep(definition.twin.boot_ms / 1000)
-    return SimulatedConnection(car, definition)
+    return SimulatedCarInterface(car, definition)
 
 
 def _fault_plan(definition: Definition, text: str) -> FaultPlan:

@@ -10,13 +10,13 @@ from appliance.definitions.schema import Definition
 from appliance.flashing.journal import Journal
 from appliance.flashing.power import PowerGuard
 from appliance.flashing.progress import Progress
-from appliance.flashing.sameness import Acquaintance
+from appliance.flashing.same_ecu import Acquaintance
 from appliance.protocols.access import EcuAccess
 from appliance.vault.store import BlobStore
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class JobContext:
     """One job on one ECU: its definition, the way to reach it, and the box's own organs."""
 
     id: str

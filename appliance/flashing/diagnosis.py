@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from appliance.flashing.context import Job
+from appliance.flashing.context import JobContext
 from appliance.protocols.access import AccessError, Dtc
 
 _DEADLINE_S = 5.0
 
 
-async def read_dtcs(job: Job) -> tuple[Dtc, ...] | None:
+async def read_dtcs(job: JobContext) -> tuple[Dtc, ...] | None:
     """Stored codes, or None when the ECU does not tell within a few seconds."""
     try:
         async with asyncio.timeout(_DEADLINE_S):
@@ -21,7 +21,7 @@ async def read_dtcs(job: Job) -> tuple[Dtc, ...] | None:
         return None
 
 
-async def clear_dtcs(job: Job) -> bool:
+async def clear_dtcs(job: JobContext) -> bool:
     """True when the ECU says they are cleared."""
     try:
         async with asyncio.timeout(_DEADLINE_S):

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from appliance.flashing.context import Job
+from appliance.flashing.context import JobContext
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.patience import persistently
 from appliance.protocols.access import Block, EcuRefusedError, Purpose
@@ -39,7 +39,7 @@ def unknown(blocks: Iterable[Block], image: MemoryImage) -> list[Block]:
     return [block for block in blocks if not image.covers(block.start, block.size)]
 
 
-async def filled(job: Job, target: Target) -> Target:
+async def filled(job: JobContext, target: Target) -> Target:
     """The target with every gap closed that the open ECU's memory closes. Raises AccessError."""
     image, left = target.image, []
     for gap in target.gaps:
@@ -52,7 +52,7 @@ async def filled(job: Job, target: Target) -> Target:
     return Target(image, tuple(left))
 
 
-async def _proven(job: Job, gap: Gap) -> bytes | None:
+async def _proven(job: JobContext, gap: Gap) -> bytes | None:
     """Bytes of the gap as the ECU holds them, if they are the right ones."""
     if gap.sha256 is None:
         return None
@@ -66,6 +66,6 @@ async def _proven(job: Job, gap: Gap) -> bytes | None:
     return bytes(data) if hashlib.sha256(data).hexdigest() == gap.sha256 else None
 
 
-async def _part(job: Job, at: int, end: int) -> bytes:
+async def _part(job: JobContext, at: int, end: int) -> bytes:
     size = min(job.access.max_read_bytes, end - at)
     return await persistently(job, Purpose.RECOVER, lambda: job.access.read(at, size))

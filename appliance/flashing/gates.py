@@ -10,8 +10,8 @@ from appliance.contract.events import GateVerdict
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
 from appliance.flashing.changes import difference
+from appliance.flashing.checksum_verdict import judged
 from appliance.flashing.image import MemoryImage
-from appliance.flashing.judging import judged
 from appliance.flashing.plausibility import implausible
 
 _SAME_SHARE = 0.5
@@ -20,7 +20,7 @@ USES = frozenset({"road_compliant", "motorsport_offroad", "bench_research"})
 
 
 @dataclass(frozen=True, slots=True)
-class Papers:
+class Authorisation:
     """What came with a tuned file, or what stands in for it when the ECU's own original goes back."""
 
     own_original: bool
@@ -59,7 +59,7 @@ class WriteRequest:
     tuned: MemoryImage | None
     """New content of the regions to be written; None when the original goes back."""
     tuned_file: str | None
-    papers: Papers
+    papers: Authorisation
     checksum: ChecksumModule | None
 
     @property

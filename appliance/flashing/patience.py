@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from itertools import repeat
 from typing import TypeVar
 
-from appliance.flashing.context import Job
+from appliance.flashing.context import JobContext
 from appliance.flashing.recognising import recognise
 from appliance.protocols.access import (
     AccessError,
@@ -28,7 +28,7 @@ _WORTH_REPEATING = frozenset({Refusal.SEQUENCE, Refusal.SESSION_LOST, Refusal.BU
 _CONDITIONS = frozenset({Refusal.VOLTAGE, Refusal.CONDITIONS, Refusal.BUSY})
 
 
-async def persistently(job: Job, purpose: Purpose, action: Callable[[], Awaitable[Result]]) -> Result:
+async def persistently(job: JobContext, purpose: Purpose, action: Callable[[], Awaitable[Result]]) -> Result:
     """Run an idempotent action on an open ECU; after a stumble pause, open it again for `purpose`, repeat.
 
     Raises the last AccessError when patience ends or when repeating cannot help, EcuChangedError when another
@@ -43,12 +43,12 @@ async def persistently(job: Job, purpose: Purpose, action: Callable[[], Awaitabl
             await _open(job, purpose, patience)
 
 
-async def open_persistently(job: Job, purpose: Purpose) -> None:
+async def open_persistently(job: JobContext, purpose: Purpose) -> None:
     """Open the ECU, again and again with pauses. Raises the last AccessError, or EcuChangedError."""
     await _open(job, purpose, _Patience(job, purpose))
 
 
-async def asked_patiently(job: Job, action: Callable[[], Awaitable[Result]]) -> Result:
+async def asked_patiently(job: JobContext, action: Callable[[], Awaitable[Result]]) -> Result:
     """Run an action that needs no open ECU, again after pauses. Raises the last AccessError."""
     patience = _Patience(job, Purpose.READ)
     while True:
@@ -58,7 +58,7 @@ async def asked_patiently(job: Job, action: Callable[[], Awaitable[Result]]) -> 
             await patience.bear(error)
 
 
-async def _open(job: Job, purpose: Purpose, patience: _Patience) -> None:
+async def _open(job: JobContext, purpose: Purpose, patience: _Patience) -> None:
     """Whoever answers is asked for its name first: the plug may sit in another car by now."""
     while True:
         try:
@@ -72,7 +72,7 @@ async def _open(job: Job, purpose: Purpose, patience: _Patience) -> None:
 class _Patience:
     """What one step may cost in repeats; opening the ECU again for it draws on the same."""
 
-    def __init__(self, job: Job, purpose: Purpose) -> None:
+    def __init__(self, job: JobContext, purpose: Purpose) -> None:
         self._job = job
         self._purpose = purpose
         self._pauses = iter(_PAUSES_S)

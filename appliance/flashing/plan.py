@@ -8,7 +8,7 @@ from appliance.contract.events import GateVerdict
 from appliance.flashing.errors import GatesRefusedError
 from appliance.flashing.gates import WriteRequest, check_request, target_of
 from appliance.flashing.image import MemoryImage, blocks_of
-from appliance.flashing.order import WriteOrder
+from appliance.flashing.write_order import WriteOrder
 from appliance.protocols.access import Block
 
 

@@ -8,9 +8,9 @@ from typing import Protocol
 from appliance.contract.events import GatesEvent, GateVerdict, RegionChange
 from appliance.contract.jobs import JobState
 from appliance.flashing.changes import changes_of
-from appliance.flashing.context import Job
+from appliance.flashing.context import JobContext
 from appliance.flashing.errors import GatesRefusedError
-from appliance.flashing.gates import Papers, WriteRequest, check_request
+from appliance.flashing.gates import Authorisation, WriteRequest, check_request
 from appliance.flashing.plan import FlashPlan
 from appliance.protocols.access import AccessError, EcuIdentity, EcuState
 
@@ -25,7 +25,7 @@ class Conditions(Protocol):
         """Disk, temperature, pending updates."""
 
 
-async def preflight(job: Job, request: WriteRequest, conditions: Conditions) -> FlashPlan:
+async def preflight(job: JobContext, request: WriteRequest, conditions: Conditions) -> FlashPlan:
     """Check every gate and show them all. Raises GatesRefusedError unless all pass."""
     before = _enter(job)
     try:
@@ -52,7 +52,7 @@ def _changes(request: WriteRequest) -> tuple[RegionChange, ...]:
     return changes_of(request.definition, request.original, request.tuned)
 
 
-def _enter(job: Job) -> JobState:
+def _enter(job: JobContext) -> JobState:
     """Move to preflight; gives the state to go back to, also where a power cut left the job in preflight."""
     known = job.journal.job(job.id)
     if known.state is JobState.PREFLIGHT:
@@ -61,7 +61,7 @@ def _enter(job: Job) -> JobState:
     return known.state
 
 
-async def _all_gates(job: Job, request: WriteRequest, conditions: Conditions) -> list[GateVerdict]:
+async def _all_gates(job: JobContext, request: WriteRequest, conditions: Conditions) -> list[GateVerdict]:
     return [
         *check_request(request),
         await _identity(job, request.papers),
@@ -72,7 +72,7 @@ async def _all_gates(job: Job, request: WriteRequest, conditions: Conditions) ->
     ]
 
 
-async def _identity(job: Job, papers: Papers) -> GateVerdict:
+async def _identity(job: JobContext, papers: Authorisation) -> GateVerdict:
     """HW, SW, boot and VIN, asked again now, against the job and against the file's papers."""
     try:
         if await job.access.state() is not EcuState.APPLICATION:
@@ -86,7 +86,7 @@ async def _identity(job: Job, papers: Papers) -> GateVerdict:
     return GateVerdict("identity", "pass", f"HW {now.hw}, SW {now.sw}, VIN {now.vin or 'not offered'}")
 
 
-def _mismatches(now: EcuIdentity, known: EcuIdentity | None, papers: Papers) -> list[str]:
+def _mismatches(now: EcuIdentity, known: EcuIdentity | None, papers: Authorisation) -> list[str]:
     problems = []
     if now.hw is None:
         problems.append("the ECU does not tell its hardware number")
@@ -108,7 +108,7 @@ def _mismatches(now: EcuIdentity, known: EcuIdentity | None, papers: Papers) -> 
     return problems
 
 
-def _no_open_write(job: Job) -> GateVerdict:
+def _no_open_write(job: JobContext) -> GateVerdict:
     others = job.journal.open_flashes()
     if others:
         return GateVerdict(

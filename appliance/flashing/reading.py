@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from appliance.contract.events import Phase
 from appliance.contract.jobs import JobState
 from appliance.definitions.memory import Region
-from appliance.flashing.agreeing import strange_to_samples, vote
-from appliance.flashing.context import Job
+from appliance.flashing.context import JobContext
 from appliance.flashing.errors import ReadUnstableError
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import ChunkRecord
-from appliance.flashing.leaving import let_go
 from appliance.flashing.patience import open_persistently
 from appliance.flashing.progress import Progress
+from appliance.flashing.read_agreement import strange_to_samples, vote
+from appliance.flashing.session_end import let_go
 from appliance.flashing.spans import Span, read_span
 from appliance.protocols.access import Purpose
 from appliance.vault.errors import VaultError
@@ -51,7 +51,7 @@ class ReadResult:
     passes: tuple[PassSummary, PassSummary]
 
 
-async def read_twice(job: Job, regions: Sequence[Region]) -> ReadResult:
+async def read_twice(job: JobContext, regions: Sequence[Region]) -> ReadResult:
     """Read regions twice, resuming where an earlier try of this job stopped.
 
     Raises ReadUnstableError, AccessError (the link did not come back), StorageError, VaultError.
@@ -76,7 +76,7 @@ def _chunks_of(region: Region) -> Iterator[Span]:
 class _Pass:
     """One pass over all chunks; the second compares with the first."""
 
-    def __init__(self, job: Job, number: int, phase: Phase) -> None:
+    def __init__(self, job: JobContext, number: int, phase: Phase) -> None:
         self._job = job
         self._number = number
         self._phase = phase
@@ -128,7 +128,7 @@ class _Pass:
         self._job.journal.add_chunk(self._job.id, self._number, record)
 
 
-async def _agree_with_samples(job: Job, chunks: Sequence[Span]) -> None:
+async def _agree_with_samples(job: JobContext, chunks: Sequence[Span]) -> None:
     """Pieces read in random order must be what both passes agreed on; what is not is read twice again.
 
     Raises ReadUnstableError.
@@ -145,7 +145,7 @@ async def _agree_with_samples(job: Job, chunks: Sequence[Span]) -> None:
     raise ReadUnstableError(suspects[0].address, 3 * _MOST_SAMPLINGS)
 
 
-def _result(job: Job, regions: Sequence[Region], chunks: Sequence[Span]) -> ReadResult:
+def _result(job: JobContext, regions: Sequence[Region], chunks: Sequence[Span]) -> ReadResult:
     """Both passes; every segment that was kept is opened once."""
     first, second = (_records(job, number, chunks) for number in (1, 2))
     content = {region.start: bytearray(region.size_bytes) for region in regions}
@@ -170,7 +170,7 @@ def _place(content: Mapping[int, bytearray], address: int, data: bytes) -> None:
     content[start][address - start : address - start + len(data)] = data
 
 
-def _records(job: Job, number: int, chunks: Sequence[Span]) -> list[ChunkRecord]:
+def _records(job: JobContext, number: int, chunks: Sequence[Span]) -> list[ChunkRecord]:
     """In ascending order of address."""
     known = job.journal.chunks(job.id, number)
     return sorted((known[chunk.address] for chunk in chunks), key=lambda record: record.address)
@@ -185,7 +185,7 @@ def _summary(sha256: str, records: Sequence[ChunkRecord]) -> PassSummary:
     )
 
 
-def _delivered_sha256(job: Job, records: Sequence[ChunkRecord]) -> str:
+def _delivered_sha256(job: JobContext, records: Sequence[ChunkRecord]) -> str:
     digest = hashlib.sha256()
     for record in records:
         digest.update(_delivered(record, job.blobs.get(record.segment)))

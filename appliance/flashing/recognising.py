@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from appliance.flashing.context import Job
+from appliance.flashing.context import JobContext
 from appliance.flashing.errors import CarUnconfirmedError, EcuChangedError
-from appliance.flashing.sameness import OF_ITS_KIND, OF_ONE_ECU, Likeness, compare
+from appliance.flashing.same_ecu import OF_ITS_KIND, OF_ONE_ECU, Likeness, compare
 from appliance.protocols.access import EcuIdentity
 
 _ASKED = 3
 """Answers get lost, and one that names another ECU must repeat itself."""
 
 
-async def recognise(job: Job) -> Likeness:
+async def recognise(job: JobContext) -> Likeness:
     """Ask the ECU who it is. Raises EcuChangedError for another one than the job's, and AccessError."""
     known = job.journal.job(job.id).identity or EcuIdentity()
     worth_asking_again = any(getattr(known, name) is not None for name in OF_ONE_ECU)
@@ -25,7 +25,7 @@ async def recognise(job: Job) -> Likeness:
     return likeness
 
 
-async def require_very_ecu(job: Job) -> None:
+async def require_very_ecu(job: JobContext) -> None:
     """As `recognise`; and raises CarUnconfirmedError where the ECU cannot say it and no person has."""
     likeness = await recognise(job)
     if not likeness.proven and not job.car.confirmed:
@@ -33,7 +33,7 @@ async def require_very_ecu(job: Job) -> None:
     job.car.doubtful = False
 
 
-def unconfirmed(job: Job) -> CarUnconfirmedError:
+def unconfirmed(job: JobContext) -> CarUnconfirmedError:
     """The error for an ECU that told too little, with what a person has to give to confirm the car."""
     known = job.journal.job(job.id).identity or EcuIdentity()
     named = "the job's id" if known.vin is None else "the VIN read off this car"

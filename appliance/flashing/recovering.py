@@ -7,7 +7,7 @@ import asyncio
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
 from appliance.flashing import history
-from appliance.flashing.context import Job
+from appliance.flashing.context import JobContext
 from appliance.flashing.errors import (
     FINISH_TUNED,
     NeedsBenchError,
@@ -18,11 +18,11 @@ from appliance.flashing.errors import (
 from appliance.flashing.gaps import Gap, Target, filled, unknown
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import FlashRecord, Journal, Step
-from appliance.flashing.leaving import let_go
 from appliance.flashing.marks import NEEDS_BENCH
-from appliance.flashing.order import WriteOrder
 from appliance.flashing.patience import asked_patiently, open_persistently
 from appliance.flashing.recognising import require_very_ecu
+from appliance.flashing.session_end import let_go
+from appliance.flashing.write_order import WriteOrder
 from appliance.flashing.writing import Write, WriteResult
 from appliance.protocols.access import AccessError, EcuSilentError, EcuState, LinkLostError, Purpose
 from appliance.vault.records import wipe
@@ -41,7 +41,7 @@ def mark_interrupted(journal: Journal) -> list[FlashRecord]:
 
 
 async def recover(
-    job: Job, flash: FlashRecord, order: WriteOrder, target: MemoryImage, gaps: tuple[Gap, ...] = ()
+    job: JobContext, flash: FlashRecord, order: WriteOrder, target: MemoryImage, gaps: tuple[Gap, ...] = ()
 ) -> WriteResult:
     """Finish a write. Raises NeedsBenchError, WriteInterruptedError or another PitboxError.
 
@@ -64,7 +64,7 @@ async def recover(
         wipe(*(data for data in whole.spans.values() if isinstance(data, bytearray)))
 
 
-async def _finish(job: Job, flash: FlashRecord, order: WriteOrder, target: MemoryImage) -> WriteResult:
+async def _finish(job: JobContext, flash: FlashRecord, order: WriteOrder, target: MemoryImage) -> WriteResult:
     flash_id = job.journal.resume_flash(flash, flash.write_order if _is_of(flash, order) else order.to_json())
     return await Write(job, flash_id, order, target, Purpose.RECOVER).run()
 
@@ -75,7 +75,7 @@ def _is_of(flash: FlashRecord, order: WriteOrder) -> bool:
 
 
 async def _as_whole_as_possible(
-    job: Job, flash: FlashRecord, order: WriteOrder, target: Target
+    job: JobContext, flash: FlashRecord, order: WriteOrder, target: Target
 ) -> MemoryImage:
     """The target with what the ECU itself still holds.
 
@@ -98,7 +98,7 @@ async def _as_whole_as_possible(
     return target.image
 
 
-async def _know_the_ecu(job: Job) -> None:
+async def _know_the_ecu(job: JobContext) -> None:
     """Raises EcuChangedError, CarUnconfirmedError, or another PitboxError where nothing can be asked."""
     try:
         await asked_patiently(job, lambda: require_very_ecu(job))
@@ -106,7 +106,7 @@ async def _know_the_ecu(job: Job) -> None:
         raise access_problem(error) from error
 
 
-async def _silence(job: Job) -> AccessError | None:
+async def _silence(job: JobContext) -> AccessError | None:
     """None when anything of the ECU answers within a few seconds, else how it does not."""
     silence: AccessError = EcuSilentError("the ECU does not answer")
     for probe in range(_PROBES):
@@ -120,7 +120,7 @@ async def _silence(job: Job) -> AccessError | None:
     return silence
 
 
-def _unreachable(job: Job, flash: FlashRecord, silence: AccessError) -> PitboxError:
+def _unreachable(job: JobContext, flash: FlashRecord, silence: AccessError) -> PitboxError:
     """Only an ECU that was touched, on a wire that works, and with no bootloader left, needs the bench."""
     recovery, why = job.definition.recovery, str(silence)
     touched = history.touched(job.journal.steps(flash.id))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from appliance.flashing.context import Job
+from appliance.flashing.context import JobContext
 from appliance.flashing.patience import persistently
 from appliance.flashing.progress import Progress
 from appliance.protocols.access import LinkLostError, Purpose
@@ -19,7 +19,7 @@ class Span:
     size: int
 
 
-async def read_span(job: Job, span: Span, progress: Progress | None = None, *, upwards: bool) -> bytes:
+async def read_span(job: JobContext, span: Span, progress: Progress | None = None, *, upwards: bool) -> bytes:
     """The bytes of a span, in parts as large as the access takes them, from its start or from its end.
 
     Raises AccessError when patience ends.
@@ -39,7 +39,7 @@ async def read_span(job: Job, span: Span, progress: Progress | None = None, *, u
     return bytes(lower + upper)
 
 
-async def _read_part(job: Job, low: int, high: int, upwards: bool) -> bytes:
+async def _read_part(job: JobContext, low: int, high: int, upwards: bool) -> bytes:
     size = min(job.access.max_read_bytes, high - low)
     at = low if upwards else high - size
     part = await job.access.read(at, size, upwards=upwards)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from appliance.flashing.context import Job
+from appliance.flashing.context import JobContext
 from appliance.flashing.patience import (
     CONDITION_PAUSE_S,
     MOST_CONDITION_PAUSES,
@@ -28,7 +28,7 @@ _RESTART_THE_BLOCK = frozenset({Refusal.SEQUENCE, Refusal.SESSION_LOST})
 class Stumbles:
     """Counts the stumbles of one block, and brings the ECU back to where the block can be started again."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: JobContext) -> None:
         self._job = job
         self._failures = 0
         self._losses = 0

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from appliance.contract.events import Phase
-from appliance.flashing.context import Job
+from appliance.flashing.context import JobContext
+from appliance.flashing.hash_blind_spots import WORD_BYTES, pieces_of, seams_of
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.patience import persistently
-from appliance.flashing.seams import WORD_BYTES, pieces_of, seams_of
 from appliance.protocols.access import Block, Purpose
 
 
-def method_of(job: Job) -> str:
+def method_of(job: JobContext) -> str:
     """How this definition proves memory: `hash`, `crc16`, `read_back` or `status`."""
     return job.definition.checking.method
 
 
 async def differing(
-    job: Job,
+    job: JobContext,
     blocks: Sequence[Block],
     expected: MemoryImage,
     phase: Phase,
@@ -46,23 +46,23 @@ async def differing(
     return found
 
 
-async def passes_check(job: Job, block: Block, expected: MemoryImage, purpose: Purpose) -> bool:
+async def passes_check(job: JobContext, block: Block, expected: MemoryImage, purpose: Purpose) -> bool:
     """Run the ECU's own check on a block just programmed; True where it has none. Raises AccessError."""
     content = expected.block(block)
     return await persistently(job, purpose, lambda: job.access.proves_equal(block, content)) is not False
 
 
-async def holds(job: Job, block: Block, expected: MemoryImage, purpose: Purpose) -> bool:
+async def holds(job: JobContext, block: Block, expected: MemoryImage, purpose: Purpose) -> bool:
     """Whether one block's memory is as expected. Raises AccessError when it cannot be asked."""
     return await _holds(job, block, expected, purpose, _seams(job, expected))
 
 
-def _seams(job: Job, expected: MemoryImage) -> frozenset[int]:
+def _seams(job: JobContext, expected: MemoryImage) -> frozenset[int]:
     return seams_of(job.definition, expected) if job.definition.checking.verify == "hash" else frozenset()
 
 
 async def _holds(
-    job: Job, block: Block, expected: MemoryImage, purpose: Purpose, seams: frozenset[int]
+    job: JobContext, block: Block, expected: MemoryImage, purpose: Purpose, seams: frozenset[int]
 ) -> bool:
     pieces = pieces_of(block, seams)
     if len(pieces) > 1 and job.definition.checking.hash_granularity == "sector":
@@ -74,7 +74,7 @@ async def _holds(
 
 
 async def _sector_holds(
-    job: Job, block: Block, pieces: Sequence[Block], expected: MemoryImage, purpose: Purpose
+    job: JobContext, block: Block, pieces: Sequence[Block], expected: MemoryImage, purpose: Purpose
 ) -> bool:
     """Hash the block as a whole, blind as that is, and read back the checksums stored in it.
 
@@ -86,7 +86,7 @@ async def _sector_holds(
     return await _piece_holds(job, block, expected, purpose)
 
 
-async def _piece_holds(job: Job, piece: Block, expected: MemoryImage, purpose: Purpose) -> bool:
+async def _piece_holds(job: JobContext, piece: Block, expected: MemoryImage, purpose: Purpose) -> bool:
     content = expected.block(piece)
     if method_of(job) != "read_back":
         equal = await persistently(job, purpose, lambda: job.access.proves_equal(piece, content))
@@ -95,7 +95,7 @@ async def _piece_holds(job: Job, piece: Block, expected: MemoryImage, purpose: P
     return await reads_as(job, piece, expected, purpose)
 
 
-async def reads_as(job: Job, piece: Block, expected: MemoryImage, purpose: Purpose) -> bool:
+async def reads_as(job: JobContext, piece: Block, expected: MemoryImage, purpose: Purpose) -> bool:
     """Whether the block, read back, is as expected. Raises AccessError when it cannot be read."""
     content, step = expected.block(piece), job.access.max_read_bytes
     for offset in range(0, piece.size, step):
@@ -105,5 +105,5 @@ async def reads_as(job: Job, piece: Block, expected: MemoryImage, purpose: Purpo
     return True
 
 
-async def _read(job: Job, start: int, size: int, purpose: Purpose) -> bytes:
+async def _read(job: JobContext, start: int, size: int, purpose: Purpose) -> bytes:
     return await persistently(job, purpose, lambda: job.access.read(start, size))

@@ -13,8 +13,9 @@ from appliance.contract.errors import PitboxError
 from appliance.contract.events import Phase
 from appliance.contract.jobs import JobState
 from appliance.flashing import history
-from appliance.flashing.context import Job
+from appliance.flashing.context import JobContext
 from appliance.flashing.database import StorageError
+from appliance.flashing.erase_bounds import Wear
 from appliance.flashing.errors import (
     PUT_ORIGINAL_BACK,
     EcuChangedError,
@@ -25,21 +26,20 @@ from appliance.flashing.errors import (
     access_problem,
 )
 from appliance.flashing.gaps import unknown
+from appliance.flashing.hash_blind_spots import blind_in
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import Step
-from appliance.flashing.leaving import let_go
 from appliance.flashing.marks import NOTHING_ERASED
-from appliance.flashing.order import WriteOrder
 from appliance.flashing.patience import asked_patiently, open_persistently, persistently
 from appliance.flashing.plan import FlashPlan
 from appliance.flashing.progress import Progress
 from appliance.flashing.recognising import recognise, unconfirmed
-from appliance.flashing.sameness import summary
-from appliance.flashing.seams import blind_in
+from appliance.flashing.refused_erase import left_alone
+from appliance.flashing.same_ecu import summary
+from appliance.flashing.session_end import let_go
 from appliance.flashing.stumbling import Stumbles
-from appliance.flashing.verdict import left_alone
 from appliance.flashing.verifying import differing, holds, method_of, passes_check
-from appliance.flashing.wear import Wear
+from appliance.flashing.write_order import WriteOrder
 from appliance.protocols.access import (
     AccessError,
     Block,
@@ -80,7 +80,7 @@ class Write:
 
     def __init__(
         self,
-        job: Job,
+        job: JobContext,
         flash_id: int,
         order: WriteOrder,
         target: MemoryImage,
@@ -392,7 +392,7 @@ class Write:
             journal.move_with_step(self._flash_id, Step.INTERRUPTED, job_id, JobState.INTERRUPTED, why)
 
 
-async def write(job: Job, plan: FlashPlan) -> WriteResult:
+async def write(job: JobContext, plan: FlashPlan) -> WriteResult:
     """Execute a plan: its intent is durable before anything reaches the ECU. Raises PitboxError."""
     plan.order.check_target(plan.target.sha256())
     flash_id = job.journal.open_flash(job.id, plan.order.to_json())

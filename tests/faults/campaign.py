@@ -16,9 +16,9 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from pathlib import Path
 
-from tests.faults.benches import PACK_IDS, Benches
 from tests.faults.hardships import Hardship
 from tests.faults.judge import Outcome
+from tests.faults.prepared_boxes import PACK_IDS, Benches
 from tests.faults.run import Result, run
 from tests.faults.scenario import scenario_for
 from tests.faults.slave import PACK, visit

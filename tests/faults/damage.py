@@ -24,11 +24,11 @@ from typing import Any
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
 from appliance.contract.safety import EcuSafety
-from appliance.engine.box import Box, open_box
+from appliance.engine.context import EngineContext, open_box
 from appliance.engine.operations.write import recover, restore
 from appliance.engine.originals import save_image
 from appliance.engine.settings import EngineSettings
-from appliance.engine.simulation import SimulatedConnection
+from appliance.engine.simulation import SimulatedCarInterface
 from appliance.flashing.safety import standing
 from appliance.protocols.access import EcuIdentity
 from appliance.vault.images import ImageKind
@@ -88,7 +88,7 @@ def _base(name: str, root: Path) -> Base:
     return found[0]
 
 
-def _add_a_stranger(box: Box, freezer: Freezer, older: Path) -> None:
+def _add_a_stranger(box: EngineContext, freezer: Freezer, older: Path) -> None:
     """Another car of the same type that this box has read; then the disk as it is now is kept."""
     known = box.journal.job(freezer.job)
     identity = replace(known.identity or EcuIdentity(), vin="WVWZZZ1JZXW000001")
@@ -201,7 +201,7 @@ class Technician:
             if now[piece] not in (self._start[piece], base.tuned[piece], base.stock[piece]):
                 raise BrokenPromiseError(f"memory at 0x{at:X} of the image is nobody's")
 
-    async def _work(self, box: Box, car: Car) -> str:
+    async def _work(self, box: EngineContext, car: Car) -> str:
         if self._base.half_written:
             self._must_know(box)
             verbs = [lambda: recover(box, None, self._original), lambda: recover(box, None, True)]
@@ -215,7 +215,7 @@ class Technician:
                 self._must_know(box)
         return outcome
 
-    async def _attempt(self, box: Box, verb: Callable[[], Awaitable[dict[str, Any]]]) -> str:
+    async def _attempt(self, box: EngineContext, verb: Callable[[], Awaitable[dict[str, Any]]]) -> str:
         try:
             result = str((await verb())["result"])
         except PitboxError as error:
@@ -224,21 +224,21 @@ class Technician:
         self._finished = {"done": self._base.tuned, "restored": self._base.stock}[result]
         return result
 
-    def _must_know(self, box: Box) -> None:
+    def _must_know(self, box: EngineContext) -> None:
         if standing(box.journal).ecu is not EcuSafety.HALF_WRITTEN:
             raise BrokenPromiseError("a half-written ECU is forgotten")
 
-    def _live(self, work: Callable[[Box, Car], Awaitable[str]], **settings: Any) -> str:
+    def _live(self, work: Callable[[EngineContext, Car], Awaitable[str]], **settings: Any) -> str:
         return run_virtual(self._inside(work, **settings))
 
-    async def _inside(self, work: Callable[[Box, Car], Awaitable[str]], **settings: Any) -> str:
+    async def _inside(self, work: Callable[[EngineContext, Car], Awaitable[str]], **settings: Any) -> str:
         definition, state = self._thawed.definition, self._thawed.state
         car = Car([definition], bus_for(definition), CarSettings(seed=11, data_dir=self._thawed.car))
         car.power_up()
         await asyncio.sleep(_BOOT_S)
         try:
             plain = EngineSettings(state, state / "engine.sock", role="master", **settings)
-            box = open_box(plain, SimulatedConnection(car, definition), lambda event: None)
+            box = open_box(plain, SimulatedCarInterface(car, definition), lambda event: None)
             try:
                 return await work(box, car)
             finally:

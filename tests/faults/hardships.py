@@ -13,7 +13,7 @@ from simulator.ecu import spans
 from simulator.ecu.ecu import SimulatedEcu
 from simulator.ecu.options import EcuOptions, TransferEnd
 from simulator.image_synthesis import region_slice
-from tests.faults.benches import PACK_IDS, Bench, cut_down
+from tests.faults.prepared_boxes import PACK_IDS, Bench, cut_down
 
 SHARE = 0.5
 """Of the runs that meet with one."""

@@ -12,17 +12,16 @@ from typing import Any
 
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import JobState
-from appliance.engine.box import Box
+from appliance.engine.context import EngineContext
 from appliance.engine.operations.registry import prepare
 from appliance.engine.originals import load_original
 from appliance.engine.report import report_of
 from appliance.engine.unstarted import tell_safety_unstarted
-from appliance.flashing.order import WriteOrder
 from appliance.flashing.safety import tell_safety
+from appliance.flashing.write_order import WriteOrder
 from simulator.car import Car
 from simulator.injection import FaultInjector
 from simulator.virtualtime import run_virtual
-from tests.faults.benches import car_with
 from tests.faults.hardships import (
     DISK,
     LOST,
@@ -51,7 +50,8 @@ from tests.faults.judge import (
     judge_source_lost,
     judge_without_room,
 )
-from tests.faults.life import Killed, Life
+from tests.faults.killable_box import Killed, Life
+from tests.faults.prepared_boxes import car_with
 from tests.faults.scenario import Kind, Scenario, Storm, storm_for
 
 MOST_ATTEMPTS = 14
@@ -313,7 +313,9 @@ class Run:
             self._state = life.state
             life.bury()
 
-    def _work(self, box: Box, attempt: int, named: str | None = None) -> Coroutine[Any, Any, dict[str, Any]]:
+    def _work(
+        self, box: EngineContext, attempt: int, named: str | None = None
+    ) -> Coroutine[Any, Any, dict[str, Any]]:
         """What a technician asks for who looks at the list of jobs."""
         verb, parameters = self._wanted(box, attempt)
         named = named or self._named_car
@@ -322,7 +324,7 @@ class Run:
         self._trace(f"{verb} {parameters}")
         return prepare(verb, parameters)(box)
 
-    def _wanted(self, box: Box, attempt: int) -> tuple[str, dict[str, Any]]:
+    def _wanted(self, box: EngineContext, attempt: int) -> tuple[str, dict[str, Any]]:
         scenario, job = self._scenario, self._job
         on_the_bench = job is not None and box.journal.job(job).state is JobState.NEEDS_BENCH
         if on_the_bench or box.journal.open_flashes():
@@ -443,7 +445,7 @@ class Run:
             raise BrokenPromiseError("the sealed read is not what the ECU holds")
 
     @property
-    def _box(self) -> Box:
+    def _box(self) -> EngineContext:
         return self._alive(None).box
 
     @property

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
-from appliance.engine.box import checksum_module
+from appliance.engine.context import checksum_module
 from simulator.ecu.options import EcuOptions
 from simulator.ecu.watch import Counter
 from simulator.faults import (
@@ -23,8 +23,8 @@ from simulator.faults import (
     random_plan,
 )
 from simulator.image_synthesis import region_slice
-from tests.faults.benches import PACK_IDS, Bench, Benches
 from tests.faults.hardships import Fortune, Hardship, fortune_for, make_of
+from tests.faults.prepared_boxes import PACK_IDS, Bench, Benches
 
 DEEPEST = 3
 """Faults strike the job itself and so many attempts after it."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.definitions.loader import PACKS, load_definition
-from appliance.engine.box import Box, checksum_module, open_box
+from appliance.engine.context import EngineContext, checksum_module, open_box
 from appliance.engine.originals import load_original, sealed_identity, sealed_regions
 from appliance.engine.settings import EngineSettings
 from appliance.protocols.access import EcuIdentity
@@ -188,7 +188,9 @@ def _signed(root: Path, calibration: bytes, wrong: str | None) -> bytes:
     """A package of this very job, but for what is wrong with it."""
     state, made = root / "state", shop()
     nobody: Any = None
-    box: Box = open_box(EngineSettings(state, root / "none.sock", "slave"), nobody, lambda event: None)
+    box: EngineContext = open_box(
+        EngineSettings(state, root / "none.sock", "slave"), nobody, lambda event: None
+    )
     try:
         job = box.journal.job(made.job)
         original, region = load_original(box, job), _DEFINITION.region("calibration")

@@ -10,17 +10,17 @@ import pytest
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
-from appliance.engine.box import Box
+from appliance.engine.context import EngineContext
 from appliance.engine.operations.check import dtc
-from appliance.engine.operations.rescue import reopen
+from appliance.engine.operations.restore_without_journal import reopen
 from appliance.engine.operations.write import recover, write
-from appliance.engine.simulation import SimulatedConnection
-from appliance.engine.tuning import MasterWish
+from appliance.engine.simulation import SimulatedCarInterface
+from appliance.engine.tuned_package import MasterWish
 from appliance.flashing.safety import standing
 from simulator.car import Car, CarSettings, bus_for
 from simulator.ecu.watch import Counter
 from simulator.virtualtime import run_virtual
-from tests.faults.benches import PACK_IDS, Bench, Benches, box_on
+from tests.faults.prepared_boxes import PACK_IDS, Bench, Benches, box_on
 from tests.faults.scenario import Kind, Scenario, scenario_for
 
 SEED = 3
@@ -60,7 +60,7 @@ async def _run(scenario: Scenario, state: Path) -> None:
     for car in (own, other):
         car.power_up()
     await asyncio.sleep(2)
-    box = box_on(state, bench.definition, SimulatedConnection(own, bench.definition), lambda event: None)
+    box = box_on(state, bench.definition, SimulatedCarInterface(own, bench.definition), lambda event: None)
     await _cut_in_the_middle(box, scenario, own)
     await _plugged_into(box, bench, other)
     own.power_cut()
@@ -72,7 +72,7 @@ async def _run(scenario: Scenario, state: Path) -> None:
         car.close()
 
 
-async def _cut_in_the_middle(box: Box, scenario: Scenario, car: Car) -> None:
+async def _cut_in_the_middle(box: EngineContext, scenario: Scenario, car: Car) -> None:
     half = asyncio.get_running_loop().create_future()
     at = scenario.change.sectors_bytes // 2
     car.ecu.core.watch.at(Counter.PROGRAMMED, at, lambda address: half.set_result(None))
@@ -87,10 +87,10 @@ async def _cut_in_the_middle(box: Box, scenario: Scenario, car: Car) -> None:
     await asyncio.gather(work, return_exceptions=True)
 
 
-async def _plugged_into(box: Box, bench: Bench, other: Car) -> None:
+async def _plugged_into(box: EngineContext, bench: Bench, other: Car) -> None:
     """Whatever is asked for, the other car is as it was, and the open write is still there."""
     healthy = other.ecu.memory.whole()
-    box.connection = SimulatedConnection(other, bench.definition)
+    box.connection = SimulatedCarInterface(other, bench.definition)
     vin = bench.definition.simulation.vin
     attempts = (
         recover(box),
@@ -111,9 +111,9 @@ async def _plugged_into(box: Box, bench: Bench, other: Car) -> None:
     assert codes == ["ECU_CHANGED"] * 4 + ["WRITE_OPEN"]
 
 
-async def _finished(box: Box, scenario: Scenario, own: Car) -> None:
+async def _finished(box: EngineContext, scenario: Scenario, own: Car) -> None:
     bench = scenario.bench
-    box.connection = SimulatedConnection(own, bench.definition)
+    box.connection = SimulatedCarInterface(own, bench.definition)
     if bench.definition.recovery.recoverability == "bench":
         with pytest.raises(PitboxError, match="NEEDS_BENCH"):
             await recover(box)

@@ -14,12 +14,12 @@ from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.events import GateVerdict
 from appliance.contract.jobs import JobState
 from appliance.definitions.loader import PACKS, load_definition
-from appliance.engine.box import Box
 from appliance.engine.conditions import LiveConditions
+from appliance.engine.context import EngineContext
 from appliance.engine.operations.registry import prepare
-from appliance.engine.simulation import SimulatedConnection
+from appliance.engine.simulation import SimulatedCarInterface
 from appliance.flashing import writing
-from appliance.flashing.order import WriteOrder
+from appliance.flashing.write_order import WriteOrder
 from appliance.flashing.writing import Write
 from appliance.protocols.access import Block
 from appliance.protocols.uds.access import UdsAccess
@@ -30,7 +30,6 @@ from simulator import virtualtime
 from simulator.ecu.core import Program
 from simulator.faults import Fault, FaultKind, FaultPlan, Trigger
 from tests.faults import run as runs
-from tests.faults.benches import PACK_IDS
 from tests.faults.campaign import campaign, command, main, one_run, table
 from tests.faults.hardships import Fortune, Hardship, OtherCar
 from tests.faults.judge import (
@@ -47,6 +46,7 @@ from tests.faults.judge import (
     judge_source_lost,
     judge_without_room,
 )
+from tests.faults.prepared_boxes import PACK_IDS
 from tests.faults.run import Result
 from tests.faults.scenario import Storm
 
@@ -238,7 +238,7 @@ def test_a_rotten_copy_excuses_only_what_needs_it() -> None:
         judge_source_lost(MEMORIES, ecu(GARBAGE), record(JobState.READ_VERIFIED), head)
 
 
-Verb = Callable[[Box], Awaitable[dict[str, Any]]]
+Verb = Callable[[EngineContext], Awaitable[dict[str, Any]]]
 
 
 def replaced(monkeypatch: pytest.MonkeyPatch, lie: Callable[[Verb], Verb]) -> None:
@@ -264,9 +264,9 @@ def behind_a_death(monkeypatch: pytest.MonkeyPatch, hardship: Hardship) -> None:
 
 def test_a_box_that_writes_whatever_car_is_there_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     def reckless(honest: Verb) -> Verb:
-        async def work(box: Box) -> dict[str, Any]:
+        async def work(box: EngineContext) -> dict[str, Any]:
             connection = box.connection
-            assert isinstance(connection, SimulatedConnection)
+            assert isinstance(connection, SimulatedCarInterface)
             connection.car.ecu.memory.force(min(one.start for one in X050.regions), b"#")
             return await honest(box)
 
@@ -294,7 +294,7 @@ def test_a_box_that_forgets_with_its_records_is_caught(
 
 def test_a_box_that_swallows_a_full_disk_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     def careless(honest: Verb) -> Verb:
-        async def work(box: Box) -> dict[str, Any]:
+        async def work(box: EngineContext) -> dict[str, Any]:
             try:
                 return await honest(box)
             except PitboxError as error:
@@ -346,7 +346,7 @@ def test_a_box_that_finishes_with_a_rotten_tuned_file_is_caught(monkeypatch: pyt
 def test_a_box_that_calls_an_ecu_restored_it_knows_nothing_of_is_caught(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def restored(_box: Box) -> dict[str, Any]:
+    async def restored(_box: EngineContext) -> dict[str, Any]:
         return {"result": "restored"}
 
     def lying(verb: str, asked: dict[str, Any]) -> Verb:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from appliance.definitions.loader import PACKS, load_definition
-from appliance.engine.box import checksum_module
+from appliance.engine.context import checksum_module
 from simulator.image_synthesis import region_slice
 from tests.support.engine import Engine, place, simulated
 

@@ -26,7 +26,7 @@ from typing import Any
 from appliance.contract.errors import PitboxError
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.schema import Definition
-from appliance.engine.box import Box, checksum_module
+from appliance.engine.context import EngineContext, checksum_module
 from appliance.engine.operations.read import identify, read
 from appliance.engine.operations.write import recover, write
 from appliance.engine.simulation import with_right_checksums
@@ -35,8 +35,8 @@ from simulator.faults import Fault, FaultKind, FaultPlan, Trigger
 from simulator.image_synthesis import region_slice, synthesise
 from simulator.injection import FaultInjector
 from simulator.virtualtime import run_virtual
-from tests.faults.benches import Bench, cut_down
-from tests.faults.life import Killed, Life
+from tests.faults.killable_box import Killed, Life
+from tests.faults.prepared_boxes import Bench, cut_down
 
 _SEED = 11
 _BOOT_S = 2.0
@@ -51,7 +51,7 @@ class Freezer:
         self.definition = cut_down(load_definition(PACKS / f"{pack}.toml"), divisor)
         self.stock = synthesise(self.definition, _SEED, with_right_checksums)
         self.job = ""
-        self.after_reading: Callable[[Box], None] = lambda box: None
+        self.after_reading: Callable[[EngineContext], None] = lambda box: None
         """Done with the box when its original is sealed."""
         self._state = root / "state"
         self._state.mkdir(mode=0o700)
@@ -74,7 +74,7 @@ class Freezer:
     async def read_it(self) -> None:
         """Identify, read twice, seal."""
 
-        async def work(box: Box) -> dict[str, Any]:
+        async def work(box: EngineContext) -> dict[str, Any]:
             self.job = str((await identify(box, self.definition.id))["job"])
             result = await read(box, self.job)
             self.after_reading(box)
@@ -85,7 +85,7 @@ class Freezer:
     async def write_it(self, dies_at_byte: int | None = None) -> None:
         """Write the tuned file; box and car may lose their supply at a byte of the programming."""
 
-        async def work(box: Box) -> dict[str, Any]:
+        async def work(box: EngineContext) -> dict[str, Any]:
             box.uploads["file"] = self.tuned[region_slice(self.definition, "calibration")]
             return await write(box, self.job, "file")
 
@@ -96,7 +96,9 @@ class Freezer:
         await self.live(lambda box: recover(box, self.job, original), dies_at_byte)
 
     async def live(
-        self, work: Callable[[Box], Coroutine[Any, Any, dict[str, Any]]], dies_at_byte: int | None = None
+        self,
+        work: Callable[[EngineContext], Coroutine[Any, Any, dict[str, Any]]],
+        dies_at_byte: int | None = None,
     ) -> None:
         """One life of the box, from power-up to an orderly end or its death."""
         self._car.power_up()
@@ -145,7 +147,7 @@ async def read_verified(freezer: Freezer) -> None:
 
 
 async def half_written(freezer: Freezer) -> None:
-    """Box and car lost their supply while the second block was programmed."""
+    """EngineContext and car lost their supply while the second block was programmed."""
     await freezer.read_it()
     await freezer.write_it(_into_second_block(freezer.definition))
 

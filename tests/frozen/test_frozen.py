@@ -8,7 +8,7 @@ import pytest
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
-from appliance.engine.box import Box
+from appliance.engine.context import EngineContext
 from appliance.engine.operations.write import recover, restore
 from appliance.engine.originals import known_originals
 from appliance.engine.report import report_of
@@ -32,7 +32,7 @@ def test_a_half_written_ecu_is_frozen_for_every_format() -> None:
 
 @pytest.mark.parametrize("frozen", FROZEN, indirect=True)
 def test_what_was_known_is_known(frozen: Thawed) -> None:
-    async def look(box: Box, car: Car) -> None:
+    async def look(box: EngineContext, car: Car) -> None:
         job = box.journal.job(frozen.job)
         assert [one["file"] for one in known_originals(box)] == [job.original_file]
         assert box.definition(job.definition_id or "", job.definition_sha256) == frozen.definition
@@ -46,7 +46,7 @@ def test_what_was_known_is_known(frozen: Thawed) -> None:
 def test_a_half_written_ecu_is_told_and_finished(frozen: Thawed, original: bool) -> None:
     back = original or "restoring" in frozen.source
 
-    async def finish(box: Box, car: Car) -> None:
+    async def finish(box: EngineContext, car: Car) -> None:
         (flash,) = box.journal.open_flashes()
         assert flash.job_id == frozen.job
         assert box.journal.job(frozen.job).state is JobState.INTERRUPTED
@@ -63,7 +63,7 @@ def test_a_half_written_ecu_is_told_and_finished(frozen: Thawed, original: bool)
 def test_a_write_goes_on_with_what_it_was_begun_for(frozen: Thawed) -> None:
     """An order that an earlier build spelt otherwise is no new target: what is programmed still counts."""
 
-    async def finish(box: Box, car: Car) -> None:
+    async def finish(box: EngineContext, car: Car) -> None:
         (flash,) = box.journal.open_flashes()
         before = [step.step for step in box.journal.steps(flash.id)].count(Step.RETARGETED)
         await recover(box, frozen.job)
@@ -76,7 +76,7 @@ def test_a_write_goes_on_with_what_it_was_begun_for(frozen: Thawed) -> None:
 
 @pytest.mark.parametrize("frozen", WHOLE, indirect=True)
 def test_the_original_goes_back(frozen: Thawed) -> None:
-    async def put_back(box: Box, car: Car) -> None:
+    async def put_back(box: EngineContext, car: Car) -> None:
         assert box.journal.open_flashes() == []
         assert (await restore(box, frozen.job))["result"] == "restored"
 
@@ -88,7 +88,7 @@ def test_the_original_goes_back(frozen: Thawed) -> None:
 def test_what_needs_the_bench_is_still_half_written(frozen: Thawed) -> None:
     before = frozen.memory_sha256()
 
-    async def ask(box: Box, car: Car) -> None:
+    async def ask(box: EngineContext, car: Car) -> None:
         assert box.journal.job(frozen.job).state is JobState.NEEDS_BENCH
         with pytest.raises(PitboxError) as refusal:
             await recover(box, frozen.job)

@@ -13,9 +13,9 @@ from typing import Any
 
 from appliance.contract.events import Event
 from appliance.definitions.schema import Definition
-from appliance.engine.box import Box, open_box
+from appliance.engine.context import EngineContext, open_box
 from appliance.engine.settings import EngineSettings
-from appliance.engine.simulation import SimulatedConnection
+from appliance.engine.simulation import SimulatedCarInterface
 from simulator.car import Car, CarSettings, bus_for
 from simulator.virtualtime import run_virtual
 
@@ -71,7 +71,7 @@ def thawed_from(source: Path, to: Path) -> Thawed:
 
 
 def live(
-    thawed: Thawed, work: Callable[[Box, Car], Awaitable[Any]], events: list[Event] | None = None
+    thawed: Thawed, work: Callable[[EngineContext, Car], Awaitable[Any]], events: list[Event] | None = None
 ) -> Any:
     """One life of the box: opened with no library but the shipped packs, ended in order."""
 
@@ -83,7 +83,9 @@ def live(
         settings = EngineSettings(thawed.state, thawed.state / "engine.sock", role="master")
         try:
             box = open_box(
-                settings, SimulatedConnection(car, definition), [].append if events is None else events.append
+                settings,
+                SimulatedCarInterface(car, definition),
+                [].append if events is None else events.append,
             )
             try:
                 return await work(box, car)

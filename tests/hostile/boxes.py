@@ -16,8 +16,8 @@ from unittest.mock import patch
 from appliance.contract.events import AlarmEvent, Emit, NoteEvent, StateEvent
 from appliance.definitions.library import Library
 from appliance.definitions.schema import Definition
-from appliance.engine.box import Box, open_box
-from appliance.engine.connection import Connection
+from appliance.engine.car_interface import CarInterface
+from appliance.engine.context import EngineContext, open_box
 from appliance.engine.operations.registry import prepare
 from appliance.engine.settings import EngineSettings
 from simulator.bus import SimBus
@@ -67,9 +67,9 @@ class Benches:
         return Bench(shape, definition, stock, identified, sealed, job)
 
 
-def box_on(state: Path, definition: Definition, connection: Connection, emit: Emit) -> Box:
+def box_on(state: Path, definition: Definition, connection: CarInterface, emit: Emit) -> EngineContext:
     """A master-role box whose library is one definition."""
-    with patch("appliance.engine.box.load_all", lambda _dirs: Library()):
+    with patch("appliance.engine.context.load_all", lambda _dirs: Library()):
         box = open_box(EngineSettings(state, state / "engine.sock", "master"), connection, emit)
     box.library.add(definition, Path(f"{definition.id}.toml"))
     return box

@@ -12,7 +12,7 @@ from typing import Any
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
-from appliance.engine.box import Box
+from appliance.engine.context import EngineContext
 from appliance.engine.operations.registry import prepare
 from appliance.engine.originals import load_original
 from appliance.flashing.safety import tell_safety
@@ -219,7 +219,7 @@ class Run:
         self._ecu.server.valid = False
         self._ecu.server.restart()
 
-    def _opened(self) -> Box:
+    def _opened(self) -> EngineContext:
         return box_on(self._state, self._bench.definition, self._connection, self._tell)
 
     def _truth(self) -> Truth:

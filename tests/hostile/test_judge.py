@@ -12,7 +12,7 @@ import pytest
 
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import JobState
-from appliance.engine.box import Box
+from appliance.engine.context import EngineContext
 from appliance.engine.operations.registry import prepare
 from appliance.protocols.access import Block
 from appliance.protocols.uds.access import UdsAccess
@@ -31,7 +31,7 @@ from tests.hostile.judge import (
 from tests.hostile.runs import campaign
 from tests.hostile.spite import Spite
 
-Work = Callable[[Box], Awaitable[dict[str, Any]]]
+Work = Callable[[EngineContext], Awaitable[dict[str, Any]]]
 Honest = Callable[[str, dict[str, Any]], Work]
 
 
@@ -56,7 +56,7 @@ def spiteful(monkeypatch: pytest.MonkeyPatch, kind: str, service: int, rate: flo
 
 @pytest.mark.parametrize(("kind", "word"), [("write", "done"), ("rescue", "restored")])
 def test_invented_success_is_caught(monkeypatch: pytest.MonkeyPatch, kind: str, word: str) -> None:
-    async def lying(box: Box) -> dict[str, Any]:
+    async def lying(box: EngineContext) -> dict[str, Any]:
         return {"result": word}
 
     assert f"{word}, and" in broken_by(monkeypatch, lambda honest: lying, kind)
@@ -94,7 +94,7 @@ def test_soothing_words_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_forgotten_write_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     def forgetful(honest: Work) -> Work:
-        async def work(box: Box) -> dict[str, Any]:
+        async def work(box: EngineContext) -> dict[str, Any]:
             try:
                 return await honest(box)
             finally:
@@ -121,7 +121,7 @@ def test_wear_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_escapes_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def escaping(box: Box) -> dict[str, Any]:
+    async def escaping(box: EngineContext) -> dict[str, Any]:
         raise KeyError("x")
 
     assert "KeyError" in broken_by(monkeypatch, lambda honest: escaping, runs_=1)
@@ -129,7 +129,7 @@ def test_what_escapes_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("seconds", "told"), [(5000.0, "took 5000 s"), (1e6, "is not over after")])
 def test_what_takes_for_ever_is_caught(monkeypatch: pytest.MonkeyPatch, seconds: float, told: str) -> None:
-    async def slow(box: Box) -> dict[str, Any]:
+    async def slow(box: EngineContext) -> dict[str, Any]:
         await asyncio.sleep(seconds)
         raise PitboxError("X", "what", do_now="now")
 
@@ -137,7 +137,7 @@ def test_what_takes_for_ever_is_caught(monkeypatch: pytest.MonkeyPatch, seconds:
 
 
 def test_a_box_that_never_recovers_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def refusing(box: Box) -> dict[str, Any]:
+    async def refusing(box: EngineContext) -> dict[str, Any]:
         raise PitboxError("X", "what", do_now="now")
 
     assert "after the ECU became honest" in broken_by(monkeypatch, lambda honest: refusing, runs_=1)

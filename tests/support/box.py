@@ -12,8 +12,8 @@ from appliance.contract.events import Event, GateVerdict
 from appliance.contract.jobs import JobState
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.schema import Definition
-from appliance.flashing.context import Job
-from appliance.flashing.gates import Papers, WriteRequest
+from appliance.flashing.context import JobContext
+from appliance.flashing.gates import Authorisation, WriteRequest
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import Journal
 from appliance.flashing.power import Meter, PowerGuard
@@ -114,7 +114,7 @@ class Box:
         self.journal = Journal(state / "journal.db", lambda: 0.0, keys.record_mac)
         self.blobs = BlobStore(state, keys)
         power = PowerGuard(meter or SteadyMeter(), definition.voltage, self.events.append, JOB)
-        self.job = Job(
+        self.job = JobContext(
             JOB, definition, access, self.journal, self.blobs, power, self.events.append, lambda: 0.0
         )
 
@@ -157,16 +157,16 @@ def request_for(definition: Definition, original: MemoryImage, tuned: MemoryImag
         original=original,
         tuned=tuned,
         tuned_file=None if tuned is None else "tuned-file",
-        papers=Papers(own_original=True) if tuned is None else papers_for(definition, original, tuned),
+        papers=Authorisation(own_original=True) if tuned is None else papers_for(definition, original, tuned),
         checksum=None,
     )
 
 
-def papers_for(definition: Definition, original: MemoryImage, tuned: MemoryImage) -> Papers:
-    """Papers of a tuned file that are in order."""
+def papers_for(definition: Definition, original: MemoryImage, tuned: MemoryImage) -> Authorisation:
+    """Authorisation of a tuned file that are in order."""
     by_start = {region.start: region for region in definition.regions}
     regions = {by_start[start].name: (start, len(data)) for start, data in tuned.spans.items()}
-    return Papers(
+    return Authorisation(
         own_original=False,
         definition=definition.id,
         method="obd",

@@ -14,12 +14,12 @@ from appliance.contract.events import Event
 from appliance.definitions.library import Library
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.schema import Definition
-from appliance.engine.box import Box, checksum_module, open_box
-from appliance.engine.connection import Connection
+from appliance.engine.car_interface import CarInterface
+from appliance.engine.context import EngineContext, checksum_module, open_box
 from appliance.engine.operations.read import identify, read
 from appliance.engine.originals import load_original, sealed_identity, sealed_regions
 from appliance.engine.settings import EngineSettings
-from appliance.engine.simulation import SimulatedConnection, with_right_checksums
+from appliance.engine.simulation import SimulatedCarInterface, with_right_checksums
 from appliance.flashing.safety import tell_safety
 from appliance.protocols.access import EcuIdentity
 from appliance.vault import keys as keyring
@@ -56,7 +56,7 @@ class Readied:
 class Garage:
     """What a test gets: the box, the car, and a memory that must not change unseen."""
 
-    box: Box
+    box: EngineContext
     car: Car
     master: MasterKeys
     job: str
@@ -143,7 +143,7 @@ class Garage:
         raise AssertionError(f"it was not refused: {result}")
 
 
-def visit(readied: Readied, test: Visit[Done], connection: Connection | None = None, **car: Any) -> Done:
+def visit(readied: Readied, test: Visit[Done], connection: CarInterface | None = None, **car: Any) -> Done:
     """Run a test in a garage on virtual time; `car` are CarSettings."""
 
     async def inside() -> Done:
@@ -166,7 +166,7 @@ def open_garage(readied: Readied, car: Car) -> Garage:
     """The box on its disk, beside a car that runs."""
     events: list[Event] = []
     settings = EngineSettings(readied.state, readied.state / "engine.sock", readied.role.value)
-    box = open_box(settings, SimulatedConnection(car, car.ecu.definition), events.append)
+    box = open_box(settings, SimulatedCarInterface(car, car.ecu.definition), events.append)
     box.now = lambda: float(NOW_S)
     return Garage(box, car, readied.master, readied.job, events, car.ecu.memory.whole())
 

@@ -12,7 +12,7 @@ from appliance.cli.answer import Answer
 from appliance.cli.demo.supervisor import Supervisor
 from appliance.cli.demo.tuner import Edits, calibration_of, edit, slice_of_srec
 from appliance.cli.exits import exit_of
-from appliance.cli.following import perform
+from appliance.cli.operation_client import perform
 from appliance.cli.problems import EngineLostError, FileProblemError
 from appliance.cli.reporting import report_lines
 from appliance.cli.screen import Screen

@@ -8,7 +8,7 @@ from typing import Any
 
 from appliance.cli.answer import Answer
 from appliance.cli.choosing import has_original, identified
-from appliance.cli.following import perform
+from appliance.cli.operation_client import perform
 from appliance.cli.options import Verbs, add_job, add_verb
 from appliance.cli.problems import UnusedOptionError
 from appliance.cli.screen import Screen

@@ -8,7 +8,7 @@ from typing import Any
 
 from appliance.cli.answer import Answer
 from appliance.cli.choosing import readable
-from appliance.cli.following import perform
+from appliance.cli.operation_client import perform
 from appliance.cli.options import Verbs, add_job, add_verb
 from appliance.cli.screen import Screen
 from appliance.cli.verbs.session import IDENTIFY_FIRST, client_of, job_of

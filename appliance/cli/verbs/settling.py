@@ -6,7 +6,7 @@ import argparse
 
 from appliance.cli.answer import Answer
 from appliance.cli.choosing import any_job, choose, described
-from appliance.cli.following import perform
+from appliance.cli.operation_client import perform
 from appliance.cli.options import Verbs, add_verb, add_yes
 from appliance.cli.screen import Screen
 from appliance.cli.verbs.session import IDENTIFY_FIRST, client_of

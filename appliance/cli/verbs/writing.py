@@ -12,7 +12,7 @@ from typing import Any
 from appliance.cli.answer import Answer
 from appliance.cli.choosing import in_danger, writable
 from appliance.cli.confirming import confirm
-from appliance.cli.following import perform
+from appliance.cli.operation_client import perform
 from appliance.cli.options import Verbs, add_job, add_verb, add_yes
 from appliance.cli.problems import FileProblemError, UnusedOptionError
 from appliance.cli.screen import Screen

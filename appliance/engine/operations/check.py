@@ -9,22 +9,22 @@ from appliance.contract.errors import PitboxError
 from appliance.contract.events import Phase
 from appliance.contract.jobs import JobState
 from appliance.definitions.schema import Definition
-from appliance.engine.box import Box
 from appliance.engine.confirming import confirmed
+from appliance.engine.context import EngineContext
 from appliance.engine.ecu import on_ecu, require_same_ecu
-from appliance.engine.finding import in_bootloader
+from appliance.engine.ecu_discovery import in_bootloader
 from appliance.engine.originals import open_image, target_of_order
 from appliance.engine.plaintext import Opened, wiped_afterwards
 from appliance.flashing.diagnosis import clear_dtcs, new_codes, read_dtcs
 from appliance.flashing.errors import FileDiffersError, TargetDamagedError, VerifyFailedError
 from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.flashing.journal import JobRecord
-from appliance.flashing.leaving import let_go
 from appliance.flashing.marks import NEEDS_BENCH, SETTLED
-from appliance.flashing.order import WriteOrder
 from appliance.flashing.patience import asked_patiently, open_persistently
 from appliance.flashing.recognising import recognise, require_very_ecu
+from appliance.flashing.session_end import let_go
 from appliance.flashing.verifying import differing, method_of
+from appliance.flashing.write_order import WriteOrder
 from appliance.protocols.access import Block, EcuState, Purpose
 
 log = logging.getLogger("pitbox.engine")
@@ -33,7 +33,7 @@ _MEANT = (*_WRITTEN, None, NEEDS_BENCH, SETTLED)
 """Outcomes of a write that counts: one abandoned before its first erase says nothing of the ECU."""
 
 
-async def verify(box: Box, job_id: str, file_id: str | None = None) -> dict[str, Any]:
+async def verify(box: EngineContext, job_id: str, file_id: str | None = None) -> dict[str, Any]:
     """Compare every block of the ECU with what it should hold, or with a stored file. Writes nothing."""
     job = box.journal.job(job_id)
     definition = box.definition(job.definition_id or "", job.definition_sha256)
@@ -50,7 +50,7 @@ async def verify(box: Box, job_id: str, file_id: str | None = None) -> dict[str,
 
 
 async def _compare(
-    box: Box, job: JobRecord, definition: Definition, expected: MemoryImage, blocks: list[Block]
+    box: EngineContext, job: JobRecord, definition: Definition, expected: MemoryImage, blocks: list[Block]
 ) -> tuple[dict[str, Any], list[Block]]:
     """What is told of a comparison, and the blocks that differ."""
     by_hash = definition.checking.method == "hash"
@@ -69,7 +69,9 @@ async def _compare(
     return told, wrong
 
 
-def _is_meant(box: Box, job: JobRecord, definition: Definition, image: MemoryImage, opened: Opened) -> bool:
+def _is_meant(
+    box: EngineContext, job: JobRecord, definition: Definition, image: MemoryImage, opened: Opened
+) -> bool:
     """Whether the ECU should hold just that, or nobody can tell what it should hold."""
     try:
         return _expected(box, job, definition, None, opened).sha256() == image.sha256()
@@ -78,7 +80,7 @@ def _is_meant(box: Box, job: JobRecord, definition: Definition, image: MemoryIma
         return True
 
 
-def _way_on(box: Box, job: JobRecord) -> str:
+def _way_on(box: EngineContext, job: JobRecord) -> str:
     """Out of a memory that is not what it should be."""
     flash = box.journal.last_flash(job.id)
     if flash is not None and flash.outcome in (None, NEEDS_BENCH):
@@ -90,7 +92,7 @@ def _way_on(box: Box, job: JobRecord) -> str:
 
 
 def _expected(
-    box: Box, job: JobRecord, definition: Definition, file_id: str | None, opened: Opened
+    box: EngineContext, job: JobRecord, definition: Definition, file_id: str | None, opened: Opened
 ) -> MemoryImage:
     """The named file; else what the job last wrote; else what it read. Raises PitboxError."""
     flash = next((one for one in box.journal.flashes(job.id) if one.outcome in _MEANT), None)
@@ -114,7 +116,7 @@ def _expected(
     return open_image(box, chosen, opened)
 
 
-async def dtc(box: Box, job_id: str, clear: bool = False, car: str | None = None) -> dict[str, Any]:
+async def dtc(box: EngineContext, job_id: str, clear: bool = False, car: str | None = None) -> dict[str, Any]:
     """Fault codes now; with `clear`, before and after clearing, on the job's own ECU or the car named."""
     job = box.journal.job(job_id)
     definition = box.definition(job.definition_id or "", job.definition_sha256)

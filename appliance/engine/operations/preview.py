@@ -11,15 +11,15 @@ from appliance.contract.jobs import JobState
 from appliance.contract.preview import Preview, RegionChange
 from appliance.definitions.evidence import badge
 from appliance.definitions.schema import Definition
-from appliance.engine.box import Box
-from appliance.engine.operations.rescue import chosen_original, read_with
+from appliance.engine.context import EngineContext
+from appliance.engine.operations.restore_without_journal import chosen_original, read_with
 from appliance.engine.operations.write import identified, interrupted_flash, opened_files
 from appliance.engine.originals import Original, load_original, target_of_order
 from appliance.engine.plaintext import Opened, wiped_afterwards
-from appliance.engine.tuning import MasterWish
+from appliance.engine.tuned_package import MasterWish
 from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.flashing.journal import JobRecord
-from appliance.flashing.order import WriteOrder
+from appliance.flashing.write_order import WriteOrder
 from appliance.protocols.access import Block, EcuIdentity
 
 _PROVEN = (JobState.DONE.value, JobState.RESTORED.value)
@@ -30,7 +30,7 @@ def rituals_of(definition: Definition, when: str) -> tuple[str, ...]:
     return tuple(ritual.text for ritual in definition.rituals if ritual.when == when)
 
 
-async def preview_write(box: Box, job_id: str, upload: str, wish: MasterWish) -> dict[str, Any]:
+async def preview_write(box: EngineContext, job_id: str, upload: str, wish: MasterWish) -> dict[str, Any]:
     """A tuned file's effect; the file stays with the box for the write itself. Raises PitboxError."""
     job, definition = identified(box, job_id)
     with wiped_afterwards() as opened:
@@ -49,7 +49,7 @@ async def preview_write(box: Box, job_id: str, upload: str, wish: MasterWish) ->
         return _compared(box, job, definition, "write", name, original, target, chosen, opened).as_dict()
 
 
-async def preview_restore(box: Box, job_id: str) -> dict[str, Any]:
+async def preview_restore(box: EngineContext, job_id: str) -> dict[str, Any]:
     """The effect of putting the original back. Raises PitboxError."""
     job, definition = identified(box, job_id)
     with wiped_afterwards() as opened:
@@ -61,7 +61,7 @@ async def preview_restore(box: Box, job_id: str) -> dict[str, Any]:
         return _compared(box, job, definition, "restore", name, original, target, writable, opened).as_dict()
 
 
-async def preview_recover(box: Box, job_id: str | None, original: bool) -> dict[str, Any]:
+async def preview_recover(box: EngineContext, job_id: str | None, original: bool) -> dict[str, Any]:
     """What an interrupted write goes on with; no sealed file is opened, for a damaged one must not hinder."""
     flash = interrupted_flash(box, job_id)
     job, definition = identified(box, flash.job_id)
@@ -74,7 +74,7 @@ async def preview_recover(box: Box, job_id: str | None, original: bool) -> dict[
     return _preview(box, job, definition, "recover", kind, name, regions=regions).as_dict()
 
 
-async def preview_rescue(box: Box, definition_id: str, file_id: str | None) -> dict[str, Any]:
+async def preview_rescue(box: EngineContext, definition_id: str, file_id: str | None) -> dict[str, Any]:
     """What a rescue without a journal would put back. Raises PitboxError."""
     original = chosen_original(box, definition_id, file_id)
     definition = read_with(box, original)
@@ -99,7 +99,7 @@ async def preview_rescue(box: Box, definition_id: str, file_id: str | None) -> d
 
 
 def _compared(
-    box: Box,
+    box: EngineContext,
     job: JobRecord,
     definition: Definition,
     verb: str,
@@ -133,7 +133,7 @@ def _compared(
 
 
 def _preview(
-    box: Box, job: JobRecord, definition: Definition, verb: str, kind: str, file: str, **more: Any
+    box: EngineContext, job: JobRecord, definition: Definition, verb: str, kind: str, file: str, **more: Any
 ) -> Preview:
     identity = job.identity or EcuIdentity()
     facts: dict[str, Any] = {"target_sha256": None, "compared_with": None, "regions": (), "refused": ()}

@@ -13,9 +13,9 @@ from appliance.contract.jobs import JobState
 from appliance.definitions.evidence import badge
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
-from appliance.engine.box import Box
+from appliance.engine.context import EngineContext
 from appliance.engine.ecu import on_ecu, require_same_ecu
-from appliance.engine.finding import Found, find_ecu, in_bootloader
+from appliance.engine.ecu_discovery import Found, find_ecu, in_bootloader
 from appliance.engine.interruptions import (
     is_read_interrupted,
     leave_reading,
@@ -24,7 +24,7 @@ from appliance.engine.interruptions import (
 )
 from appliance.engine.originals import save_image
 from appliance.engine.plaintext import wipe_image
-from appliance.flashing.context import Job
+from appliance.flashing.context import JobContext
 from appliance.flashing.journal import JobRecord
 from appliance.flashing.progress import wire_share
 from appliance.flashing.reading import ReadResult, read_twice
@@ -34,7 +34,7 @@ from appliance.protocols.uds.protection import ProtectionKind
 from appliance.vault.images import ImageKind
 
 
-async def identify(box: Box, definition_id: str | None = None) -> dict[str, Any]:
+async def identify(box: EngineContext, definition_id: str | None = None) -> dict[str, Any]:
     """Find the ECU, recognise its definition, open a job for it."""
     found = await find_ecu(box, definition_id)
     job_id = uuid.uuid4().hex[:12]
@@ -66,7 +66,7 @@ def _recommended(found: Found) -> dict[str, str]:
     return {"recommended": "bench", "reason": found.protection.advice}
 
 
-async def read(box: Box, job_id: str, regions: Sequence[str] = ()) -> dict[str, Any]:
+async def read(box: EngineContext, job_id: str, regions: Sequence[str] = ()) -> dict[str, Any]:
     """Read twice, compare, seal; a job that was interrupted while reading goes on where it stopped.
 
     The first full read is the job's original and is never replaced: a later one is kept beside it.
@@ -101,7 +101,7 @@ async def read(box: Box, job_id: str, regions: Sequence[str] = ()) -> dict[str, 
     return {"job": job_id, "file": file_id, "full": full, **summary}
 
 
-async def _refuse_half_written(box: Box, job: Job) -> None:
+async def _refuse_half_written(box: EngineContext, job: JobContext) -> None:
     """What such an ECU holds is no original. Raises PitboxError ECU_IN_BOOTLOADER or WRITE_OPEN."""
     if await job.access.state() is EcuState.BOOTLOADER:
         raise in_bootloader(box, job.definition.id, await job.access.identify())
@@ -109,7 +109,7 @@ async def _refuse_half_written(box: Box, job: Job) -> None:
         box.journal.refuse_second_write()
 
 
-async def _read_all(box: Box, job: Job, chosen: Sequence[Region]) -> ReadResult:
+async def _read_all(box: EngineContext, job: JobContext, chosen: Sequence[Region]) -> ReadResult:
     """Both passes, from one and the same ECU to the end."""
     try:
         result = await read_twice(job, chosen)
@@ -121,7 +121,9 @@ async def _read_all(box: Box, job: Job, chosen: Sequence[Region]) -> ReadResult:
     return result
 
 
-def _unreadable(box: Box, job_id: str, chosen: Sequence[Region], error: EcuRefusedError) -> PitboxError:
+def _unreadable(
+    box: EngineContext, job_id: str, chosen: Sequence[Region], error: EcuRefusedError
+) -> PitboxError:
     """The ECU will not have the region read that was due: the rest can still be."""
     if box.journal.job(job_id).original_file is None:
         box.journal.move(job_id, JobState.IDENTIFIED)
@@ -136,7 +138,7 @@ def _unreadable(box: Box, job_id: str, chosen: Sequence[Region], error: EcuRefus
     )
 
 
-def _due(box: Box, job_id: str, chosen: Sequence[Region]) -> Region:
+def _due(box: EngineContext, job_id: str, chosen: Sequence[Region]) -> Region:
     """The region that the present pass has not finished."""
     for reading_pass in (1, 2):
         chunks = box.journal.chunks(job_id, reading_pass)
@@ -147,7 +149,7 @@ def _due(box: Box, job_id: str, chosen: Sequence[Region]) -> Region:
     return chosen[-1]
 
 
-def _begin_or_go_on(box: Box, job: JobRecord) -> None:
+def _begin_or_go_on(box: EngineContext, job: JobRecord) -> None:
     """Only an interrupted read is resumed: a finished one is no proof of what the memory holds now."""
     if job.state is JobState.READING:
         note_interrupted_read(box.journal, job)
@@ -167,7 +169,7 @@ def _chosen(definition: Definition, names: Sequence[str]) -> list[Region]:
     return [region for name, region in readable.items() if not names or name in names]
 
 
-def _summary(box: Box, result: ReadResult, ceiling_bytes_per_s: float) -> dict[str, Any]:
+def _summary(box: EngineContext, result: ReadResult, ceiling_bytes_per_s: float) -> dict[str, Any]:
     moved = sum(one.bytes for one in result.passes)
     seconds = sum(one.seconds for one in result.passes)
     return {

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from appliance.contract.errors import PitboxError
-from appliance.engine.box import Box
-from appliance.engine.operations import check, preview, read, rescue, settling, write
-from appliance.engine.tuning import MasterWish
+from appliance.engine.context import EngineContext
+from appliance.engine.operations import check, preview, read, restore_without_journal, settling, write
+from appliance.engine.tuned_package import MasterWish
 from appliance.vault.manifest import Use
 
 
@@ -116,7 +116,7 @@ _MOST_TOLD = 16
 Work = Coroutine[Any, Any, dict[str, Any]]
 
 
-def _write(box: Box, asked: Write) -> Work:
+def _write(box: EngineContext, asked: Write) -> Work:
     return write.write(
         box, asked.job, asked.upload, _wish(asked), asked.confirmed, engine_off=asked.engine_off
     )
@@ -133,20 +133,20 @@ def _wish(asked: Write) -> MasterWish:
     )
 
 
-async def _recover(box: Box, asked: Recover) -> dict[str, Any]:
+async def _recover(box: EngineContext, asked: Recover) -> dict[str, Any]:
     job_id = asked.job
     if asked.definition is not None:
-        job_id = await rescue.reopen(box, asked.definition, asked.file, asked.car)
+        job_id = await restore_without_journal.reopen(box, asked.definition, asked.file, asked.car)
     return await write.recover(box, job_id, asked.original, asked.car, more_erases=asked.more_erases)
 
 
-def _preview_recover(box: Box, asked: Recover) -> Work:
+def _preview_recover(box: EngineContext, asked: Recover) -> Work:
     if asked.definition is not None:
         return preview.preview_rescue(box, asked.definition, asked.file)
     return preview.preview_recover(box, asked.job, asked.original)
 
 
-_Start = Callable[[Box, Any], Work]
+_Start = Callable[[EngineContext, Any], Work]
 _VERBS: dict[str, tuple[type[_Parameters], _Start]] = {
     "identify": (Identify, lambda box, asked: read.identify(box, asked.definition)),
     "read": (Read, lambda box, asked: read.read(box, asked.job, asked.regions)),
@@ -165,7 +165,7 @@ _PREVIEWS: dict[str, _Start] = {
 """What a verb would do, by the same parameters."""
 
 
-def prepare(verb: str, parameters: dict[str, Any]) -> Callable[[Box], Work]:
+def prepare(verb: str, parameters: dict[str, Any]) -> Callable[[EngineContext], Work]:
     """The work a request asks for, ready to start. Raises PitboxError for a bad request.
 
     The verb `preview` takes the name of a writing verb in `of`, and that verb's parameters.

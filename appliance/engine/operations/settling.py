@@ -7,11 +7,11 @@ from typing import Any
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import StateEvent
 from appliance.contract.jobs import JobState
-from appliance.engine.box import Box
+from appliance.engine.context import EngineContext
 from appliance.flashing.marks import NEEDS_BENCH, SETTLED
 
 
-async def settle(box: Box, job_id: str, by: str, reason: str) -> dict[str, Any]:
+async def settle(box: EngineContext, job_id: str, by: str, reason: str) -> dict[str, Any]:
     """Take a named person's word that the ECU of a benched job was repaired or replaced elsewhere.
 
     Nothing is asked of any ECU and nothing is proven; name, reason and time stay in the journal. Raises

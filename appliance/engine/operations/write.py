@@ -8,11 +8,11 @@ from appliance.contract.errors import PitboxError
 from appliance.contract.events import StateEvent
 from appliance.contract.jobs import JobState
 from appliance.definitions.schema import Definition
-from appliance.engine.box import Box, checksum_module
 from appliance.engine.conditions import LiveConditions
 from appliance.engine.confirming import confirmed
+from appliance.engine.context import EngineContext, checksum_module
 from appliance.engine.ecu import Ecu, on_ecu
-from appliance.engine.finding import in_bootloader, refuse_two_ecus
+from appliance.engine.ecu_discovery import in_bootloader, refuse_two_ecus
 from appliance.engine.originals import (
     Original,
     load_original,
@@ -21,16 +21,23 @@ from appliance.engine.originals import (
     target_of_order,
 )
 from appliance.engine.plaintext import Opened, wiped_afterwards
-from appliance.engine.tuning import MasterWish, Tuned, as_plain, count_start, open_tuned, package_plain_file
+from appliance.engine.tuned_package import (
+    MasterWish,
+    Tuned,
+    as_plain,
+    count_start,
+    open_tuned,
+    package_plain_file,
+)
 from appliance.flashing.diagnosis import clear_dtcs, read_dtcs
 from appliance.flashing.errors import GatesRefusedError
-from appliance.flashing.gates import Papers, WriteRequest
+from appliance.flashing.gates import Authorisation, WriteRequest
 from appliance.flashing.journal import FlashRecord, JobRecord, Step
 from appliance.flashing.marks import NEEDS_BENCH
-from appliance.flashing.order import WriteOrder
 from appliance.flashing.preflight import preflight
 from appliance.flashing.progress import wire_share
 from appliance.flashing.recovering import recover as finish
+from appliance.flashing.write_order import WriteOrder
 from appliance.flashing.writing import WriteResult
 from appliance.flashing.writing import write as execute
 from appliance.protocols.access import Dtc, EcuState
@@ -44,7 +51,7 @@ _PACKAGE_MAGIC = b"PK\x03\x04"
 
 
 async def write(
-    box: Box,
+    box: EngineContext,
     job_id: str,
     upload: str,
     wish: MasterWish | None = None,
@@ -83,7 +90,7 @@ def _what_to_type(wish: MasterWish, definition: Definition, failed: set[str]) ->
 
 
 def opened_files(
-    box: Box, job: JobRecord, definition: Definition, data: bytes, wish: MasterWish, opened: Opened
+    box: EngineContext, job: JobRecord, definition: Definition, data: bytes, wish: MasterWish, opened: Opened
 ) -> tuple[Original | None, Tuned, bool]:
     """The original and what was handed in, in the clear until `opened` is wiped; and whether that was plain.
 
@@ -115,16 +122,18 @@ def _refuse_unconfirmed(original: Original | None, tuned: Tuned, target_sha256: 
         )
 
 
-async def restore(box: Box, job_id: str) -> dict[str, Any]:
+async def restore(box: EngineContext, job_id: str) -> dict[str, Any]:
     """Put the ECU's own original back: offline, for everyone, always."""
     job, definition = identified(box, job_id)
     with wiped_afterwards() as opened:
         original = load_original(box, job, opened)
-        return await _write(box, job, definition, original, Tuned(None, Papers(own_original=True)), opened)
+        return await _write(
+            box, job, definition, original, Tuned(None, Authorisation(own_original=True)), opened
+        )
 
 
 async def recover(
-    box: Box,
+    box: EngineContext,
     job_id: str | None = None,
     original: bool = False,
     car: str | None = None,
@@ -151,7 +160,7 @@ async def recover(
 
 
 async def _write(
-    box: Box,
+    box: EngineContext,
     job: JobRecord,
     definition: Definition,
     original: Original | None,
@@ -192,7 +201,7 @@ async def _write(
         return await _done(box, result, ecu)
 
 
-async def _explained(box: Box, ecu: Ecu, refused: GatesRefusedError) -> PitboxError:
+async def _explained(box: EngineContext, ecu: Ecu, refused: GatesRefusedError) -> PitboxError:
     """Where only the bootloader answers, the request is not wrong: a write may have been forgotten."""
     access = ecu.job.access
     strange = any(gate.name == "identity" for gate in refused.failed)
@@ -201,7 +210,7 @@ async def _explained(box: Box, ecu: Ecu, refused: GatesRefusedError) -> PitboxEr
     return refused
 
 
-async def _make_ready(box: Box, ecu: Ecu, tuned: Tuned) -> None:
+async def _make_ready(box: EngineContext, ecu: Ecu, tuned: Tuned) -> None:
     """What must be durable before the first step: the sealed target, and the grant's start."""
     job = ecu.job
     try:
@@ -215,7 +224,7 @@ async def _make_ready(box: Box, ecu: Ecu, tuned: Tuned) -> None:
     box.emit(StateEvent(job.id, JobState.FLASHING.value))
 
 
-def _set_outcome_aside(box: Box, job: JobRecord) -> None:
+def _set_outcome_aside(box: EngineContext, job: JobRecord) -> None:
     """What an earlier write of this job did and proved is kept, but is not what this one does.
 
     Reads of ECUs of its kind that stopped begin anew: half of one from before a write, and half of it from
@@ -234,7 +243,7 @@ def _set_outcome_aside(box: Box, job: JobRecord) -> None:
             box.journal.forget_chunks(other.id)
 
 
-def identified(box: Box, job_id: str) -> tuple[JobRecord, Definition]:
+def identified(box: EngineContext, job_id: str) -> tuple[JobRecord, Definition]:
     """A job whose ECU is known, and the definition it was begun with. Raises PitboxError."""
     job = box.journal.job(job_id)
     if job.definition_id is None:
@@ -244,7 +253,7 @@ def identified(box: Box, job_id: str) -> tuple[JobRecord, Definition]:
     return job, box.definition(job.definition_id, job.definition_sha256)
 
 
-def interrupted_flash(box: Box, job_id: str | None) -> FlashRecord:
+def interrupted_flash(box: EngineContext, job_id: str | None) -> FlashRecord:
     """The write that is to be finished, of a job or at all. Raises PitboxError."""
     flash = box.journal.last_flash(job_id) if job_id else next(iter(box.journal.open_flashes()), None)
     if flash is None or flash.outcome not in (None, NEEDS_BENCH):
@@ -256,7 +265,7 @@ def interrupted_flash(box: Box, job_id: str | None) -> FlashRecord:
     return flash
 
 
-async def _done(box: Box, result: WriteResult, ecu: Ecu) -> dict[str, Any]:
+async def _done(box: EngineContext, result: WriteResult, ecu: Ecu) -> dict[str, Any]:
     """Keep what the write proved before anything else is asked of the ECU."""
     job_id, ceiling, spent = ecu.job.id, ecu.job.access.meter().ceiling_bytes_per_s, result.programming_s
     facts: dict[str, Any] = {

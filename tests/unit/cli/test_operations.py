@@ -10,8 +10,8 @@ import pytest
 
 from appliance.cli.client import EngineClient
 from appliance.cli.exits import Exit
-from appliance.cli.following import perform
 from appliance.cli.main import main
+from appliance.cli.operation_client import perform
 from appliance.cli.problems import CancelledError, LeftRunningError
 from appliance.contract.errors import EcuSafety, PitboxError
 from tests.unit.cli.fake_engine import IDLE, JOB, PREVIEW, FakeEngine, operation

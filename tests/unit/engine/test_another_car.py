@@ -13,10 +13,10 @@ from appliance.contract.jobs import JobState
 from appliance.definitions.schema import Definition
 from appliance.engine.operations.check import dtc
 from appliance.engine.operations.registry import prepare
-from appliance.engine.operations.rescue import reopen
+from appliance.engine.operations.restore_without_journal import reopen
 from appliance.engine.operations.write import recover, restore, write
 from appliance.engine.report import report_of
-from appliance.engine.simulation import SimulatedConnection, with_right_checksums
+from appliance.engine.simulation import SimulatedCarInterface, with_right_checksums
 from simulator.car import Car, CarSettings, bus_for
 from simulator.ecu.core import Program
 from tests.support.garage import Garage, Readied, open_garage, visit
@@ -37,12 +37,12 @@ def plug_into_another(garage: Garage) -> Car:
     definition = garage.definition.model_copy(update={"simulation": named})
     car = Car([definition], bus_for(definition), CarSettings(seed=8, finish=with_right_checksums))
     car.power_up()
-    garage.box.connection = SimulatedConnection(car, definition)
+    garage.box.connection = SimulatedCarInterface(car, definition)
     return car
 
 
 def plug_back(garage: Garage) -> None:
-    garage.box.connection = SimulatedConnection(garage.car, garage.definition)
+    garage.box.connection = SimulatedCarInterface(garage.car, garage.definition)
 
 
 async def half_written(garage: Garage, *, serial: bool = True) -> None:

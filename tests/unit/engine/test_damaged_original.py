@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from appliance.contract.errors import EcuSafety
-from appliance.engine.box import Box
+from appliance.engine.context import EngineContext
 from appliance.engine.operations.preview import preview_restore
 from appliance.engine.operations.read import identify, read
 from appliance.engine.operations.write import restore, write
 from tests.support.garage import Garage, Readied, visit
 
-Work = Callable[[Box, str], Coroutine[Any, Any, dict[str, Any]]]
+Work = Callable[[EngineContext, str], Coroutine[Any, Any, dict[str, Any]]]
 
 
 def rot(garage: Garage, region: str) -> str:

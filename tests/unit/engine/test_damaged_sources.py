@@ -12,10 +12,10 @@ from appliance.contract.jobs import JobState
 from appliance.definitions.library import Library
 from appliance.definitions.loader import PACKS
 from appliance.definitions.schema import Definition
-from appliance.engine.operations.rescue import reopen
+from appliance.engine.operations.restore_without_journal import reopen
 from appliance.engine.operations.write import recover, write
 from appliance.engine.report import report_of
-from appliance.flashing.order import WriteOrder
+from appliance.flashing.write_order import WriteOrder
 from simulator.ecu.core import Program
 from tests.support.garage import Garage, Readied, visit
 from tests.unit.engine.test_another_car import recoverable

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.engine.door import MOST_CONNECTIONS
+from appliance.engine.socket_permissions import MOST_CONNECTIONS
 from tests.support.engine import Client, Engine, five_answers, place, running
 
 PATHS = (

@@ -11,7 +11,7 @@ from appliance.contract.jobs import JobState
 from appliance.engine.operations import read as reading
 from appliance.engine.operations.check import verify
 from appliance.engine.operations.read import identify, read
-from appliance.engine.operations.rescue import reopen
+from appliance.engine.operations.restore_without_journal import reopen
 from appliance.engine.operations.write import recover, restore, write
 from appliance.engine.plaintext import Opened
 from appliance.engine.report import report_of

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from appliance.contract.events import GatesEvent
-from appliance.engine.box import checksum_module
+from appliance.engine.context import checksum_module
 from appliance.engine.operations.write import write
-from appliance.engine.tuning import MasterWish
+from appliance.engine.tuned_package import MasterWish
 from tests.support.garage import Garage, Readied, visit
 
 REGION_BYTES = 0x1_0000

@@ -11,7 +11,7 @@ from appliance.contract.errors import PitboxError
 from appliance.engine.operations import preview
 from appliance.engine.operations.registry import Recover, prepare
 from appliance.engine.operations.write import restore, write
-from appliance.engine.tuning import MasterWish
+from appliance.engine.tuned_package import MasterWish
 from appliance.vault.manifest import Verdict
 from simulator.ecu.watch import Counter
 from tests.support.garage import Garage, Readied, visit

@@ -11,7 +11,7 @@ import pytest
 
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import JobState
-from appliance.engine.connection import MissingVoltmeter
+from appliance.engine.car_interface import MissingVoltmeter
 from appliance.engine.operations.check import verify
 from appliance.engine.operations.read import identify, read
 from appliance.engine.operations.write import recover, restore, write

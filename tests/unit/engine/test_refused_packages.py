@@ -13,7 +13,7 @@ from appliance.contract.events import GatesEvent
 from appliance.contract.jobs import JobState
 from appliance.engine.operations.write import restore, write
 from appliance.engine.plaintext import Opened
-from appliance.engine.tuning import open_tuned
+from appliance.engine.tuned_package import open_tuned
 from appliance.vault.manifest import GrantOp, Verdict
 from tests.support.garage import Garage, Readied, other_job, sealed_region, visit
 

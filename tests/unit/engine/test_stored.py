@@ -13,9 +13,9 @@ import pytest
 
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.events import AlarmEvent, Event
-from appliance.engine.box import open_box
+from appliance.engine.context import open_box
 from appliance.engine.operations.read import identify
-from appliance.engine.operations.rescue import reopen
+from appliance.engine.operations.restore_without_journal import reopen
 from appliance.engine.operations.write import recover, restore
 from appliance.engine.report import report_of
 from appliance.engine.settings import EngineSettings

@@ -17,7 +17,7 @@ from appliance.flashing.plan import FlashPlan
 from appliance.flashing.reading import read_twice
 from appliance.flashing.recovering import recover
 from appliance.flashing.safety import standing
-from appliance.flashing.sameness import Acquaintance, compare
+from appliance.flashing.same_ecu import Acquaintance, compare
 from appliance.flashing.writing import WriteResult, write
 from appliance.protocols.access import EcuIdentity, EcuRefusedError, LinkLostError, Refusal
 from simulator.virtualtime import run_virtual

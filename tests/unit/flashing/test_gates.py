@@ -17,7 +17,7 @@ from appliance.contract.jobs import JobState
 from appliance.definitions.plausible import Plausibility
 from appliance.definitions.schema import Checksum, Definition
 from appliance.flashing.errors import GatesRefusedError
-from appliance.flashing.gates import Papers, WriteRequest, check_request
+from appliance.flashing.gates import Authorisation, WriteRequest, check_request
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.plan import FlashPlan
 from appliance.flashing.preflight import preflight
@@ -134,7 +134,7 @@ def test_each_gate_fails_alone_and_by_name(gate: str, request_: WriteRequest) ->
 
 
 def test_all_failing_gates_are_listed_at_once() -> None:
-    papers = replace(Papers(own_original=False), signatures=("no",), use="")
+    papers = replace(Authorisation(own_original=False), signatures=("no",), use="")
     short = MemoryImage({CALIBRATION.start: b"short"})
     error = refused(replace(GOOD, papers=papers, original_file=None, tuned=short))
     assert [detail.split(":")[0] for detail in error.details] == OFFLINE
@@ -450,7 +450,7 @@ def test_a_checksum_over_memory_that_was_never_read_is_no_pass() -> None:
 
 def test_the_own_original_goes_back_without_anybodys_papers() -> None:
     request = request_for(DEFINITION, ORIGINAL, None)
-    assert request.papers == Papers(own_original=True)
+    assert request.papers == Authorisation(own_original=True)
     plan = FlashPlan(request)
     assert plan.order.kind == "original"
     assert {block.region for block in plan.order.blocks} == {"code", "calibration"}
@@ -458,12 +458,14 @@ def test_the_own_original_goes_back_without_anybodys_papers() -> None:
 
 
 def test_a_checksum_that_never_held_does_not_keep_the_original_from_going_back() -> None:
-    request = replace(with_checksum("calibration", TUNED), tuned=None, papers=Papers(own_original=True))
+    request = replace(
+        with_checksum("calibration", TUNED), tuned=None, papers=Authorisation(own_original=True)
+    )
     assert failing(request) == []
 
 
 def test_papers_of_the_original_do_not_let_another_file_in() -> None:
-    request = replace(GOOD, papers=Papers(own_original=True))
+    request = replace(GOOD, papers=Authorisation(own_original=True))
     assert failing(request) == [
         "signatures",
         "definition",

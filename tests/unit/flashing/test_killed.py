@@ -14,9 +14,9 @@ import pytest
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
 from appliance.flashing.errors import NeedsBenchError
-from appliance.flashing.order import WriteOrder
 from appliance.flashing.plan import FlashPlan
 from appliance.flashing.recovering import mark_interrupted, recover
+from appliance.flashing.write_order import WriteOrder
 from appliance.flashing.writing import write
 from appliance.protocols.access import EcuSilentError
 from appliance.vault.keys import KeyRing

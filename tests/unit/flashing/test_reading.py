@@ -15,9 +15,9 @@ from appliance.contract.events import NoteEvent, Phase, ProgressEvent
 from appliance.contract.jobs import JobState
 from appliance.definitions.memory import Region, Sectors
 from appliance.definitions.schema import Definition
-from appliance.flashing.agreeing import SAMPLES_PER_CHUNK
 from appliance.flashing.errors import ReadUnstableError
 from appliance.flashing.image import MemoryImage
+from appliance.flashing.read_agreement import SAMPLES_PER_CHUNK
 from appliance.flashing.reading import ReadResult, read_twice
 from appliance.flashing.safety import standing
 from appliance.protocols.access import AccessError, EcuRefusedError, EcuSilentError, LinkLostError, Refusal

@@ -15,10 +15,10 @@ from appliance.flashing.diagnosis import clear_dtcs, read_dtcs
 from appliance.flashing.errors import VerifyFailedError, WriteInterruptedError
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import Step
-from appliance.flashing.order import WriteOrder
 from appliance.flashing.plan import FlashPlan
 from appliance.flashing.recovering import mark_interrupted, recover
 from appliance.flashing.safety import standing
+from appliance.flashing.write_order import WriteOrder
 from appliance.flashing.writing import WriteResult, write
 from appliance.protocols.access import (
     AccessError,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from appliance.flashing.context import Job
+from appliance.flashing.context import JobContext
 from appliance.flashing.image import MemoryImage
-from appliance.flashing.leaving import must_stay
 from appliance.flashing.patience import open_persistently, persistently
+from appliance.flashing.session_end import must_stay
 from appliance.flashing.verifying import holds
 from appliance.protocols.access import AccessError, Block, EcuRefusedError, EcuState, Purpose, Refusal
 
@@ -15,7 +15,7 @@ _LOOKS = 10
 _LOOK_PAUSE_S = 1.0
 
 
-async def left_alone(job: Job, block: Block, before: MemoryImage | None, purpose: Purpose) -> bool:
+async def left_alone(job: JobContext, block: Block, before: MemoryImage | None, purpose: Purpose) -> bool:
     """Whether a refused erase changed nothing; `before` is the memory as it was, None where nobody knows.
 
     No refusal tells: one that had begun may end in any. Nor does memory alone: an ECU may call its
@@ -36,7 +36,7 @@ async def left_alone(job: Job, block: Block, before: MemoryImage | None, purpose
     return False
 
 
-async def _application_is_valid(job: Job) -> bool:
+async def _application_is_valid(job: JobContext) -> bool:
     """Whether the ECU accepts its memory and runs its application; without an answer it does not.
 
     One that does not check itself now is told by the program that answers once the session is left, unless
@@ -58,7 +58,7 @@ async def _application_is_valid(job: Job) -> bool:
     return await _application_returns(job)
 
 
-async def _application_returns(job: Job) -> bool:
+async def _application_returns(job: JobContext) -> bool:
     for look in range(_LOOKS):
         await asyncio.sleep(_LOOK_PAUSE_S if look else 0.0)
         try:

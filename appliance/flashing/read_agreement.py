@@ -6,7 +6,7 @@ import random
 from collections.abc import Collection, Sequence
 from typing import TypeVar
 
-from appliance.flashing.context import Job
+from appliance.flashing.context import JobContext
 from appliance.flashing.errors import ReadUnstableError
 from appliance.flashing.spans import Span, read_span
 
@@ -20,7 +20,7 @@ _SAMPLE_LINES = 4
 SAMPLES_PER_CHUNK = 4
 
 
-async def vote(job: Job, chunk: Span, first: bytes, second: bytes) -> tuple[bytes, int]:
+async def vote(job: JobContext, chunk: Span, first: bytes, second: bytes) -> tuple[bytes, int]:
     """Read pieces that differ until each came alike upwards and downwards; the bytes, and how many differed.
 
     `first` was read upwards and `second` downwards. A piece may take several messages: an answer that comes a
@@ -50,7 +50,7 @@ async def vote(job: Job, chunk: Span, first: bytes, second: bytes) -> tuple[byte
     return bytes(merged), len(ballots)
 
 
-async def strange_to_samples(job: Job, chunks: Sequence[Span]) -> list[Span]:
+async def strange_to_samples(job: JobContext, chunks: Sequence[Span]) -> list[Span]:
     """The chunks of which small pieces, read in random order, are not what both passes agreed on."""
     pieces = [(chunk, piece) for chunk in chunks for piece in _samples(job, chunk)]
     taken: dict[Span, list[tuple[int, bytes]]] = {chunk: [] for chunk in chunks}
@@ -68,7 +68,7 @@ def _holds(content: bytes, samples: Sequence[tuple[int, bytes]]) -> bool:
     return all(content[at : at + len(piece)] == piece for at, piece in samples)
 
 
-def _samples(job: Job, chunk: Span) -> list[Span]:
+def _samples(job: JobContext, chunk: Span) -> list[Span]:
     """Whole lines from anywhere but the very start, where a pass begins too."""
     lines = chunk.size // _LINE_BYTES
     if lines <= _SAMPLE_LINES:
@@ -78,10 +78,10 @@ def _samples(job: Job, chunk: Span) -> list[Span]:
     return [Span(chunk.address + at, _SAMPLE_LINES * _LINE_BYTES) for at in starts]
 
 
-def _shuffled(job: Job, items: Collection[Item]) -> list[Item]:
+def _shuffled(job: JobContext, items: Collection[Item]) -> list[Item]:
     """In an order that no stale answer can follow, the same for every ECU of one definition."""
     return _dice(job, len(items)).sample(sorted(items), len(items))
 
 
-def _dice(job: Job, about: int) -> random.Random:
+def _dice(job: JobContext, about: int) -> random.Random:
     return random.Random(f"{job.definition.id}/{about}")

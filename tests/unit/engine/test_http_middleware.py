@@ -13,8 +13,8 @@ from aiohttp.test_utils import make_mocked_request
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
-from appliance.engine import guards
-from appliance.engine.guards import errors_as_json
+from appliance.engine import http_middleware
+from appliance.engine.http_middleware import errors_as_json
 from appliance.flashing.journal import Journal
 from simulator.virtualtime import run_virtual
 from tests.support.box import mac
@@ -114,8 +114,8 @@ def test_each_code_has_its_status(code: str, status: int, journal: Journal) -> N
 
 
 def test_the_bounds_of_what_is_taken() -> None:
-    assert guards.MAX_FILE_BYTES == 64 << 20
-    assert guards.MAX_JSON_BYTES == 1 << 20
+    assert http_middleware.MAX_FILE_BYTES == 64 << 20
+    assert http_middleware.MAX_JSON_BYTES == 1 << 20
 
 
 class Sender:
@@ -134,7 +134,7 @@ class Sender:
 def body(*parts: bytes, most: int = 10, announced: int | None = None, ends: bool = True) -> bytes:
     """What is taken of a body."""
     request: Any = SimpleNamespace(content=Sender(parts, ends), content_length=announced)
-    return asyncio.run(guards.body_of(request, most))
+    return asyncio.run(http_middleware.body_of(request, most))
 
 
 def test_a_body_is_taken_up_to_its_bound() -> None:
@@ -149,14 +149,14 @@ def test_a_body_beyond_its_bound_is_refused(parts: tuple[bytes, ...], announced:
 
 
 def test_a_client_that_stops_in_the_middle_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guards, "STALLED_S", 0.01)
+    monkeypatch.setattr(http_middleware, "STALLED_S", 0.01)
     with pytest.raises(PitboxError, match="UPLOAD_STALLED"):
         body(b"0123", ends=False)
 
 
 def test_a_body_that_drips_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A byte now and then kept everybody else from handing in a file."""
-    monkeypatch.setattr(guards, "SLOWEST_BYTES_PER_S", 1e9)
+    monkeypatch.setattr(http_middleware, "SLOWEST_BYTES_PER_S", 1e9)
     monkeypatch.setattr(Sender, "readany", dripping)
     with pytest.raises(PitboxError, match="UPLOAD_STALLED"):
         run_virtual(taken((b"0",) * 100_000, 10**6))
@@ -164,20 +164,20 @@ def test_a_body_that_drips_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) ->
 
 async def dripping(self: Sender) -> bytes:
     """A byte just before the box would stop waiting for one."""
-    await asyncio.sleep(guards.STALLED_S * 0.9)
+    await asyncio.sleep(http_middleware.STALLED_S * 0.9)
     return b"0"
 
 
 async def taken(parts: tuple[bytes, ...], most: int) -> bytes:
     request: Any = SimpleNamespace(content=Sender(parts, True), content_length=None)
-    return await guards.body_of(request, most)
+    return await http_middleware.body_of(request, most)
 
 
 @pytest.mark.parametrize(("text", "seconds"), [(None, 0.0), ("", 0.0), ("2.5", 2.5), ("-1", 0.0)])
 def test_a_wait_is_seconds(text: str | None, seconds: float) -> None:
-    assert guards.seconds_of(text) == seconds
+    assert http_middleware.seconds_of(text) == seconds
 
 
 def test_a_wait_that_is_no_number_is_refused() -> None:
     with pytest.raises(PitboxError, match="PARAMETERS_INVALID"):
-        guards.seconds_of("soon")
+        http_middleware.seconds_of("soon")

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from appliance.contract.errors import PitboxError
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.schema import Definition
+from appliance.flashing.hash_blind_spots import pieces_of, seams_of
 from appliance.flashing.image import MemoryImage, blocks_of
-from appliance.flashing.seams import pieces_of, seams_of
 from appliance.protocols.access import Block
 
 E400 = load_definition(PACKS / "pbx-e400.toml")

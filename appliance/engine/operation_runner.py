@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from appliance.contract.errors import PitboxError
-from appliance.engine.box import Box
-from appliance.engine.hub import Hub
+from appliance.engine.context import EngineContext
+from appliance.engine.event_hub import Hub
 from appliance.engine.operations.registry import Work
 from appliance.engine.outcome import count_seconds, note_failure
 from appliance.engine.worker import Worker
@@ -55,7 +55,7 @@ class Operation:
 class Operator:
     """Lives on the HTTP loop. The car is touched by one operation at a time."""
 
-    def __init__(self, box: Box, worker: Worker, hub: Hub) -> None:
+    def __init__(self, box: EngineContext, worker: Worker, hub: Hub) -> None:
         self._box = box
         self._worker = worker
         self._hub = hub
@@ -74,7 +74,7 @@ class Operator:
             )
         return self._operations[operation_id]
 
-    def start(self, verb: str, job: str | None, work: Callable[[Box], Work]) -> Operation:
+    def start(self, verb: str, job: str | None, work: Callable[[EngineContext], Work]) -> Operation:
         """Begin. Raises PitboxError ENGINE_BUSY while another operation runs, ENGINE_STOPPING at the end."""
         self.refuse_busy()
         operation = Operation(uuid.uuid4().hex[:12], verb, job)
@@ -147,7 +147,7 @@ class Operator:
             for step in journal.steps(flash.id)
         )
 
-    async def _run(self, operation: Operation, work: Callable[[Box], Work]) -> dict[str, Any]:
+    async def _run(self, operation: Operation, work: Callable[[EngineContext], Work]) -> dict[str, Any]:
         """On the worker's loop; simulated time passes only in here."""
         operation.task = asyncio.current_task()
         loop, job_id = asyncio.get_running_loop(), self._job_of(operation)
@@ -208,7 +208,7 @@ def as_ours(error: BaseException) -> PitboxError:
     )
 
 
-def told(error: PitboxError, box: Box) -> dict[str, object]:
+def told(error: PitboxError, box: EngineContext) -> dict[str, object]:
     """The five answers, with the log's place, and a line in that log."""
     error.log = error.log or str(box.settings.log_path)
     log.warning("%s: %s", error.code, error.what)

@@ -9,7 +9,7 @@ import logging
 
 from appliance.contract.errors import PitboxError
 from appliance.definitions.schema import Definition
-from appliance.engine.connection import Connection
+from appliance.engine.car_interface import CarInterface
 from appliance.protocols.uds.addressing import functional_address, link_settings
 from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.timing import UdsTiming
@@ -25,7 +25,7 @@ class Vigil:
         self._client: UdsClient | None = None
         self._port: CanPort | None = None
 
-    def begin(self, connection: Connection, definition: Definition) -> None:
+    def begin(self, connection: CarInterface, definition: Definition) -> None:
         """Send tester present from now on. Never raises: what cannot be sent is told in the log."""
         everyone = functional_address(definition.addressing)
         if everyone is None:

@@ -15,12 +15,12 @@ from appliance.contract.jobs import JobState
 from appliance.definitions.library import Library
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.schema import Definition
-from appliance.engine.box import Box, open_box
-from appliance.engine.connection import Connection
+from appliance.engine.car_interface import CarInterface
+from appliance.engine.context import EngineContext, open_box
 from appliance.engine.operations.read import identify
 from appliance.engine.originals import save_image
 from appliance.engine.settings import EngineSettings
-from appliance.engine.simulation import SimulatedConnection, with_right_checksums
+from appliance.engine.simulation import SimulatedCarInterface, with_right_checksums
 from appliance.vault.images import ImageKind
 from appliance.vault.records import split
 from simulator.car import Car, CarSettings, bus_for
@@ -100,16 +100,16 @@ def car_with(definition: Definition, seed: int, memory: bytes, options: EcuOptio
 def box_on(
     state: Path,
     definition: Definition,
-    connection: Connection,
+    connection: CarInterface,
     emit: Emit,
     *,
     set_journal_aside: bool = False,
-) -> Box:
+) -> EngineContext:
     """A master-role box on a state directory, whose library is one definition."""
     settings = EngineSettings(
         state, state / "engine.sock", role="master", set_journal_aside=set_journal_aside
     )
-    with patch("appliance.engine.box.load_all", lambda _dirs: Library()):
+    with patch("appliance.engine.context.load_all", lambda _dirs: Library()):
         box = open_box(settings, connection, emit)
     box.library.add(definition, PACKS / f"{definition.id}.toml")
     return box
@@ -163,7 +163,7 @@ async def _identify_and_seal(bench: Bench) -> tuple[str, str]:
     """
     definition, car = bench.definition, bench.car(_STOCK_SEED, bench.stock)
     bench.state.mkdir(mode=0o700)
-    box = box_on(bench.state, definition, SimulatedConnection(car, definition), lambda event: None)
+    box = box_on(bench.state, definition, SimulatedCarInterface(car, definition), lambda event: None)
     car.power_up()
     await asyncio.sleep(1)
     job_id = str((await identify(box, definition.id))["job"])
@@ -180,7 +180,7 @@ async def _identify_and_seal(bench: Bench) -> tuple[str, str]:
     written = box_on(
         copy_of_disk(bench.state, _written(bench.state)),
         definition,
-        SimulatedConnection(car, definition),
+        SimulatedCarInterface(car, definition),
         lambda event: None,
     )
     written.journal.move(job_id, JobState.PREFLIGHT)

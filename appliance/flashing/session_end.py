@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from appliance.contract.errors import EcuSafety
 from appliance.definitions.schema import Definition
-from appliance.flashing.context import Job
+from appliance.flashing.context import JobContext
 from appliance.flashing.journal import Journal
 from appliance.flashing.safety import standing
 
@@ -21,7 +21,7 @@ def must_stay(journal: Journal, definition: Definition, job_id: str) -> bool:
     return bool(journal.open_flashes()) and standing(journal, job_id).ecu in _MAY_BE_HALF_WRITTEN
 
 
-async def let_go(job: Job) -> None:
+async def let_go(job: JobContext) -> None:
     """Give the car back its normal communication, where the ECU survives that."""
     if not must_stay(job.journal, job.definition, job.id):
         await job.access.close()

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from appliance.contract.errors import PitboxError
 from appliance.definitions.schema import Definition
-from appliance.engine.box import Box
-from appliance.engine.connection import Connection
+from appliance.engine.car_interface import CarInterface
+from appliance.engine.context import EngineContext
 from appliance.engine.ecu import uds_client
 from appliance.flashing.errors import access_problem
 from appliance.protocols.access import AccessError, EcuIdentity, EcuState, LinkLostError
@@ -41,7 +41,7 @@ class _Answer:
     state: EcuState
 
 
-async def find_ecu(box: Box, definition_id: str | None) -> Found:
+async def find_ecu(box: EngineContext, definition_id: str | None) -> Found:
     """Ask at every bit rate and address that the library (or the named definition) knows."""
     asked = [box.definition(definition_id)] if definition_id else await _at_the_bus_rate(box)
     answers = await _answers(box, asked)
@@ -62,14 +62,14 @@ async def find_ecu(box: Box, definition_id: str | None) -> Found:
     )
 
 
-async def _at_the_bus_rate(box: Box) -> list[Definition]:
+async def _at_the_bus_rate(box: EngineContext) -> list[Definition]:
     """Definitions at the rate of this bus: a frame sent at a wrong rate would disturb every other node."""
     rates = box.connection.usable_rates(sorted({one.bus.bitrate_bps for one in box.library}, reverse=True))
     found = await _detected(box.connection, rates) if len(rates) > 1 else next(iter(rates), None)
     return [one for one in box.library if one.bus.bitrate_bps == found]
 
 
-async def _detected(connection: Connection, rates_bps: tuple[int, ...]) -> int | None:
+async def _detected(connection: CarInterface, rates_bps: tuple[int, ...]) -> int | None:
     async def open_port(bitrate_bps: int, listen_only: bool) -> CanPort:
         if listen_only:
             return connection.open_listener(bitrate_bps)
@@ -81,7 +81,7 @@ async def _detected(connection: Connection, rates_bps: tuple[int, ...]) -> int |
     return found
 
 
-async def _answers(box: Box, asked: Sequence[Definition]) -> list[_Answer]:
+async def _answers(box: EngineContext, asked: Sequence[Definition]) -> list[_Answer]:
     """A CAN FD frame is an error to classic nodes: it is sent only where nothing answers classic ones."""
     classic = [one for one in asked if one.bus.data_bitrate_bps is None]
     fd = [one for one in asked if one.bus.data_bitrate_bps is not None]
@@ -102,7 +102,7 @@ def _distinct(definitions: Iterable[Definition]) -> list[Definition]:
     return list(found.values())
 
 
-async def _ask(box: Box, definition: Definition) -> _Answer | None:
+async def _ask(box: EngineContext, definition: Definition) -> _Answer | None:
     port = box.connection.open_port(definition.bus.bitrate_bps, definition.bus.data_bitrate_bps)
     try:
         await _refuse_two_at_one_address(box, definition, port)
@@ -120,7 +120,7 @@ async def _ask(box: Box, definition: Definition) -> _Answer | None:
         port.close()
 
 
-async def refuse_two_ecus(box: Box, definition: Definition) -> None:
+async def refuse_two_ecus(box: EngineContext, definition: Definition) -> None:
     """Raises PitboxError TWO_ECUS_AT_ONE_ID; a bus that does not work is for the gates to tell."""
     port = box.connection.open_port(definition.bus.bitrate_bps, definition.bus.data_bitrate_bps)
     try:
@@ -131,7 +131,7 @@ async def refuse_two_ecus(box: Box, definition: Definition) -> None:
         port.close()
 
 
-async def _refuse_two_at_one_address(box: Box, definition: Definition, port: CanPort) -> None:
+async def _refuse_two_at_one_address(box: EngineContext, definition: Definition, port: CanPort) -> None:
     address = physical_address(definition.addressing)
     link = box.connection.open_link(port, address, link_settings(definition))
     try:
@@ -146,7 +146,7 @@ async def _refuse_two_at_one_address(box: Box, definition: Definition, port: Can
         link.close()
 
 
-def _fit(box: Box, answer: _Answer, asked: list[Definition]) -> Definition | None:
+def _fit(box: EngineContext, answer: _Answer, asked: list[Definition]) -> Definition | None:
     names = {"hw": answer.identity.hw, "sw": answer.identity.sw, "boot": answer.identity.boot}
     for definition in box.library.recognise(names):
         wire = (definition.addressing, definition.identity)
@@ -155,7 +155,7 @@ def _fit(box: Box, answer: _Answer, asked: list[Definition]) -> Definition | Non
     return None
 
 
-def _nobody(box: Box, addresses: int) -> PitboxError:
+def _nobody(box: EngineContext, addresses: int) -> PitboxError:
     """Silence, with the write that may be its cause."""
     what = f"nothing answered at {addresses} known addresses"
     for flash in box.journal.open_flashes():
@@ -171,7 +171,7 @@ def _nobody(box: Box, addresses: int) -> PitboxError:
     )
 
 
-def in_bootloader(box: Box, definition_id: str | None, identity: EcuIdentity) -> PitboxError:
+def in_bootloader(box: EngineContext, definition_id: str | None, identity: EcuIdentity) -> PitboxError:
     """The error for an ECU whose memory is no original, and whose identity is incomplete: no job reads it."""
     open_write = next(iter(box.journal.open_flashes()), None)
     return PitboxError(
@@ -188,7 +188,7 @@ def _told(identity: EcuIdentity) -> str:
     return f"HW {identity.hw or 'not told'}, SW {identity.sw or 'not told'}"
 
 
-def _unknown(box: Box, answer: _Answer, definition_id: str | None) -> PitboxError:
+def _unknown(box: EngineContext, answer: _Answer, definition_id: str | None) -> PitboxError:
     if answer.state is EcuState.BOOTLOADER:
         return in_bootloader(box, definition_id, answer.identity)
     told = _told(answer.identity)

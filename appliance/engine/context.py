@@ -15,12 +15,12 @@ from appliance.contract.events import AlarmEvent, Emit, Event
 from appliance.definitions.library import Library
 from appliance.definitions.loader import load_all
 from appliance.definitions.schema import Definition
-from appliance.engine.connection import Connection
+from appliance.engine.car_interface import CarInterface
 from appliance.engine.interruptions import settle
-from appliance.engine.keeping import Keeper
 from appliance.engine.pinned import PinnedDefinitions
+from appliance.engine.second_store import Keeper
+from appliance.engine.session_keeper import Vigil
 from appliance.engine.settings import EngineSettings
-from appliance.engine.vigil import Vigil
 from appliance.flashing.database import JournalDamagedError
 from appliance.flashing.journal import Journal
 from appliance.flashing.recovering import mark_interrupted
@@ -33,11 +33,11 @@ log = logging.getLogger("pitbox.engine")
 
 
 @dataclass
-class Box:
+class EngineContext:
     """Everything an operation works with. Used by the worker's thread only."""
 
     settings: EngineSettings
-    connection: Connection
+    connection: CarInterface
     keys: KeyRing
     journal: Journal
     blobs: BlobStore
@@ -85,7 +85,9 @@ def _handed_in(data: bytes | None) -> bytes:
     return data
 
 
-def open_box(settings: EngineSettings, connection: Connection, emit: Callable[[Event], None]) -> Box:
+def open_box(
+    settings: EngineSettings, connection: CarInterface, emit: Callable[[Event], None]
+) -> EngineContext:
     """Open or create the state directory; what a power cut interrupted is noted. Raises PitboxError."""
     state = settings.state_dir
     _refuse_lost_keys(state)
@@ -104,7 +106,7 @@ def open_box(settings: EngineSettings, connection: Connection, emit: Callable[[E
     library = load_all(settings.definition_dirs)
     pinned = PinnedDefinitions(state)
     keeper = Keeper(images, blobs, emit)
-    return Box(settings, connection, keys, journal, blobs, images, library, pinned, keeper, emit)
+    return EngineContext(settings, connection, keys, journal, blobs, images, library, pinned, keeper, emit)
 
 
 def checksum_module(definition: Definition) -> ChecksumModule | None:

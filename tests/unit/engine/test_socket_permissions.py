@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.engine import door
-from appliance.engine.door import MOST_CONNECTIONS, MOST_STRANGERS, Door
+from appliance.engine import socket_permissions
+from appliance.engine.socket_permissions import MOST_CONNECTIONS, MOST_STRANGERS, Door
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -48,7 +48,7 @@ async def welcome(streams: Streams) -> bool:
 def test_connections_beyond_the_bound_are_cut_off_and_make_room_when_they_end(
     stranger: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door, "may_drive", lambda peer, allowed: not stranger)
+    monkeypatch.setattr(socket_permissions, "may_drive", lambda peer, allowed: not stranger)
     most = MOST_STRANGERS if stranger else MOST_CONNECTIONS
 
     async def scene(connect: Callable[[], Awaitable[Streams]]) -> None:
@@ -64,8 +64,8 @@ def test_connections_beyond_the_bound_are_cut_off_and_make_room_when_they_end(
 
 def test_strangers_take_no_place_of_those_who_may(monkeypatch: pytest.MonkeyPatch) -> None:
     friends = iter([False] * (MOST_STRANGERS + 1) + [True])
-    monkeypatch.setattr(door, "may_drive", lambda peer, allowed: next(friends))
-    monkeypatch.setattr(door, "MOST_CONNECTIONS", 1)
+    monkeypatch.setattr(socket_permissions, "may_drive", lambda peer, allowed: next(friends))
+    monkeypatch.setattr(socket_permissions, "MOST_CONNECTIONS", 1)
 
     async def scene(connect: Callable[[], Awaitable[Streams]]) -> None:
         inside = [await connect() for _ in range(MOST_STRANGERS + 2)]

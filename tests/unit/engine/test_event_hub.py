@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.contract.events import AlarmEvent, NoteEvent, Phase, ProgressEvent, StateEvent
-from appliance.engine.hub import QUEUE_EVENTS, Hub
+from appliance.engine.event_hub import QUEUE_EVENTS, Hub
 
 
 def progress(done_bytes: int) -> ProgressEvent:

@@ -11,7 +11,7 @@ import pytest
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import AlarmEvent, Event
-from appliance.engine.box import Box, open_box
+from appliance.engine.context import EngineContext, open_box
 from appliance.engine.operations.write import restore
 from appliance.engine.originals import load_original
 from appliance.engine.settings import EngineSettings
@@ -33,7 +33,7 @@ def events() -> list[Event]:
     return []
 
 
-def box_of(readied: Readied, events: list[Event], second: Path | None = None) -> Box:
+def box_of(readied: Readied, events: list[Event], second: Path | None = None) -> EngineContext:
     nobody: Any = None
     settings = EngineSettings(
         readied.state, readied.state / "engine.sock", readied.role.value, second_dir=second
@@ -42,27 +42,27 @@ def box_of(readied: Readied, events: list[Event], second: Path | None = None) ->
 
 
 @pytest.fixture
-def box(slave: Readied, events: list[Event]) -> Iterator[Box]:
+def box(slave: Readied, events: list[Event]) -> Iterator[EngineContext]:
     box = box_of(slave, events)
     yield box
     box.journal.close()
 
 
 @pytest.fixture
-def box_with_second(slave: Readied, events: list[Event], second: Path) -> Iterator[Box]:
+def box_with_second(slave: Readied, events: list[Event], second: Path) -> Iterator[EngineContext]:
     box = box_of(slave, events, second)
     yield box
     box.journal.close()
 
 
-def a_round(box: Box) -> int:
+def a_round(box: EngineContext) -> int:
     looks = 0
     while box.keeper.look():
         looks += 1
     return looks
 
 
-def segments(box: Box, job: str) -> list[tuple[Path, int, int]]:
+def segments(box: EngineContext, job: str) -> list[tuple[Path, int, int]]:
     """Files of the job's original, with the ranges they hold."""
     record = box.images.load(box.journal.job(job).original_file or "")
     return [(box.blobs.path(one.ct_sha256), one.address, one.end) for one in record.segments]
@@ -74,7 +74,9 @@ def flip(path: Path, at: int = 300) -> None:
     path.write_bytes(data)
 
 
-def test_what_is_whole_of_a_damaged_original_is_had_and_the_rest_named(slave: Readied, box: Box) -> None:
+def test_what_is_whole_of_a_damaged_original_is_had_and_the_rest_named(
+    slave: Readied, box: EngineContext
+) -> None:
     files = segments(box, slave.job)
     original = load_original(box, box.journal.job(slave.job))
     assert original is not None
@@ -90,7 +92,9 @@ def test_what_is_whole_of_a_damaged_original_is_had_and_the_rest_named(slave: Re
         assert kept.slice(low, high - low) == original.image.slice(low, high - low)
 
 
-def test_rot_is_told_once_and_stays_in_the_snapshot(slave: Readied, box: Box, events: list[Event]) -> None:
+def test_rot_is_told_once_and_stays_in_the_snapshot(
+    slave: Readied, box: EngineContext, events: list[Event]
+) -> None:
     path, start, end = segments(box, slave.job)[0]
     assert a_round(box) > len(segments(box, slave.job))
     assert box.keeper.health() == {"rounds": 1, "rot": []}
@@ -105,7 +109,7 @@ def test_rot_is_told_once_and_stays_in_the_snapshot(slave: Readied, box: Box, ev
 
 
 def test_the_second_place_is_filled_and_heals_the_first(
-    slave: Readied, box_with_second: Box, second: Path
+    slave: Readied, box_with_second: EngineContext, second: Path
 ) -> None:
     box = box_with_second
     a_round(box)
@@ -122,7 +126,9 @@ def test_the_second_place_is_filled_and_heals_the_first(
     assert load_original(box, box.journal.job(slave.job)) is not None
 
 
-def test_the_first_place_heals_the_second(slave: Readied, box_with_second: Box, second: Path) -> None:
+def test_the_first_place_heals_the_second(
+    slave: Readied, box_with_second: EngineContext, second: Path
+) -> None:
     box = box_with_second
     a_round(box)
     whole = {path: path.read_bytes() for path in second.rglob("*") if path.is_file()}
@@ -133,7 +139,7 @@ def test_the_first_place_heals_the_second(slave: Readied, box_with_second: Box, 
 
 
 def test_a_second_place_that_is_not_plugged_in_is_told_and_not_made(
-    slave: Readied, box_with_second: Box, second: Path, events: list[Event]
+    slave: Readied, box_with_second: EngineContext, second: Path, events: list[Event]
 ) -> None:
     second.rmdir()
     a_round(box_with_second)

@@ -8,20 +8,22 @@ from dataclasses import replace
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
 from appliance.definitions.schema import Definition
-from appliance.engine.box import Box
 from appliance.engine.confirming import misnamed, same_name
+from appliance.engine.context import EngineContext
 from appliance.engine.ecu import on_ecu
 from appliance.engine.originals import NOT_TOLD, known_originals, order_of_original
 from appliance.engine.plaintext import wiped_afterwards
 from appliance.flashing.errors import CarUnconfirmedError, EcuChangedError, access_problem
 from appliance.flashing.recognising import told_in_words
 from appliance.flashing.recovering import mark_interrupted
-from appliance.flashing.sameness import compare
+from appliance.flashing.same_ecu import compare
 from appliance.protocols.access import EcuIdentity, EcuSilentError, EcuState
 from appliance.vault.images import ImageKind, SealedImage
 
 
-async def reopen(box: Box, definition_id: str, file_id: str | None = None, car: str | None = None) -> str:
+async def reopen(
+    box: EngineContext, definition_id: str, file_id: str | None = None, car: str | None = None
+) -> str:
     """A job whose interrupted write puts a stored original back, for `recover` to finish; returns its id.
 
     The ECU must answer, and what it tells of itself must be what the original was read from; where that is
@@ -45,7 +47,7 @@ async def reopen(box: Box, definition_id: str, file_id: str | None = None, car: 
     return job_id
 
 
-def read_with(box: Box, original: SealedImage) -> Definition:
+def read_with(box: EngineContext, original: SealedImage) -> Definition:
     """The very version an original was read with, where it is still there; a pack may be newer, or gone.
 
     Raises PitboxError.
@@ -54,7 +56,7 @@ def read_with(box: Box, original: SealedImage) -> Definition:
     return pinned or box.definition(original.definition)
 
 
-def chosen_original(box: Box, definition_id: str, file_id: str | None) -> SealedImage:
+def chosen_original(box: EngineContext, definition_id: str, file_id: str | None) -> SealedImage:
     """The named file, or the only original of that definition. Raises PitboxError."""
     if file_id is not None:
         record = box.images.load(file_id)
@@ -79,7 +81,7 @@ def chosen_original(box: Box, definition_id: str, file_id: str | None) -> Sealed
 
 
 async def _identity(
-    box: Box, job_id: str, definition: Definition, original: SealedImage, car: str | None
+    box: EngineContext, job_id: str, definition: Definition, original: SealedImage, car: str | None
 ) -> EcuIdentity:
     """The identity the original was read from, checked against whatever the ECU still tells."""
     async with on_ecu(box, job_id, definition) as ecu:
@@ -94,7 +96,7 @@ async def _identity(
     return replace(known, serial=told.serial or known.serial, vin=vin, bootloader_hw=told.bootloader_hw)
 
 
-def _known(box: Box, original: SealedImage, told: EcuIdentity) -> EcuIdentity:
+def _known(box: EngineContext, original: SealedImage, told: EcuIdentity) -> EcuIdentity:
     """What the original's record says of its ECU, and the job that read it, where the journal still has it.
 
     Of VIN and serial number only keyed hashes are kept: one that fits what is told is that very one.
@@ -118,7 +120,7 @@ def _known(box: Box, original: SealedImage, told: EcuIdentity) -> EcuIdentity:
     )
 
 
-def _named(box: Box, original: SealedImage, told: EcuIdentity, car: str | None) -> str | None:
+def _named(box: EngineContext, original: SealedImage, told: EcuIdentity, car: str | None) -> str | None:
     """The VIN as a person gave it; None where the original was read without one, and its id was given.
 
     Raises PitboxError where nobody named the car, or another one.

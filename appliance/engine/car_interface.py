@@ -21,7 +21,7 @@ Opened = TypeVar("Opened")
 log = logging.getLogger("pitbox.engine")
 
 
-class Connection(Protocol):
+class CarInterface(Protocol):
     """Real hardware or a simulated car."""
 
     @property
@@ -81,7 +81,7 @@ def _voltmeter(spec: str | None) -> Voltmeter:
         return MissingVoltmeter(str(error))
 
 
-class HardwareConnection:
+class RealCarInterface:
     """A CAN interface by name, with the kernel's ISO-TP where it is SocketCAN, and a voltmeter by name."""
 
     simulated = False

@@ -12,8 +12,8 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from appliance.contract.errors import PitboxError
-from appliance.engine.box import Box
-from appliance.engine.operator import as_ours, told
+from appliance.engine.context import EngineContext
+from appliance.engine.operation_runner import as_ours, told
 from appliance.engine.peers import may_drive, peer_of
 from appliance.engine.worker import Worker
 from appliance.flashing.safety import tell_safety
@@ -44,7 +44,7 @@ _ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def errors_as_json(box: Box, worker: Worker) -> Middleware:
+def errors_as_json(box: EngineContext, worker: Worker) -> Middleware:
     """Every error of a handler becomes its five answers as JSON, those of aiohttp included.
 
     Whether the ECU is safe is asked of the journal here; a user who may not drive the box is not told.
@@ -70,7 +70,7 @@ def errors_as_json(box: Box, worker: Worker) -> Middleware:
     return guard
 
 
-def only_known_users(box: Box) -> Middleware:
+def only_known_users(box: EngineContext) -> Middleware:
     """Root, the engine's own user and those named at the start may ask (SO_PEERCRED)."""
 
     @web.middleware

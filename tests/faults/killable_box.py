@@ -14,15 +14,15 @@ from typing import Any
 from unittest.mock import patch
 
 from appliance.contract.events import AlarmEvent, Event, GatesEvent, NoteEvent, StateEvent
-from appliance.engine.box import Box
-from appliance.engine.simulation import SimulatedConnection
+from appliance.engine.context import EngineContext
+from appliance.engine.simulation import SimulatedCarInterface
 from appliance.flashing.database import Database
 from appliance.vault import durable
 from drivers.can.interface import CanPort
 from drivers.voltmeter.simulated import SimulatedVoltmeter
 from simulator.bus import SimBus
 from simulator.car import Car
-from tests.faults.benches import Bench, box_on, copy_of_disk
+from tests.faults.prepared_boxes import Bench, box_on, copy_of_disk
 
 Trace = Callable[[str], None]
 _SCARCE_BYTES = 4096
@@ -32,7 +32,7 @@ class Killed(BaseException):
     """The box is gone; raised inside of it where it dies between two instructions."""
 
 
-class KillableConnection(SimulatedConnection):
+class KillableConnection(SimulatedCarInterface):
     """The box's plug: once it is pulled, none of its ports reaches the car again."""
 
     def __init__(self, car: Car, bench: Bench) -> None:
@@ -78,12 +78,12 @@ class Life:
         """Whether the file system says that next to nothing is free."""
         self._bench = bench
         self._own_state = state
-        self._box: Box | None = None
+        self._box: EngineContext | None = None
         self._task: asyncio.Task[dict[str, Any]] | None = None
         self._plug = KillableConnection(car, bench)
 
     @property
-    def box(self) -> Box:
+    def box(self) -> EngineContext:
         """Its organs, once it has started."""
         if self._box is None:
             raise RuntimeError("this box has not started")

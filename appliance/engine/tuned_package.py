@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from appliance.checksums import ChecksumRefused, ChecksumUnsupported, correct_like_stock
 from appliance.contract.errors import PitboxError
 from appliance.definitions.schema import Definition
-from appliance.engine.box import Box, checksum_module
+from appliance.engine.context import EngineContext, checksum_module
 from appliance.engine.originals import Original, sealed_identity, sealed_regions
 from appliance.engine.plainfile import contents_of
 from appliance.engine.plaintext import Opened
-from appliance.flashing.gates import Papers
+from appliance.flashing.checksum_verdict import judged
+from appliance.flashing.gates import Authorisation
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import JobRecord
-from appliance.flashing.judging import judged
 from appliance.protocols.access import EcuIdentity
 from appliance.vault.errors import VaultError
 from appliance.vault.grants import GrantUse
@@ -31,7 +31,7 @@ class Tuned:
     """New content and the papers that came with it; content is None when the papers do not release it."""
 
     content: MemoryImage | None
-    papers: Papers
+    papers: Authorisation
     grant_id: str | None = None
     """The grant whose starts are counted."""
     file_id: str | None = None
@@ -54,7 +54,7 @@ class MasterWish:
     """What of this was said; a signed package says it all itself."""
 
 
-def open_tuned(box: Box, job: JobRecord, data: bytes, opened: Opened) -> Tuned:
+def open_tuned(box: EngineContext, job: JobRecord, data: bytes, opened: Opened) -> Tuned:
     """Open a signed package for this job; what is wrong with its papers becomes a failing gate."""
     try:
         grant_id = inspect_package(data, box.keys).grant.grant_id
@@ -68,12 +68,12 @@ def open_tuned(box: Box, job: JobRecord, data: bytes, opened: Opened) -> Tuned:
         manifest, contents = open_package(data, box.keys, use)
     except VaultError as error:
         reasons = (f"{error.code}: {error.what}", *error.details)
-        return Tuned(None, Papers(own_original=False, signatures=reasons))
+        return Tuned(None, Authorisation(own_original=False, signatures=reasons))
     content = opened.keep(MemoryImage(contents))
     return Tuned(content, _papers(box, job, manifest), grant_id, new_file_id(), manifest.version)
 
 
-def count_start(box: Box, job_id: str, tuned: Tuned) -> None:
+def count_start(box: EngineContext, job_id: str, tuned: Tuned) -> None:
     """A write is about to begin under this grant. A recovery needs no grant and is never counted."""
     if tuned.grant_id is not None:
         starts = _starts(box.journal.job(job_id))
@@ -94,10 +94,10 @@ def _starts(job: JobRecord) -> dict[str, int]:
     return dict(known) if isinstance(known, dict) else {}
 
 
-def _papers(box: Box, job: JobRecord, manifest: Manifest) -> Papers:
+def _papers(box: EngineContext, job: JobRecord, manifest: Manifest) -> Authorisation:
     ecu, vin = manifest.ecu, job.identity.vin if job.identity else None
     matches = None if ecu.vin_hmac is None or vin is None else ecu.vin_hmac == box.keys.vin_hmac(vin)
-    return Papers(
+    return Authorisation(
         own_original=False,
         definition=manifest.definition,
         method=manifest.method,
@@ -115,7 +115,12 @@ def _papers(box: Box, job: JobRecord, manifest: Manifest) -> Papers:
 
 
 def package_plain_file(
-    box: Box, job: JobRecord, definition: Definition, original: Original, data: bytes, wish: MasterWish
+    box: EngineContext,
+    job: JobRecord,
+    definition: Definition,
+    original: Original,
+    data: bytes,
+    wish: MasterWish,
 ) -> bytes:
     """Sign a plain file (.bin, Intel HEX, S-record) for this box. Raises PitboxError on a slave-role box."""
     master = box.keys.master_keys
@@ -143,7 +148,7 @@ def as_plain(tuned: Tuned, original: Original, wish: MasterWish) -> Tuned:
 
 
 def _tuned_file(
-    box: Box,
+    box: EngineContext,
     job: JobRecord,
     definition: Definition,
     original: Original,
