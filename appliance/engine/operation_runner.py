@@ -151,11 +151,11 @@ class Operator:
         """On the worker's loop; simulated time passes only in here."""
         operation.task = asyncio.current_task()
         loop, job_id = asyncio.get_running_loop(), self._job_of(operation)
-        self._worker.pass_time(loop, True)
         began = loop.time()
         self._box.writing = operation.verb in _WRITING
         try:
-            result = await work(self._box)
+            with self._worker.time_passing():
+                result = await work(self._box)
             job_id = result["job"]
             return result
         except Exception as unexpected:
@@ -169,7 +169,6 @@ class Operator:
             raise error from unexpected
         finally:
             self._box.writing = False
-            self._worker.pass_time(loop, False)
             if job_id is not None:
                 count_seconds(self._box.journal, job_id, loop.time() - began)
 

@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 
 from aiohttp import web
@@ -44,7 +44,7 @@ async def serve(settings: EngineSettings) -> None:
     def emit(event: Event) -> None:
         loop.call_soon_threadsafe(hub.publish, event)
 
-    worker, connection = await _worker_and_connection(settings)
+    worker, connection = await worker_and_connection(settings)
     box = await worker.call(lambda: open_box(settings, connection, emit))
     for refused in box.library.refused:
         log.warning("%s: %s", refused.what, "; ".join(refused.details))
@@ -135,16 +135,14 @@ def _log_its_end(task: asyncio.Task[None]) -> None:
         log.error("stored files are looked after no more", exc_info=error)
 
 
-async def _worker_and_connection(settings: EngineSettings) -> tuple[Worker, CarInterface]:
+async def worker_and_connection(settings: EngineSettings) -> tuple[Worker, CarInterface]:
+    """The thread to work in and its way to a car, real or simulated. Raises PitboxError."""
     if settings.simulation is not None:
         from appliance.engine import simulation  # noqa: PLC0415 - real boxes never load the simulator
 
         worker = Worker(simulation.loop_factory(settings.simulation), simulation.pass_time)
-        connecting = simulation.connect(settings, settings.simulation)
-        worker.pass_time(worker.loop, True)
-        connection: CarInterface = await asyncio.wrap_future(worker.submit(connecting))
-        worker.pass_time(worker.loop, False)
-        return worker, connection
+        connecting = _while_time_passes(worker, simulation.connect(settings, settings.simulation))
+        return worker, await asyncio.wrap_future(worker.submit(connecting))
     if settings.can is None:
         raise PitboxError(
             "NO_HARDWARE_NAMED",
@@ -152,3 +150,8 @@ async def _worker_and_connection(settings: EngineSettings) -> tuple[Worker, CarI
             do_now="Start with --can socketcan:can0 --voltmeter ina226:/dev/i2c-1:0x40, or with --simulate.",
         )
     return Worker(), RealCarInterface(settings.can, settings.voltmeter)
+
+
+async def _while_time_passes(worker: Worker, connecting: Awaitable[CarInterface]) -> CarInterface:
+    with worker.time_passing():
+        return await connecting

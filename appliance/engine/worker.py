@@ -8,7 +8,8 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -39,7 +40,7 @@ class Worker:
     ) -> None:
         self.loop = loop_factory()
         self.loop.set_exception_handler(_unhandled)
-        self.pass_time = pass_time
+        self._pass_time = pass_time
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="pitbox-worker", daemon=True)
         self._thread.start()
@@ -59,6 +60,18 @@ class Worker:
     async def turn(self) -> None:
         """Return once the worker's loop has made a turn."""
         await self.call(lambda: None)
+
+    @contextmanager
+    def time_passing(self) -> Iterator[None]:
+        """For work on this loop: simulated time passes inside, and not a moment longer.
+
+        Another thread would stop the clock some time after the end, and no two runs would be alike.
+        """
+        self._pass_time(self.loop, True)
+        try:
+            yield
+        finally:
+            self._pass_time(self.loop, False)
 
     def stop(self) -> None:
         """End the thread; work in progress is dropped, as it would be by a power cut."""
