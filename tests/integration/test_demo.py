@@ -23,26 +23,24 @@ OF_THIS_MACHINE = ("disk", "temperature")
 pytestmark = pytest.mark.timeout(300)
 
 
-def demo(folder: Path, *options: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+def demo(
+    folder: Path, *options: str, hash_seed: str = "random"
+) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
     """Run it; what it printed, and its report."""
     file = folder / "report.json"
     command = [sys.executable, "-m", "appliance.cli.main", "demo", "--json", str(file), *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    environment = os.environ | {"PYTHONHASHSEED": hash_seed}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False, env=environment)
     return done, json.loads(file.read_text())
 
 
 def comparable(report: dict[str, Any]) -> dict[str, Any]:
-    """A report without what no seed decides: where sealed files lie, their hashes and ids, free disk.
-
-    Times of two runs were seen to differ by tens of microseconds; the cause is not known.
-    """
+    """A report without what no seed decides: where sealed files lie, their hashes and ids, free disk."""
     gates = [
         gate | {"detail": "" if gate["name"] in OF_THIS_MACHINE else UUID.sub("ID", gate["detail"])}
         for gate in report["gates"]
     ]
-    wire = {name: pytest.approx(value, rel=1e-4) for name, value in report["wire"].items()}
-    seconds = pytest.approx(report["seconds"], abs=0.005)
-    return report | {"sealed": len(report["sealed"]), "gates": gates, "wire": wire, "seconds": seconds}
+    return report | {"sealed": len(report["sealed"]), "gates": gates}
 
 
 @pytest.mark.slow
@@ -104,9 +102,9 @@ def test_an_ecu_that_cannot_answer_needs_the_bench_and_says_so(tmp_path: Path) -
 
 
 def test_one_seed_gives_one_report(tmp_path: Path) -> None:
-    runs = [demo(tmp_path, "--definition", "pbx-fd20", "--seed", "7")[1] for _ in range(2)]
-    again = comparable(runs[1]) | {name: runs[1][name] for name in ("wire", "seconds")}
-    assert comparable(runs[0]) == again
+    seeded = ("--definition", "pbx-fd20", "--seed", "7")
+    runs = [demo(tmp_path, *seeded, hash_seed=hash_seed)[1] for hash_seed in ("1", "2")]
+    assert comparable(runs[0]) == comparable(runs[1])
     other = demo(tmp_path, "--definition", "pbx-fd20", "--seed", "8")[1]
     assert other["reads"][0]["sha256"] != runs[0]["reads"][0]["sha256"]
     assert other["verify"]["sha256"] != runs[0]["verify"]["sha256"]
