@@ -13,9 +13,10 @@ from typing import TypeVar
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState, may_move
-from appliance.flashing.database import Database, JournalDamagedError, JournalNewerError, StorageError
-from appliance.flashing.marks import NOTHING_ERASED, MarksFile
-from appliance.flashing.reconciling import Reconciler, add_step, marks_of, serial_of
+from appliance.flashing.database import Database, JournalDamagedError, StorageError
+from appliance.flashing.marks import NOTHING_ERASED
+from appliance.flashing.reconciling import add_step
+from appliance.flashing.remembering import Remembering
 from appliance.flashing.rows import (
     ChunkRecord,
     FlashRecord,
@@ -31,8 +32,7 @@ from appliance.flashing.rows import (
     step_of,
 )
 from appliance.protocols.access import EcuIdentity
-from appliance.vault.authentic import Mac, NewerRecordError
-from appliance.vault.errors import VaultError
+from appliance.vault.authentic import Mac
 
 __all__ = ["ChunkRecord", "FlashRecord", "JobRecord", "Journal", "Step", "StepRecord"]
 
@@ -54,10 +54,10 @@ class Journal:
         self._now = now
         self._mac = mac
         self._db = Database(path, mac)
-        self._marks = MarksFile(path.parent, mac)
+        self._record = Remembering(self._db, path.parent, now, mac)
         self._touched: set[int] = set()
         try:
-            self._reconcile()
+            self.differences = self._record.reconcile()
         except BaseException:
             self.close()
             raise
@@ -180,7 +180,7 @@ class Journal:
             self._move(sql, job_id, JobState.FLASHING)
             self._changed(sql, flash_id)
         try:
-            self._remember()
+            self._record.remember()
         except StorageError:
             with suppress(StorageError):
                 self.close_flash(flash_id, job_id, JobState.READ_VERIFIED, NOTHING_ERASED)
@@ -200,7 +200,7 @@ class Journal:
             self._step(sql, flash.id, step, None, None)
             self._move(sql, flash.job_id, JobState.RECOVERING)
             self._changed(sql, flash.id)
-        self._remember()
+        self._record.remember()
         return flash.id
 
     def step(
@@ -223,7 +223,7 @@ class Journal:
             if first:
                 self._changed(sql, flash_id)
         if first:
-            self._remember()
+            self._record.remember()
             self._touched.add(flash_id)
 
     def move_with_step(
@@ -244,7 +244,7 @@ class Journal:
             self._move(sql, job_id, state)
             self._changed(sql, flash_id)
         try:
-            self._remember()
+            self._record.remember()
         except StorageError as error:  # what is proven stays proven; the next start brings the record up
             log.warning("the record of writes lags behind: %s", error.what)
 
@@ -287,41 +287,10 @@ class Journal:
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             raise JournalDamagedError(self.path, f"a record makes no sense: {error}") from error
 
-    def _reconcile(self) -> None:
-        """Make journal and record agree; what of them was lost is told."""
-        try:
-            found = self._marks.read()
-        except NewerRecordError as error:
-            raise JournalNewerError(self._marks.paths[0], str(error)) from error
-        except VaultError as error:
-            raise StorageError(self._marks.paths[0], error.what) from error
-        newest = max(found.copies, key=lambda marks: marks.serial, default=None)
-        with self._db.transaction() as sql:
-            serial = serial_of(sql)
-            told: tuple[str, ...] = ()
-            if newest is not None and newest.serial >= serial:
-                told = Reconciler(sql, self._mac, self._now()).apply(newest)
-            expected = marks_of(sql)
-        self.differences = told if found.never_written and not serial else (*told, *found.problems)
-        for difference in self.differences:
-            log.warning("%s", difference)
-        if any(copy != expected for copy in found.copies) or found.problems:
-            self._remember()
-
     def _changed(self, sql: sqlite3.Connection, flash_id: int) -> None:
         """A write was opened, first erased, retargeted or closed: the record must follow this commit."""
         seal_rows(sql, self._mac, "flash", "id=?", flash_id)
-        sql.execute("UPDATE meta SET serial=serial+1")
-        seal_rows(sql, self._mac, "meta")
-
-    def _remember(self) -> None:
-        """Bring the record of writes up to the journal. Raises StorageError."""
-        with self._db.transaction() as sql:
-            marks = marks_of(sql)
-        try:
-            self._marks.write(marks)
-        except VaultError as error:
-            raise StorageError(self._marks.paths[0], error.what) from error
+        self._record.changed(sql)
 
     def _seal_job(self, sql: sqlite3.Connection, job_id: str) -> None:
         seal_rows(sql, self._mac, "job", "id=?", job_id)

@@ -1,0 +1,66 @@
+"""Keeps the record of writes in step with the journal: compared at the start, rewritten behind a change."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from appliance.flashing.database import Database, JournalNewerError, StorageError
+from appliance.flashing.marks import MarksFile
+from appliance.flashing.reconciling import Reconciler, marks_of, serial_of
+from appliance.flashing.rows import seal_rows
+from appliance.vault.authentic import Mac, NewerRecordError
+from appliance.vault.errors import VaultError
+
+log = logging.getLogger("pitbox.journal")
+
+
+class Remembering:
+    """The journal's side of `writes.1` and `writes.2`."""
+
+    def __init__(self, db: Database, folder: Path, now: Callable[[], float], mac: Mac) -> None:
+        self._db = db
+        self._now = now
+        self._mac = mac
+        self._marks = MarksFile(folder, mac)
+
+    def reconcile(self) -> tuple[str, ...]:
+        """Make journal and record agree; in words what of them was lost.
+
+        Raises JournalNewerError, JournalDamagedError, StorageError.
+        """
+        try:
+            found = self._marks.read()
+        except NewerRecordError as error:
+            raise JournalNewerError(self._marks.paths[0], str(error)) from error
+        except VaultError as error:
+            raise StorageError(self._marks.paths[0], error.what) from error
+        newest = max(found.copies, key=lambda marks: marks.serial, default=None)
+        with self._db.transaction() as sql:
+            serial = serial_of(sql)
+            told: tuple[str, ...] = ()
+            if newest is not None and newest.serial >= serial:
+                told = Reconciler(sql, self._mac, self._now()).apply(newest)
+            expected = marks_of(sql)
+        differences = told if found.never_written and not serial else (*told, *found.problems)
+        for difference in differences:
+            log.warning("%s", difference)
+        if any(copy != expected for copy in found.copies) or found.problems:
+            self.remember()
+        return differences
+
+    def changed(self, sql: sqlite3.Connection) -> None:
+        """Count a change of the journal's writes in its own commit, which the record must follow."""
+        sql.execute("UPDATE meta SET serial=serial+1")
+        seal_rows(sql, self._mac, "meta")
+
+    def remember(self) -> None:
+        """Bring the record of writes up to the journal. Raises StorageError."""
+        with self._db.transaction() as sql:
+            marks = marks_of(sql)
+        try:
+            self._marks.write(marks)
+        except VaultError as error:
+            raise StorageError(self._marks.paths[0], error.what) from error
