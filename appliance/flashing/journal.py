@@ -7,7 +7,6 @@ import logging
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +14,6 @@ from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState, may_move
 from appliance.flashing.database import Database, JournalDamagedError, StorageError
 from appliance.flashing.marks import NOTHING_ERASED
-from appliance.flashing.reconciling import add_step
 from appliance.flashing.remembering import Remembering
 from appliance.flashing.rows import (
     ChunkRecord,
@@ -23,6 +21,9 @@ from appliance.flashing.rows import (
     JobRecord,
     Step,
     StepRecord,
+    add_chunk,
+    add_job,
+    add_step,
     chunk_of,
     flash_of,
     identity_text,
@@ -68,19 +69,9 @@ class Journal:
 
     def create_job(self, job_id: str) -> None:
         """A new draft. Raises PitboxError for an id that is taken."""
-        now = self._now()
+        draft = JobRecord(job_id, JobState.DRAFT, None, None, None, None, None, {}, self._now())
         with self._db.transaction() as sql:
-            if self._jobs("WHERE id=?", job_id):
-                raise PitboxError(
-                    "JOB_EXISTS",
-                    f"there is a job {job_id} already",
-                    do_now="List the jobs with `pitbox jobs`.",
-                )
-            sql.execute(
-                "INSERT INTO job(id, state, created_at, updated_at) VALUES(?,?,?,?)",
-                (job_id, JobState.DRAFT.value, now, now),
-            )
-            self._seal_job(sql, job_id)
+            self._create(sql, draft)
 
     def move(self, job_id: str, state: JobState) -> None:
         """Enter a state. Raises PitboxError for a move that does not exist."""
@@ -129,21 +120,7 @@ class Journal:
     def add_chunk(self, job_id: str, reading_pass: int, chunk: ChunkRecord) -> None:
         """A chunk of a pass is read and its sealed bytes are on the disk."""
         with self._db.transaction() as sql:
-            sql.execute(
-                "INSERT OR REPLACE INTO read_chunk("
-                "job_id, pass, address, pt_sha256, segment, voted, seconds) VALUES(?,?,?,?,?,?,?)",
-                (
-                    job_id,
-                    reading_pass,
-                    chunk.address,
-                    chunk.pt_sha256,
-                    json.dumps(asdict(chunk.segment)),
-                    chunk.voted,
-                    chunk.seconds,
-                ),
-            )
-            where = "job_id=? AND pass=? AND address=?"
-            seal_rows(sql, self._mac, "read_chunk", where, job_id, reading_pass, chunk.address)
+            add_chunk(sql, self._mac, job_id, reading_pass, chunk)
 
     def chunks(self, job_id: str, reading_pass: int) -> dict[int, ChunkRecord]:
         """Chunks of a pass by address."""
@@ -162,21 +139,13 @@ class Journal:
         """Raises PitboxError WRITE_OPEN while a write is open."""
         self._refuse_second_write(None)
 
-    def open_flash(self, job_id: str, write_order: str, *, rescue: bool = False) -> int:
+    def open_flash(self, job_id: str, write_order: str) -> int:
         """The intent of a write, durable before anything reaches the ECU; returns its id.
 
-        A rescue takes up a write whose journal is lost. Raises PitboxError while another write is open.
+        Raises PitboxError while another write is open.
         """
         with self._db.transaction() as sql:
-            self._refuse_second_write(None)
-            cursor = sql.execute(
-                "INSERT INTO flash(job_id, write_order, opened_at) VALUES(?,?,?)",
-                (job_id, write_order, self._now()),
-            )
-            flash_id = int(cursor.lastrowid or 0)
-            self._step(sql, flash_id, Step.INTENT, None, None)
-            if rescue:
-                self._step(sql, flash_id, Step.RESCUE, None, None)
+            flash_id = self._open(sql, job_id, write_order)
             self._move(sql, job_id, JobState.FLASHING)
             self._changed(sql, flash_id)
         try:
@@ -184,6 +153,26 @@ class Journal:
         except StorageError:
             with suppress(StorageError):
                 self.close_flash(flash_id, job_id, JobState.READ_VERIFIED, NOTHING_ERASED)
+            raise
+        return flash_id
+
+    def open_rescue(self, job: JobRecord, write_order: str) -> int:
+        """A new job with an interrupted write, which takes up one whose journal is lost; returns its id.
+
+        One commit for all of it: a power cut leaves a write to be recovered, or nothing at all. Raises
+        PitboxError while another write is open.
+        """
+        with self._db.transaction() as sql:
+            self._create(sql, job)
+            flash_id = self._open(sql, job.id, write_order)
+            self._step(sql, flash_id, Step.RESCUE, None, None)
+            self._step(sql, flash_id, Step.INTERRUPTED, None, "the journal of the write is lost")
+            self._changed(sql, flash_id)
+        try:
+            self._record.remember()
+        except StorageError:
+            with suppress(StorageError):
+                self._withdraw(job.id, flash_id)
             raise
         return flash_id
 
@@ -291,6 +280,34 @@ class Journal:
         """A write was opened, first erased, retargeted or closed: the record must follow this commit."""
         seal_rows(sql, self._mac, "flash", "id=?", flash_id)
         self._record.changed(sql)
+
+    def _create(self, sql: sqlite3.Connection, job: JobRecord) -> None:
+        if self._jobs("WHERE id=?", job.id):
+            raise PitboxError(
+                "JOB_EXISTS",
+                f"there is a job {job.id} already",
+                do_now="List the jobs with `pitbox jobs`.",
+            )
+        add_job(sql, self._mac, job)
+
+    def _open(self, sql: sqlite3.Connection, job_id: str, write_order: str) -> int:
+        """A row for the write and its first step; `_changed` seals the row."""
+        self._refuse_second_write(None)
+        cursor = sql.execute(
+            "INSERT INTO flash(job_id, write_order, opened_at) VALUES(?,?,?)",
+            (job_id, write_order, self._now()),
+        )
+        flash_id = int(cursor.lastrowid or 0)
+        self._step(sql, flash_id, Step.INTENT, None, None)
+        return flash_id
+
+    def _withdraw(self, job_id: str, flash_id: int) -> None:
+        """Nothing is kept of a job whose only write was never on record: nothing has reached the ECU."""
+        with self._db.transaction() as sql:
+            sql.execute("DELETE FROM flash_step WHERE flash_id=?", (flash_id,))
+            sql.execute("DELETE FROM flash WHERE id=?", (flash_id,))
+            sql.execute("DELETE FROM job WHERE id=?", (job_id,))
+            self._record.changed(sql)
 
     def _seal_job(self, sql: sqlite3.Connection, job_id: str) -> None:
         seal_rows(sql, self._mac, "job", "id=?", job_id)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from appliance.contract.jobs import ECU_IN_DANGER, JobState
 from appliance.flashing.marks import NEEDS_BENCH, Mark, Marks
-from appliance.flashing.rows import Step, seal_rows
+from appliance.flashing.rows import Step, add_step, seal_rows
 from appliance.vault.authentic import Mac
 
 _CLOSED_STATES = {
@@ -186,23 +186,6 @@ class Reconciler:
 
     def _step(self, flash_id: int, step: Step, block: int | None, detail: str | None) -> None:
         add_step(self._sql, self._mac, self._now, flash_id, step, block, detail)
-
-
-def add_step(
-    sql: sqlite3.Connection,
-    mac: Mac,
-    now: float,
-    flash_id: int,
-    step: Step,
-    block: int | None,
-    detail: str | None,
-) -> None:
-    """One more step of a write, sealed."""
-    cursor = sql.execute(
-        "INSERT INTO flash_step(flash_id, step, block_start, at, detail) VALUES(?,?,?,?,?)",
-        (flash_id, step.value, block, now, detail),
-    )
-    seal_rows(sql, mac, "flash_step", "seq=?", cursor.lastrowid)
 
 
 def _keys(marks: Marks) -> set[tuple[int, str]]:

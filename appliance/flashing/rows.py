@@ -128,6 +128,63 @@ def step_of(row: sqlite3.Row) -> StepRecord:
     return StepRecord(Step(row["step"]), row["block_start"], row["at"], row["detail"])
 
 
+def add_job(sql: sqlite3.Connection, mac: Mac, job: JobRecord) -> None:
+    """A row of `job`, sealed, last changed when it was made."""
+    sql.execute(
+        "INSERT INTO job(id, state, definition_id, definition_sha256, method, identity, original_file, "
+        "detail, created_at, updated_at) VALUES(?,?,?,?,?,?,?,?,?,?)",
+        (
+            job.id,
+            job.state.value,
+            job.definition_id,
+            job.definition_sha256,
+            job.method,
+            None if job.identity is None else identity_text(job.identity),
+            job.original_file,
+            json.dumps(job.detail),
+            job.created_at,
+            job.created_at,
+        ),
+    )
+    seal_rows(sql, mac, "job", "id=?", job.id)
+
+
+def add_chunk(sql: sqlite3.Connection, mac: Mac, job_id: str, reading_pass: int, chunk: ChunkRecord) -> None:
+    """A row of `read_chunk`, sealed; it takes the place of an earlier one of the same address."""
+    sql.execute(
+        "INSERT OR REPLACE INTO read_chunk("
+        "job_id, pass, address, pt_sha256, segment, voted, seconds) VALUES(?,?,?,?,?,?,?)",
+        (
+            job_id,
+            reading_pass,
+            chunk.address,
+            chunk.pt_sha256,
+            json.dumps(asdict(chunk.segment)),
+            chunk.voted,
+            chunk.seconds,
+        ),
+    )
+    where = "job_id=? AND pass=? AND address=?"
+    seal_rows(sql, mac, "read_chunk", where, job_id, reading_pass, chunk.address)
+
+
+def add_step(
+    sql: sqlite3.Connection,
+    mac: Mac,
+    now: float,
+    flash_id: int,
+    step: Step,
+    block: int | None,
+    detail: str | None,
+) -> None:
+    """One more step of a write, sealed."""
+    cursor = sql.execute(
+        "INSERT INTO flash_step(flash_id, step, block_start, at, detail) VALUES(?,?,?,?,?)",
+        (flash_id, step.value, block, now, detail),
+    )
+    seal_rows(sql, mac, "flash_step", "seq=?", cursor.lastrowid)
+
+
 def seal_rows(sql: sqlite3.Connection, mac: Mac, table: str, where: str = "1", *values: object) -> None:
     """Put the keyed hash on rows just written: one flipped bit could name another car or other blocks."""
     for row in sql.execute(f"SELECT rowid AS at_row, * FROM {table} WHERE {where}", values).fetchall():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.flashing.journal import Journal
+from appliance.flashing.remembering import Remembering
 from tests.faults.damage import Base, make_bases, run
 
 SLICE = 60

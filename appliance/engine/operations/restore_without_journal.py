@@ -14,8 +14,8 @@ from appliance.engine.ecu import on_ecu
 from appliance.engine.originals import NOT_TOLD, known_originals, order_of_original
 from appliance.engine.plaintext import wiped_afterwards
 from appliance.flashing.errors import CarUnconfirmedError, EcuChangedError, access_problem
+from appliance.flashing.journal import JobRecord
 from appliance.flashing.recognising import told_in_words
-from appliance.flashing.recovering import mark_interrupted
 from appliance.flashing.same_ecu import compare
 from appliance.protocols.access import EcuIdentity, EcuSilentError, EcuState
 from appliance.vault.images import ImageKind, SealedImage
@@ -36,14 +36,18 @@ async def reopen(
         order = order_of_original(box, definition, original.file_id, opened)
     job_id = uuid.uuid4().hex[:12]
     identity = await _identity(box, job_id, definition, original, car)
-    box.journal.create_job(job_id)
-    box.journal.describe(job_id, definition.id, box.pinned.pin(definition), original.method, identity)
-    box.journal.move(job_id, JobState.IDENTIFIED)
-    box.journal.move(job_id, JobState.READING)
-    box.journal.read_verified(job_id, original.file_id)
-    box.journal.move(job_id, JobState.PREFLIGHT)
-    box.journal.open_flash(job_id, order.to_json(), rescue=True)
-    mark_interrupted(box.journal)
+    job = JobRecord(
+        job_id,
+        JobState.INTERRUPTED,
+        definition.id,
+        box.pinned.pin(definition),
+        original.method,
+        identity,
+        original.file_id,
+        {},
+        box.now(),
+    )
+    box.journal.open_rescue(job, order.to_json())
     return job_id
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -20,8 +22,12 @@ from appliance.engine.operations.write import recover, restore
 from appliance.engine.report import report_of
 from appliance.engine.settings import EngineSettings
 from appliance.engine.statedir import held, refuse_other_kinds
+from appliance.flashing.database import StorageError
+from appliance.flashing.marks import MarksFile
 from appliance.flashing.safety import tell_safety
+from appliance.vault.errors import VaultError
 from tests.frozen.thaw import Thawed, live, thaw
+from tests.support.killing import Killed, Killer
 
 
 @pytest.fixture
@@ -208,3 +214,56 @@ def test_a_forgotten_write_is_told_by_the_ecu_and_nothing_else_is_written(rolled
     before = rolled_back.memory_sha256()
     live(rolled_back, go_on)
     assert rolled_back.memory_sha256() == rolled_back.original_sha256
+
+
+def test_a_power_cut_at_any_instant_of_a_rescue_leaves_it_whole_or_nothing_of_it(
+    rolled_back: Thawed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that was never read is not left behind as one that was."""
+    before = rolled_back.memory_sha256()
+
+    async def dies(box: Any, car: Any) -> None:
+        killer.commits_left = instant
+        await reopen(box, rolled_back.definition.id)
+
+    async def look(box: Any, car: Any) -> list[str]:
+        opened = [flash.job_id for flash in box.journal.open_flashes()]
+        assert {job.id for job in box.journal.jobs()} == {rolled_back.job, *opened}
+        for job in opened:
+            assert (await recover(box, job))["result"] == "restored"
+        return opened
+
+    found = []
+    for instant in itertools.count(1):
+        killer = Killer(shutil.copytree(rolled_back.state, rolled_back.state.with_name(f"state-{instant}")))
+        with monkeypatch.context() as patch:
+            killer.watch_commits(patch)
+            try:
+                live(replace(rolled_back, state=killer.state), dies)
+                break
+            except Killed:
+                pass
+        car = shutil.copytree(rolled_back.car, rolled_back.car.with_name(f"car-{instant}"))
+        after = replace(rolled_back, state=killer.state, car=car)
+        found += live(after, look) or ["nothing"]
+    assert "nothing" in found and len(set(found)) > 1
+    assert rolled_back.memory_sha256() == before
+
+
+def test_nothing_is_kept_of_a_rescue_whose_record_cannot_be_written(
+    rolled_back: Thawed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def go_on(box: Any, car: Any) -> None:
+        jobs = box.journal.jobs()
+        with monkeypatch.context() as patch:
+            patch.setattr(MarksFile, "write", full)
+            with pytest.raises(StorageError):
+                await reopen(box, rolled_back.definition.id)
+        assert box.journal.jobs() == jobs
+        assert (await recover(box, await reopen(box, rolled_back.definition.id)))["result"] == "restored"
+
+    live(rolled_back, go_on)
+
+
+def full(_: MarksFile, marks: object) -> None:
+    raise VaultError("VAULT_STORAGE", "the disk is full", do_now="Free some space.")

@@ -13,14 +13,14 @@ from appliance.contract.jobs import JobState
 from appliance.definitions.schema import Definition
 from appliance.flashing.errors import WriteInterruptedError
 from appliance.flashing.image import MemoryImage
-from appliance.flashing.journal import Step
+from appliance.flashing.journal import JobRecord, Step
 from appliance.flashing.plan import FlashPlan
 from appliance.flashing.recovering import mark_interrupted, recover
 from appliance.flashing.safety import standing
 from appliance.flashing.writing import WriteResult, write
 from appliance.protocols.access import EcuRefusedError, Refusal
 from simulator.virtualtime import run_virtual
-from tests.support.box import JOB, Box, request_for, tuned_from
+from tests.support.box import IDENTITY, JOB, ORIGINAL_FILE, Box, request_for, tuned_from
 from tests.support.probe_access import Fault, ProbeAccess
 from tests.support.probe_ecu import ProbeEcu
 
@@ -35,8 +35,11 @@ def back(definition: Definition, original: MemoryImage) -> FlashPlan:
 
 def rescued(box: Box, plan: FlashPlan) -> None:
     """The journal of the write was lost, and a new one is open."""
-    box.in_preflight()
-    box.journal.open_flash(JOB, plan.order.to_json(), rescue=True)
+    definition = box.job.definition
+    job = JobRecord(
+        JOB, JobState.INTERRUPTED, definition.id, definition.digest(), "obd", IDENTITY, ORIGINAL_FILE, {}, 0.0
+    )
+    box.journal.open_rescue(job, plan.order.to_json())
 
 
 def go_on(box: Box, plan: FlashPlan) -> WriteResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,10 +36,10 @@ def job(journal: Journal, job_id: str, vin: str | None = "VIN-A", hw: str = "HW"
     return job_id
 
 
-def begun(journal: Journal, job_id: str, *, erased: bool, rescue: bool = False) -> int:
+def begun(journal: Journal, job_id: str, *, erased: bool) -> int:
     """Its write, open, with or without the intent of an erase."""
     journal.move(job_id, JobState.PREFLIGHT)
-    flash = journal.open_flash(job_id, ORDER, rescue=rescue)
+    flash = journal.open_flash(job_id, ORDER)
     journal.step(flash, Step.SESSION_OPEN)
     if erased:
         journal.next_block(flash, None, 0x1000)
@@ -156,7 +157,8 @@ def test_a_car_of_other_hardware_is_another_one_though_neither_tells_its_vin(jou
 
 
 def test_a_rescue_that_has_not_erased_yet_says_unknown(journal: Journal) -> None:
-    flash = begun(journal, job(journal, "a"), erased=False, rescue=True)
+    read = journal.job(job(journal, "b"))
+    flash = journal.open_rescue(replace(read, id="a", state=JobState.INTERRUPTED), ORDER)
     assert standing(journal, "a").ecu is EcuSafety.UNKNOWN
     journal.next_block(flash, None, 0x1000)
     assert standing(journal, "a").ecu is EcuSafety.HALF_WRITTEN
