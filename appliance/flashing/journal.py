@@ -14,7 +14,6 @@ from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState, may_move
 from appliance.flashing.database import Database, JournalDamagedError, StorageError
 from appliance.flashing.marks import NOTHING_ERASED
-from appliance.flashing.remembering import Remembering
 from appliance.flashing.rows import (
     ChunkRecord,
     FlashRecord,
@@ -32,6 +31,7 @@ from appliance.flashing.rows import (
     seal_rows,
     step_of,
 )
+from appliance.flashing.writes_record import WritesRecord
 from appliance.protocols.access import EcuIdentity
 from appliance.vault.authentic import Mac
 
@@ -55,7 +55,7 @@ class Journal:
         self._now = now
         self._mac = mac
         self._db = Database(path, mac)
-        self._record = Remembering(self._db, path.parent, now, mac)
+        self._record = WritesRecord(self._db, path.parent, now, mac)
         self._touched: set[int] = set()
         try:
             self.differences = self._record.reconcile()

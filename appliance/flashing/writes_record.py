@@ -17,7 +17,7 @@ from appliance.vault.errors import VaultError
 log = logging.getLogger("pitbox.journal")
 
 
-class Remembering:
+class WritesRecord:
     """The journal's side of `writes.1` and `writes.2`."""
 
     def __init__(self, db: Database, folder: Path, now: Callable[[], float], mac: Mac) -> None:
