@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 import reprlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -35,21 +35,24 @@ def suggest(key: str, known: Iterable[str]) -> str:
 
 
 def _line(item: ErrorDetails, model: type[BaseModel]) -> str:
-    reason = _reason(item, model)
-    return f"{_dotted(item['loc'])}: {reason}" if item["loc"] else reason
+    path, table = _in_file(item["loc"], model)
+    reason = _reason(item, table)
+    return f"{_dotted(path)}: {reason}" if path else reason
 
 
-def _reason(item: ErrorDetails, model: type[BaseModel]) -> str:
-    match item["type"]:
-        case "missing":
-            return "missing"
-        case "extra_forbidden":
-            *table, key = item["loc"]
-            return suggest(str(key), _keys_of_table(table, model))
-        case "json_invalid":
-            return "has tables or arrays nested deeper than any definition needs"
-        case "value_error":
-            return str(item["ctx"]["error"])
+def _reason(item: ErrorDetails, table: type[BaseModel]) -> str:
+    context = item.get("ctx", {})
+    told = {
+        "missing": "missing",
+        "union_tag_not_found": f"{context.get('discriminator')} missing",
+        "union_tag_invalid": f"{context.get('tag')!r} is none of {context.get('expected_tags')}",
+        "json_invalid": "has tables or arrays nested deeper than any definition needs",
+        "value_error": str(context.get("error")),
+    }
+    if item["type"] == "extra_forbidden":
+        return suggest(str(item["loc"][-1]), table.model_fields)
+    if item["type"] in told:
+        return told[item["type"]]
     reason = item["msg"].replace("Input should be an object", "must be a table")
     reason = reason.replace("Input should be", "must be")
     return f"{reason[0].lower()}{reason[1:]}{_shown(item['input'])}"
@@ -59,17 +62,34 @@ def _shown(value: object) -> str:
     return "" if isinstance(value, dict | list) else f" (is {reprlib.repr(value)})"
 
 
-def _keys_of_table(path: KeyPath, model: type[BaseModel]) -> Iterable[str]:
+def _in_file(path: KeyPath, model: type[BaseModel]) -> tuple[list[int | str], type[BaseModel]]:
+    """The path as the file has it, without the tags of unions, and the table of its last key."""
+    found: list[int | str] = []
+    options, table = [model], model
     for part in path:
-        if isinstance(part, str) and (inner := _model_in(model.model_fields[part].annotation)):
-            model = inner
-    return model.model_fields
+        if isinstance(part, int):
+            found.append(part)
+        elif len(options) > 1 and (tagged := [one for one in options if _has_tag(one, part)]):
+            options = tagged
+        else:
+            found.append(part)
+            table = options[0]
+            field = table.model_fields.get(part)
+            options = (list(_models_in(field.annotation)) if field else []) or options
+    return found, table
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def _has_tag(model: type[BaseModel], tag: str) -> bool:
+    """Whether the model is the member of a union that a key with this value chooses."""
+    return any(tag in get_args(field.annotation) for field in model.model_fields.values())
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next(filter(None, map(_model_in, get_args(annotation))), None)
+        yield annotation
+        return
+    for inner in get_args(annotation):
+        yield from _models_in(inner)
 
 
 def _dotted(path: KeyPath) -> str:

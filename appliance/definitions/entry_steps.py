@@ -1,0 +1,241 @@
+"""Steps of an entry choreography: supply, ignition, pins, waits and questions, each bounded in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal, get_args
+
+from pydantic import Field, model_validator
+
+from appliance.definitions.fields import Strict, refuse
+
+PinName = Literal["boot_1", "boot_2", "boot_3", "boot_4", "reset"]
+"""The lines of the box's pin connector: boot straps, and the controller's reset."""
+PIN_NAMES: frozenset[str] = frozenset(get_args(PinName))
+Level = Literal["low", "high"]
+QuestionKey = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,63}$")]
+Choice = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+Words = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class Step(Strict):
+    """Base of every step."""
+
+    advice: Words | None = None
+    """What a person should do when this step fails; told in place of the general advice."""
+
+    @property
+    def told(self) -> str:
+        """In words, as journal and `definitions explain` say it."""
+        raise NotImplementedError
+
+    @property
+    def longest_s(self) -> float:
+        """Longest that it may take, but for the time a person has."""
+        return 0.0
+
+
+class _Output(Step):
+    """An output of the bench supply that is switched on, and what must be measured then."""
+
+    _name: ClassVar[str]
+
+    min_v: float = Field(ge=0, le=32)
+    max_v: float = Field(ge=0, le=32)
+    min_a: float | None = Field(default=None, ge=0, le=20)
+    """Less is a wire that is open or in the wrong place. Checked where the supply measures current."""
+    max_a: float | None = Field(default=None, gt=0, le=20)
+    within_s: float = Field(default=2.0, gt=0, le=30)
+    """How long the output may take to come to rest inside the window."""
+
+    @property
+    def told(self) -> str:
+        """The output, its window and its current."""
+        low = "" if self.min_a is None else f", at least {self.min_a:g} A"
+        high = "" if self.max_a is None else f", at most {self.max_a:g} A"
+        return f"{self._name} on, {self.min_v:.1f} to {self.max_v:.1f} V{low}{high}"
+
+    @property
+    def longest_s(self) -> float:
+        """Until it has come to rest."""
+        return self.within_s
+
+    @model_validator(mode="after")
+    def _ordered(self) -> _Output:
+        refuse(self._problems())
+        return self
+
+    def _problems(self) -> Iterator[str]:
+        if not self.min_v < self.max_v:
+            yield "min_v < max_v does not hold"
+        if self.min_a is not None and self.max_a is not None and not self.min_a < self.max_a:
+            yield "min_a < max_a does not hold"
+
+
+class SupplyOn(_Output):
+    """Switch the supply on and check its window."""
+
+    _name = "supply"
+    verb: Literal["supply_on"]
+
+
+class IgnitionOn(_Output):
+    """Switch the ignition line on and check that the supply still holds."""
+
+    _name = "ignition"
+    verb: Literal["ignition_on"]
+
+
+class SupplyOff(Step):
+    """Switch the supply off and wait until its output has fallen."""
+
+    verb: Literal["supply_off"]
+    below_v: float = Field(default=1.0, gt=0, le=5)
+    within_s: float = Field(default=5.0, gt=0, le=30)
+
+    @property
+    def told(self) -> str:
+        """In words."""
+        return f"supply off, below {self.below_v:.1f} V"
+
+    @property
+    def longest_s(self) -> float:
+        """In seconds."""
+        return self.within_s
+
+
+class IgnitionOff(Step):
+    """Switch the ignition line off."""
+
+    verb: Literal["ignition_off"]
+
+    @property
+    def told(self) -> str:
+        """In words."""
+        return "ignition off"
+
+
+class SetPin(Step):
+    """Drive a pin and read it back: a level that does not follow ends the entry."""
+
+    verb: Literal["set_pin"]
+    pin: PinName
+    level: Level
+
+    @property
+    def told(self) -> str:
+        """In words."""
+        return f"{self.pin} {self.level}"
+
+
+class PulsePin(Step):
+    """Drive a pin to a level `times` times for `width_ms`, with as long at the other level between them.
+
+    It is left at the other level; nothing is recorded between the pulses, so that their widths hold.
+    """
+
+    verb: Literal["pulse_pin"]
+    pin: PinName
+    level: Level
+    width_ms: float = Field(ge=0.1, le=2_000)
+    times: int = Field(default=1, ge=1, le=64)
+
+    @property
+    def told(self) -> str:
+        """In words."""
+        return f"{self.pin} {self.times} x {self.level} for {self.width_ms:g} ms"
+
+    @property
+    def longest_s(self) -> float:
+        """In seconds."""
+        return (2 * self.times - 1) * self.width_ms / 1000
+
+
+class ReleasePin(Step):
+    """Let a pin go: an input, at the level that the controller gives it."""
+
+    verb: Literal["release_pin"]
+    pin: PinName
+
+    @property
+    def told(self) -> str:
+        """In words."""
+        return f"{self.pin} released"
+
+
+class CheckPin(Step):
+    """Read a line back: a released one has the controller's own level, and an open wire has not."""
+
+    verb: Literal["check_pin"]
+    pin: PinName
+    level: Level
+    within_s: float = Field(default=0.2, ge=0, le=10)
+
+    @property
+    def told(self) -> str:
+        """In words."""
+        return f"{self.pin} reads {self.level}"
+
+    @property
+    def longest_s(self) -> float:
+        """In seconds."""
+        return self.within_s
+
+
+class Wait(Step):
+    """Let the controller settle."""
+
+    verb: Literal["wait"]
+    seconds: float = Field(gt=0, le=60)
+
+    @property
+    def told(self) -> str:
+        """In words."""
+        return f"wait {self.seconds:g} s"
+
+    @property
+    def longest_s(self) -> float:
+        """In seconds."""
+        return self.seconds
+
+
+class Ask(Step):
+    """Ask the person; only an answer of `go_on_with` goes on. Without choices it is a confirmation."""
+
+    verb: Literal["ask"]
+    question: QuestionKey
+    """Key of the text, for screens that translate it."""
+    text: Words
+    choices: tuple[Choice, ...] = Field(default=("done", "stop"), min_length=2, max_length=16)
+    go_on_with: tuple[Choice, ...] = Field(default=("done",), min_length=1)
+    deadline_s: float = Field(ge=5, le=1_800)
+    """Unanswered so long, the entry ends and every line goes back to its safe state."""
+
+    @property
+    def told(self) -> str:
+        """In words."""
+        return f"ask {self.question}: {self.text}"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Ask:
+        refuse(self._problems())
+        return self
+
+    def _problems(self) -> Iterator[str]:
+        if len(set(self.choices)) != len(self.choices):
+            yield "two choices are the same"
+        if strange := set(self.go_on_with) - set(self.choices):
+            yield f"go_on_with names no choice: {', '.join(sorted(strange))}"
+        if set(self.go_on_with) >= set(self.choices):
+            yield "every choice goes on: one must stop"
+
+
+EntryStep = Annotated[
+    SupplyOn | SupplyOff | IgnitionOn | IgnitionOff | SetPin | PulsePin | ReleasePin | CheckPin | Wait | Ask,
+    Field(discriminator="verb"),
+]
+EndingStep = Annotated[
+    SupplyOff | IgnitionOff | SetPin | ReleasePin | Wait,
+    Field(discriminator="verb"),
+]
+"""An ending switches nothing on and waits for nobody."""
