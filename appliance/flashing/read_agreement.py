@@ -6,6 +6,7 @@ import random
 from collections.abc import Collection, Sequence
 from typing import TypeVar
 
+from appliance.flashing.assembly import Assembly
 from appliance.flashing.context import JobContext
 from appliance.flashing.errors import ReadUnstableError
 from appliance.flashing.spans import Span, read_span
@@ -50,22 +51,22 @@ async def vote(job: JobContext, chunk: Span, first: bytes, second: bytes) -> tup
     return bytes(merged), len(ballots)
 
 
-async def strange_to_samples(job: JobContext, chunks: Sequence[Span]) -> list[Span]:
-    """The chunks of which small pieces, read in random order, are not what both passes agreed on."""
+async def strange_to_samples(job: JobContext, chunks: Sequence[Span], agreed: Assembly) -> list[Span]:
+    """The chunks of which small pieces, read in random order, are not what both passes agreed on.
+
+    What they agreed on is opened for that, in `agreed`. Raises AccessError, VaultError.
+    """
     pieces = [(chunk, piece) for chunk in chunks for piece in _samples(job, chunk)]
     taken: dict[Span, list[tuple[int, bytes]]] = {chunk: [] for chunk in chunks}
     for owner, piece in _shuffled(job, pieces):
-        taken[owner].append((piece.address - owner.address, await read_span(job, piece, upwards=True)))
+        taken[owner].append((piece.address, await read_span(job, piece, upwards=True)))
     known = job.journal.chunks(job.id, 2)
-    return [
-        chunk
-        for chunk, samples in taken.items()
-        if not _holds(job.blobs.get(known[chunk.address].segment), samples)
-    ]
+    agreed.open(known[chunk.address].segment for chunk in chunks)
+    return [chunk for chunk, samples in taken.items() if not _holds(agreed, samples)]
 
 
-def _holds(content: bytes, samples: Sequence[tuple[int, bytes]]) -> bool:
-    return all(content[at : at + len(piece)] == piece for at, piece in samples)
+def _holds(agreed: Assembly, samples: Sequence[tuple[int, bytes]]) -> bool:
+    return all(agreed.view(at, len(piece)) == piece for at, piece in samples)
 
 
 def _samples(job: JobContext, chunk: Span) -> list[Span]:

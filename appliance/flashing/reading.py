@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from appliance.contract.events import Phase
 from appliance.contract.jobs import JobState
 from appliance.definitions.memory import Region
+from appliance.flashing.assembly import Assembly
 from appliance.flashing.context import JobContext
 from appliance.flashing.errors import ReadUnstableError
 from appliance.flashing.image import MemoryImage
@@ -62,10 +63,15 @@ async def read_twice(job: JobContext, regions: Sequence[Region]) -> ReadResult:
     try:
         await _Pass(job, 1, Phase.READ_1).run(chunks)
         await _Pass(job, 2, Phase.READ_2).run(chunks)
-        await _agree_with_samples(job, chunks)
+        agreed = Assembly(job.blobs, regions)
+        try:
+            await _agree_with_samples(job, chunks, agreed)
+        except BaseException:
+            agreed.wipe()
+            raise
     finally:
         await let_go(job)
-    return _result(job, regions, chunks)
+    return _result(job, regions, chunks, agreed)
 
 
 def _chunks_of(region: Region) -> Iterator[Span]:
@@ -128,14 +134,14 @@ class _Pass:
         self._job.journal.add_chunk(self._job.id, self._number, record)
 
 
-async def _agree_with_samples(job: JobContext, chunks: Sequence[Span]) -> None:
+async def _agree_with_samples(job: JobContext, chunks: Sequence[Span], agreed: Assembly) -> None:
     """Pieces read in random order must be what both passes agreed on; what is not is read twice again.
 
     Raises ReadUnstableError.
     """
     suspects = list(chunks)
     for _ in range(_MOST_SAMPLINGS):
-        suspects = await strange_to_samples(job, suspects)
+        suspects = await strange_to_samples(job, suspects, agreed)
         if not suspects:
             return
         for chunk in suspects:
@@ -145,29 +151,25 @@ async def _agree_with_samples(job: JobContext, chunks: Sequence[Span]) -> None:
     raise ReadUnstableError(suspects[0].address, 3 * _MOST_SAMPLINGS)
 
 
-def _result(job: JobContext, regions: Sequence[Region], chunks: Sequence[Span]) -> ReadResult:
-    """Both passes; every segment that was kept is opened once."""
+def _result(
+    job: JobContext, regions: Sequence[Region], chunks: Sequence[Span], agreed: Assembly
+) -> ReadResult:
+    """Both passes, and what they agreed on."""
     first, second = (_records(job, number, chunks) for number in (1, 2))
-    content = {region.start: bytearray(region.size_bytes) for region in regions}
-    delivered = hashlib.sha256()
-    for record in second:
-        data = job.blobs.get(record.segment)
-        _place(content, record.address, data)
-        delivered.update(_delivered(record, data))
-    second_sha256 = delivered.hexdigest()
+    kept = (agreed.view(record.address, record.segment.length) for record in second)
+    second_sha256 = _delivered_sha256(second, kept)
     alike = [one.pt_sha256 for one in first] == [two.pt_sha256 for two in second]
-    first_sha256 = second_sha256 if alike else _delivered_sha256(job, first)
+    first_sha256 = (
+        second_sha256
+        if alike
+        else _delivered_sha256(first, (job.blobs.get(record.segment) for record in first))
+    )
     return ReadResult(
-        MemoryImage(content),
+        agreed.image(),
         tuple(regions),
         tuple(record.segment for record in second),
         (_summary(first_sha256, first), _summary(second_sha256, second)),
     )
-
-
-def _place(content: Mapping[int, bytearray], address: int, data: bytes) -> None:
-    start = max(start for start in content if start <= address)
-    content[start][address - start : address - start + len(data)] = data
 
 
 def _records(job: JobContext, number: int, chunks: Sequence[Span]) -> list[ChunkRecord]:
@@ -185,13 +187,10 @@ def _summary(sha256: str, records: Sequence[ChunkRecord]) -> PassSummary:
     )
 
 
-def _delivered_sha256(job: JobContext, records: Sequence[ChunkRecord]) -> str:
+def _delivered_sha256(records: Sequence[ChunkRecord], kept: Iterable[bytes | memoryview]) -> str:
+    """Of what a pass delivered: what was kept, or the chunk's hash where that lost the vote and is gone."""
     digest = hashlib.sha256()
-    for record in records:
-        digest.update(_delivered(record, job.blobs.get(record.segment)))
+    for record, data in zip(records, kept, strict=True):
+        won = record.segment.pt_sha256 == record.pt_sha256
+        digest.update(data if won else bytes.fromhex(record.pt_sha256))
     return digest.hexdigest()
-
-
-def _delivered(record: ChunkRecord, kept: bytes) -> bytes:
-    """The kept bytes, or the chunk's hash where what was delivered lost the vote and is gone."""
-    return kept if record.segment.pt_sha256 == record.pt_sha256 else bytes.fromhex(record.pt_sha256)

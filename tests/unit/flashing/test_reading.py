@@ -23,6 +23,7 @@ from appliance.flashing.safety import standing
 from appliance.protocols.access import AccessError, EcuRefusedError, EcuSilentError, LinkLostError, Refusal
 from appliance.vault.errors import VaultError
 from appliance.vault.keys import KeyRing
+from appliance.vault.records import Segment
 from simulator.virtualtime import run_virtual
 from tests.support.box import JOB, Box, Verify, small_definition
 from tests.support.killing import Killed, Killer
@@ -71,6 +72,21 @@ def test_two_passes_that_agree(box: Box, access: ProbeAccess, original: MemoryIm
         bytes(data) for data in original.spans.values()
     }
     assert access.closes == 1
+
+
+def test_every_sealed_segment_is_opened_once(
+    box: Box, original: MemoryImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[int] = []
+    plain = box.blobs.get
+
+    def get(segment: Segment) -> bytes:
+        opened.append(segment.address)
+        return plain(segment)
+
+    monkeypatch.setattr(box.blobs, "get", get)
+    assert_clean(read_now(box), original)
+    assert sorted(opened) == sorted(original.spans)
 
 
 @given(call=st.integers(1, 96), seed=st.integers(0, 1000))
