@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -181,3 +182,152 @@ def test_a_wait_is_seconds(text: str | None, seconds: float) -> None:
 def test_a_wait_that_is_no_number_is_refused() -> None:
     with pytest.raises(PitboxError, match="PARAMETERS_INVALID"):
         http_middleware.seconds_of("soon")
+
+
+def test_a_wait_that_is_no_number_says_what_to_give() -> None:
+    with pytest.raises(PitboxError) as refused:
+        http_middleware.seconds_of("soon")
+    assert (refused.value.what, refused.value.do_now) == ("wait is not a number", "Give seconds.")
+
+
+@pytest.mark.parametrize("text", ["a", "0aZ_-9", "x" * 64])
+def test_an_id_of_ours_is_taken(text: str) -> None:
+    request: Any = SimpleNamespace(match_info={"id": text})
+    assert http_middleware.id_of(request, "JOB_UNKNOWN") == text
+
+
+@pytest.mark.parametrize("text", ["", "x" * 65, "a/b", "a\n", "ä", ".", "a b"])
+def test_an_id_that_cannot_be_ours_is_unknown(text: str) -> None:
+    request: Any = SimpleNamespace(match_info={"id": text})
+    with pytest.raises(PitboxError, match="JOB_UNKNOWN") as refused:
+        http_middleware.id_of(request, "JOB_UNKNOWN")
+    assert refused.value.what == f"{text[:64]!r} is no id"
+    assert refused.value.do_now
+
+
+def json_of(text: bytes, announced: int | None = None) -> dict[str, Any]:
+    request: Any = SimpleNamespace(content=Sender((text,), True), content_length=announced)
+    return asyncio.run(http_middleware.json_object(request))
+
+
+def test_a_json_object_is_taken() -> None:
+    assert json_of(b'{"a": [1]}') == {"a": [1]}
+
+
+@pytest.mark.parametrize("text", [b"[1]", b"1", b"null", b"", b"{", b"\xff", b"[" * 100_000])
+def test_what_is_no_json_object_is_refused(text: bytes) -> None:
+    with pytest.raises(PitboxError, match="JSON_INVALID") as refused:
+        json_of(text)
+    assert refused.value.what.startswith("the body is not")
+    assert refused.value.do_now.startswith("Send ")
+
+
+def test_json_has_a_bound_of_its_own() -> None:
+    assert json_of(b"{}" + b" " * (http_middleware.MAX_JSON_BYTES - 2)) == {}
+    with pytest.raises(PitboxError, match="FILE_TOO_LARGE"):
+        json_of(b"{}", announced=http_middleware.MAX_JSON_BYTES + 1)
+
+
+def test_a_file_too_large_is_told_with_the_bound() -> None:
+    with pytest.raises(PitboxError) as refused:
+        body(b"", most=3 << 20, announced=(3 << 20) + 1)
+    assert refused.value.what == "the file is larger than 3 MiB"
+    assert refused.value.do_now
+
+
+def test_a_stalled_body_is_told_with_the_time() -> None:
+    with pytest.raises(PitboxError) as refused:
+        run_virtual(taken_from(Sender((b"0",), False)))
+    assert "nothing for 10 s" in refused.value.what
+    assert refused.value.do_now
+
+
+async def taken_from(sender: Sender) -> bytes:
+    request: Any = SimpleNamespace(content=sender, content_length=None)
+    return await http_middleware.body_of(request, 10)
+
+
+class Steady(Sender):
+    """One piece of a body every few seconds."""
+
+    def __init__(self, piece: int, every_s: float, pieces: int) -> None:
+        super().__init__((bytes(piece),) * pieces, True)
+        self._every_s = every_s
+
+    async def readany(self) -> bytes:
+        await asyncio.sleep(self._every_s)
+        return await super().readany()
+
+
+@pytest.mark.parametrize(("share", "whole"), [(1.05, True), (0.8, False)])
+def test_a_slow_body_is_waited_for_as_long_as_it_comes_fast_enough(share: float, whole: bool) -> None:
+    piece, pieces = int(http_middleware.SLOWEST_BYTES_PER_S * 5 * share), 100
+    request: Any = SimpleNamespace(content=Steady(piece, 5.0, pieces), content_length=None)
+    if whole:
+        assert len(run_virtual(http_middleware.body_of(request, piece * pieces))) == piece * pieces
+        return
+    with pytest.raises(PitboxError, match="UPLOAD_STALLED"):
+        run_virtual(http_middleware.body_of(request, piece * pieces))
+
+
+def test_an_error_of_the_http_layer_names_itself(journal: Journal) -> None:
+    status, told = answer(web.HTTPNotFound(reason="nothing here"), journal)
+    assert (status, told["code"]) == (404, "HTTP_404")
+    assert told["what"].endswith("nothing here")
+    assert told["do_now"]
+
+
+class Socket:
+    """A client of this user, as the kernel tells it."""
+
+    def __init__(self, uid: int) -> None:
+        self._uid = uid
+
+    def getsockopt(self, _level: int, _name: int, _size: int) -> bytes:
+        return struct.pack("3i", 1, self._uid, 1)
+
+
+def asked_by(connection: Socket | None, *, transport: bool = True) -> Any:
+    """What a user gets who asks; user 4242 was named at the start."""
+    box: Any = SimpleNamespace(settings=SimpleNamespace(allowed_uids=frozenset({4242})))
+    carried = SimpleNamespace(get_extra_info={"socket": connection}.get)
+    request: Any = SimpleNamespace(transport=carried if transport else None)
+
+    async def handler(request: web.Request) -> Any:
+        return "handled"
+
+    return asyncio.run(http_middleware.only_known_users(box)(request, handler))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("uid", [0, 4242])
+def test_a_known_user_may_drive_the_engine(uid: int) -> None:
+    assert asked_by(Socket(uid)) == "handled"
+
+
+@pytest.mark.parametrize(
+    ("connection", "transport"), [(Socket(4243), True), (None, True), (Socket(0), False)]
+)
+def test_a_user_that_is_not_known_is_refused(connection: Socket | None, transport: bool) -> None:
+    with pytest.raises(PitboxError, match="PEER_REFUSED") as refused:
+        asked_by(connection, transport=transport)
+    assert refused.value.what
+    assert "--allow-uid" in refused.value.do_now
+
+
+@pytest.mark.parametrize(("path", "asked"), [("/jobs/a", "a"), ("/operations/a", None)])
+def test_the_safety_told_is_of_the_job_that_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, path: str, asked: str | None
+) -> None:
+    found: list[Any] = []
+    monkeypatch.setattr(
+        http_middleware, "tell_safety", lambda error, journal, job, writing: found.append((job, writing))
+    )
+    box: Any = SimpleNamespace(settings=SimpleNamespace(log_path=LOG), writing=True, journal=None)
+    worker: Any = Worker()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        raise PitboxError("ENGINE_BUSY", "what", do_now="now")
+
+    request = make_mocked_request("GET", path, match_info={"id": "a"})
+    asyncio.run(errors_as_json(box, worker)(request, handler))  # type: ignore[arg-type]
+    assert found == [(asked, True)]

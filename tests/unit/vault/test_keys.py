@@ -9,7 +9,7 @@ from appliance.vault import durable
 from appliance.vault import keys as keyring
 from appliance.vault.agekey import AgeIdentity
 from appliance.vault.errors import VaultError
-from appliance.vault.keys import KeyRing, Role
+from appliance.vault.keys import KeyRing, MasterKeys, Role
 from appliance.vault.sealing import open_sealed, seal
 
 MASTER_FILES = {"seed", "box.json", "master-age.key", "master-sign.key"}
@@ -161,6 +161,26 @@ def test_a_vin_is_recognised_by_its_own_box_only(master_keys: KeyRing, slave_key
     assert slave_keys.vin_hmac(vin) != slave_keys.record_mac(vin.encode())
 
 
+def test_a_serial_number_is_recognised_by_its_own_box_only(master_keys: KeyRing, slave_keys: KeyRing) -> None:
+    assert slave_keys.serial_hmac(" 4711a\n") == slave_keys.serial_hmac("4711a")
+    assert slave_keys.serial_hmac("4711a") != slave_keys.serial_hmac("4711A")
+    assert slave_keys.serial_hmac("4711a") != master_keys.serial_hmac("4711a")
+    assert slave_keys.serial_hmac("4711A") != slave_keys.vin_hmac("4711A")
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_lost_copy_of_the_pairing_is_made_again(tmp_path: Path, master: MasterKeys, lost: int) -> None:
+    directory = tmp_path / "keys"
+    keyring.create(directory, Role.SLAVE)
+    paired = keyring.pair(directory, master.public())
+    copies = [path for path in directory.rglob("*") if path.name.startswith(keyring.PAIRING_FILE)]
+    assert len(copies) == 2
+    whole = copies[0].read_bytes()
+    copies[lost].unlink()
+    assert keyring.load_or_create(directory, Role.SLAVE).pairing == paired.pairing
+    assert [path.read_bytes() for path in copies] == [whole, whole]
+
+
 def test_repr_of_a_key_ring_shows_no_key(master_keys: KeyRing) -> None:
     shown = repr(master_keys) + str(master_keys)
     assert master_keys.master_keys is not None
@@ -179,6 +199,7 @@ def test_keys_are_derived_as_rfc_5869_says() -> None:
 
     assert keys.recovery_identity(3) == AgeIdentity.from_raw(expanded(b"pitbox/v1/recovery/3"))
     assert keys.grant_key(0).private_bytes_raw() == expanded(b"pitbox/v1/hpke/0")
+    assert keys.serial_hmac("4711a") == hmac.digest(expanded(b"pitbox/v1/serial"), b"4711a", "sha256").hex()
     assert keys.vin_hmac("VIN") == hmac.digest(expanded(b"pitbox/v1/local"), b"VIN", "sha256").hex()
 
 
