@@ -12,7 +12,8 @@ from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
 from appliance.engine.plaintext import Opened
-from appliance.flashing.gaps import Gap, Target
+from appliance.flashing.errors import FINISH_TUNED, PUT_ORIGINAL_BACK
+from appliance.flashing.gaps import Gap, Target, unknown
 from appliance.flashing.history import is_rescue
 from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.flashing.journal import FlashRecord, JobRecord
@@ -263,9 +264,13 @@ def order_of_original(box: EngineContext, definition: Definition, file_id: str, 
 def original_instead(
     box: EngineContext, definition: Definition, flash: FlashRecord, order: WriteOrder, opened: Opened
 ) -> WriteOrder:
-    """The open write turned to its original. Raises VaultError, which names the source that is left."""
+    """The open write turned to its original, if that is not what it writes already.
+
+    Raises VaultError, which names the source that is left.
+    """
     try:
-        return order_of_original(box, definition, order.original_file, opened)
+        found = order_of_original(box, definition, order.original_file, opened)
+        return found if order.tuned_file is not None else order
     except VaultError as error:
         if error.code in _LOST:
             error.do_now = f"Bring back a second copy of {box.settings.state_dir}, then repeat the command."
@@ -275,6 +280,26 @@ def original_instead(
                     f"the original that it replaces. Or: {error.do_now}"
                 )
         raise
+
+
+def other_source(
+    box: EngineContext, definition: Definition, flash: FlashRecord, order: WriteOrder, opened: Opened
+) -> str | None:
+    """What a person can do instead of an order whose bytes are damaged: where another source is whole."""
+    begun = WriteOrder.from_json(flash.write_order)
+    if begun.tuned_file is None:
+        return None
+    try:
+        if order.tuned_file is None:
+            other, way = begun, FINISH_TUNED
+        else:
+            other = order_of_original(box, definition, order.original_file, opened)
+            way = PUT_ORIGINAL_BACK
+        target = target_of_order(box, definition, other, opened)
+    except VaultError as error:
+        log.warning("%s: %s", error.code, error.what)
+        return None
+    return None if unknown(other.blocks, target.image) else way
 
 
 def known_originals(box: EngineContext) -> list[dict[str, object]]:

@@ -130,12 +130,16 @@ class CarUnconfirmedError(PitboxError):
 class TargetDamagedError(PitboxError):
     """Of what is to be written, a part is whole nowhere."""
 
-    def __init__(self, ranges: Sequence[str], other: str | None) -> None:
-        """`other` is the source that is left, where there is one."""
+    def __init__(self, ranges: Sequence[str], other: str | None, *, runs: bool = False) -> None:
+        """`other` is the source that is left, where there is one.
+
+        `runs` is for an ECU that runs its application with what it holds there.
+        """
         super().__init__(
             "TARGET_DAMAGED",
             f"the sealed bytes of {len(ranges)} places are damaged, and the ECU is not known to hold them",
-            do_now="Bring back the second copy of the box's state directory"
+            do_now=("The ECU runs, and is not as it was: do not start the engine. " if runs else "")
+            + "Bring back the second copy of the box's state directory"
             + (f", or {other}." if other else ", then repeat the command."),
             details=tuple(ranges),
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from appliance.flashing.context import JobContext
 from appliance.flashing.image import MemoryImage
@@ -23,7 +23,10 @@ class Gap:
     end: int
     """First address behind it."""
     sha256: str | None
-    """Of what it held; None where that was never known."""
+    """Of what it held; None where that was never known, or the ECU holds something else."""
+
+    def __str__(self) -> str:
+        return f"0x{self.start:08X} to 0x{self.end:08X}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,33 +42,38 @@ def unknown(blocks: Iterable[Block], image: MemoryImage) -> list[Block]:
     return [block for block in blocks if not image.covers(block.start, block.size)]
 
 
-async def filled(job: JobContext, target: Target) -> Target:
-    """The target with every gap closed that the open ECU's memory closes. Raises AccessError."""
+async def filled(job: JobContext, target: Target, purpose: Purpose) -> Target:
+    """The target with every gap closed that the ECU's memory, open for `purpose`, closes.
+
+    A gap where the ECU holds something else stays without its hash: it has lost its last witness.
+    Raises AccessError.
+    """
     image, left = target.image, []
     for gap in target.gaps:
-        data = await _proven(job, gap)
+        data = None if gap.sha256 is None else await _held(job, gap, purpose)
         if data is None:
             left.append(gap)
+        elif hashlib.sha256(data).hexdigest() != gap.sha256:
+            job.note(f"{gap}: the ECU does not hold what the disk lost")
+            left.append(replace(gap, sha256=None))
         else:
-            job.note(f"0x{gap.start:08X} to 0x{gap.end:08X}: the ECU itself still holds what the disk lost")
+            job.note(f"{gap}: the ECU itself still holds what the disk lost")
             image = MemoryImage({gap.start: data}).patched(image)
     return Target(image, tuple(left))
 
 
-async def _proven(job: JobContext, gap: Gap) -> bytes | None:
-    """Bytes of the gap as the ECU holds them, if they are the right ones."""
-    if gap.sha256 is None:
-        return None
+async def _held(job: JobContext, gap: Gap, purpose: Purpose) -> bytes | None:
+    """Bytes of the gap as the ECU holds them; None where it refuses to tell."""
     data = bytearray()
     try:
         while gap.start + len(data) < gap.end:
-            data += await _part(job, gap.start + len(data), gap.end)
+            data += await _part(job, gap.start + len(data), gap.end, purpose)
     except EcuRefusedError as error:
-        job.note(f"0x{gap.start:08X} to 0x{gap.end:08X} cannot be read: {error}")
+        job.note(f"{gap} cannot be read: {error}")
         return None
-    return bytes(data) if hashlib.sha256(data).hexdigest() == gap.sha256 else None
+    return bytes(data)
 
 
-async def _part(job: JobContext, at: int, end: int) -> bytes:
+async def _part(job: JobContext, at: int, end: int, purpose: Purpose) -> bytes:
     size = min(job.access.max_read_bytes, end - at)
-    return await persistently(job, Purpose.RECOVER, lambda: job.access.read(at, size))
+    return await persistently(job, purpose, lambda: job.access.read(at, size))

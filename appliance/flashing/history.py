@@ -36,6 +36,11 @@ def programmed(steps: Sequence[StepRecord]) -> set[int | None]:
     return starts
 
 
+def begun(steps: Iterable[StepRecord]) -> set[int | None]:
+    """Starts of the blocks that the write may have erased, whatever became of them."""
+    return {step.block_start for step in steps if step.step is Step.ERASE_INTENT}
+
+
 def unfinished(steps: Sequence[StepRecord]) -> set[int | None]:
     """Starts of the blocks whose last erase was not followed by their programming to the end."""
     starts: set[int | None] = set()

@@ -9,7 +9,6 @@ from appliance.contract.jobs import JobState
 from appliance.flashing import history
 from appliance.flashing.context import JobContext
 from appliance.flashing.errors import (
-    FINISH_TUNED,
     NeedsBenchError,
     TargetDamagedError,
     WriteInterruptedError,
@@ -41,11 +40,17 @@ def mark_interrupted(journal: Journal) -> list[FlashRecord]:
 
 
 async def recover(
-    job: JobContext, flash: FlashRecord, order: WriteOrder, target: MemoryImage, gaps: tuple[Gap, ...] = ()
+    job: JobContext,
+    flash: FlashRecord,
+    order: WriteOrder,
+    target: MemoryImage,
+    gaps: tuple[Gap, ...] = (),
+    other: str | None = None,
 ) -> WriteResult:
     """Finish a write. Raises NeedsBenchError, WriteInterruptedError or another PitboxError.
 
-    Nothing of the open write changes before the ECU, or a person, has said that it is the one written.
+    `other` is what a person can do instead, where the target is damaged and another is whole. Nothing of the
+    open write changes before the ECU, or a person, has said that it is the one written.
     """
     if not gaps:
         order.check_target(target.sha256())
@@ -56,17 +61,19 @@ async def recover(
         raise _unreachable(job, flash, silence) from silence
     await _know_the_ecu(job)
     if not gaps:
-        return await _finish(job, flash, order, target)
-    whole = await _as_whole_as_possible(job, flash, order, Target(target, gaps))
+        return await _finish(job, flash, order, Target(target))
+    known = await _as_whole_as_possible(job, flash, order, Target(target, gaps), other)
     try:
-        return await _finish(job, flash, order, whole)
+        return await _finish(job, flash, order, known, other)
     finally:
-        wipe(*(data for data in whole.spans.values() if isinstance(data, bytearray)))
+        wipe(*(data for data in known.image.spans.values() if isinstance(data, bytearray)))
 
 
-async def _finish(job: JobContext, flash: FlashRecord, order: WriteOrder, target: MemoryImage) -> WriteResult:
+async def _finish(
+    job: JobContext, flash: FlashRecord, order: WriteOrder, target: Target, other: str | None = None
+) -> WriteResult:
     flash_id = job.journal.resume_flash(flash, flash.write_order if _is_of(flash, order) else order.to_json())
-    return await Write(job, flash_id, order, target, Purpose.RECOVER).run()
+    return await Write(job, flash_id, order, target, Purpose.RECOVER, other=other).run()
 
 
 def _is_of(flash: FlashRecord, order: WriteOrder) -> bool:
@@ -75,27 +82,28 @@ def _is_of(flash: FlashRecord, order: WriteOrder) -> bool:
 
 
 async def _as_whole_as_possible(
-    job: JobContext, flash: FlashRecord, order: WriteOrder, target: Target
-) -> MemoryImage:
+    job: JobContext, flash: FlashRecord, order: WriteOrder, target: Target, other: str | None
+) -> Target:
     """The target with what the ECU itself still holds.
 
-    An open write is not turned to another target that is damaged where it has to be written. Raises
-    TargetDamagedError, or another PitboxError where nothing can be asked.
+    An open write is turned to another target that is damaged where it has to be written only if it has left
+    alone what is lost, and its own target is damaged too. Raises TargetDamagedError, or another PitboxError
+    where nothing can be asked.
     """
     try:
         await open_persistently(job, Purpose.RECOVER)
-        target = await filled(job, target)
+        target = await filled(job, target, Purpose.RECOVER)
     except AccessError as error:
         raise access_problem(error) from error
     finally:
         await let_go(job)
     if not target.gaps:
         order.check_target(target.image.sha256())
-    if unknown(order.blocks, target.image) and not _is_of(flash, order):
-        ranges = [f"0x{gap.start:08X} to 0x{gap.end:08X}" for gap in target.gaps]
-        tuned = WriteOrder.from_json(flash.write_order).tuned_file
-        raise TargetDamagedError(ranges, FINISH_TUNED if tuned is not None else None)
-    return target.image
+    lost = unknown(order.blocks, target.image)
+    begun = history.begun(job.journal.steps(flash.id))
+    if not _is_of(flash, order) and lost and (other or any(block.start in begun for block in lost)):
+        raise TargetDamagedError([str(gap) for gap in target.gaps], other)
+    return target
 
 
 async def _know_the_ecu(job: JobContext) -> None:

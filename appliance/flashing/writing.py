@@ -17,18 +17,17 @@ from appliance.flashing.context import JobContext
 from appliance.flashing.database import StorageError
 from appliance.flashing.erase_bounds import Wear
 from appliance.flashing.errors import (
-    PUT_ORIGINAL_BACK,
     EcuChangedError,
     EraseBoundError,
-    TargetDamagedError,
     VerifyFailedError,
     WriteInterruptedError,
     access_problem,
 )
-from appliance.flashing.gaps import unknown
+from appliance.flashing.gaps import Target
 from appliance.flashing.hash_blind_spots import blind_in
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import Step
+from appliance.flashing.lost_blocks import LostBlocks
 from appliance.flashing.marks import NOTHING_ERASED
 from appliance.flashing.patience import asked_patiently, open_persistently, persistently
 from appliance.flashing.plan import FlashPlan
@@ -83,14 +82,16 @@ class Write:
         job: JobContext,
         flash_id: int,
         order: WriteOrder,
-        target: MemoryImage,
+        known: Target,
         purpose: Purpose,
         before: MemoryImage | None = None,
+        other: str | None = None,
     ) -> None:
         """`before` is the memory as it was read, where nothing was written yet.
 
-        What a damaged target does not tell of is neither written nor compared.
+        What a damaged target does not tell of is not written; `other` is the source that is whole instead.
         """
+        target = known.image
         self._job = job
         self._flash_id = flash_id
         self._order = order
@@ -103,6 +104,7 @@ class Write:
         self._loop = asyncio.get_running_loop()
         steps = job.journal.steps(flash_id)
         self._touched = history.touched(steps)
+        self._lost = LostBlocks(job, order.blocks, known, steps, other)
         self._programmed = history.programmed(steps)
         self._unfinished = history.unfinished(steps)
         self._wear = Wear(job.id, job.definition, steps)
@@ -138,9 +140,11 @@ class Write:
         await self._refuse_foreign_memory()
         await self._rewrite_all(await self._to_write())
         await self._prove()
-        self._refuse_unknown_blocks()
+        self._lost.refuse_unless_provable()
         await self._have_it_accepted()
-        return self._close(await self._identity_after())
+        identity_after = await self._identity_after()
+        await self._lost.prove()
+        return self._close(identity_after)
 
     @property
     def _purpose(self) -> Purpose:
@@ -289,13 +293,6 @@ class Write:
     def _provable_guards(self) -> tuple[Block, ...]:
         return self._guarded if self._checking.compares else ()
 
-    def _refuse_unknown_blocks(self) -> None:
-        """No ECU is let go of before all that it was to get is there. Raises TargetDamagedError."""
-        lost = unknown(self._order.blocks, self._target)
-        if lost:
-            other = PUT_ORIGINAL_BACK if self._order.tuned_file is not None else None
-            raise TargetDamagedError(_names(lost), other)
-
     def _writable(self, block: Block) -> bool:
         return self._job.definition.region(block.region).writable
 
@@ -308,7 +305,11 @@ class Write:
                 await self._commit()
                 return
             except EcuRefusedError as error:
-                block = None if self._fresh or error.refusal not in _VERDICTS else self._suspect()
+                if self._fresh or error.refusal not in _VERDICTS:
+                    raise
+                if self._lost:  # what is missing is most likely there
+                    raise self._lost.error() from error
+                block = self._suspect()
                 if block is None:
                     raise
                 why = f"{error}, though every block holds its target"
@@ -351,7 +352,7 @@ class Write:
             written,
             len(order.blocks) - written,
             method_of(self._job),
-            len(self._blocks) + len(self._provable_guards),
+            len(order.blocks) + len(self._provable_guards),
             order.target_sha256,
             self._programmed_bytes,
             self._programming_s,
@@ -396,7 +397,8 @@ async def write(job: JobContext, plan: FlashPlan) -> WriteResult:
     """Execute a plan: its intent is durable before anything reaches the ECU. Raises PitboxError."""
     plan.order.check_target(plan.target.sha256())
     flash_id = job.journal.open_flash(job.id, plan.order.to_json())
-    return await Write(job, flash_id, plan.order, plan.target, Purpose.WRITE, plan.request.original).run()
+    target = Target(plan.target)
+    return await Write(job, flash_id, plan.order, target, Purpose.WRITE, plan.request.original).run()
 
 
 def _names(blocks: Iterable[Block]) -> list[str]:

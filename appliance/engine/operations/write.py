@@ -17,6 +17,7 @@ from appliance.engine.originals import (
     Original,
     load_original,
     original_instead,
+    other_source,
     seal_target,
     target_of_order,
 )
@@ -151,11 +152,12 @@ async def recover(
         if original:
             order = original_instead(box, definition, flash, order, opened)
         target = target_of_order(box, definition, order, opened)
+        other = other_source(box, definition, flash, order, opened) if target.gaps else None
         _set_outcome_aside(box, job)
         if more_erases:
             box.journal.step(flash.id, Step.ERASES_ALLOWED)
         async with on_ecu(box, job.id, definition, confirmed=confirmed(box, job, car)) as ecu:
-            result = await finish(ecu.job, flash, order, target.image, target.gaps)
+            result = await finish(ecu.job, flash, order, target.image, target.gaps, other)
             return await _done(box, result, ecu)
 
 

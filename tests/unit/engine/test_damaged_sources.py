@@ -13,10 +13,13 @@ from appliance.definitions.library import Library
 from appliance.definitions.loader import PACKS
 from appliance.definitions.schema import Definition
 from appliance.engine.operations.restore_without_journal import reopen
-from appliance.engine.operations.write import recover, write
+from appliance.engine.operations.write import recover, restore, write
 from appliance.engine.report import report_of
+from appliance.flashing import history
+from appliance.flashing.journal import Step
 from appliance.flashing.write_order import WriteOrder
 from simulator.ecu.core import Program
+from simulator.ecu.watch import Counter
 from tests.support.garage import Garage, Readied, visit
 from tests.unit.engine.test_another_car import recoverable
 from tests.unit.engine.test_refused_conditions import interrupted_write
@@ -126,6 +129,121 @@ def test_what_the_ecu_holds_is_not_taken_for_what_was_lost_when_it_is_something_
         error = await garage.refusal(recover(garage.box, original=True))
         assert error.code == "TARGET_DAMAGED"
         assert garage.car.ecu.memory.whole() == memory
+
+    visit(slave, scene)
+
+
+async def half_restored(garage: Garage, *, begun: Counter = Counter.PROGRAMMED, at: int = 20_000) -> bytes:
+    """The tuned file was written, and its original on the way back when the supply was cut; the bootloader
+    reads nothing. Gives the tuned memory.
+    """
+    recovery = garage.definition.recovery.model_copy(update={"recoverability": "bootloader"})
+    reading = garage.definition.reading.model_copy(update={"bootloader_reads": False})
+    garage.use(garage.definition.model_copy(update={"recovery": recovery, "reading": reading}))
+    await write(garage.box, garage.job, garage.hand_in(garage.package()))
+    tuned = garage.car.ecu.memory.whole()
+    there = asyncio.get_running_loop().create_future()
+    garage.car.ecu.core.watch.at(
+        begun, garage.car.ecu.core.watch.totals[begun] + at, lambda address: there.set_result(None)
+    )
+    work = asyncio.ensure_future(restore(garage.box, garage.job))
+    await there
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+    garage.car.power_cut()
+    garage.car.power_up()
+    await asyncio.sleep(1)
+    assert garage.car.ecu.program is Program.BOOTLOADER
+    return tuned
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_lost_block_that_the_write_left_alone_is_proven_through_the_application(
+    slave: Readied, asked: bool
+) -> None:
+    async def scene(garage: Garage) -> None:
+        await half_restored(garage)
+        rot(garage, "original", "code")
+        result = await recover(garage.box, original=asked)
+        assert (result["result"], result["verify"]["result"]) == ("restored", "pass")
+        assert result["verify"]["unproven"] == []
+        assert garage.untouched
+        assert garage.car.ecu.program is Program.APPLICATION
+
+    visit(slave, scene)
+
+
+def test_a_lost_block_that_is_not_as_it_was_sealed_is_never_called_restored(slave: Readied) -> None:
+    async def scene(garage: Garage) -> None:
+        await half_restored(garage)
+        rot(garage, "original", "code")
+        start = garage.definition.region("code").start
+        garage.car.ecu.memory.force(start, bytes((garage.stock[start] ^ 1,)))
+        for _ in range(2):
+            error = await garage.refusal(recover(garage.box))
+            assert (error.code, error.ecu) == ("TARGET_DAMAGED", EcuSafety.HALF_WRITTEN)
+            assert any("code 0x" in line for line in error.details)
+            assert "do not start the engine" in error.do_now
+            assert garage.box.journal.job(garage.job).state is JobState.INTERRUPTED
+
+    visit(slave, scene)
+
+
+def test_a_lost_block_in_flight_leaves_the_ecu_in_its_bootloader(slave: Readied) -> None:
+    """The ECU calls its memory incomplete, and no other block is worn for that."""
+
+    async def scene(garage: Garage) -> None:
+        await half_restored(garage, at=100)
+        rot(garage, "original", "calibration")
+        (flash,) = garage.box.journal.open_flashes()
+        erased = len(history.begun(garage.box.journal.steps(flash.id)))
+        error = await garage.refusal(recover(garage.box))
+        assert (error.code, error.ecu) == ("TARGET_DAMAGED", EcuSafety.HALF_WRITTEN)
+        assert len(history.begun(garage.box.journal.steps(flash.id))) == erased
+        await asyncio.sleep(1)
+        assert garage.car.ecu.program is Program.BOOTLOADER
+
+    visit(slave, scene)
+
+
+def test_an_ecu_that_does_not_judge_itself_is_not_started_with_a_block_in_flight(slave: Readied) -> None:
+    async def scene(garage: Garage) -> None:
+        await half_restored(garage, at=100)
+        rot(garage, "original", "calibration")
+        checking = garage.definition.checking.model_copy(update={"dependencies_routine": None})
+        garage.use(garage.definition.model_copy(update={"checking": checking}))
+        error = await garage.refusal(recover(garage.box))
+        assert error.code == "TARGET_DAMAGED"
+        (flash,) = garage.box.journal.open_flashes()
+        assert Step.COMMITTED not in {step.step for step in garage.box.journal.steps(flash.id)}
+
+    visit(slave, scene)
+
+
+def test_the_original_goes_back_over_a_tuned_file_that_rotted_where_the_disk_lost_an_untouched_block(
+    slave: Readied,
+) -> None:
+    async def scene(garage: Garage) -> None:
+        await half_written(garage, bootloader_reads=False)
+        rot(garage, "tuned", "calibration")
+        rot(garage, "original", "code")
+        error = await garage.refusal(recover(garage.box))
+        assert (error.code, error.ecu) == ("TARGET_DAMAGED", EcuSafety.HALF_WRITTEN)
+        result = await recover(garage.box, original=True)
+        assert (result["result"], result["verify"]["result"]) == ("restored", "pass")
+        assert garage.untouched
+
+    visit(slave, scene)
+
+
+def test_an_open_write_is_not_turned_from_a_whole_tuned_file_to_a_damaged_original(slave: Readied) -> None:
+    async def scene(garage: Garage) -> None:
+        await half_written(garage, bootloader_reads=False)
+        rot(garage, "original", "code")
+        error = await garage.refusal(recover(garage.box, original=True))
+        assert error.code == "TARGET_DAMAGED"
+        assert "finish the tuned file" in error.do_now
+        assert (await recover(garage.box))["result"] == "done"
 
     visit(slave, scene)
 
