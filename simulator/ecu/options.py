@@ -10,6 +10,7 @@ from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpLink, IsoTpSe
 from appliance.protocols.isotp.link import SoftIsoTpLink
 from drivers.can.interface import CanPort
 from simulator.ecu.keys import KeyFunction
+from simulator.ecu.nrc import Nrc
 
 LinkMaker = Callable[[CanPort, IsoTpAddress, IsoTpSettings], IsoTpLink]
 
@@ -53,7 +54,9 @@ class EcuOptions:
     brownout_v: float = 6.0
     """Below this supply the controller is in reset."""
     transfer_ended_by: frozenset[TransferEnd] = frozenset(TransferEnd)
-    """Whatever is left out keeps an open transfer, and a second 0x34 or 0x35 is then refused with 0x22."""
+    """Whatever is left out keeps an open transfer, and a second 0x34 or 0x35 is then refused."""
+    open_transfer_nrc: Nrc = Nrc.CONDITIONS_NOT_CORRECT
+    """How the second one is refused: 0x22, or 0x24 or 0x70."""
     s3_kept_by_any_request: bool = True
     """False: only 0x10 and 0x3E start S3 again, also while other requests come without a pause."""
     tells_obd_engine_speed: bool = True

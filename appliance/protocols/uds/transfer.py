@@ -34,16 +34,22 @@ class Transfers:
         self._open = False
         self._in_vain = False
 
-    async def begin(self, request: Request[int], *, may_restart: bool = False) -> int:
+    @property
+    def in_vain(self) -> bool:
+        """Whether everything that ends a transfer was tried, and none has begun since."""
+        return self._in_vain
+
+    async def begin(self, request: Request[int], *, may_restart: bool = False, erased: bool = False) -> int:
         """Send 34 or 35; maxNumberOfBlockLength.
 
+        Of memory just `erased`, and not announced since, 24 and 70 speak of a transfer as 22 does.
         Raises EcuSilentError if the answer was lost and the ECU does not take the request a second time:
         cells that a download was announced for count as begun, and want another erase.
         """
         await self.drop()
         self._open = True
         try:
-            limit = await self._begin(request, may_restart)
+            limit = await self._begin(request, may_restart, erased)
         except EcuRefusedError:
             self._open = False
             raise
@@ -72,7 +78,7 @@ class Transfers:
         """An earlier life of this box may have left one open."""
         self._open = True
 
-    async def _begin(self, request: Request[int], may_restart: bool) -> int:
+    async def _begin(self, request: Request[int], may_restart: bool, erased: bool) -> int:
         try:
             return await self._client.ask(request)
         except (EcuSilentError, BrokenTransferError) as lost:
@@ -80,16 +86,16 @@ class Transfers:
         except EcuRefusedError as refusal:
             if refusal.code not in _IN_THE_WAY or self._in_vain:
                 raise
-            return await self._begin_after_ending(request, may_restart)
+            return await self._begin_after_ending(request, may_restart, erased)
 
     async def _begin_again(self, request: Request[int], lost: Exception, may_restart: bool) -> int:
         try:
-            return await self._begin_after_ending(request, may_restart)
+            return await self._begin_after_ending(request, may_restart, erased=False)
         except EcuRefusedError as refusal:
             service = service_name(request.sid)
             raise EcuSilentError(f"the answer to {service} was lost, and then: {refusal}") from lost
 
-    async def _begin_after_ending(self, request: Request[int], may_restart: bool) -> int:
+    async def _begin_after_ending(self, request: Request[int], may_restart: bool, erased: bool) -> int:
         """Raises the refusal where nothing that ends a transfer helps."""
         await self._exit()
         try:
@@ -100,7 +106,7 @@ class Transfers:
         try:
             return await self._client.ask(request)
         except EcuRefusedError as refusal:
-            self._in_vain = refusal.code == _CONDITIONS_NOT_CORRECT
+            self._in_vain = refusal.code in (_IN_THE_WAY if erased else {_CONDITIONS_NOT_CORRECT})
             if not (may_restart and self._restart and self._in_vain):
                 raise
         await self._restart()

@@ -60,6 +60,8 @@ class MemoryWriter:
         self._span = SpanFormat(definition.writing.address_bytes, definition.writing.size_bytes)
         self._meter = meter
         self._size: AdaptiveSize | None = None
+        self._erased: Block | None = None
+        """Erased with success, and no download announced for it since."""
 
     async def erase(self, block: Block) -> None:
         """Erase and wait for the end.
@@ -67,6 +69,7 @@ class MemoryWriter:
         Never sent twice: when the answer was lost the ECU is asked for the routine's result instead. Raises
         EcuSilentError if it cannot say.
         """
+        self._erased = None
         await self._transfers.drop()
         routine = self._erasing.routine
         try:
@@ -75,6 +78,7 @@ class MemoryWriter:
         except (EcuSilentError, BrokenTransferError) as lost:
             record = await self._erase_result(routine, lost)
         require_success(record, "erase")
+        self._erased = block
 
     async def _erase_result(self, routine: int, lost: Exception) -> bytes:
         try:
@@ -103,10 +107,14 @@ class MemoryWriter:
         """Announce the block; memory bytes that one TransferData may carry."""
         place = block_number(block) if self._writing.by == "block_id" else block.start
         request = request_download(self._writing.data_format, self._span, place, block.size)
+        erased, in_vain = self._erased == block, self._transfers.in_vain
+        self._erased = None
         try:
-            limit = await self._transfers.begin(request, may_restart=True)
+            limit = await self._transfers.begin(request, may_restart=True, erased=erased)
         except EcuRefusedError as refusal:
-            if refusal.code in _WANTS_AN_ERASE:
+            if erased:
+                self._erased = block
+            if refusal.code in _WANTS_AN_ERASE and not (erased and in_vain):
                 raise
             raise NotBegunError(refusal.refusal, str(refusal), refusal.code) from refusal
         return min(limit, self._writing.block_bytes or limit) - TRANSFER_HEADER_BYTES

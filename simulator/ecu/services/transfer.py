@@ -22,7 +22,7 @@ _LENGTH_FORMAT = 0x20
 def request_download(core: Core, request: bytes) -> Answer:
     """0x34, to an address or to a block id as the definition writes."""
     core.require_write_access()
-    require(core.transfer is None, Nrc.CONDITIONS_NOT_CORRECT)
+    require(core.transfer is None, core.options.open_transfer_nrc)
     start, size = _download_span(core, request)
     require(request[1] == core.definition.writing.data_format, Nrc.REQUEST_OUT_OF_RANGE)
     require(core.writable(start, size), Nrc.REQUEST_OUT_OF_RANGE)
@@ -50,7 +50,7 @@ def request_upload(core: Core, request: bytes) -> Answer:
     require(core.definition.reading.method == "upload", Nrc.SERVICE_NOT_SUPPORTED)
     require_reading(core)
     core.require_read_access()
-    require(core.transfer is None, Nrc.CONDITIONS_NOT_CORRECT)
+    require(core.transfer is None, core.options.open_transfer_nrc)
     start, size = parse_span(request[2:], reading_format(core))
     require(request[1] == 0x00 and core.readable(start, size), Nrc.REQUEST_OUT_OF_RANGE)
     limit = core.definition.twin.max_block_bytes

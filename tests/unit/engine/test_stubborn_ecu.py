@@ -70,9 +70,10 @@ def test_a_lost_answer_to_a_download_costs_one_more_erase_at_most(
     visit(slave, scene, options=options(transfer_ended_by=ended_by))
 
 
+@pytest.mark.parametrize("nrc", [0x22, 0x24, 0x70])
 @pytest.mark.parametrize("ended_by", ONE_END, ids=lambda ends: next(iter(ends)))
 def test_a_transfer_that_a_killed_engine_left_open_costs_no_second_erase(
-    slave: Readied, ended_by: frozenset[TransferEnd]
+    slave: Readied, ended_by: frozenset[TransferEnd], nrc: int
 ) -> None:
     async def scene(garage: Garage) -> None:
         garage.use(with_bootloader(garage, reset_allowed=True))
@@ -84,7 +85,29 @@ def test_a_transfer_that_a_killed_engine_left_open_costs_no_second_erase(
         assert result["result"] == "done"
         assert max(onlooker.erases.values()) == 1
 
-    visit(slave, scene, options=options(transfer_ended_by=ended_by))
+    visit(slave, scene, options=options(transfer_ended_by=ended_by, open_transfer_nrc=nrc))
+
+
+@pytest.mark.parametrize("nrc", [0x24, 0x70])
+@pytest.mark.parametrize("reset_allowed", [False, True])
+def test_a_transfer_that_may_be_a_missing_erase_costs_one_more_erase(
+    slave: Readied, nrc: int, *, reset_allowed: bool
+) -> None:
+    """24 and 70 may also say that the cells were not erased: one erase shows that they do not."""
+
+    async def scene(garage: Garage) -> None:
+        garage.use(with_bootloader(garage, reset_allowed=reset_allowed))
+        garage.car.ecu.core.transfer = Transfer(True, 0, 4096, 256)
+        onlooker = Onlooker(garage)
+        error = await garage.refusal(write(garage.box, garage.job, garage.hand_in(garage.package())))
+        assert error.code == "WRITE_INTERRUPTED"
+        assert sum(onlooker.erases.values()) == 2
+        garage.car.power_cut()
+        garage.car.power_up()
+        assert (await recover(garage.box, garage.job))["result"] == "done"
+
+    ends = frozenset({TransferEnd.POWER})
+    visit(slave, scene, options=options(transfer_ended_by=ends, open_transfer_nrc=nrc))
 
 
 def test_a_transfer_that_nothing_ends_leaves_one_erase_and_a_way_on(slave: Readied) -> None:
