@@ -7,6 +7,7 @@ Work in threads is invisible to a virtual clock: code that runs on one does its 
 from __future__ import annotations
 
 import asyncio
+import math
 import selectors
 import time
 from collections.abc import Coroutine
@@ -81,27 +82,43 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class _ScaledSelector(selectors.DefaultSelector):
-    """Waits `timeout / pace` seconds."""
+    """Waits until the wall's clock has got as far as the next timer, and moves its own clock no further."""
 
     def __init__(self, pace: float) -> None:
         super().__init__()
+        self.now_s = 0.0
         self._pace = pace
+        self._began_s = time.monotonic()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        return super().select(None if timeout is None else timeout / self._pace)
+        if timeout is not None and timeout <= 0:
+            return super().select(0)
+        due_s = math.inf if timeout is None else self.now_s + timeout
+        ahead_s = max(0.0, due_s - self._wall_s())
+        events = super().select(None if timeout is None else ahead_s / self._pace)
+        if events or timeout is None:
+            due_s = min(due_s, max(self.now_s, self._wall_s()))
+        self.now_s = due_s
+        return events
+
+    def _wall_s(self) -> float:
+        return (time.monotonic() - self._began_s) * self._pace
 
 
 class ScaledLoop(asyncio.SelectorEventLoop):
-    """A loop whose seconds pass `pace` times as fast as the wall's."""
+    """A loop whose seconds pass `pace` times as fast as the wall's.
+
+    A process that was kept waiting, or cannot keep up, catches up timer by timer: no timeout overtakes an
+    answer that comes before it, whatever else the machine does.
+    """
 
     def __init__(self, pace: float) -> None:
-        self._pace = pace
-        self._began_s = time.monotonic()
-        super().__init__(_ScaledSelector(pace))
+        self._scaled = _ScaledSelector(pace)
+        super().__init__(self._scaled)
 
     def time(self) -> float:
         """Scaled seconds since the loop was made."""
-        return (time.monotonic() - self._began_s) * self._pace
+        return self._scaled.now_s
 
 
 def run_virtual(main: Coroutine[Any, Any, Result]) -> Result:

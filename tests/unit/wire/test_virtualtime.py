@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
 
 import pytest
@@ -128,4 +129,43 @@ def test_scaled_seconds_pass_faster_than_the_walls() -> None:
         scaled = runner.run(main())
     wall = time.perf_counter() - began
     assert scaled >= 20
-    assert 0.1 <= wall < 3
+    assert 0.1 <= wall < 20
+
+
+def test_however_long_the_machine_was_away_no_timeout_overtakes_an_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    away_s = 0.0
+    monotonic = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + away_s)
+
+    async def main() -> float:
+        nonlocal away_s
+        loop = asyncio.get_running_loop()
+        asked_s, answered = loop.time(), loop.create_future()
+
+        def half_way() -> None:
+            loop.call_at(asked_s + 0.02, answered.set_result, None)
+
+        loop.call_at(asked_s + 0.01, half_way)
+        away_s = 10.0
+        async with asyncio.timeout_at(asked_s + 0.05):
+            await answered
+        return loop.time() - asked_s
+
+    with asyncio.Runner(loop_factory=lambda: ScaledLoop(1)) as runner:
+        assert runner.run(main()) == pytest.approx(0.02)
+
+
+def test_an_idle_clock_goes_on_with_the_walls() -> None:
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        began_s, woken = loop.time(), asyncio.Event()
+        timer = threading.Timer(0.05, loop.call_soon_threadsafe, (woken.set,))
+        timer.start()
+        await woken.wait()
+        timer.join()
+        return loop.time() - began_s
+
+    with asyncio.Runner(loop_factory=lambda: ScaledLoop(100)) as runner:
+        assert runner.run(main()) >= 4.9
