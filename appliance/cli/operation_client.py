@@ -111,7 +111,8 @@ class _Following:
         if self._in_danger:
             raise LeftRunningError(self._verb, in_danger=True)
         try:
-            self._screen.alarm(f"Leaving; {self._verb} goes on. Press Ctrl-C again within 3 s to cancel it.")
+            within = f"within {_SECOND_THOUGHTS_S:.0f} s"
+            self._screen.alarm(f"Leaving; {self._verb} goes on. Press Ctrl-C again {within} to cancel it.")
             pause(_SECOND_THOUGHTS_S)
         except KeyboardInterrupt:
             return self._cancel()

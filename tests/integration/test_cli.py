@@ -58,18 +58,36 @@ class Bench:
         assert error["log"]
         return error
 
-    def following(self, *arguments: str) -> subprocess.Popen[str]:
-        """A command that runs on; returns once its engine has told something of the work."""
-        command = self.command(*arguments)
-        heeding = signal.signal(signal.SIGINT, signal.default_int_handler)
-        try:  # whoever runs the tests in the background has them and all their children ignore Ctrl-C
-            running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        finally:
-            signal.signal(signal.SIGINT, heeding)
-        assert running.stderr is not None
-        while not running.stderr.readline().startswith("Read 1/2"):
-            assert running.poll() is None
-        return running
+    def patient(self, *arguments: str) -> list[str]:
+        """A command that waits longer for a second Ctrl-C than a person needs: this machine may be busy."""
+        return [sys.executable, "-c", _PATIENT, *self.command()[3:], *arguments]
+
+
+def interruptible(command: list[str]) -> subprocess.Popen[str]:
+    """Started so that it heeds Ctrl-C: children of tests that run in the background would ignore it."""
+    heeding = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, heeding)
+
+
+def following(command: list[str]) -> subprocess.Popen[str]:
+    """A command that runs on; returns once its engine has told something of the work."""
+    running = interruptible(command)
+    assert running.stderr is not None
+    while not (line := running.stderr.readline()).startswith("Read 1/2"):
+        assert line, "the command ended before it told of the read"
+    return running
+
+
+_PATIENT = f"""
+import sys
+from appliance.cli import operation_client
+from appliance.cli.main import main
+operation_client._SECOND_THOUGHTS_S = operation_client._LAST_WORD_S = {END_S}
+sys.exit(main())
+"""
 
 
 @contextmanager
@@ -165,7 +183,7 @@ def test_every_export_format_holds_the_same_bytes(folder: Path) -> None:
 def test_a_second_writer_a_leaver_and_a_canceller(folder: Path) -> None:
     with box(folder, *READING_ON) as bench:
         bench.done("identify", "--definition", READING_ON[0])
-        first = bench.following("read")
+        first = following(bench.command("read"))
         busy = bench.refused(1, "read")
         assert (busy["code"], busy["ecu"]) == ("ENGINE_BUSY", "untouched")
         first.send_signal(signal.SIGINT)
@@ -179,7 +197,7 @@ def test_a_second_writer_a_leaver_and_a_canceller(folder: Path) -> None:
 def test_a_second_ctrl_c_cancels_a_read(folder: Path) -> None:
     with box(folder, *READING_ON) as bench:
         bench.done("identify", "--definition", READING_ON[0])
-        reading = bench.following("read")
+        reading = following(bench.patient("read"))
         assert reading.stderr is not None
         reading.send_signal(signal.SIGINT)
         while "Ctrl-C again" not in (line := reading.stderr.readline()):
@@ -194,7 +212,7 @@ def test_a_second_ctrl_c_cancels_a_read(folder: Path) -> None:
 def test_an_engine_killed_while_reading_leaves_the_ecu_untouched(folder: Path) -> None:
     with box(folder, *READING_ON) as bench:
         bench.done("identify", "--definition", READING_ON[0])
-        reading = bench.following("read", "--json")
+        reading = following(bench.command("read", "--json"))
         bench.process.kill()
         told, _ = reading.communicate(timeout=END_S)
         assert reading.returncode == 5
@@ -238,9 +256,8 @@ def test_a_power_cut_while_writing_is_told_and_recovered_where_it_can_be(
 def test_watching_shows_another_ones_work(folder: Path) -> None:
     with box(folder, *READING_ON) as bench:
         bench.done("identify", "--definition", READING_ON[0])
-        reading = bench.following("read")
-        command = bench.command("jobs", "--watch", "--json")
-        watching = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        reading = following(bench.command("read"))
+        watching = interruptible(bench.command("jobs", "--watch", "--json"))
         assert watching.stdout is not None
         snapshot, event = (json.loads(watching.stdout.readline()) for _ in range(2))
         assert snapshot["operation"]["verb"] == "read"
