@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.engine import PACK, Client, Engine, five_answers, kill, place, running, simulated
+from tests.support.engine import HANG_S, PACK, Client, Engine, five_answers, kill, place, running, simulated
 
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="NOT PROVEN HERE: needs root")
 NOBODY = 65534
@@ -96,7 +96,11 @@ print(answer.status, answer.read().decode())
 
 def _as_nobody(path: Path) -> tuple[int, dict[str, object]]:
     done = subprocess.run(
-        [sys.executable, "-c", _AS_NOBODY, str(path)], capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, "-c", _AS_NOBODY, str(path)],
+        capture_output=True,
+        text=True,
+        timeout=HANG_S,
+        check=True,
     )
     status, _, body = done.stdout.partition(" ")
     return int(status), json.loads(body)
@@ -597,7 +601,7 @@ def test_its_own_user_cannot_look_into_its_memory(shared: Engine) -> None:
         ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "cat", f"/proc/{shared.pid}/environ"],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=HANG_S,
         check=False,
     )
     assert attempt.returncode != 0
@@ -664,7 +668,7 @@ def test_the_end_cancels_what_has_not_touched_the_ecu(root: Path) -> None:
 def test_systemd_is_told_of_the_start_and_of_every_sign_of_life(root: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(root / "notify"))
-        manager.settimeout(30)
+        manager.settimeout(HANG_S)
         engine = simulated(root)
         try:
             engine.start(NOTIFY_SOCKET=str(root / "notify"), WATCHDOG_USEC="200000")
@@ -712,7 +716,7 @@ def test_a_part_that_dies_takes_the_process_with_it(root: Path, kind: str) -> No
         [sys.executable, "-c", _WITH_A_FAULT, kind, *arguments],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=HANG_S,
         check=False,
     )
     assert done.returncode == os.EX_SOFTWARE, done

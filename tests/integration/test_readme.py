@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from appliance.engine import options
+from tests.support.engine import HANG_S
 
 README = Path(__file__).parents[2] / "README.md"
 BLOCKS = re.findall(r"^```\n(.*?)^```", README.read_text("utf-8"), re.S | re.M)
@@ -71,7 +72,7 @@ def test_a_newcomer_types_it_in_two_terminals(home: Path) -> None:
         status, shown = on_a_terminal(work_block, home)
     finally:
         engine.terminate()
-        engine.communicate(timeout=30)
+        engine.communicate(timeout=HANG_S)
     assert status == 0, shown
     for part in (
         "is open. Next: `pitbox read`",

@@ -16,19 +16,20 @@ from pathlib import Path
 from typing import Any
 
 PACK = "pbx-x050"
-START_S = 30.0
+HANG_S = 100.0
+"""After this a process hangs: short of the limit of every test, and long for a machine that is busy."""
 
 
 class Client(http.client.HTTPConnection):
     """HTTP over the engine's UNIX socket."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__("engine", timeout=60)
+        super().__init__("engine", timeout=HANG_S)
         self._path = path
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(60)
+        self.sock.settimeout(HANG_S)
         self.sock.connect(str(self._path))
 
 
@@ -53,7 +54,7 @@ class Engine:
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        assert "listening" in line, self.process.communicate(timeout=START_S)
+        assert "listening" in line, self.process.communicate(timeout=HANG_S)
         return self
 
     def refuse_to_start(self) -> str:
@@ -62,7 +63,7 @@ class Engine:
             [*_COMMAND, "--state", str(self.state), "--socket", str(self.socket), *self.arguments],
             capture_output=True,
             text=True,
-            timeout=START_S,
+            timeout=HANG_S,
             check=False,
         )
         assert done.returncode == 1, (done.returncode, done.stdout, done.stderr)
@@ -85,7 +86,7 @@ class Engine:
     def wait(self) -> int:
         """Its exit status."""
         assert self.process is not None
-        self.process.communicate(timeout=START_S)
+        self.process.communicate(timeout=HANG_S)
         return self.process.returncode
 
     def stop(self) -> None:
@@ -93,7 +94,7 @@ class Engine:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.communicate(timeout=10)
+                self.process.communicate(timeout=HANG_S)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.communicate()
