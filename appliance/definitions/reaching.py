@@ -27,7 +27,7 @@ class Bus(Strict):
     @model_validator(mode="after")
     def _fd_has_data_rate(self) -> Bus:
         if (self.kind == "can-fd") != (self.data_bitrate_bps is not None):
-            raise ValueError("data_bitrate_bps belongs to kind = 'can-fd', and to nothing else")
+            refuse(["data_bitrate_bps belongs to kind = 'can-fd', and to nothing else"])
         return self
 
 

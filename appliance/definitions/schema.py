@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, Self
 
 import rfc8785
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -19,6 +19,7 @@ from appliance.definitions.fields import (
     Pattern,
     Strict,
     Word,
+    admitted_before,
     refuse,
 )
 from appliance.definitions.memory import Region, Regions, not_blocks, out_of_reach
@@ -127,7 +128,7 @@ class Voltage(Strict):
     @model_validator(mode="after")
     def _ordered(self) -> Voltage:
         if not self.min_v < self.target_v < self.max_v:
-            raise ValueError("min_v < target_v < max_v does not hold")
+            refuse(["min_v < target_v < max_v does not hold"])
         return self
 
 
@@ -143,7 +144,7 @@ class Recovery(Strict):
     @model_validator(mode="after")
     def _comes_back(self) -> Recovery:
         if self.reset_allowed and self.recoverability != "bootloader":
-            raise ValueError("reset_allowed needs recoverability = 'bootloader': nothing else comes back")
+            refuse(["reset_allowed needs recoverability = 'bootloader': nothing else comes back"])
         return self
 
 
@@ -235,7 +236,7 @@ class Definition(Strict):
     def _checksum_region(cls, checksum: Checksum | None, info: ValidationInfo) -> Checksum | None:
         names = {region.name for region in _regions(info)}
         if checksum and names and checksum.region not in names:
-            raise ValueError(f"no region is called {checksum.region!r}")
+            refuse([f"no region is called {checksum.region!r}"])
         for region in _regions(info):
             if checksum and region.name == checksum.region:
                 refuse(checksum.misfits(region))
@@ -257,7 +258,7 @@ class Definition(Strict):
     @model_validator(mode="after")
     def _proven_where_it_can_be(self) -> Definition:
         if self.evidence.level == "simulated" and self.simulation is None:
-            raise ValueError("evidence.level is 'simulated', and there is no [simulation] table")
+            refuse(["evidence.level is 'simulated', and there is no [simulation] table"])
         return self
 
     @property
@@ -266,6 +267,15 @@ class Definition(Strict):
         if self.simulation is None:
             raise not_simulated(self.id)
         return self.simulation
+
+    @classmethod
+    def pinned(cls, data: bytes) -> Self:
+        """One that was let in before, perhaps by a build that was less strict: a write may be open under it.
+
+        Raises ValidationError where this build does not know its keys, or a value is none of theirs.
+        """
+        with admitted_before():
+            return cls.model_validate_json(data)
 
     def region(self, name: str) -> Region:
         """The region of that name. Raises KeyError."""

@@ -45,7 +45,7 @@ class PinnedDefinitions:
         if data is None:
             return None
         try:
-            return Definition.model_validate_json(data)
+            return Definition.pinned(data)
         except ValidationError as error:
             raise PitboxError(
                 "DEFINITION_UNREADABLE",

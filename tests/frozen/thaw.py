@@ -66,7 +66,7 @@ def thawed_from(source: Path, to: Path) -> Thawed:
         expected["job"],
         expected["tuned_sha256"],
         expected["original_sha256"],
-        Definition.model_validate_json(pinned.read_bytes()),
+        Definition.pinned(pinned.read_bytes()),
     )
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from appliance.contract.errors import PitboxError
+from appliance.definitions.checking import Checking
+from appliance.definitions.checksum import Checksum
+from appliance.definitions.errors import DefinitionError
 from appliance.definitions.library import Library
 from appliance.definitions.loader import PACKS, load_definition
-from appliance.definitions.schema import Definition
+from appliance.definitions.memory import Region
+from appliance.definitions.reaching import Addressing, SecurityLevel
+from appliance.definitions.schema import Definition, Writing
 from appliance.engine.operations.write import restore
 from appliance.engine.pinned import PinnedDefinitions
 from tests.support.garage import Garage, Readied, visit
@@ -81,6 +88,58 @@ def test_a_key_added_to_the_schema_bars_no_recovery(slave: Readied, monkeypatch:
         assert (await restore(garage.box, garage.job))["result"] == "restored"
 
     visit(slave, test)
+
+
+def refused(*_: object) -> Iterator[str]:
+    yield "stricter than the build that began the job"
+
+
+STRICTER = [
+    (Checking, "misfits"),
+    (Checking, "_problems"),
+    (Writing, "_problems"),
+    (Region, "_problems"),
+    (Addressing, "_problems"),
+    (SecurityLevel, "_problems"),
+    (Checksum, "misfits"),
+]
+
+
+@pytest.mark.parametrize(("table", "check"), STRICTER)
+def test_a_stricter_check_bars_new_definitions_and_no_recovery(
+    slave: Readied, monkeypatch: pytest.MonkeyPatch, table: type, check: str
+) -> None:
+    async def test(garage: Garage) -> None:
+        removed(garage)
+        with monkeypatch.context() as patch:
+            patch.setattr(table, check, refused)
+            assert (await restore(garage.box, garage.job))["result"] == "restored"
+            with pytest.raises(DefinitionError, match="DEFINITION_INVALID") as refusal:
+                load_definition(PACKS / "pbx-x050.toml")
+            assert "stricter than the build" in refusal.value.details[0]
+
+    visit(slave, test)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"simulation": None},
+        {"voltage": DEFINITION.voltage.model_copy(update={"target_v": 20.0})},
+        {"recovery": DEFINITION.recovery.model_copy(update={"reset_allowed": True})},
+        {"bus": DEFINITION.bus.model_copy(update={"kind": "can-fd"})},
+        {"regions": DEFINITION.regions[:1]},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_what_no_file_may_say_today_is_still_read_where_it_was_pinned(
+    tmp_path: Path, changes: dict[str, object]
+) -> None:
+    old = DEFINITION.model_copy(update=changes)
+    with pytest.raises(ValidationError):
+        Definition.model_validate_json(old.model_dump_json())
+    pinned = PinnedDefinitions(tmp_path)
+    assert pinned.get(pinned.pin(old)) == old
 
 
 def test_a_definition_this_build_does_not_understand_is_told(tmp_path: Path) -> None:
