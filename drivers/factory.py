@@ -9,11 +9,14 @@ from pathlib import Path
 
 from drivers.can.interface import CanPort
 from drivers.can.pythoncan import open_port
+from drivers.pins.interface import Pins
+from drivers.pins.rpigpio import RpiGpioPins
 from drivers.voltmeter.ina226 import Ina226
 from drivers.voltmeter.interface import Voltmeter
 
 CAN_CHOICES = ("socketcan:can0", "udp_multicast:239.74.163.2", "virtual:NAME")
 VOLTMETER_CHOICES = ("ina226:/dev/i2c-1:0x40",)
+PINS_CHOICES = ("rpi:boot_1=17,reset=27,supply=22,ignition=23",)
 
 
 def open_can(spec: str, bitrate_bps: int, data_bitrate_bps: int | None = None) -> CanPort:
@@ -41,6 +44,24 @@ def open_voltmeter(spec: str, gain: float = 1.0, offset_v: float = 0.0) -> Voltm
     except ValueError as error:
         raise ValueError(f"{address!r} in {spec!r} is not an I2C address such as 0x40") from error
     return Ina226(Path(device), chip, gain, offset_v)
+
+
+def open_pins(spec: str) -> Pins:
+    """Lines by `KIND:NAME=CHANNEL,...`; the channels of a Raspberry Pi are numbered as BCM does.
+
+    Raises ValueError for a name that means nothing, PinsError if the lines cannot be had.
+    """
+    kind, _, lines = spec.partition(":")
+    wrong = ValueError(f"{spec!r} names no pins; write them like {_listed(PINS_CHOICES)}")
+    if kind != "rpi":
+        raise wrong
+    channels: dict[str, int] = {}
+    for line in lines.split(","):
+        name, _, channel = line.partition("=")
+        if not name or not channel.isdecimal() or name in channels:
+            raise wrong
+        channels[name] = int(channel)
+    return RpiGpioPins(channels)
 
 
 def _listed(choices: tuple[str, ...]) -> str:

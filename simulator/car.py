@@ -55,6 +55,8 @@ class Car:
         self.settings = settings or CarSettings()
         self.bus = bus
         self.engine_running = False
+        self.strapped = False
+        """Whether the ECUs' boot straps are set, which they look at when they start."""
         self.battery = Battery(self.settings.voltage_v, self.settings.load_sag_v, self.settings.ripple_v)
         self.battery.on_change(self._supply)
         self._definitions = tuple(definitions)
@@ -87,6 +89,11 @@ class Car:
         self._connected = True
         self.ignition = True
 
+    def connect(self) -> None:
+        """The supply is connected; the key stays where it is."""
+        self._connected = True
+        self._supply()
+
     def power_cut(self) -> None:
         """The supply is gone this very moment; the key stays where it is."""
         self._connected = False
@@ -105,7 +112,9 @@ class Car:
 
     def _ecu(self, definition: Definition) -> SimulatedEcu:
         settings = self.settings
-        around = Surroundings(self.voltage_v, lambda: self.engine_running, self.battery.add_load)
+        around = Surroundings(
+            self.voltage_v, lambda: self.engine_running, self.battery.add_load, lambda: self.strapped
+        )
         return SimulatedEcu(
             definition,
             self._inner.attach,

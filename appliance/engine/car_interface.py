@@ -1,4 +1,4 @@
-"""The engine's way to a car: where ports, links and the voltmeter come from."""
+"""The engine's way to a car: where every port comes from, real or simulated."""
 
 from __future__ import annotations
 
@@ -13,7 +13,15 @@ from appliance.protocols.isotp.link import SoftIsoTpLink
 from drivers.can import rate
 from drivers.can.interface import CanBusGoneError, CanPort
 from drivers.can.rate import BitRate, WrongBitRateError
-from drivers.factory import open_can, open_voltmeter
+from drivers.ethernet.interface import Ethernet
+from drivers.factory import open_can, open_pins, open_voltmeter
+from drivers.kline.interface import KLine
+from drivers.person.interface import Person
+from drivers.pins.interface import Pins, PinsError
+from drivers.supply.interface import Output, Supply, SupplyError
+from drivers.supply.switched import SwitchedSupply
+from drivers.tap.interface import Tap
+from drivers.uart.interface import Uart
 from drivers.voltmeter.interface import Voltmeter, VoltmeterError
 from drivers.voltmeter.simulated import SimulatedVoltmeter
 
@@ -52,6 +60,70 @@ class CarInterface(Protocol):
     def open_link(self, port: CanPort, address: IsoTpAddress, settings: IsoTpSettings) -> IsoTpLink:
         """An ISO-TP link over a port of this connection. Raises PitboxError."""
 
+    def kline(self) -> KLine:
+        """Raises PitboxError PORT_MISSING."""
+
+    def uart(self) -> Uart:
+        """Raises PitboxError PORT_MISSING."""
+
+    def ethernet(self) -> Ethernet:
+        """Raises PitboxError PORT_MISSING."""
+
+    def tap(self) -> Tap:
+        """Raises PitboxError PORT_MISSING."""
+
+    def pins(self) -> Pins:
+        """Lines that strap and reset a controller. Raises PitboxError PORT_MISSING."""
+
+    def supply(self) -> Supply:
+        """The bench supply. Raises PitboxError PORT_MISSING."""
+
+    def person(self) -> Person:
+        """Whoever is at the box. Raises PitboxError PORT_MISSING."""
+
+
+class MissingPorts:
+    """Base of a box with a CAN bus alone: whatever else is asked for is missing, by name."""
+
+    def kline(self) -> KLine:
+        """Raises PitboxError PORT_MISSING."""
+        raise port_missing("K-line")
+
+    def uart(self) -> Uart:
+        """Raises PitboxError PORT_MISSING."""
+        raise port_missing("UART")
+
+    def ethernet(self) -> Ethernet:
+        """Raises PitboxError PORT_MISSING."""
+        raise port_missing("Ethernet port")
+
+    def tap(self) -> Tap:
+        """Raises PitboxError PORT_MISSING."""
+        raise port_missing("test access port")
+
+    def pins(self) -> Pins:
+        """Raises PitboxError PORT_MISSING."""
+        raise port_missing("pins", "start the engine with --pins")
+
+    def supply(self) -> Supply:
+        """Raises PitboxError PORT_MISSING."""
+        raise port_missing("bench supply", "start the engine with --pins that name supply and ignition")
+
+    def person(self) -> Person:
+        """Raises PitboxError PORT_MISSING."""
+        raise port_missing("person to ask")
+
+
+def port_missing(name: str, how: str = "") -> PitboxError:
+    """The error for a port that this box has not got; `how` it can be given one."""
+    way = f", or give this one {name} and {how}" if how else ""
+    return PitboxError(
+        "PORT_MISSING",
+        f"this box has no {name}, and this way into the ECU needs it",
+        do_now=f"Choose another access, use a box that has it{way}.",
+        details=(name,),
+    )
+
 
 class MissingVoltmeter:
     """Every reading fails: an ECU may be read without a voltmeter, but the gates let nothing be written."""
@@ -81,14 +153,23 @@ def _voltmeter(spec: str | None) -> Voltmeter:
         return MissingVoltmeter(str(error))
 
 
-class RealCarInterface:
-    """A CAN interface by name, with the kernel's ISO-TP where it is SocketCAN, and a voltmeter by name."""
+class RealCarInterface(MissingPorts):
+    """A CAN interface by name, with the kernel's ISO-TP where it is SocketCAN, a voltmeter and pins by name.
+
+    Lines called `supply` and `ignition` switch a bench supply. Every line is in its safe state at once.
+    """
 
     simulated = False
 
-    def __init__(self, can: str, voltmeter: str | None) -> None:
+    def __init__(
+        self, can: str, voltmeter: str | None, pins: str | None = None, person: Person | None = None
+    ) -> None:
+        """Raises PitboxError for hardware that was named and cannot be opened."""
         self._can = can
         self.meter: Voltmeter = _attempt(lambda: _voltmeter(voltmeter))
+        self._pins = None if pins is None else _attempt(lambda: open_pins(pins))
+        self._supply = self._switched()
+        self._person = person
 
     @property
     def voltmeter_missing(self) -> str | None:
@@ -129,6 +210,24 @@ class RealCarInterface:
         interface = self._socketcan
         return _attempt(lambda: KernelIsoTpLink(interface, address, settings))
 
+    def pins(self) -> Pins:
+        """The lines named at the start, those of the supply among them. Raises PitboxError PORT_MISSING."""
+        return super().pins() if self._pins is None else self._pins
+
+    def supply(self) -> Supply:
+        """Switched by two of the lines. Raises PitboxError PORT_MISSING."""
+        return super().supply() if self._supply is None else self._supply
+
+    def person(self) -> Person:
+        """Raises PitboxError PORT_MISSING."""
+        return super().person() if self._person is None else self._person
+
+    def _switched(self) -> Supply | None:
+        pins = self._pins
+        if pins is None or not pins.names & set(Output):
+            return None
+        return _attempt(lambda: SwitchedSupply(pins, {one: one.value for one in Output}, self.meter))
+
     @property
     def _socketcan(self) -> str | None:
         kind, _, channel = self._can.partition(":")
@@ -152,7 +251,7 @@ def _attempt(open_it: Callable[[], Opened]) -> Opened:
             str(error),
             do_now=f"As root: `{error.command}`. Or give the engine the capability CAP_NET_ADMIN.",
         ) from error
-    except (CanBusGoneError, VoltmeterError, OSError, ValueError) as error:
+    except (CanBusGoneError, VoltmeterError, PinsError, SupplyError, OSError, ValueError) as error:
         raise PitboxError(
             "HARDWARE_MISSING",
             f"the hardware cannot be opened: {error}",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from appliance.definitions.entry_steps import PIN_NAMES
 from appliance.engine.settings import EngineSettings, SimulationSettings
+from drivers.supply.interface import Output
 
 
 def parse(arguments: list[str] | None = None) -> EngineSettings:
@@ -19,6 +21,7 @@ def parse(arguments: list[str] | None = None) -> EngineSettings:
         role=options.role,
         can=options.can,
         voltmeter=options.voltmeter,
+        pins=options.pins,
         simulation=_simulation(options),
         definition_dirs=tuple(options.definitions),
         allowed_uids=frozenset(options.allow_uid),
@@ -30,15 +33,16 @@ def parse(arguments: list[str] | None = None) -> EngineSettings:
 def _refuse_unused(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     """An option that would have no effect is wrong usage: its user meant something else."""
     if options.simulate is not None:
-        for name in ("can", "voltmeter"):
+        for name in ("can", "voltmeter", "pins"):
             if getattr(options, name) is not None:
                 parser.error(f"--{name} is hardware, and --simulate takes its place: give one of them")
         return
     for name in ("seed", "car_data", "pace", "faults"):
         if getattr(options, name) is not None:
             parser.error(f"--{name.replace('_', '-')} belongs to --simulate, which is not given")
-    if options.voltmeter is not None and options.can is None:
-        parser.error("--voltmeter belongs to --can, which is not given")
+    for name in ("voltmeter", "pins"):
+        if getattr(options, name) is not None and options.can is None:
+            parser.error(f"--{name} belongs to --can, which is not given")
 
 
 def _simulation(options: argparse.Namespace) -> SimulationSettings | None:
@@ -93,6 +97,21 @@ def _add_hardware(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--voltmeter", help="e.g. ina226:/dev/i2c-1:0x40, or simulated:13.5 beside `pitbox sim`"
     )
+    parser.add_argument(
+        "--pins",
+        type=_pins,
+        help="GPIO lines, e.g. rpi:boot_1=17,reset=27; supply and ignition switch a bench supply",
+    )
+
+
+def _pins(text: str) -> str:
+    names = {line.partition("=")[0] for line in text.partition(":")[2].split(",")}
+    if strange := names - PIN_NAMES - set(Output):
+        known = ", ".join(sorted((*PIN_NAMES, *Output)))
+        raise argparse.ArgumentTypeError(
+            f"no definition drives {', '.join(sorted(strange))}; lines are {known}"
+        )
+    return text
 
 
 def _bus(text: str) -> str:

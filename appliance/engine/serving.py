@@ -149,7 +149,7 @@ async def worker_and_connection(settings: EngineSettings) -> tuple[Worker, CarIn
             "neither a CAN bus nor a simulated car was named",
             do_now="Start with --can socketcan:can0 --voltmeter ina226:/dev/i2c-1:0x40, or with --simulate.",
         )
-    return Worker(), RealCarInterface(settings.can, settings.voltmeter)
+    return Worker(), RealCarInterface(settings.can, settings.voltmeter, settings.pins)
 
 
 async def _while_time_passes(worker: Worker, connecting: Awaitable[CarInterface]) -> CarInterface:

@@ -29,6 +29,7 @@ class EngineSettings:
     role: str = "slave"
     can: str | None = None
     voltmeter: str | None = None
+    pins: str | None = None
     simulation: SimulationSettings | None = None
     definition_dirs: tuple[Path, ...] = ()
     allowed_uids: frozenset[int] = field(default_factory=frozenset)

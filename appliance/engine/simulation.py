@@ -13,12 +13,19 @@ from appliance.checksums import ChecksumUnsupported
 from appliance.contract.errors import PitboxError
 from appliance.definitions.loader import load_all
 from appliance.definitions.schema import Definition
+from appliance.engine.car_interface import MissingPorts
 from appliance.engine.context import checksum_module
 from appliance.engine.settings import EngineSettings, SimulationSettings
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpLink, IsoTpSettings
 from appliance.protocols.isotp.link import SoftIsoTpLink
 from drivers.can.interface import CanPort
+from drivers.person.interface import Person
+from drivers.pins.interface import Pins
+from drivers.pins.simulated import SimulatedPins
+from drivers.supply.interface import Supply
+from drivers.supply.simulated import SimulatedSupply
 from drivers.voltmeter.simulated import SimulatedVoltmeter
+from simulator.bench.bench import Bench
 from simulator.bus import SimBus
 from simulator.car import Car, CarSettings, bus_for
 from simulator.faults import FaultPlan
@@ -27,17 +34,25 @@ from simulator.injection import FaultInjector
 from simulator.virtualtime import ScaledLoop, VirtualLoop
 
 
-class SimulatedCarInterface:
-    """One simulated car with one ECU. A port at another bit rate hears nothing, as on a real bus."""
+class SimulatedCarInterface(MissingPorts):
+    """One simulated car with one ECU. A port at another bit rate hears nothing, as on a real bus.
+
+    With a bench the ECU is out of the car: it has the supply, the pins and the wires of the bench.
+    """
 
     simulated = True
     fd = True
     voltmeter_missing: str | None = None
 
-    def __init__(self, car: Car, definition: Definition) -> None:
+    def __init__(
+        self, car: Car, definition: Definition, bench: Bench | None = None, person: Person | None = None
+    ) -> None:
         self.car = car
         self.meter = SimulatedVoltmeter(car.voltage_v)
         self._definition = definition
+        self._pins = None if bench is None else SimulatedPins(bench)
+        self._supply = None if bench is None else SimulatedSupply(bench)
+        self._person = person
 
     def open_port(self, bitrate_bps: int, data_bitrate_bps: int | None) -> CanPort:
         """Join the car's bus, or a dead one where the bit rates differ."""
@@ -57,6 +72,18 @@ class SimulatedCarInterface:
     def open_link(self, port: CanPort, address: IsoTpAddress, settings: IsoTpSettings) -> IsoTpLink:
         """Our own state machine, which runs on simulated time."""
         return SoftIsoTpLink(port, address, settings)
+
+    def pins(self) -> Pins:
+        """Those of the bench. Raises PitboxError PORT_MISSING."""
+        return super().pins() if self._pins is None else self._pins
+
+    def supply(self) -> Supply:
+        """That of the bench. Raises PitboxError PORT_MISSING."""
+        return super().supply() if self._supply is None else self._supply
+
+    def person(self) -> Person:
+        """Raises PitboxError PORT_MISSING."""
+        return super().person() if self._person is None else self._person
 
 
 def loop_factory(simulation: SimulationSettings) -> Callable[[], asyncio.AbstractEventLoop]:

@@ -47,6 +47,8 @@ class Surroundings:
     engine_running: Callable[[], bool] = lambda: False
     on_load: Callable[[int], None] = lambda change: None
     """Called with +1 and -1 around an operation that draws current."""
+    strapped: Callable[[], bool] = lambda: False
+    """Whether its boot straps keep it in the boot loader; asked when it starts."""
 
 
 class Core:

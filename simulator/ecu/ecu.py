@@ -43,6 +43,7 @@ class SimulatedEcu:
         self.request_hook: RequestHook | None = None
         self._attach = attach
         self._port: CanPort | None = None
+        self._strapped = False
         self._forget_port: Callable[[], None] = lambda: None
         self._server: Server | None = None
         self._timers: list[asyncio.TimerHandle] = []
@@ -105,15 +106,18 @@ class SimulatedEcu:
 
     def _boot(self, ended: TransferEnd) -> None:
         self.core.program = Program.BOOTING
+        self._strapped = self.core.around.strapped()
         self.core.start_up(ended)
         self._later(self.definition.twin.boot_ms / 1000, self._booted)
 
     def _booted(self) -> None:
-        """The boot manager starts the application if it is marked valid (sheet 9)."""
+        """The boot manager starts the application if it is marked valid (sheet 9) and no strap forbids it."""
         core = self.core
         if not self.records.application_valid and self.definition.checking.dependencies_routine is None:
             core.judge_memory()
-        if self.records.application_valid:
+        if self._strapped:
+            core.program = Program.BOOTLOADER
+        elif self.records.application_valid:
             core.program = Program.APPLICATION
         elif self.definition.recovery.recoverability == "bootloader":
             core.program = Program.BOOTLOADER

@@ -24,6 +24,9 @@ SIMULATE = ["--simulate", "pbx-e400"]
         ([*CAN, "--pace", "1"], "--pace"),
         ([*CAN, "--faults", "{}"], "--faults"),
         (["--voltmeter", "simulated:13.5"], "--voltmeter"),
+        ([*SIMULATE, "--pins", "rpi:reset=27"], "--pins"),
+        (["--pins", "rpi:reset=27"], "--pins"),
+        ([*CAN, "--pins", "rpi:rset=27"], "no definition drives rset"),
         (["--can", "can0"], "INTERFACE:CHANNEL"),
         (["--can", "socketcan:"], "INTERFACE:CHANNEL"),
     ],
@@ -46,6 +49,7 @@ def test_each_option_has_its_effect_where_it_belongs() -> None:
     assert parse(SIMULATE).simulation.seed == 1  # type: ignore[union-attr]
     real = parse([*CAN, "--voltmeter", "simulated:13.5"])
     assert (real.can, real.voltmeter, real.simulation) == ("socketcan:can0", "simulated:13.5", None)
+    assert parse([*CAN, "--pins", "rpi:reset=27,supply=22"]).pins == "rpi:reset=27,supply=22"
 
 
 @pytest.mark.parametrize("image", ["/dev/zero", "old"])

@@ -1,0 +1,1 @@
+"""The car's Ethernet (ISO 13400-3)."""

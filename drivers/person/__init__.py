@@ -1,0 +1,1 @@
+"""The person at the box: asked like any other port."""

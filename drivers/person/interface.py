@@ -1,0 +1,49 @@
+"""What a person can be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+LONGEST_ANSWER = 500
+"""Signs of a free text."""
+
+
+class UnansweredError(TimeoutError):
+    """Nobody answered in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A text in plain words, with its key and fields for screens that translate it."""
+
+    key: str
+    text: str
+    deadline_s: float
+    """How long an answer is waited for, from when it is asked."""
+    choices: tuple[str, ...] = ()
+    """Any other answer is refused; without choices any text is taken that is not blank."""
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+    def takes(self, value: str) -> bool:
+        """Whether this can be an answer."""
+        if self.choices:
+            return value in self.choices
+        return bool(value.strip()) and len(value) <= LONGEST_ANSWER
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was answered, by whom, and when (seconds since 1970)."""
+
+    value: str
+    by: str
+    at: float
+
+
+class Person(Protocol):
+    """Somebody who can be asked."""
+
+    async def ask(self, question: Question) -> Answer:
+        """Wait for an answer that the question takes. Raises UnansweredError at its deadline."""

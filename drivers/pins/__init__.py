@@ -1,0 +1,1 @@
+"""Lines of the box that strap and reset a controller."""

@@ -1,0 +1,1 @@
+"""The bench supply: what powers a controller outside the car."""

@@ -1,0 +1,1 @@
+"""A test access port (IEEE 1149.1)."""

@@ -1,0 +1,1 @@
+"""A serial line to a boot loader."""

@@ -1,0 +1,139 @@
+"""One simulated controller on a bench: it runs exactly while supply, wires and pins let it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from drivers.supply.interface import Output, SupplyReading
+from simulator.bench.supply import BenchSupply
+from simulator.bench.wires import Wires
+from simulator.car import Car
+
+LINES = ("boot_1", "boot_2", "boot_3", "boot_4", "reset")
+"""Pins of the box's connector."""
+_GROUND = "ground"
+_PULLS = {"boot_1": True, "boot_2": False, "boot_3": False, "boot_4": False, "reset": True}
+
+
+@dataclass(frozen=True, slots=True)
+class BenchSettings:
+    """The supply as it is set, and the controller's terminals."""
+
+    volts: float = 13.5
+    limit_a: float = 2.0
+    standby_a: float = 0.03
+    """Drawn while only the permanent supply is there."""
+    running_a: float = 0.35
+    pulls: Mapping[str, bool] = field(default_factory=lambda: dict(_PULLS))
+    """Levels that a powered controller gives its lines; True is high."""
+    straps: Mapping[str, bool] = field(default_factory=lambda: {"boot_1": False})
+    """Levels that, found when it starts, keep it in its boot loader."""
+
+
+class Bench:
+    """The far end of simulated pins and of a simulated supply, around the ECU of a car that has no key."""
+
+    def __init__(self, car: Car, settings: BenchSettings | None = None) -> None:
+        self.settings = settings or BenchSettings()
+        self.supply = BenchSupply(self.settings.volts, self.settings.limit_a, self._settle)
+        self.wires = Wires((*Output, _GROUND, *LINES), self._settle)
+        self.driven: dict[str, bool] = {}
+        """Lines that the box drives, with their levels."""
+        self.harm: set[str] = set()
+        """Terminals of the controller that had the supply and cannot bear it."""
+        self._car = car
+        self._settle()
+
+    @property
+    def line_names(self) -> frozenset[str]:
+        """The lines there are."""
+        return frozenset(LINES)
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether nothing is switched on and no line driven."""
+        return not self.supply.on and not self.driven
+
+    def set_line(self, name: str, high: bool | None) -> None:
+        """The box drives a line; None: it has let go."""
+        if high is None:
+            self.driven.pop(name, None)
+        else:
+            self.driven[name] = high
+        self._settle()
+
+    def line_is_high(self, name: str) -> bool:
+        """The level at the box's end; a line that nobody drives is pulled low there, weakly."""
+        rail = self.wires.shorted(name)
+        if rail is not None:
+            return rail == "supply" and self.supply.is_hot(Output.SUPPLY)
+        if name in self.driven:
+            return self.driven[name]
+        far = self.wires.far_end(name)
+        return self._is_powered() and far is not None and self.settings.pulls.get(far, False)
+
+    def set_output(self, output: Output, on: bool) -> None:
+        """Switch an output of the supply."""
+        self.supply.set_output(output, on)
+
+    def measure(self) -> SupplyReading:
+        """At the permanent output."""
+        hot = self.supply.is_hot(Output.SUPPLY)
+        return SupplyReading(self.supply.volts if hot else 0.0, self._amps(), self.supply.tripped)
+
+    def box_dies(self) -> None:
+        """The box loses its own supply: its lines float, and its switches fall off."""
+        self.driven.clear()
+        self.supply.on.clear()
+        self.supply.tripped = False
+        self._settle()
+
+    def _settle(self) -> None:
+        """Bring the controller into the state that supply, wires and pins ask for."""
+        if self._is_overloaded():
+            self.supply.tripped = True
+        self.harm |= {line for line in LINES if self._is_hot(line)}
+        if not self._is_powered():
+            self._car.power_cut()
+            return
+        straps = self.settings.straps.items()
+        self._car.strapped = all(self._level_there(name) == level for name, level in straps)
+        self._car.battery.set_level(self.supply.volts)
+        self._car.connect()
+        self._car.ignition = self._is_hot(Output.IGNITION) and self._level_there("reset")
+
+    def _is_powered(self) -> bool:
+        grounded = self.wires.near_end(_GROUND) == _GROUND and self.wires.shorted(_GROUND) is None
+        return grounded and self._is_hot(Output.SUPPLY)
+
+    def _is_hot(self, terminal: str) -> bool:
+        """Whether a terminal of the controller has the supply."""
+        near = self.wires.near_end(terminal)
+        return any(near == output and self.supply.is_hot(output) for output in Output)
+
+    def _level_there(self, line: str) -> bool:
+        """The level at the controller's end of a line."""
+        near = self.wires.near_end(line)
+        if near in LINES:
+            rail = self.wires.shorted(near)
+            if rail is not None:
+                return rail == "supply"
+            if near in self.driven:
+                return self.driven[near]
+        return self.settings.pulls.get(line, False)
+
+    def _is_overloaded(self) -> bool:
+        """A hot wire on ground, ground on a hot rail, or the controller the wrong way round."""
+        hot = [output for output in Output if self.supply.is_hot(output)]
+        return bool(hot) and (
+            any(self.wires.shorted(output) == "ground" for output in hot)
+            or self.wires.shorted(_GROUND) == "supply"
+            or any(self.wires.far_end(output) == _GROUND for output in hot)
+            or self._amps() > self.supply.limit_a
+        )
+
+    def _amps(self) -> float:
+        if not self._is_powered():
+            return 0.0
+        return self.settings.running_a if self._is_hot(Output.IGNITION) else self.settings.standby_a

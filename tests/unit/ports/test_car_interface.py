@@ -1,0 +1,68 @@
+"""One car interface hands out every port; what a box has not got is told by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from appliance.contract.errors import PitboxError
+from appliance.engine import car_interface
+from appliance.engine.car_interface import MissingPorts, RealCarInterface
+from drivers.person.simulated import SimulatedPerson
+from drivers.pins.rpigpio import RpiGpioPins
+from drivers.supply.interface import Output
+
+from .gpio_board import GpioBoard
+
+NAMES: dict[str, Callable[[MissingPorts], object]] = {
+    "K-line": lambda car: car.kline(),
+    "UART": lambda car: car.uart(),
+    "Ethernet port": lambda car: car.ethernet(),
+    "test access port": lambda car: car.tap(),
+    "pins": lambda car: car.pins(),
+    "bench supply": lambda car: car.supply(),
+    "person to ask": lambda car: car.person(),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_missing_port_is_told_by_its_name(name: str) -> None:
+    for car in (MissingPorts(), RealCarInterface("virtual:nothing", None)):
+        with pytest.raises(PitboxError) as refused:
+            NAMES[name](car)
+        assert refused.value.code == "PORT_MISSING"
+        assert name in refused.value.what and refused.value.details == (name,)
+        assert "Choose another access" in refused.value.do_now
+
+
+def test_the_lines_named_at_the_start_are_handed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    board = GpioBoard()
+    monkeypatch.setattr(
+        car_interface,
+        "open_pins",
+        lambda spec: RpiGpioPins({"boot_1": 17, "supply": 22, "ignition": 23}, board),
+    )
+    person = SimulatedPerson({})
+    car = RealCarInterface("virtual:nothing", "simulated:13.5", "rpi:any", person)
+    car.pins().drive("boot_1", True)
+    car.supply().switch(Output.SUPPLY, True)
+    assert (board.input(17), board.input(22), board.input(23)) == (1, 1, 0)
+    assert car.person() is person
+
+
+@pytest.mark.parametrize(
+    ("pins", "told"),
+    [("rpi:boot_1=17", "install rpi-lgpio"), ("boot_1", "write them like rpi:")],
+)
+def test_pins_that_cannot_be_had_are_missing_hardware(pins: str, told: str) -> None:
+    with pytest.raises(PitboxError) as refused:
+        RealCarInterface("virtual:nothing", None, pins)
+    assert refused.value.code == "HARDWARE_MISSING" and told in refused.value.what
+
+
+def test_a_supply_with_one_of_its_two_lines_is_missing_hardware(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(car_interface, "open_pins", lambda spec: RpiGpioPins({"supply": 22}, GpioBoard()))
+    with pytest.raises(PitboxError) as refused:
+        RealCarInterface("virtual:nothing", None, "rpi:any")
+    assert refused.value.code == "HARDWARE_MISSING" and "ignition" in refused.value.what
