@@ -101,7 +101,7 @@ async def _timed_write(definition: Definition, starts: tuple[int, ...], state: P
     client = client_on(bus.attach("host"), definition)
     access = TimedAccess(definition, client)
     box = Box(state, load_or_create(state / "keys", Role.MASTER), definition, access).in_preflight()
-    box.journal.describe(JOB, definition.id, definition.digest(), "obd", await access.identify())
+    box.journal.describe(JOB, definition.id, definition.digest(), "obd", await access.identity.identify())
     original = _memory(car, definition)
     plan = FlashPlan(request_for(definition, original, _changed(definition, original, starts)))
     loop = asyncio.get_running_loop()

@@ -38,19 +38,19 @@ Host = Callable[[Definition, str], None]
 
 async def our_read(access: UdsAccess) -> None:
     """Session, unlock, 1 MiB."""
-    await access.open(Purpose.READ)
+    await access.lifecycle.open(Purpose.READ)
     for at in range(0, MIB, SECTOR_BYTES):
-        await access.read(START + at, SECTOR_BYTES)
+        await access.memory.read(START + at, SECTOR_BYTES)
 
 
 async def our_write(access: UdsAccess) -> None:
     """Session, unlock, erase, 1 MiB."""
     data = content()
-    await access.open(Purpose.WRITE)
+    await access.lifecycle.open(Purpose.WRITE)
     for at in range(0, MIB, SECTOR_BYTES):
         block = Block("code", START + at, SECTOR_BYTES)
-        await access.erase(block)
-        await access.program(block, data[at : at + SECTOR_BYTES], lambda count: None)
+        await access.memory.erase(block)
+        await access.memory.program(block, data[at : at + SECTOR_BYTES], lambda count: None)
 
 
 def ours(job: Callable[[UdsAccess], Awaitable[None]]) -> Host:

@@ -39,8 +39,8 @@ def our_read(model: Model) -> tuple[float, bytes]:
         access = UdsAccess(model.definition, client)
         loop = asyncio.get_running_loop()
         began_s = loop.time()
-        await access.open(Purpose.READ)
-        parts = [await access.read(START + at, SECTOR_BYTES) for at in range(0, MIB, SECTOR_BYTES)]
+        await access.lifecycle.open(Purpose.READ)
+        parts = [await access.memory.read(START + at, SECTOR_BYTES) for at in range(0, MIB, SECTOR_BYTES)]
         seconds = loop.time() - began_s
         await client.close()
         car.close()
@@ -58,11 +58,11 @@ def our_write(model: Model, data: bytes) -> tuple[float, bytes]:
         access = UdsAccess(model.definition, client)
         loop = asyncio.get_running_loop()
         began_s = loop.time()
-        await access.open(Purpose.WRITE)
+        await access.lifecycle.open(Purpose.WRITE)
         for at in range(0, len(data), SECTOR_BYTES):
             block = Block("code", START + at, SECTOR_BYTES)
-            await access.erase(block)
-            await access.program(block, data[at : at + SECTOR_BYTES], lambda count: None)
+            await access.memory.erase(block)
+            await access.memory.program(block, data[at : at + SECTOR_BYTES], lambda count: None)
         seconds = loop.time() - began_s
         await client.close()
         held = car.ecu.memory.read(START, len(data))

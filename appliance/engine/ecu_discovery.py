@@ -12,7 +12,7 @@ from appliance.engine.car_interface import CarInterface
 from appliance.engine.context import EngineContext
 from appliance.engine.ecu import uds_client
 from appliance.flashing.errors import access_problem
-from appliance.protocols.access import AccessError, EcuIdentity, EcuState, LinkLostError
+from appliance.protocols.access import AccessError, EcuIdentity, EcuState, LinkLostError, told_identity
 from appliance.protocols.uds.access import UdsAccess
 from appliance.protocols.uds.addressing import link_settings, physical_address
 from appliance.protocols.uds.bitrate import detect_bitrate
@@ -108,10 +108,10 @@ async def _ask(box: EngineContext, definition: Definition) -> _Answer | None:
         await _refuse_two_at_one_address(box, definition, port)
         async with uds_client(box, definition, port) as client:
             access = UdsAccess(definition, client)
-            state = await access.state()
+            state = await access.lifecycle.state()
             if state is EcuState.SILENT:
                 return None
-            return _Answer(definition, await access.identify(), await assess_protection(client), state)
+            return _Answer(definition, await told_identity(access), await assess_protection(client), state)
     except LinkLostError:  # nobody acknowledges at this bit rate
         return None
     except AccessError as error:

@@ -36,5 +36,5 @@ class JobContext:
 
     def progress(self, phase: Phase, total_bytes: int) -> Progress:
         """A fresh counter for a phase."""
-        ceiling = self.access.meter().ceiling_bytes_per_s
+        ceiling = self.access.memory.meter().ceiling_bytes_per_s
         return Progress(self.emit, self.id, phase, total_bytes, ceiling, self.power)

@@ -12,10 +12,13 @@ _DEADLINE_S = 5.0
 
 
 async def read_dtcs(job: JobContext) -> tuple[Dtc, ...] | None:
-    """Stored codes, or None when the ECU does not tell within a few seconds."""
+    """Stored codes, or None when the ECU does not tell within a few seconds, or not over this access."""
+    diagnostics = job.access.diagnostics
+    if diagnostics is None:
+        return None
     try:
         async with asyncio.timeout(_DEADLINE_S):
-            return await job.access.read_dtcs()
+            return await diagnostics.read_dtcs()
     except (AccessError, TimeoutError) as error:
         job.note(f"Fault codes were not read: {error or 'no answer in time'}")
         return None
@@ -23,9 +26,12 @@ async def read_dtcs(job: JobContext) -> tuple[Dtc, ...] | None:
 
 async def clear_dtcs(job: JobContext) -> bool:
     """True when the ECU says they are cleared."""
+    diagnostics = job.access.diagnostics
+    if diagnostics is None:
+        return False
     try:
         async with asyncio.timeout(_DEADLINE_S):
-            await job.access.clear_dtcs()
+            await diagnostics.clear_dtcs()
     except (AccessError, TimeoutError) as error:
         job.note(f"Fault codes were not cleared: {error or 'no answer in time'}")
         return False

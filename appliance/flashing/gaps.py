@@ -75,5 +75,5 @@ async def _held(job: JobContext, gap: Gap, purpose: Purpose) -> bytes | None:
 
 
 async def _part(job: JobContext, at: int, end: int, purpose: Purpose) -> bytes:
-    size = min(job.access.max_read_bytes, end - at)
-    return await persistently(job, purpose, lambda: job.access.read(at, size))
+    size = min(job.access.memory.max_read_bytes, end - at)
+    return await persistently(job, purpose, lambda: job.access.memory.read(at, size))

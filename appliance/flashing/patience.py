@@ -63,7 +63,7 @@ async def _open(job: JobContext, purpose: Purpose, patience: _Patience) -> None:
     while True:
         try:
             await recognise(job)
-            await job.access.open(purpose)
+            await job.access.lifecycle.open(purpose)
             return
         except AccessError as error:
             await patience.bear(error)

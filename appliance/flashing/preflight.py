@@ -12,7 +12,7 @@ from appliance.flashing.context import JobContext
 from appliance.flashing.errors import GatesRefusedError
 from appliance.flashing.gates import Authorisation, WriteRequest, check_request
 from appliance.flashing.plan import FlashPlan
-from appliance.protocols.access import AccessError, EcuIdentity, EcuState
+from appliance.protocols.access import AccessError, EcuIdentity, EcuState, told_identity
 
 
 class Conditions(Protocol):
@@ -75,9 +75,9 @@ async def _all_gates(job: JobContext, request: WriteRequest, conditions: Conditi
 async def _identity(job: JobContext, papers: Authorisation) -> GateVerdict:
     """HW, SW, boot and VIN, asked again now, against the job and against the file's papers."""
     try:
-        if await job.access.state() is not EcuState.APPLICATION:
+        if await job.access.lifecycle.state() is not EcuState.APPLICATION:
             return GateVerdict("identity", "fail", "the application does not answer: use recover instead")
-        now = await job.access.identify()
+        now = await told_identity(job.access)
     except AccessError as error:
         return GateVerdict("identity", "fail", f"the ECU could not be asked: {error}")
     problems = _mismatches(now, job.journal.job(job.id).identity, papers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from appliance.flashing.context import JobContext
 from appliance.flashing.errors import CarUnconfirmedError, EcuChangedError
 from appliance.flashing.same_ecu import OF_ITS_KIND, OF_ONE_ECU, Likeness, compare
-from appliance.protocols.access import EcuIdentity
+from appliance.protocols.access import EcuIdentity, told_identity
 
 _ASKED = 3
 """Answers get lost, and one that names another ECU must repeat itself."""
@@ -16,7 +16,7 @@ async def recognise(job: JobContext) -> Likeness:
     known = job.journal.job(job.id).identity or EcuIdentity()
     worth_asking_again = any(getattr(known, name) is not None for name in OF_ONE_ECU)
     for _ in range(_ASKED):
-        likeness = compare(await job.access.identify(), known)
+        likeness = compare(await told_identity(job.access), known)
         if likeness.proven or not (worth_asking_again or likeness.other):
             break
     job.car.likeness, job.car.doubtful = likeness, not likeness.proven

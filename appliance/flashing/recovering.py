@@ -120,7 +120,7 @@ async def _silence(job: JobContext) -> AccessError | None:
     for probe in range(_PROBES):
         await asyncio.sleep(_PROBE_PAUSE_S if probe else 0)
         try:
-            if await job.access.state() is not EcuState.SILENT:
+            if await job.access.lifecycle.state() is not EcuState.SILENT:
                 return None
         except AccessError as error:
             job.note(f"{error}: trying again")

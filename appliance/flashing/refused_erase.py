@@ -46,7 +46,7 @@ async def _application_is_valid(job: JobContext) -> bool:
     if stays and job.definition.checking.dependencies_routine is None:  # nothing but a reset would tell
         return False
     try:
-        await persistently(job, Purpose.WRITE, job.access.commit)
+        await persistently(job, Purpose.WRITE, job.access.lifecycle.commit)
         return True
     except AccessError as error:
         job.note(f"{error}, after an erase that was refused")
@@ -54,7 +54,7 @@ async def _application_is_valid(job: JobContext) -> bool:
             return False
     if stays:
         return False
-    await job.access.close()
+    await job.access.lifecycle.close()
     return await _application_returns(job)
 
 
@@ -62,7 +62,7 @@ async def _application_returns(job: JobContext) -> bool:
     for look in range(_LOOKS):
         await asyncio.sleep(_LOOK_PAUSE_S if look else 0.0)
         try:
-            if await job.access.state() is EcuState.APPLICATION:
+            if await job.access.lifecycle.state() is EcuState.APPLICATION:
                 return True
         except AccessError as error:
             job.note(f"{error}: trying again")

@@ -24,4 +24,4 @@ def must_stay(journal: Journal, definition: Definition, job_id: str) -> bool:
 async def let_go(job: JobContext) -> None:
     """Give the car back its normal communication, where the ECU survives that."""
     if not must_stay(job.journal, job.definition, job.id):
-        await job.access.close()
+        await job.access.lifecycle.close()

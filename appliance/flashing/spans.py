@@ -40,9 +40,9 @@ async def read_span(job: JobContext, span: Span, progress: Progress | None = Non
 
 
 async def _read_part(job: JobContext, low: int, high: int, upwards: bool) -> bytes:
-    size = min(job.access.max_read_bytes, high - low)
+    size = min(job.access.memory.max_read_bytes, high - low)
     at = low if upwards else high - size
-    part = await job.access.read(at, size, upwards=upwards)
+    part = await job.access.memory.read(at, size, upwards=upwards)
     if len(part) != size:
         raise LinkLostError(f"{len(part)} bytes came from 0x{at:08X} where {size} were asked for")
     return part

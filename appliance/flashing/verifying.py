@@ -49,7 +49,9 @@ async def differing(
 async def passes_check(job: JobContext, block: Block, expected: MemoryImage, purpose: Purpose) -> bool:
     """Run the ECU's own check on a block just programmed; True where it has none. Raises AccessError."""
     content = expected.block(block)
-    return await persistently(job, purpose, lambda: job.access.proves_equal(block, content)) is not False
+    return (
+        await persistently(job, purpose, lambda: job.access.memory.proves_equal(block, content)) is not False
+    )
 
 
 async def holds(job: JobContext, block: Block, expected: MemoryImage, purpose: Purpose) -> bool:
@@ -89,7 +91,7 @@ async def _sector_holds(
 async def _piece_holds(job: JobContext, piece: Block, expected: MemoryImage, purpose: Purpose) -> bool:
     content = expected.block(piece)
     if method_of(job) != "read_back":
-        equal = await persistently(job, purpose, lambda: job.access.proves_equal(piece, content))
+        equal = await persistently(job, purpose, lambda: job.access.memory.proves_equal(piece, content))
         if equal is not None:
             return equal
     return await reads_as(job, piece, expected, purpose)
@@ -97,7 +99,7 @@ async def _piece_holds(job: JobContext, piece: Block, expected: MemoryImage, pur
 
 async def reads_as(job: JobContext, piece: Block, expected: MemoryImage, purpose: Purpose) -> bool:
     """Whether the block, read back, is as expected. Raises AccessError when it cannot be read."""
-    content, step = expected.block(piece), job.access.max_read_bytes
+    content, step = expected.block(piece), job.access.memory.max_read_bytes
     for offset in range(0, piece.size, step):
         wanted = content[offset : offset + step]
         if await _read(job, piece.start + offset, len(wanted), purpose) != wanted:
@@ -106,4 +108,4 @@ async def reads_as(job: JobContext, piece: Block, expected: MemoryImage, purpose
 
 
 async def _read(job: JobContext, start: int, size: int, purpose: Purpose) -> bytes:
-    return await persistently(job, purpose, lambda: job.access.read(start, size))
+    return await persistently(job, purpose, lambda: job.access.memory.read(start, size))

@@ -218,7 +218,7 @@ class Write:
                 if not erased:
                     await self._erase(block)
                 started = self._loop.time()
-                await self._job.access.program(block, data, progress.add, stumbles.hold)
+                await self._job.access.memory.program(block, data, progress.add, stumbles.hold)
                 await self._validate(block)
             except AccessError as error:
                 progress.done_bytes = began
@@ -258,7 +258,7 @@ class Write:
         touched_before = self._touched
         self._touched = True
         try:
-            await self._job.access.erase(block)
+            await self._job.access.memory.erase(block)
         except EcuRefusedError:
             if not touched_before:
                 self._touched = not await left_alone(self._job, block, self._before, self._purpose)
@@ -332,7 +332,7 @@ class Write:
         )
 
     async def _commit(self) -> None:
-        await persistently(self._job, self._purpose, self._job.access.commit)
+        await persistently(self._job, self._purpose, self._job.access.lifecycle.commit)
         self._job.journal.step(self._flash_id, Step.COMMITTED)
 
     async def _identity_after(self) -> dict[str, object]:

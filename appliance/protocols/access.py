@@ -1,4 +1,4 @@
-"""The one interface between the flashing heart and any wire: UDS today, boot loaders, BDM and JTAG next."""
+"""What an open access to an ECU offers the heart, by capability, whatever the wire."""
 
 from __future__ import annotations
 
@@ -122,24 +122,12 @@ Hold = Callable[[EcuRefusedError], Awaitable[None]]
 raises the refusal where it may not."""
 
 
-class EcuAccess(Protocol):
-    """Reads, erases, programs and proves memory of one ECU. Every method may raise AccessError."""
+class MemoryCapability(Protocol):
+    """Reads, erases, programs and proves memory. Every method may raise AccessError."""
 
     @property
     def max_read_bytes(self) -> int:
         """Largest length `read` takes."""
-
-    async def state(self) -> EcuState:
-        """Which program answers now, with a short deadline."""
-
-    async def identify(self) -> EcuIdentity:
-        """Ask for every identity field the definition names; unanswered ones stay None."""
-
-    async def open(self, purpose: Purpose) -> None:
-        """Enter the session and unlock level that the purpose needs."""
-
-    async def close(self) -> None:
-        """Best effort: give the car back its normal communication. Never raises."""
 
     async def read(self, start: int, length: int, *, upwards: bool = True) -> bytes:
         """Exactly `length` bytes from address `start`; never fewer, never invented.
@@ -163,8 +151,19 @@ class EcuAccess(Protocol):
         By a definition whose checking style is `status` it was compared with nothing.
         """
 
-    async def commit(self) -> None:
-        """Have the ECU check itself (dependencies), reset it and wait until its application answers."""
+    def meter(self) -> WireMeter:
+        """Wire figures since the access was made."""
+
+
+class IdentityCapability(Protocol):
+    """What this access can tell of the ECU. May raise AccessError."""
+
+    async def identify(self) -> EcuIdentity:
+        """Ask for every identity field the definition names; unanswered ones stay None."""
+
+
+class DiagnosticsCapability(Protocol):
+    """Fault codes and live values. Every method may raise AccessError."""
 
     async def read_dtcs(self) -> tuple[Dtc, ...]:
         """Stored fault codes."""
@@ -175,5 +174,43 @@ class EcuAccess(Protocol):
     async def measured_v(self) -> float | None:
         """The ECU's own supply reading in volts, where it offers one."""
 
-    def meter(self) -> WireMeter:
-        """Wire figures since the access was made."""
+
+class LifecycleCapability(Protocol):
+    """Takes the ECU into the state that a purpose needs, and back. Every method may raise AccessError."""
+
+    async def state(self) -> EcuState:
+        """Which program answers now, with a short deadline."""
+
+    async def open(self, purpose: Purpose) -> None:
+        """Enter the session and unlock level that the purpose needs."""
+
+    async def close(self) -> None:
+        """Best effort: give the car back its normal communication. Never raises."""
+
+    async def commit(self) -> None:
+        """Have the ECU check itself (dependencies), reset it and wait until its application answers."""
+
+
+class EcuAccess(Protocol):
+    """One open access. A capability that the way into the ECU has not got is None."""
+
+    @property
+    def memory(self) -> MemoryCapability:
+        """What every access is for."""
+
+    @property
+    def lifecycle(self) -> LifecycleCapability:
+        """How it is opened and closed."""
+
+    @property
+    def identity(self) -> IdentityCapability | None:
+        """None where nothing but memory tells which ECU this is."""
+
+    @property
+    def diagnostics(self) -> DiagnosticsCapability | None:
+        """None where no program answers questions."""
+
+
+async def told_identity(access: EcuAccess) -> EcuIdentity:
+    """What the ECU tells of itself over this access; nothing where it cannot. Raises AccessError."""
+    return EcuIdentity() if access.identity is None else await access.identity.identify()

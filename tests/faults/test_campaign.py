@@ -22,7 +22,7 @@ from appliance.flashing import writing
 from appliance.flashing.write_order import WriteOrder
 from appliance.flashing.writing import Write
 from appliance.protocols.access import Block
-from appliance.protocols.uds.access import UdsAccess
+from appliance.protocols.uds.memory import UdsMemory
 from appliance.vault.errors import VaultError
 from appliance.vault.records import Segment
 from appliance.vault.store import BlobStore
@@ -390,7 +390,7 @@ def test_each_kind_of_answer_strikes_and_a_box_that_believes_it_is_caught(
     monkeypatch.setattr(runs, "storm_for", lambda *_: Storm(FaultPlan(faults=(strike,)), None))
     honest = list(campaign(SEED, 3, X050.id, hardship=Hardship.NONE))
     assert all(result.struck for result in honest if result.kind != "read")
-    monkeypatch.setattr(UdsAccess, "erase", _nothing)
+    monkeypatch.setattr(UdsMemory, "erase", _nothing)
     monkeypatch.setattr(writing, "differing", _blind)
     assert broken_in(campaign(SEED, 3, X050.id, hardship=Hardship.NONE))
 

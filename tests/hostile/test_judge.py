@@ -15,7 +15,7 @@ from appliance.contract.jobs import JobState
 from appliance.engine.context import EngineContext
 from appliance.engine.operations.registry import prepare
 from appliance.protocols.access import Block
-from appliance.protocols.uds.access import UdsAccess
+from appliance.protocols.uds.memory import UdsMemory
 from tests.hostile import run as runs
 from tests.hostile.judge import (
     BrokenPromiseError,
@@ -63,23 +63,23 @@ def test_invented_success_is_caught(monkeypatch: pytest.MonkeyPatch, kind: str, 
 
 
 def test_a_box_that_does_not_verify_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def blind(access: UdsAccess, block: Block, expected: bytes) -> bool:
-        return not isinstance(access, UdsAccess) or bool(expected)
+    async def blind(access: UdsMemory, block: Block, expected: bytes) -> bool:
+        return not isinstance(access, UdsMemory) or bool(expected)
 
     spiteful(monkeypatch, "not_done", 0x36)
-    monkeypatch.setattr(UdsAccess, "proves_equal", blind)
+    monkeypatch.setattr(UdsMemory, "proves_equal", blind)
     assert "bytes are wrong" in broken_by(monkeypatch, None, "write")
 
 
 def test_a_wrong_original_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     list(campaign(9, 1, "hash"))  # the box's former life is an honest one
-    read = UdsAccess.read
+    read = UdsMemory.read
 
-    async def misread(access: UdsAccess, start: int, length: int, *, upwards: bool = True) -> bytes:
+    async def misread(access: UdsMemory, start: int, length: int, *, upwards: bool = True) -> bytes:
         """The same wrong bytes each time, in whatever pieces: no second look shows them."""
         return bytes(byte ^ 1 for byte in await read(access, start, length, upwards=upwards))
 
-    monkeypatch.setattr(UdsAccess, "read", misread)
+    monkeypatch.setattr(UdsMemory, "read", misread)
     assert "a wrong original was sealed" in broken_by(monkeypatch, None, "read")
 
 
@@ -110,13 +110,13 @@ def test_a_forgotten_write_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_wear_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    erase = UdsAccess.erase
+    erase = UdsMemory.erase
 
-    async def again_and_again(access: UdsAccess, block: Block) -> None:
+    async def again_and_again(access: UdsMemory, block: Block) -> None:
         for _ in range(31):
             await erase(access, block)
 
-    monkeypatch.setattr(UdsAccess, "erase", again_and_again)
+    monkeypatch.setattr(UdsMemory, "erase", again_and_again)
     assert "by one operation" in broken_by(monkeypatch, None, "write")
 
 

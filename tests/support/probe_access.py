@@ -61,7 +61,7 @@ class ProbeAccess:
 
     ecu: ProbeEcu
     hashing: bool = False
-    identity: EcuIdentity = IDENTITY
+    told: EcuIdentity = IDENTITY
     dtcs: tuple[Dtc, ...] = (Dtc("P0301-00", 0x2F),)
 
     def __post_init__(self) -> None:
@@ -75,6 +75,22 @@ class ProbeAccess:
         self._moved = 0
 
     @property
+    def memory(self) -> ProbeAccess:
+        return self
+
+    @property
+    def lifecycle(self) -> ProbeAccess:
+        return self
+
+    @property
+    def identity(self) -> ProbeAccess:
+        return self
+
+    @property
+    def diagnostics(self) -> ProbeAccess:
+        return self
+
+    @property
     def max_read_bytes(self) -> int:
         return BURST_BYTES
 
@@ -85,7 +101,7 @@ class ProbeAccess:
     async def identify(self) -> EcuIdentity:
         async with self._call("identify"):
             self._refuse_silence()
-            return self.identity
+            return self.told
 
     async def open(self, purpose: Purpose) -> None:
         async with self._call("open"):

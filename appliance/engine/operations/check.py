@@ -25,7 +25,7 @@ from appliance.flashing.recognising import recognise, require_very_ecu
 from appliance.flashing.session_end import let_go
 from appliance.flashing.verifying import differing, method_of
 from appliance.flashing.write_order import WriteOrder
-from appliance.protocols.access import Block, EcuState, Purpose
+from appliance.protocols.access import Block, EcuState, Purpose, told_identity
 
 log = logging.getLogger("pitbox.engine")
 _WRITTEN = (JobState.DONE.value, JobState.RESTORED.value)
@@ -57,8 +57,8 @@ async def _compare(
     purpose = Purpose.WRITE if by_hash else Purpose.READ
     async with on_ecu(box, job.id, definition) as ecu:
         await require_same_ecu(ecu.job)
-        if await ecu.job.access.state() is EcuState.BOOTLOADER:
-            raise in_bootloader(box, definition.id, await ecu.job.access.identify())
+        if await ecu.job.access.lifecycle.state() is EcuState.BOOTLOADER:
+            raise in_bootloader(box, definition.id, await told_identity(ecu.job.access))
         try:
             await open_persistently(ecu.job, purpose)
             wrong = await differing(ecu.job, blocks, expected, Phase.VERIFY, purpose, read=not by_hash)

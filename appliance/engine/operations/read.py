@@ -29,7 +29,7 @@ from appliance.flashing.journal import JobRecord
 from appliance.flashing.progress import wire_share
 from appliance.flashing.reading import ReadResult, read_twice
 from appliance.flashing.safety import standing
-from appliance.protocols.access import EcuRefusedError, EcuState, Refusal
+from appliance.protocols.access import EcuRefusedError, EcuState, Refusal, told_identity
 from appliance.protocols.uds.protection import ProtectionKind
 from appliance.vault.images import ImageKind
 
@@ -81,7 +81,7 @@ async def read(box: EngineContext, job_id: str, regions: Sequence[str] = ()) -> 
             if job.original_file is None:
                 await _refuse_half_written(box, ecu.job)
             result = await _read_all(box, ecu.job, chosen)
-            ceiling = ecu.job.access.meter().ceiling_bytes_per_s
+            ceiling = ecu.job.access.memory.meter().ceiling_bytes_per_s
     except BaseException:
         leave_reading(box.journal, job_id)
         raise
@@ -103,8 +103,8 @@ async def read(box: EngineContext, job_id: str, regions: Sequence[str] = ()) -> 
 
 async def _refuse_half_written(box: EngineContext, job: JobContext) -> None:
     """What such an ECU holds is no original. Raises PitboxError ECU_IN_BOOTLOADER or WRITE_OPEN."""
-    if await job.access.state() is EcuState.BOOTLOADER:
-        raise in_bootloader(box, job.definition.id, await job.access.identify())
+    if await job.access.lifecycle.state() is EcuState.BOOTLOADER:
+        raise in_bootloader(box, job.definition.id, await told_identity(job.access))
     if standing(box.journal, job.id).ecu in (EcuSafety.HALF_WRITTEN, EcuSafety.UNKNOWN):
         box.journal.refuse_second_write()
 

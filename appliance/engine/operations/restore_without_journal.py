@@ -17,7 +17,7 @@ from appliance.flashing.errors import CarUnconfirmedError, EcuChangedError, acce
 from appliance.flashing.journal import JobRecord
 from appliance.flashing.recognising import told_in_words
 from appliance.flashing.same_ecu import compare
-from appliance.protocols.access import EcuIdentity, EcuSilentError, EcuState
+from appliance.protocols.access import EcuIdentity, EcuSilentError, EcuState, told_identity
 from appliance.vault.images import ImageKind, SealedImage
 
 
@@ -89,9 +89,9 @@ async def _identity(
 ) -> EcuIdentity:
     """The identity the original was read from, checked against whatever the ECU still tells."""
     async with on_ecu(box, job_id, definition) as ecu:
-        if await ecu.job.access.state() is EcuState.SILENT:
+        if await ecu.job.access.lifecycle.state() is EcuState.SILENT:
             raise access_problem(EcuSilentError("the ECU does not answer"))
-        told = await ecu.job.access.identify()
+        told = await told_identity(ecu.job.access)
     known = _known(box, original, told)
     likeness = compare(told, known)
     if likeness.other:

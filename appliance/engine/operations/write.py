@@ -41,7 +41,7 @@ from appliance.flashing.recovering import recover as finish
 from appliance.flashing.write_order import WriteOrder
 from appliance.flashing.writing import WriteResult
 from appliance.flashing.writing import write as execute
-from appliance.protocols.access import Dtc, EcuState
+from appliance.protocols.access import Dtc, EcuState, told_identity
 
 _OUTCOME = ("result", "blocks", "verify", "write_efficiency", "dtcs_after", "identity_after")
 _CORRECT_CHECKSUMS = (
@@ -207,8 +207,8 @@ async def _explained(box: EngineContext, ecu: Ecu, refused: GatesRefusedError) -
     """Where only the bootloader answers, the request is not wrong: a write may have been forgotten."""
     access = ecu.job.access
     strange = any(gate.name == "identity" for gate in refused.failed)
-    if strange and not box.journal.open_flashes() and await access.state() is EcuState.BOOTLOADER:
-        return in_bootloader(box, ecu.job.definition.id, await access.identify())
+    if strange and not box.journal.open_flashes() and await access.lifecycle.state() is EcuState.BOOTLOADER:
+        return in_bootloader(box, ecu.job.definition.id, await told_identity(access))
     return refused
 
 
@@ -269,7 +269,11 @@ def interrupted_flash(box: EngineContext, job_id: str | None) -> FlashRecord:
 
 async def _done(box: EngineContext, result: WriteResult, ecu: Ecu) -> dict[str, Any]:
     """Keep what the write proved before anything else is asked of the ECU."""
-    job_id, ceiling, spent = ecu.job.id, ecu.job.access.meter().ceiling_bytes_per_s, result.programming_s
+    job_id, ceiling, spent = (
+        ecu.job.id,
+        ecu.job.access.memory.meter().ceiling_bytes_per_s,
+        result.programming_s,
+    )
     facts: dict[str, Any] = {
         "result": result.outcome.value,
         "blocks": {"total": result.total, "written": result.written, "skipped": result.skipped},

@@ -1,10 +1,11 @@
-"""Fault codes over UDS, and over OBD where UDS is refused."""
+"""Fault codes over UDS, and over OBD where UDS is refused; the supply as the ECU measures it."""
 
 from __future__ import annotations
 
 from appliance.protocols.access import Dtc, EcuRefusedError, EcuSilentError
 from appliance.protocols.obd.services import clear_emission_dtcs, pending_dtcs, permanent_dtcs, stored_dtcs
 from appliance.protocols.uds.client import UdsClient
+from appliance.protocols.uds.identity import Identification
 from appliance.protocols.uds.services.faults import (
     CONFIRMED,
     PENDING,
@@ -15,12 +16,13 @@ from appliance.protocols.uds.services.faults import (
 
 
 class FaultMemory:
-    """The stored fault codes of one ECU."""
+    """Implements DiagnosticsCapability."""
 
-    def __init__(self, client: UdsClient) -> None:
+    def __init__(self, client: UdsClient, identification: Identification) -> None:
         self._client = client
+        self._identification = identification
 
-    async def read(self) -> tuple[Dtc, ...]:
+    async def read_dtcs(self) -> tuple[Dtc, ...]:
         """Failed, pending and confirmed codes. Raises what UDS answered if OBD does not answer either."""
         try:
             return await self._client.ask(dtcs_by_status(TEST_FAILED | PENDING | CONFIRMED))
@@ -30,7 +32,7 @@ class FaultMemory:
                 raise
             return found
 
-    async def clear(self) -> None:
+    async def clear_dtcs(self) -> None:
         """Clear over UDS and OBD. Raises what UDS answered if neither worked."""
         try:
             await self._client.ask(clear_dtcs())
@@ -38,6 +40,10 @@ class FaultMemory:
             await self._client.ask(clear_emission_dtcs())
         else:
             await self._client.attempt(clear_emission_dtcs())
+
+    async def measured_v(self) -> float | None:
+        """The ECU's own supply reading in volts, where it offers one."""
+        return await self._identification.measured_v()
 
     async def _read_over_obd(self) -> tuple[Dtc, ...] | None:
         lists = [await self._client.attempt(ask()) for ask in (stored_dtcs, pending_dtcs, permanent_dtcs)]

@@ -64,13 +64,15 @@ def on_foreign_ecu(scenario: Callable[[UdsAccess], Awaitable[T]], definition: De
 
 def test_it_is_identified_and_its_fault_codes_are_read_and_cleared() -> None:
     async def scenario(access: UdsAccess) -> None:
-        assert await access.state() is EcuState.APPLICATION
-        identity = await access.identify()
+        assert await access.lifecycle.state() is EcuState.APPLICATION
+        identity = await access.identity.identify()
         expected = tuple(value.decode() for value in (foreign_ecu.HW, foreign_ecu.SW, foreign_ecu.VIN))
         assert (identity.hw, identity.sw, identity.vin) == expected
-        assert [(dtc.code, dtc.status) for dtc in await access.read_dtcs()] == [("P0301-00", 0x2F)]
-        await access.clear_dtcs()
-        assert await access.read_dtcs() == ()
+        assert [(dtc.code, dtc.status) for dtc in await access.diagnostics.read_dtcs()] == [
+            ("P0301-00", 0x2F)
+        ]
+        await access.diagnostics.clear_dtcs()
+        assert await access.diagnostics.read_dtcs() == ()
 
     on_foreign_ecu(scenario)
 
@@ -79,13 +81,13 @@ def test_it_is_identified_and_its_fault_codes_are_read_and_cleared() -> None:
 def test_its_memory_is_read_after_an_unlock(reading: dict[str, object]) -> None:
     async def scenario(access: UdsAccess) -> None:
         with pytest.raises(EcuRefusedError) as locked:
-            await access.read(foreign_ecu.CODE_START, 16)
+            await access.memory.read(foreign_ecu.CODE_START, 16)
         assert locked.value.refusal is Refusal.SECURITY
-        await access.open(Purpose.READ)
-        assert await access.read(foreign_ecu.CODE_START, foreign_ecu.CODE_BYTES) == STOCK
+        await access.lifecycle.open(Purpose.READ)
+        assert await access.memory.read(foreign_ecu.CODE_START, foreign_ecu.CODE_BYTES) == STOCK
         boot = foreign_ecu.stock(foreign_ecu.BOOT_START, foreign_ecu.BOOT_BYTES)
-        assert await access.read(foreign_ecu.BOOT_START + 5, 1030) == boot[5:1035]
-        await access.close()
+        assert await access.memory.read(foreign_ecu.BOOT_START + 5, 1030) == boot[5:1035]
+        await access.lifecycle.close()
 
     on_foreign_ecu(scenario, foreign(**reading))
 
@@ -96,19 +98,19 @@ def test_a_sector_is_erased_programmed_proven_and_committed() -> None:
 
     async def scenario(access: UdsAccess) -> None:
         progress: list[int] = []
-        await access.open(Purpose.WRITE)
-        assert await access.proves_equal(SECTOR, STOCK[SECTOR.size : 2 * SECTOR.size])
-        await access.erase(SECTOR)
-        await access.program(SECTOR, content, progress.append)
+        await access.lifecycle.open(Purpose.WRITE)
+        assert await access.memory.proves_equal(SECTOR, STOCK[SECTOR.size : 2 * SECTOR.size])
+        await access.memory.erase(SECTOR)
+        await access.memory.program(SECTOR, content, progress.append)
         assert sum(progress) == SECTOR.size
-        assert await access.proves_equal(SECTOR, content)
-        assert await access.proves_equal(SECTOR, bytes(SECTOR.size)) is False
-        await access.commit()
-        assert await access.state() is EcuState.APPLICATION
-        await access.open(Purpose.READ)
+        assert await access.memory.proves_equal(SECTOR, content)
+        assert await access.memory.proves_equal(SECTOR, bytes(SECTOR.size)) is False
+        await access.lifecycle.commit()
+        assert await access.lifecycle.state() is EcuState.APPLICATION
+        await access.lifecycle.open(Purpose.READ)
         expected = STOCK[: SECTOR.size] + content + STOCK[2 * SECTOR.size :]
-        assert await access.read(foreign_ecu.CODE_START, foreign_ecu.CODE_BYTES) == expected
-        await access.close()
+        assert await access.memory.read(foreign_ecu.CODE_START, foreign_ecu.CODE_BYTES) == expected
+        await access.lifecycle.close()
 
     on_foreign_ecu(scenario)
 
@@ -117,12 +119,12 @@ def test_its_refusals_come_through_as_what_they_are() -> None:
     """A download onto cells that were not erased, and a read outside its memory."""
 
     async def scenario(access: UdsAccess) -> tuple[Refusal, Refusal]:
-        await access.open(Purpose.WRITE)
+        await access.lifecycle.open(Purpose.WRITE)
         with pytest.raises(EcuRefusedError) as unerased:
-            await access.program(SECTOR, bytes(SECTOR.size), lambda count: None)
+            await access.memory.program(SECTOR, bytes(SECTOR.size), lambda count: None)
         with pytest.raises(EcuRefusedError) as outside:
-            await access.read(0x90_0000, 16)
-        await access.close()
+            await access.memory.read(0x90_0000, 16)
+        await access.lifecycle.close()
         return unerased.value.refusal, outside.value.refusal
 
     assert on_foreign_ecu(scenario) == (Refusal.PROGRAMMING, Refusal.UNSUPPORTED)

@@ -11,7 +11,7 @@ from appliance.contract.jobs import JobState
 from appliance.engine.operations.read import identify, read
 from appliance.engine.operations.write import recover
 from appliance.protocols.access import EcuState
-from appliance.protocols.uds.access import UdsAccess
+from appliance.protocols.uds.lifecycle import UdsLifecycle
 from simulator.ecu.core import Program
 from tests.support.garage import Garage, Readied, visit
 from tests.unit.engine.test_another_car import recoverable
@@ -48,13 +48,13 @@ def test_no_original_is_sealed_of_a_bootloaders_memory(slave: Readied) -> None:
 def test_nor_while_a_write_of_the_same_car_is_open(slave: Readied, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some applications go on answering beside a calibration that is half written."""
 
-    async def application(_: UdsAccess) -> EcuState:
+    async def application(_: UdsLifecycle) -> EcuState:
         return EcuState.APPLICATION
 
     async def scene(garage: Garage) -> None:
         job = await second_job(garage)
         with monkeypatch.context() as patch:
-            patch.setattr(UdsAccess, "state", application)
+            patch.setattr(UdsLifecycle, "state", application)
             error = await garage.refusal(read(garage.box, job))
         assert (error.code, error.ecu) == ("WRITE_OPEN", EcuSafety.HALF_WRITTEN)
         assert garage.box.journal.job(job).original_file is None

@@ -61,7 +61,7 @@ def go_on(box: Box, plan: FlashPlan, confirmed: bool = False) -> WriteResult:
 
 
 def plugged_into(access: ProbeAccess, ecu: ProbeEcu, identity: EcuIdentity) -> None:
-    access.ecu, access.identity = ecu, identity
+    access.ecu, access.told = ecu, identity
 
 
 def assert_refused_and_open(box: Box, access: ProbeAccess, other: ProbeEcu, before: str) -> None:
@@ -96,7 +96,7 @@ def test_an_ecu_that_tells_too_little_is_written_only_on_a_persons_word(
     box: Box, access: ProbeAccess, ecu: ProbeEcu, plan: FlashPlan
 ) -> None:
     interrupted(box, access, plan)
-    access.identity = MUTE
+    access.told = MUTE
     with pytest.raises(CarUnconfirmedError) as caught:
         go_on(box, plan)
     assert "--car" in caught.value.do_now
@@ -159,7 +159,7 @@ def test_a_lost_link_to_an_ecu_that_names_itself_in_its_application_only_is_no_e
     """Its memory holds what this write made of it: that is witness enough."""
 
     def mute() -> None:
-        access.identity = MUTE
+        access.told = MUTE
 
     access.faults.append(Fault("program", 2, error=LinkLostError("gone"), strike=mute))
     box.in_preflight()

@@ -568,7 +568,7 @@ def test_another_ecu_than_the_one_that_was_read_is_refused(
     box: Box, access: ProbeAccess, now: EcuIdentity, said: str
 ) -> None:
     box.read_verified()
-    access.identity = now
+    access.told = now
     assert wire_failing(box, GOOD) == ["identity"]
     assert said in str(box.journal.job(JOB).detail["gates"])
 
@@ -587,7 +587,7 @@ def test_a_file_for_another_vin_is_refused(box: Box) -> None:
 
 def test_the_original_goes_back_onto_other_software(box: Box, access: ProbeAccess) -> None:
     box.read_verified()
-    access.identity = replace(IDENTITY, sw="TUNED-SW")
+    access.told = replace(IDENTITY, sw="TUNED-SW")
     run_virtual(preflight(box.job, request_for(DEFINITION, ORIGINAL, None), AllClear()))
 
 
@@ -620,7 +620,7 @@ def test_a_write_that_is_open_anywhere_in_the_box_bars_the_next(box: Box, defini
 
 def test_everything_wrong_is_shown_at_once(box: Box, access: ProbeAccess, meter: SteadyMeter) -> None:
     box.read_verified()
-    access.identity = EcuIdentity()
+    access.told = EcuIdentity()
     meter.volts = 11.0
     bad = replace(with_papers(signatures=("no",)), original_file=None)
     failed = wire_failing(box, bad, Trouble(link="fail", host="fail"))

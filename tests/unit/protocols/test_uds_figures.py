@@ -13,12 +13,12 @@ from .uds_bench import T300, definition, run
 
 def test_the_meter_counts_memory_bytes_and_the_time_spent_on_them() -> None:
     async def scenario(access: EcuAccess) -> tuple[int, float, int]:
-        before = access.meter()
+        before = access.memory.meter()
         assert (before.payload_bytes, before.busy_s) == (0, 0.0)
         assert before.ceiling_bytes_per_s > 20_000
-        await access.read(0x10000, 4)
+        await access.memory.read(0x10000, 4)
         await asyncio.sleep(1.0)
-        after = access.meter()
+        after = access.memory.meter()
         return after.payload_bytes, round(after.busy_s, 6), after.bitrate_bps
 
     answer = asked("23 23 010000 0004", later(0.02, "63 AAAAAAAA"))

@@ -33,12 +33,12 @@ BOOTLOADER = (asked("22 F186", "62 F186 02"),)
     ],
 )
 def test_state(steps: tuple[Step, ...], state: EcuState) -> None:
-    assert run(E400, lambda access: access.state(), *steps) is state
+    assert run(E400, lambda access: access.lifecycle.state(), *steps) is state
 
 
 def test_silence_is_told_quickly() -> None:
     async def scenario(access: EcuAccess) -> float:
-        await access.state()
+        await access.lifecycle.state()
         return asyncio.get_running_loop().time()
 
     assert run(E400, scenario, asked("22 F186"), asked("3E 00"), asked("3E 00")) < 1.0
@@ -56,7 +56,7 @@ def test_what_is_not_answered_stays_unknown() -> None:
         asked("22 F190", "7F 22 31"),
         asked("09 02", "49 02 01" + b"PBXTESTCAR0000E40".hex()),
     )
-    identity = run(E400, lambda access: access.identify(), *steps)
+    identity = run(E400, lambda access: access.identity.identify(), *steps)
     assert identity == EcuIdentity(
         hw="PBX-E400-01", sw="E400-SW-0100", vin="PBXTESTCAR0000E40", cvn=("E400CAFE",)
     )
@@ -69,15 +69,15 @@ def test_a_bootloader_is_asked_what_bootloaders_know() -> None:
         asked("22 F1F4", "62 F1F4" + b"S18-CB-01".hex()),
         asked("22 F18C", "7F 22 31"),
     )
-    identity = run(definition("pbx-s18"), lambda access: access.identify(), *steps)
+    identity = run(definition("pbx-s18"), lambda access: access.identity.identify(), *steps)
     assert identity == EcuIdentity(hw="PBX-S18-01", boot="S18-CB-01", bootloader_hw="PBX-S18-01")
 
 
 def test_voltage_comes_from_the_did_or_from_obd() -> None:
-    assert run(E400, lambda access: access.measured_v(), asked("22 F442", "62 F442 87")) == 13.5
+    assert run(E400, lambda access: access.diagnostics.measured_v(), asked("22 F442", "62 F442 87")) == 13.5
     fallback = (asked("22 F442", "7F 22 31"), asked("01 42", "41 42 34BC"))
-    assert run(E400, lambda access: access.measured_v(), *fallback) == pytest.approx(13.5)
-    assert run(definition("pbx-t300"), lambda access: access.measured_v()) is None
+    assert run(E400, lambda access: access.diagnostics.measured_v(), *fallback) == pytest.approx(13.5)
+    assert run(definition("pbx-t300"), lambda access: access.diagnostics.measured_v()) is None
 
 
 def test_fault_codes_come_from_obd_where_uds_refuses() -> None:
@@ -87,18 +87,33 @@ def test_fault_codes_come_from_obd_where_uds_refuses() -> None:
         asked("07", "47 01 0301"),
         asked("0A", "7F 0A 11"),
     )
-    codes = run(E400, lambda access: access.read_dtcs(), *steps)
+    codes = run(E400, lambda access: access.diagnostics.read_dtcs(), *steps)
     assert [dtc.code for dtc in codes] == ["P0301", "U0100"]
 
 
 def test_fault_codes_nobody_tells_are_an_error_and_not_an_empty_list() -> None:
     refusals = [asked(mode, f"7F {mode} 11") for mode in ("03", "07", "0A")]
     with pytest.raises(EcuRefusedError, match="ReadDTCInformation"):
-        run(E400, lambda access: access.read_dtcs(), asked("19 02 0D", "7F 19 11"), *refusals)
+        run(E400, lambda access: access.diagnostics.read_dtcs(), asked("19 02 0D", "7F 19 11"), *refusals)
 
 
 def test_clearing_tries_both_ways() -> None:
-    run(E400, lambda access: access.clear_dtcs(), asked("14 FFFFFF", "54"), asked("04", "7F 04 22"))
-    run(E400, lambda access: access.clear_dtcs(), asked("14 FFFFFF", "7F 14 11"), asked("04", "44"))
+    run(
+        E400,
+        lambda access: access.diagnostics.clear_dtcs(),
+        asked("14 FFFFFF", "54"),
+        asked("04", "7F 04 22"),
+    )
+    run(
+        E400,
+        lambda access: access.diagnostics.clear_dtcs(),
+        asked("14 FFFFFF", "7F 14 11"),
+        asked("04", "44"),
+    )
     with pytest.raises(EcuRefusedError):
-        run(E400, lambda access: access.clear_dtcs(), asked("14 FFFFFF", "7F 14 11"), asked("04", "7F 04 22"))
+        run(
+            E400,
+            lambda access: access.diagnostics.clear_dtcs(),
+            asked("14 FFFFFF", "7F 14 11"),
+            asked("04", "7F 04 22"),
+        )

@@ -73,17 +73,17 @@ def on_car(chosen: Definition, scenario: Callable[[Bench], Awaitable[T]], image:
 def test_identity_state_codes_and_voltage(name: str) -> None:
     async def scenario(bench: Bench) -> None:
         simulated = bench.chosen.simulation
-        assert await bench.access.state() is EcuState.APPLICATION
-        identity = await bench.access.identify()
+        assert await bench.access.lifecycle.state() is EcuState.APPLICATION
+        identity = await bench.access.identity.identify()
         assert (identity.hw, identity.sw, identity.boot) == (simulated.hw, simulated.sw, simulated.boot)
         assert (identity.serial, identity.vin) == (simulated.serial, simulated.vin)
-        assert tuple(dtc.code for dtc in await bench.access.read_dtcs()) == simulated.dtcs
-        await bench.access.clear_dtcs()
-        assert await bench.access.read_dtcs() == ()
+        assert tuple(dtc.code for dtc in await bench.access.diagnostics.read_dtcs()) == simulated.dtcs
+        await bench.access.diagnostics.clear_dtcs()
+        assert await bench.access.diagnostics.read_dtcs() == ()
         expected_v = (
             None if bench.chosen.identity.voltage is None and not bench.chosen.identity.obd_mode_09 else 13.5
         )
-        assert await bench.access.measured_v() == expected_v
+        assert await bench.access.diagnostics.measured_v() == expected_v
 
     on_car(definition(name), scenario)
 
@@ -91,12 +91,12 @@ def test_identity_state_codes_and_voltage(name: str) -> None:
 @pytest.mark.parametrize("name", PACK_NAMES)
 def test_reading_keeps_to_within_five_percent_of_the_wire(name: str) -> None:
     async def scenario(bench: Bench) -> WireMeter:
-        await bench.access.open(Purpose.READ)
+        await bench.access.lifecycle.open(Purpose.READ)
         start = bench.block().start
         size = min(bench.block().size, 0x8000)
-        assert await bench.access.read(start, size) == bench.car.ecu.memory.read(start, size)
-        await bench.access.close()
-        return bench.access.meter()
+        assert await bench.access.memory.read(start, size) == bench.car.ecu.memory.read(start, size)
+        await bench.access.lifecycle.close()
+        return bench.access.memory.meter()
 
     chosen = definition(name)
     noise = random.Random(name).randbytes(sum(region.size_bytes for region in chosen.regions))
@@ -109,19 +109,19 @@ def test_a_block_is_erased_programmed_proven_and_put_to_use(name: str) -> None:
     async def scenario(bench: Bench) -> None:
         access, block, memory = bench.access, bench.block(), bench.car.ecu.memory
         original = memory.read(block.start, block.size)
-        await access.open(Purpose.WRITE)
-        await access.erase(block)
+        await access.lifecycle.open(Purpose.WRITE)
+        await access.memory.erase(block)
         assert memory.read(block.start, block.size) != original
         done: list[int] = []
-        await access.program(block, original, done.append)
+        await access.memory.program(block, original, done.append)
         assert sum(done) == block.size
         assert memory.read(block.start, block.size) == original
-        proven = await access.proves_equal(block, original)
+        proven = await access.memory.proves_equal(block, original)
         assert proven is (None if bench.chosen.checking.style == "none" else True)
         if proven:
-            assert await access.proves_equal(block, bytes(block.size)) is False
-        await access.commit()
-        assert await access.state() is EcuState.APPLICATION
+            assert await access.memory.proves_equal(block, bytes(block.size)) is False
+        await access.lifecycle.commit()
+        assert await access.lifecycle.state() is EcuState.APPLICATION
 
     on_car(definition(name), scenario)
 
@@ -131,19 +131,19 @@ def test_an_ecu_cut_off_in_the_middle_is_recovered_through_its_bootloader(name: 
     async def scenario(bench: Bench) -> None:
         access, block, memory = bench.access, bench.block(), bench.car.ecu.memory
         original = memory.read(block.start, block.size)
-        await access.open(Purpose.WRITE)
-        await access.erase(block)
+        await access.lifecycle.open(Purpose.WRITE)
+        await access.memory.erase(block)
         bench.car.power_cut()
-        assert await access.state() is EcuState.SILENT
+        assert await access.lifecycle.state() is EcuState.SILENT
         bench.car.power_up()
         await asyncio.sleep(1.0)
-        assert await access.state() is EcuState.BOOTLOADER
-        identity = await access.identify()
+        assert await access.lifecycle.state() is EcuState.BOOTLOADER
+        identity = await access.identity.identify()
         assert (identity.hw, identity.sw) == (bench.chosen.simulation.hw, None)
-        await access.open(Purpose.RECOVER)
-        await access.erase(block)
-        await access.program(block, original, lambda count: None)
-        await access.commit()
+        await access.lifecycle.open(Purpose.RECOVER)
+        await access.memory.erase(block)
+        await access.memory.program(block, original, lambda count: None)
+        await access.lifecycle.commit()
         assert memory.read(block.start, block.size) == original
 
     on_car(definition(name), scenario)
@@ -169,19 +169,19 @@ def test_a_bad_wire_costs_time_and_never_a_byte(seed: int) -> None:
     async def scenario(bench: Bench) -> int:
         access, block, memory = bench.access, bench.block(), bench.car.ecu.memory
         original = memory.read(block.start, block.size)
-        await access.open(Purpose.WRITE)
+        await access.lifecycle.open(Purpose.WRITE)
         bench.bus.fault = bad_wire(seed, 1 / 3000)
         for _ in range(8):
             try:
-                await access.erase(block)
-                await access.program(block, original, lambda count: None)
-                if await access.proves_equal(block, original):
+                await access.memory.erase(block)
+                await access.memory.program(block, original, lambda count: None)
+                if await access.memory.proves_equal(block, original):
                     break
             except AccessError:
-                await access.open(Purpose.RECOVER)
+                await access.lifecycle.open(Purpose.RECOVER)
         bench.bus.fault = None
         assert memory.read(block.start, block.size) == original
-        return access.meter().retries
+        return access.memory.meter().retries
 
     on_car(definition("pbx-e400"), scenario)
 
@@ -191,17 +191,17 @@ def test_a_bad_wire_costs_time_and_never_a_byte(seed: int) -> None:
 def test_reads_over_a_bad_wire_are_right_or_fail(name: str, seed: int) -> None:
     async def scenario(bench: Bench) -> int:
         start, size = bench.block().start, 0x4000
-        await bench.access.open(Purpose.READ)
+        await bench.access.lifecycle.open(Purpose.READ)
         bench.bus.fault = bad_wire(seed, 1 / 2000)
         got = b""
         for _ in range(10):
             try:
-                got = await bench.access.read(start, size)
+                got = await bench.access.memory.read(start, size)
                 break
             except AccessError:
-                await bench.access.open(Purpose.READ)
+                await bench.access.lifecycle.open(Purpose.READ)
         assert got == bench.car.ecu.memory.read(start, size)
-        return bench.access.meter().retries
+        return bench.access.memory.meter().retries
 
     on_car(definition(name), scenario)
 
@@ -209,7 +209,7 @@ def test_reads_over_a_bad_wire_are_right_or_fail(name: str, seed: int) -> None:
 def test_a_frame_lost_from_an_upload_is_made_up_for_inside_the_read() -> None:
     async def scenario(bench: Bench) -> int:
         start, size = bench.block().start, 0x4000
-        await bench.access.open(Purpose.READ)
+        await bench.access.lifecycle.open(Purpose.READ)
         victims = iter([500, 900])
         victim = next(victims)
         seen = 0
@@ -223,17 +223,17 @@ def test_a_frame_lost_from_an_upload_is_made_up_for_inside_the_read() -> None:
             return None
 
         bench.bus.fault = fate
-        assert await bench.access.read(start, size) == bench.car.ecu.memory.read(start, size)
-        return bench.access.meter().retries
+        assert await bench.access.memory.read(start, size) == bench.car.ecu.memory.read(start, size)
+        return bench.access.memory.meter().retries
 
     assert on_car(definition("pbx-e400"), scenario) == 2
 
 
 def test_an_open_session_outlives_a_long_pause() -> None:
     async def scenario(bench: Bench) -> None:
-        await bench.access.open(Purpose.READ)
+        await bench.access.lifecycle.open(Purpose.READ)
         await asyncio.sleep(60.0)
-        await bench.access.read(bench.block().start, 16)
-        await bench.access.close()
+        await bench.access.memory.read(bench.block().start, 16)
+        await bench.access.lifecycle.close()
 
     on_car(definition("pbx-e400"), scenario)

@@ -20,7 +20,7 @@ from .uds_bench import E400, ENTER_E400_WRITING, PRESENT, SESSION_ANSWER, defini
 
 
 def test_open_for_writing() -> None:
-    run(E400, lambda access: access.open(Purpose.WRITE), *ENTER_E400_WRITING)
+    run(E400, lambda access: access.lifecycle.open(Purpose.WRITE), *ENTER_E400_WRITING)
 
 
 def test_open_for_writing_with_precondition_and_fingerprint() -> None:
@@ -35,7 +35,7 @@ def test_open_for_writing_with_precondition_and_fingerprint() -> None:
         asked("27 12 CE4C01D7", "67 12"),
         asked(expected["fingerprint"], "6E F15A"),
     )
-    run(definition("pbx-s18"), lambda access: access.open(Purpose.WRITE), *steps)
+    run(definition("pbx-s18"), lambda access: access.lifecycle.open(Purpose.WRITE), *steps)
 
 
 def test_open_for_reading_in_each_session() -> None:
@@ -45,7 +45,7 @@ def test_open_for_reading_in_each_session() -> None:
 
     def opened(session: str, *steps: Step) -> None:
         chosen = definition("pbx-e400", sessions={"read_session": session})
-        run(chosen, lambda access: access.open(Purpose.READ), *steps, *locked)
+        run(chosen, lambda access: access.lifecycle.open(Purpose.READ), *steps, *locked)
 
     opened("default")
     opened("extended", extended)
@@ -54,7 +54,7 @@ def test_open_for_reading_in_each_session() -> None:
 
 def test_an_unlocked_level_gets_no_key() -> None:
     steps = (*ENTER_E400_WRITING[:4], asked("27 03", "67 03 00000000"))
-    run(E400, lambda access: access.open(Purpose.WRITE), *steps)
+    run(E400, lambda access: access.lifecycle.open(Purpose.WRITE), *steps)
 
 
 def test_recovery_needs_only_the_programming_session_and_the_unlock() -> None:
@@ -73,7 +73,7 @@ def test_recovery_needs_only_the_programming_session_and_the_unlock() -> None:
     )
 
     async def scenario(access: EcuAccess) -> float:
-        await access.open(Purpose.RECOVER)
+        await access.lifecycle.open(Purpose.RECOVER)
         return asyncio.get_running_loop().time()
 
     assert run(definition("pbx-s18"), scenario, *steps) < 1.0
@@ -82,7 +82,7 @@ def test_recovery_needs_only_the_programming_session_and_the_unlock() -> None:
 def test_recovery_gives_a_silent_ecu_up_within_seconds() -> None:
     async def scenario(access: EcuAccess) -> float:
         with pytest.raises(EcuSilentError):
-            await access.open(Purpose.RECOVER)
+            await access.lifecycle.open(Purpose.RECOVER)
         return asyncio.get_running_loop().time()
 
     steps = (asked("10 03"), *[asked("3E 00")] * 9)
@@ -98,14 +98,16 @@ def test_writing_needs_every_step(refused_step: str, refusal: Refusal) -> None:
     sid = refused_step[:2]
     steps = (*ENTER_E400_WRITING[:at], asked(refused_step, f"7F {sid} 22"))
     with pytest.raises(EcuRefusedError) as caught:
-        run(E400, lambda access: access.open(Purpose.WRITE), *steps)
+        run(E400, lambda access: access.lifecycle.open(Purpose.WRITE), *steps)
     assert caught.value.refusal is refusal
 
 
 def test_a_refused_key_is_tried_once_more_and_never_again() -> None:
     wrong = (asked("27 03", "67 03 FFFFFFFF"), asked("27 04 3F211BFF", "7F 27 35"))
     with pytest.raises(EcuRefusedError) as caught:
-        run(E400, lambda access: access.open(Purpose.WRITE), *ENTER_E400_WRITING[:4], *wrong, *wrong)
+        run(
+            E400, lambda access: access.lifecycle.open(Purpose.WRITE), *ENTER_E400_WRITING[:4], *wrong, *wrong
+        )
     assert (caught.value.refusal, caught.value.code) == (Refusal.SECURITY, 0x35)
 
 
@@ -113,8 +115,8 @@ def test_a_refused_key_is_tried_once_more_and_never_again() -> None:
 def test_after_a_failed_unlock_the_bootloader_is_not_asked_for_the_extended_session(purpose: Purpose) -> None:
     async def scenario(access: EcuAccess) -> None:
         with pytest.raises(EcuRefusedError):
-            await access.open(purpose)
-        await access.open(purpose)
+            await access.lifecycle.open(purpose)
+        await access.lifecycle.open(purpose)
 
     locked = asked("27 03", "7F 27 37")
     anew = asked("10 02", f"50 02 {SESSION_ANSWER}")
@@ -125,8 +127,8 @@ def test_after_a_failed_unlock_the_bootloader_is_not_asked_for_the_extended_sess
 def test_an_ecu_that_has_left_its_bootloader_is_taken_there_the_whole_way(first: str) -> None:
     async def scenario(access: EcuAccess) -> None:
         with suppress(EcuSilentError):
-            await access.open(Purpose.WRITE)
-        await access.open(Purpose.WRITE)
+            await access.lifecycle.open(Purpose.WRITE)
+        await access.lifecycle.open(Purpose.WRITE)
 
     no_answer = (asked("10 02"), *[asked("3E 00")] * 3)
     before = ENTER_E400_WRITING if first == "unlocked" else (*ENTER_E400_WRITING[:3], *no_answer)
@@ -137,8 +139,8 @@ def test_an_ecu_that_has_left_its_bootloader_is_taken_there_the_whole_way(first:
 def test_a_refused_programming_session_was_not_entered() -> None:
     async def scenario(access: EcuAccess) -> None:
         with pytest.raises(EcuRefusedError):
-            await access.open(Purpose.WRITE)
-        await access.open(Purpose.WRITE)
+            await access.lifecycle.open(Purpose.WRITE)
+        await access.lifecycle.open(Purpose.WRITE)
 
     run(E400, scenario, *ENTER_E400_WRITING[:3], asked("10 02", "7F 10 22"), *ENTER_E400_WRITING)
 
@@ -157,7 +159,7 @@ ENTER_READING = (
 
 async def _read(access: EcuAccess) -> Refusal | None:
     try:
-        await access.read(0x80010000, 16)
+        await access.memory.read(0x80010000, 16)
     except EcuRefusedError as error:
         assert error.code == 0x33
         return error.refusal
@@ -166,9 +168,9 @@ async def _read(access: EcuAccess) -> Refusal | None:
 
 def test_an_unlock_that_held_and_is_missing_later_was_lost_with_its_session() -> None:
     async def scenario(access: EcuAccess) -> list[Refusal | None]:
-        await access.open(Purpose.READ)
+        await access.lifecycle.open(Purpose.READ)
         first = [await _read(access), await _read(access)]
-        await access.open(Purpose.READ)
+        await access.lifecycle.open(Purpose.READ)
         return [*first, await _read(access)]
 
     steps = (*ENTER_READING, *UNLOCKED_READ, DENIED_READ, *ENTER_READING, UNLOCKED_READ[0], OTHER_PROBE)
@@ -177,7 +179,7 @@ def test_an_unlock_that_held_and_is_missing_later_was_lost_with_its_session() ->
 
 def test_an_unlock_that_never_sufficed_is_no_lost_session() -> None:
     async def scenario(access: EcuAccess) -> list[Refusal | None]:
-        await access.open(Purpose.READ)
+        await access.lifecycle.open(Purpose.READ)
         return [await _read(access), await _read(access)]
 
     steps = (*ENTER_READING, DENIED_READ, DENIED_READ)
@@ -192,7 +194,7 @@ def test_where_no_unlock_is_defined_its_want_is_no_lost_session() -> None:
     )
 
     async def scenario(access: EcuAccess) -> list[Refusal | None]:
-        await access.open(Purpose.READ)
+        await access.lifecycle.open(Purpose.READ)
         return [await _read(access), await _read(access)]
 
     assert run(chosen, scenario, *UNLOCKED_READ, DENIED_READ) == [None, Refusal.SECURITY]
@@ -202,20 +204,20 @@ def test_where_no_unlock_is_defined_its_want_is_no_lost_session() -> None:
 def test_a_locked_out_tester_does_not_try_again(code: str) -> None:
     steps = (*ENTER_E400_WRITING[:4], asked("27 03", f"7F 27 {code}"))
     with pytest.raises(EcuRefusedError) as caught:
-        run(E400, lambda access: access.open(Purpose.WRITE), *steps)
+        run(E400, lambda access: access.lifecycle.open(Purpose.WRITE), *steps)
     assert caught.value.refusal is Refusal.LOCKED_OUT
 
 
 def test_after_a_lost_answer_to_the_key_the_seed_tells_whether_it_arrived() -> None:
     steps = (*ENTER_E400_WRITING[:5], asked("27 04 3F211BFF"), PRESENT, asked("27 03", "67 03 00000000"))
-    run(E400, lambda access: access.open(Purpose.WRITE), *steps)
+    run(E400, lambda access: access.lifecycle.open(Purpose.WRITE), *steps)
 
 
 def test_close_gives_everything_back_and_never_raises() -> None:
     async def scenario(access: EcuAccess) -> None:
-        await access.open(Purpose.WRITE)
-        await access.close()
-        await access.close()
+        await access.lifecycle.open(Purpose.WRITE)
+        await access.lifecycle.close()
+        await access.lifecycle.close()
 
     refusals = (asked("28 00 01", "7F 28 11"), asked("85 01"), PRESENT, asked("85 01"))
     silence = [asked("3E 00")] * 2
@@ -223,4 +225,4 @@ def test_close_gives_everything_back_and_never_raises() -> None:
 
 
 def test_an_access_that_was_not_opened_sends_nothing_when_closed() -> None:
-    run(E400, lambda access: access.close())
+    run(E400, lambda access: access.lifecycle.close())

@@ -62,10 +62,10 @@ def test_heavy_frame_loss_is_answered_by_shorter_pieces(chosen: Definition, seed
     """At one in forty, a piece of 1 KiB (147 frames) comes through once in forty tries."""
 
     async def scenario(access: UdsAccess, car: Car) -> None:
-        await access.open(Purpose.READ)
+        await access.lifecycle.open(Purpose.READ)
         assert isinstance(car.bus, SimBus)
         losing(car.bus, 40, seed)
-        assert await access.read(CODE, 0x4000) == car.ecu.memory.read(CODE, 0x4000)
+        assert await access.memory.read(CODE, 0x4000) == car.ecu.memory.read(CODE, 0x4000)
 
     with_faults(chosen, scenario)
 
@@ -79,11 +79,11 @@ def test_heavy_frame_loss_is_answered_by_shorter_blocks_in_the_next_download() -
         car.ecu.request_hook = lambda request: sizes.append(len(request)) if request[0] == 0x36 else None
         for tries_left in reversed(range(12)):
             car.bus.fault = None
-            await access.open(Purpose.WRITE)
-            await access.erase(CALIBRATION)
+            await access.lifecycle.open(Purpose.WRITE)
+            await access.memory.erase(CALIBRATION)
             losing(car.bus, 40, tries_left)
             try:
-                await access.program(CALIBRATION, data, lambda count: None)
+                await access.memory.program(CALIBRATION, data, lambda count: None)
                 break
             except AccessError:
                 assert tries_left
@@ -100,27 +100,27 @@ def test_one_frame_in_three_hundred_lost_lets_64_kib_through(chosen: Definition)
 
     async def scenario(access: UdsAccess, car: Car) -> None:
         assert isinstance(car.bus, SimBus)
-        await access.open(Purpose.READ)
+        await access.lifecycle.open(Purpose.READ)
         losing(car.bus, 300, 1)
         for _ in range(0x10000 // 0x4000):
-            assert await access.read(CODE, 0x4000) == car.ecu.memory.read(CODE, 0x4000)
+            assert await access.memory.read(CODE, 0x4000) == car.ecu.memory.read(CODE, 0x4000)
         car.bus.fault = None
-        await access.open(Purpose.WRITE)
+        await access.lifecycle.open(Purpose.WRITE)
         data = car.ecu.memory.read(CALIBRATION.start, CALIBRATION.size)
         car.ecu.request_hook = lambda request: sizes.append(len(request)) if request[0] == 0x36 else None
-        await access.erase(CALIBRATION)
-        await access.program(CALIBRATION, data, lambda count: None)
+        await access.memory.erase(CALIBRATION)
+        await access.memory.program(CALIBRATION, data, lambda count: None)
         assert set(sizes[:-1]) == {max(sizes)}
         losing(car.bus, 300, 1)
         blocks, tries = -(-0x10000 // CALIBRATION.size), 0
         while blocks:
             tries += 1
             try:
-                await access.erase(CALIBRATION)
-                await access.program(CALIBRATION, data, lambda count: None)
+                await access.memory.erase(CALIBRATION)
+                await access.memory.program(CALIBRATION, data, lambda count: None)
                 blocks -= 1
             except AccessError:
-                await access.open(Purpose.WRITE)
+                await access.lifecycle.open(Purpose.WRITE)
         assert tries <= 2 * -(-0x10000 // CALIBRATION.size)
         assert car.ecu.memory.read(CALIBRATION.start, CALIBRATION.size) == data
 

@@ -62,9 +62,9 @@ def with_faults(chosen: Definition, scenario: Scenario, *faults: Fault) -> float
 
 
 async def reads_the_truth(access: UdsAccess, car: Car) -> None:
-    await access.open(Purpose.READ)
+    await access.lifecycle.open(Purpose.READ)
     for upwards in (True, False):
-        data = await access.read(CODE, CODE_SIZE, upwards=upwards)
+        data = await access.memory.read(CODE, CODE_SIZE, upwards=upwards)
         assert data == car.ecu.memory.read(CODE, CODE_SIZE)
 
 
@@ -116,7 +116,7 @@ def test_the_verdict_on_one_block_is_never_taken_for_that_on_the_next(
     """The first block is right and the second is not, and the first answer comes once more."""
 
     async def scenario(access: UdsAccess, car: Car) -> None:
-        await access.open(Purpose.WRITE)
+        await access.lifecycle.open(Purpose.WRITE)
         whole = [
             (region, region.start, region.size_bytes) for region in chosen.regions if region.block_id != 1
         ]
@@ -124,7 +124,7 @@ def test_the_verdict_on_one_block_is_never_taken_for_that_on_the_next(
         right = [car.ecu.memory.read(block.start, block.size) for block in blocks]
         wrong = [bytes((data[0] ^ 1,)) + data[1:] for data in right]
         for at, data in itertools.product((0, 1), (right, wrong, right)):
-            assert await access.proves_equal(blocks[at], data[at]) is (data is right)
+            assert await access.memory.proves_equal(blocks[at], data[at]) is (data is right)
 
     with_faults(chosen, scenario, at_request(kind, 2, 0x31, **more))
 
@@ -134,14 +134,14 @@ def test_an_erase_is_over_when_it_is_said_to_be_and_done_once(
     kind: FaultKind, more: dict[str, float]
 ) -> None:
     async def scenario(access: UdsAccess, car: Car) -> None:
-        await access.open(Purpose.WRITE)
+        await access.lifecycle.open(Purpose.WRITE)
         sectors = [Block("cal", CAL + at, 0x1000) for at in range(0, CAL_SIZE, 0x1000)]
         for sector in sectors:
-            await access.erase(sector)
+            await access.memory.erase(sector)
             assert car.ecu.memory.read(sector.start, sector.size) == b"\xff" * sector.size
         assert car.ecu.core.watch.totals[Counter.ERASED] == CAL_SIZE
         for sector in sectors:
-            await access.program(sector, b"\x5a" * sector.size, lambda count: None)
+            await access.memory.program(sector, b"\x5a" * sector.size, lambda count: None)
             assert car.ecu.memory.read(sector.start, sector.size) == b"\x5a" * sector.size
 
     with_faults(BY_ADDRESS, scenario, at_request(kind, 2, 0x31, **more))
@@ -150,9 +150,9 @@ def test_an_erase_is_over_when_it_is_said_to_be_and_done_once(
 def test_being_in_step_costs_little() -> None:
     async def scenario(access: UdsAccess, car: Car) -> None:
         await reads_the_truth(access, car)
-        meter = access.meter()
+        meter = access.memory.meter()
         assert meter.payload_bytes / meter.busy_s > 0.95 * meter.ceiling_bytes_per_s
         assert meter.retries == 0
-        assert await access.state() is EcuState.APPLICATION
+        assert await access.lifecycle.state() is EcuState.APPLICATION
 
     with_faults(BY_ADDRESS, scenario)

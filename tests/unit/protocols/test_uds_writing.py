@@ -37,14 +37,19 @@ from .uds_bench import (
 def test_erase_is_asked_for_as_the_vectors_say(name: str) -> None:
     request = vectors(name)["requests"]["erase"]
     pending = ("7F 31 78", later(3.0, "71 01 FF00 00"))
-    run(definition(name), lambda access: access.erase(first_block(name)), asked(request, *pending), PRESENT)
+    run(
+        definition(name),
+        lambda access: access.memory.erase(first_block(name)),
+        asked(request, *pending),
+        PRESENT,
+    )
 
 
 def test_an_erase_that_failed_is_a_refusal() -> None:
     request = vectors("pbx-e400")["requests"]["erase"]
     steps = (asked(request, "71 01 FF00 01"), PRESENT)
     with pytest.raises(EcuRefusedError, match="erase failed with status 01") as caught:
-        run(E400, lambda access: access.erase(first_block("pbx-e400")), *steps)
+        run(E400, lambda access: access.memory.erase(first_block("pbx-e400")), *steps)
     assert caught.value.refusal is Refusal.PROGRAMMING
 
 
@@ -52,9 +57,21 @@ def test_a_lost_erase_is_asked_about_and_never_sent_again() -> None:
     request = vectors("pbx-e400")["requests"]["erase"]
     block = first_block("pbx-e400")
     lost = (asked(request), PRESENT)
-    run(E400, lambda access: access.erase(block), *lost, asked("31 03 FF00", "71 03 FF00 00"), IN_SESSION)
+    run(
+        E400,
+        lambda access: access.memory.erase(block),
+        *lost,
+        asked("31 03 FF00", "71 03 FF00 00"),
+        IN_SESSION,
+    )
     with pytest.raises(EcuSilentError, match="does not tell its result"):
-        run(E400, lambda access: access.erase(block), *lost, asked("31 03 FF00", "7F 31 12"), IN_SESSION)
+        run(
+            E400,
+            lambda access: access.memory.erase(block),
+            *lost,
+            asked("31 03 FF00", "7F 31 12"),
+            IN_SESSION,
+        )
 
 
 @pytest.mark.parametrize("name", PACK_NAMES)
@@ -64,7 +81,7 @@ def test_a_download_is_announced_as_the_vectors_say(name: str) -> None:
     with pytest.raises(EcuRefusedError) as caught:
         run(
             definition(name),
-            lambda access: access.program(block, bytes(block.size), no_progress),
+            lambda access: access.memory.program(block, bytes(block.size), no_progress),
             asked(request, "7F 34 31"),
         )
     assert caught.value.refusal is Refusal.UNSUPPORTED
@@ -83,7 +100,7 @@ def block_steps(counter: int, *answers: str) -> Step:
 def test_blocks_count_the_header_into_the_ecus_maximum() -> None:
     seen: list[int] = []
     steps = (*(block_steps(counter, f"76 {counter:02X}") for counter in (1, 2, 3)), asked("37", "77"))
-    run(E400, lambda access: access.program(BLOCK, BLOCK_DATA, seen.append), ANNOUNCE, *steps)
+    run(E400, lambda access: access.memory.program(BLOCK, BLOCK_DATA, seen.append), ANNOUNCE, *steps)
     assert seen == [252, 252, 96]
 
 
@@ -95,7 +112,7 @@ def test_the_definitions_limit_applies_besides() -> None:
     assert write.block_bytes == 202
     run(
         limited,
-        lambda access: access.program(BLOCK, BLOCK_DATA, no_progress),
+        lambda access: access.memory.program(BLOCK, BLOCK_DATA, no_progress),
         ANNOUNCE,
         *steps,
         asked("37", "77"),
@@ -114,7 +131,7 @@ def test_a_lost_acknowledge_repeats_the_block_under_its_number() -> None:
         PRESENT,
         asked("37", "7F 37 24"),
     )
-    run(E400, lambda access: access.program(BLOCK, BLOCK_DATA, seen.append), ANNOUNCE, *steps)
+    run(E400, lambda access: access.memory.program(BLOCK, BLOCK_DATA, seen.append), ANNOUNCE, *steps)
     assert sum(seen) == len(BLOCK_DATA)
 
 
@@ -124,7 +141,7 @@ def test_the_counter_wraps_to_zero() -> None:
     announce = asked("34 00 44 80010000 0000012C", "74 10 03")
     run(
         E400,
-        lambda access: access.program(block, bytes(300), no_progress),
+        lambda access: access.memory.program(block, bytes(300), no_progress),
         announce,
         *steps,
         asked("37", "77"),
@@ -135,7 +152,7 @@ def test_a_refused_block_is_the_callers_to_judge() -> None:
     with pytest.raises(EcuRefusedError) as caught:
         run(
             E400,
-            lambda access: access.program(BLOCK, BLOCK_DATA, no_progress),
+            lambda access: access.memory.program(BLOCK, BLOCK_DATA, no_progress),
             ANNOUNCE,
             block_steps(1, "7F 36 72"),
         )
@@ -144,10 +161,10 @@ def test_a_refused_block_is_the_callers_to_judge() -> None:
 
 def test_a_download_left_open_is_ended_before_the_next_erase() -> None:
     async def scenario(access: EcuAccess) -> None:
-        await access.open(Purpose.WRITE)
+        await access.lifecycle.open(Purpose.WRITE)
         with pytest.raises(EcuRefusedError):
-            await access.program(BLOCK, BLOCK_DATA, no_progress)
-        await access.erase(first_block("pbx-e400"))
+            await access.memory.program(BLOCK, BLOCK_DATA, no_progress)
+        await access.memory.erase(first_block("pbx-e400"))
 
     steps = (
         ANNOUNCE,
@@ -169,7 +186,7 @@ def test_a_lost_announcement_that_may_have_spent_the_erase_asks_for_another() ->
         asked("34 00 44 80010000 00000258", "7F 34 70"),
     )
     with pytest.raises(EcuSilentError, match="RequestDownload was lost"):
-        run(E400, lambda access: access.program(BLOCK, BLOCK_DATA, no_progress), *steps)
+        run(E400, lambda access: access.memory.program(BLOCK, BLOCK_DATA, no_progress), *steps)
 
 
 IN_THE_WAY = asked("34 00 44 80010000 00000258", "7F 34 22")
@@ -185,8 +202,8 @@ def test_a_download_refused_for_a_transfer_left_open_is_begun_once_that_is_ended
     sent = [block_steps(counter, f"76 {counter:02X}") for counter in (1, 2, 3)]
 
     async def scenario(access: EcuAccess) -> None:
-        await access.open(Purpose.WRITE)
-        await access.program(BLOCK, BLOCK_DATA, no_progress)
+        await access.lifecycle.open(Purpose.WRITE)
+        await access.memory.program(BLOCK, BLOCK_DATA, no_progress)
 
     ended = (refused, asked("37", "7F 37 24"))
     finished = (ANNOUNCE, *sent, asked("37", "77"))
@@ -201,10 +218,10 @@ def test_what_ends_a_transfer_is_tried_once_where_it_is_in_vain(
     chosen: Definition, last: tuple[Step, ...]
 ) -> None:
     async def scenario(access: EcuAccess) -> None:
-        await access.open(Purpose.WRITE)
+        await access.lifecycle.open(Purpose.WRITE)
         for _ in range(3):
             with pytest.raises(NotBegunError) as caught:
-                await access.program(BLOCK, BLOCK_DATA, no_progress)
+                await access.memory.program(BLOCK, BLOCK_DATA, no_progress)
             assert caught.value.refusal is Refusal.CONDITIONS
 
     tried = (IN_THE_WAY, asked("37", "7F 37 24"), IN_THE_WAY, *ANEW, IN_THE_WAY, *last)
@@ -218,7 +235,7 @@ def test_a_download_refused_for_its_memory_wants_another_erase(code: str) -> Non
     with pytest.raises(EcuRefusedError) as caught:
         run(
             E400,
-            lambda access: access.program(BLOCK, BLOCK_DATA, no_progress),
+            lambda access: access.memory.program(BLOCK, BLOCK_DATA, no_progress),
             refused,
             *(tried if code in ("24", "70") else ()),
         )
@@ -232,7 +249,7 @@ def test_a_download_refused_for_anything_else_leaves_the_block_erased(code: str)
     with pytest.raises(NotBegunError):
         run(
             FIXED,
-            lambda access: access.program(BLOCK, BLOCK_DATA, no_progress),
+            lambda access: access.memory.program(BLOCK, BLOCK_DATA, no_progress),
             *([refused] * (11 if code == "21" else 1)),
             *(again if code == "22" else ()),
         )
@@ -240,8 +257,8 @@ def test_a_download_refused_for_anything_else_leaves_the_block_erased(code: str)
 
 def test_a_recovery_ends_what_an_earlier_life_left_open_before_it_erases() -> None:
     async def scenario(access: EcuAccess) -> None:
-        await access.open(Purpose.RECOVER)
-        await access.erase(first_block("pbx-e400"))
+        await access.lifecycle.open(Purpose.RECOVER)
+        await access.memory.erase(first_block("pbx-e400"))
 
     erase = asked(vectors("pbx-e400")["requests"]["erase"], "71 01 FF00 00")
     run(E400, scenario, *ENTER_E400_WRITING, asked("37", "7F 37 24"), erase, PRESENT)
@@ -250,9 +267,9 @@ def test_a_recovery_ends_what_an_earlier_life_left_open_before_it_erases() -> No
 @given(st.binary(max_size=64).filter(lambda data: len(data) != 16))
 def test_a_block_is_filled_or_not_begun(data: bytes) -> None:
     with pytest.raises(ValueError, match="for a block of 16"):
-        run(E400, lambda access: access.program(Block("code", 0, 16), data, no_progress))
+        run(E400, lambda access: access.memory.program(Block("code", 0, 16), data, no_progress))
 
 
 def test_a_block_addressed_ecu_needs_a_block_id() -> None:
     with pytest.raises(ValueError, match="no block id"):
-        run(definition("pbx-s18"), lambda access: access.erase(BLOCK))
+        run(definition("pbx-s18"), lambda access: access.memory.erase(BLOCK))
