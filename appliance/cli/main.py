@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def make_parser() -> argparse.ArgumentParser:
     """Everything `pitbox` understands."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="pitbox",
         description=_ABOUT,
         epilog="exit status:\n" + "\n".join(f"  {status:>3}  {text}" for status, text in MEANINGS.items()),
@@ -52,6 +52,17 @@ def make_parser() -> argparse.ArgumentParser:
     for group in (reading, writing, checking, jobs, settling, programs, demonstrating):
         group.add(verbs)
     return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """A verb refuses what it does not know with its own usage, not with that of `pitbox`."""
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+        """Nothing is left over."""
+        options, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return options, unknown
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from appliance.contract.errors import PitboxError
 
-ENGINE_LOG = "journalctl -u pitbox-engine"
+ENGINE_LOG = "log/engine.log in the engine's state directory (/var/lib/pitbox, or what --state named)"
+"""However it was started, the engine keeps its log there."""
 _RECOVER = (
     "Leave the ignition on and the car's engine off. Start the box's program again (`systemctl start "
     "pitbox-engine`, or the command that started it before, with the same --state), then `pitbox recover`: "

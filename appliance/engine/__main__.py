@@ -13,6 +13,7 @@ from appliance.contract.text import printable
 from appliance.engine import options
 from appliance.engine.serving import serve
 from appliance.engine.settings import EngineSettings
+from appliance.engine.simulation import require_known
 from appliance.engine.statedir import held, private_files, refuse_other_kinds, unusable
 from appliance.engine.unstarted import tell_safety_unstarted
 
@@ -22,10 +23,11 @@ def main(arguments: list[str] | None = None) -> int:
     settings = options.parse(arguments)
     private_files()
     try:
+        require_known(settings)
         with held(settings.state_dir):
             _run(settings)
     except PitboxError as error:
-        error.log = error.log or str(settings.log_path)
+        error.log = error.log or _log_of(settings.log_path)
         print(_five_answers(error), file=sys.stderr)
         return 1
     return 0
@@ -40,6 +42,11 @@ def _run(settings: EngineSettings) -> None:
         logging.getLogger("pitbox.engine").error("not started: %s: %s", error.code, error.what)
         tell_safety_unstarted(error, settings.state_dir)
         raise
+
+
+def _log_of(path: Path) -> str:
+    """Where to look, which need not be: a state directory that cannot be used holds no log."""
+    return str(path) if path.is_file() else "none: the engine stopped before it could keep one"
 
 
 def _five_answers(error: PitboxError) -> str:

@@ -99,4 +99,6 @@ def _keep_voltages(box: EngineContext, job_id: str, power: PowerGuard) -> None:
         low, high = min(seen["min_v"], power.min_v), max(seen["max_v"], power.max_v)
         box.journal.note(job_id, voltage={"min_v": low, "max_v": high})
     except PitboxError as error:
+        if error.code == "JOB_UNKNOWN":  # whoever asks who answers has no job yet
+            return
         log.warning("the voltages of job %s are not kept: %s", job_id, error.what)

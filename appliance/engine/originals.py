@@ -18,7 +18,7 @@ from appliance.flashing.history import is_rescue
 from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.flashing.journal import FlashRecord, JobRecord
 from appliance.flashing.write_order import WriteOrder
-from appliance.protocols.access import EcuIdentity
+from appliance.protocols.access import Block, EcuIdentity
 from appliance.vault.errors import VaultError
 from appliance.vault.images import ImageKind, SealedImage
 from appliance.vault.records import EcuIdentity as SealedIdentity
@@ -236,6 +236,15 @@ def _overlaid(original: Target, tuned: Target, opened: Opened) -> Target:
     return Target(image, (*tuned.gaps, *hidden))
 
 
+def held_blocks(definition: Definition, record: SealedImage, *, writable_only: bool = False) -> list[Block]:
+    """The definition's blocks that a stored file has bytes for."""
+    return [
+        block
+        for block in blocks_of(definition, writable_only=writable_only)
+        if any(one.start <= block.start and block.end <= one.end for one in record.regions)
+    ]
+
+
 def order_of_original(box: EngineContext, definition: Definition, file_id: str, opened: Opened) -> WriteOrder:
     """Every writable block of a stored original back; the other blocks it holds are guarded.
 
@@ -243,11 +252,7 @@ def order_of_original(box: EngineContext, definition: Definition, file_id: str, 
     """
     record = box.images.load(file_id)
     original = _open_what_is_whole(box, file_id, opened)
-    held = [
-        block
-        for block in blocks_of(definition)
-        if any(one.start <= block.start and block.end <= one.end for one in record.regions)
-    ]
+    held = held_blocks(definition, record)
     writable = tuple(block for block in held if definition.region(block.region).writable)
     return WriteOrder(
         kind="original",

@@ -122,6 +122,12 @@ async def connect(settings: EngineSettings, simulation: SimulationSettings) -> S
     return SimulatedCarInterface(car, definition)
 
 
+def require_known(settings: EngineSettings) -> None:
+    """Before a state directory is made for it. Raises PitboxError for a simulated ECU that nobody knows."""
+    if settings.simulation is not None:
+        load_all(settings.definition_dirs).get(settings.simulation.definition)
+
+
 def _fault_plan(definition: Definition, text: str) -> FaultPlan:
     try:
         plan = FaultPlan.model_validate_json(text)

@@ -14,7 +14,7 @@ from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
 from appliance.engine.operations.restore_without_journal import chosen_original, read_with
 from appliance.engine.operations.write import identified, interrupted_flash, opened_files
-from appliance.engine.originals import Original, load_original, target_of_order
+from appliance.engine.originals import Original, held_blocks, load_original, target_of_order
 from appliance.engine.plaintext import Opened, wiped_afterwards
 from appliance.engine.tuned_package import MasterWish
 from appliance.flashing.image import MemoryImage, blocks_of
@@ -78,7 +78,7 @@ async def preview_rescue(box: EngineContext, definition_id: str, file_id: str | 
     """What a rescue without a journal would put back. Raises PitboxError."""
     original = chosen_original(box, definition_id, file_id)
     definition = read_with(box, original)
-    writable = blocks_of(definition, writable_only=True)
+    blocks = held_blocks(definition, original, writable_only=True)
     return Preview(
         job=None,
         verb="recover",
@@ -92,7 +92,7 @@ async def preview_rescue(box: EngineContext, definition_id: str, file_id: str | 
         file=original.file_id,
         target_sha256=None,
         compared_with=None,
-        regions=_unknown(definition, writable),
+        regions=_unknown(definition, blocks),
         rituals=rituals_of(definition, "recovery"),
         refused=(),
     ).as_dict()

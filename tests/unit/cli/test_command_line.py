@@ -151,3 +151,10 @@ def test_a_reader_that_leaves_is_no_error(engine: FakeEngine) -> None:
     shown = subprocess.run(shell, capture_output=True, text=True, check=True)
     assert len(shown.stdout.splitlines()) == 1
     assert shown.stderr == "status 141\n"
+
+
+def test_an_unknown_option_is_refused_with_the_usage_of_its_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["restore", "--nonsense"])
+    shown = capsys.readouterr().err
+    assert shown.startswith("usage: pitbox restore") and "--nonsense" in shown

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from appliance.cli.exits import Exit, exit_of
 from appliance.cli.meter import Meter, progress_line
 from appliance.cli.outlet import Outlet
+from appliance.cli.problems import ENGINE_LOG
 from appliance.cli.verbs.checking import dtc_lines
 from appliance.cli.verbs.reading import identify_lines, read_lines
 from appliance.cli.words import SAFETY, banner_lines, error_lines, gate_lines, share
@@ -116,7 +117,7 @@ def test_any_error_gives_five_answers_and_never_success(
         f"  ECU:    {SAFETY[ecu]}",
         f"  Do now: {do_now}",
         f"  Code:   {code}",
-        f"  Log:    {log or 'journalctl -u pitbox-engine'}",
+        f"  Log:    {log or ENGINE_LOG}",
     ]
     assert exit_of(error) is not Exit.DONE
     if ecu in (EcuSafety.HALF_WRITTEN, EcuSafety.UNKNOWN):

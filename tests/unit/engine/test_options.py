@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.engine.__main__ import main
 from appliance.engine.options import parse
 
 CAN = ["--can", "socketcan:can0"]
@@ -62,3 +63,23 @@ def test_a_simulated_ecus_image_has_an_end_and_an_effect(tmp_path: Path, image: 
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert ("no regular file" if image == "/dev/zero" else "is for a new ECU") in done.stderr
+
+
+def test_an_unknown_simulated_ecu_leaves_no_state_directory(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = tmp_path / "box"
+    assert main(["--simulate", "nosuch", "--state", str(state), "--socket", str(tmp_path / "s")]) == 1
+    assert not state.exists()
+    shown = capsys.readouterr().err
+    assert "DEFINITION_UNKNOWN" in shown and str(state) not in shown
+
+
+def test_a_state_directory_that_cannot_be_used_names_no_log_in_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_bytes(b"")
+    assert main(["--state", str(blocked / "box"), "--socket", str(tmp_path / "s")]) == 1
+    shown = capsys.readouterr().err
+    assert "STATE_UNUSABLE" in shown and "engine.log" not in shown

@@ -108,6 +108,20 @@ def test_a_recovery_is_told_without_opening_any_sealed_file(slave: Readied) -> N
     visit(slave, scene)
 
 
+def test_a_rescue_tells_the_regions_alone_that_its_original_holds(
+    slave: Readied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(garage: Garage) -> None:
+        whole = preview.chosen_original(garage.box, garage.definition.id, None)
+        held = tuple(region for region in whole.regions if region.name == "calibration")
+        part = whole.model_copy(update={"regions": held})
+        monkeypatch.setattr(preview, "chosen_original", lambda *_: part)
+        told = await preview.preview_rescue(garage.box, garage.definition.id, None)
+        assert [one["name"] for one in told["regions"]] == ["calibration"]
+
+    visit(slave, scene)
+
+
 def test_a_checksum_that_fails_says_what_to_type(master: Readied) -> None:
     async def scene(garage: Garage) -> None:
         spoilt = garage.calibration(corrected=False)
