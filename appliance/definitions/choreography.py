@@ -100,6 +100,8 @@ class Choreography(Strict):
             yield "keep_supply without a supply_on keeps nothing"
         if self.keep_supply and dark:
             yield "keep_supply and an ending that switches off exclude each other"
+        if dark and not switched:
+            yield "the ending switches off what no step switches on"
         if switched and not off and not self.keep_supply:
             yield "the ending does not switch the supply off (supply_off), and keep_supply is not set"
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from appliance.contract.errors import PitboxError
+from appliance.flashing.errors import PortMissingError
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpLink, IsoTpSettings
 from appliance.protocols.isotp.kernel import KernelIsoTpLink
 from appliance.protocols.isotp.link import SoftIsoTpLink
@@ -87,42 +88,31 @@ class MissingPorts:
 
     def kline(self) -> KLine:
         """Raises PitboxError PORT_MISSING."""
-        raise port_missing("K-line")
+        raise PortMissingError("K-line")
 
     def uart(self) -> Uart:
         """Raises PitboxError PORT_MISSING."""
-        raise port_missing("UART")
+        raise PortMissingError("UART")
 
     def ethernet(self) -> Ethernet:
         """Raises PitboxError PORT_MISSING."""
-        raise port_missing("Ethernet port")
+        raise PortMissingError("Ethernet port")
 
     def tap(self) -> Tap:
         """Raises PitboxError PORT_MISSING."""
-        raise port_missing("test access port")
+        raise PortMissingError("test access port")
 
     def pins(self) -> Pins:
         """Raises PitboxError PORT_MISSING."""
-        raise port_missing("pins", "start the engine with --pins")
+        raise PortMissingError("pins", "name them in --pins")
 
     def supply(self) -> Supply:
         """Raises PitboxError PORT_MISSING."""
-        raise port_missing("bench supply", "start the engine with --pins that name supply and ignition")
+        raise PortMissingError("bench supply", "name supply and ignition in --pins")
 
     def person(self) -> Person:
         """Raises PitboxError PORT_MISSING."""
-        raise port_missing("person to ask")
-
-
-def port_missing(name: str, how: str = "") -> PitboxError:
-    """The error for a port that this box has not got; `how` it can be given one."""
-    way = f", or give this one {name} and {how}" if how else ""
-    return PitboxError(
-        "PORT_MISSING",
-        f"this box has no {name}, and this way into the ECU needs it",
-        do_now=f"Choose another access, use a box that has it{way}.",
-        details=(name,),
-    )
+        raise PortMissingError("person to ask")
 
 
 class MissingVoltmeter:

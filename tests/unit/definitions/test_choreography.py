@@ -173,6 +173,8 @@ def test_keeping_the_supply_is_said_by_the_entry_alone() -> None:
 def test_an_ending_that_drives_a_pin_again_is_refused() -> None:
     again = BOOT + '[[ending]]\nverb = "set_pin"\npin = "reset"\nlevel = "low"\n'
     assert "the ending drives reset again after releasing it" in problems(again)[0]
+    dark = '[[steps]]\nverb = "wait"\nseconds = 1\n[[ending]]\nverb = "supply_off"\n'
+    assert "the ending switches off what no step switches on" in problems(dark)[0]
     assert "an ending without steps ends nothing" in problems('[[ending]]\nverb = "wait"\nseconds = 1\n')[0]
 
 

@@ -1,0 +1,182 @@
+"""Runs an access's entry choreography: every step journalled, every line safe at the end whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from types import TracebackType
+
+from appliance.contract.entry_events import EntryEvent, EntryOutcome
+from appliance.contract.errors import PitboxError
+from appliance.contract.events import AlarmEvent, Event
+from appliance.definitions.choreography import Choreography
+from appliance.definitions.entry_steps import Step, SupplyOff
+from appliance.flashing.entry_actions import Actions, EntryError, EntryPorts, make_safe
+from appliance.flashing.errors import PortMissingError
+from drivers.pins.interface import PinsError
+
+Record = Callable[[Event], None]
+"""Has an event written down, durable on return. Raises PitboxError where that is not possible."""
+
+_FALLEN = SupplyOff(verb="supply_off")
+log = logging.getLogger("pitbox.entry")
+
+
+class Entry:
+    """`async with`: inside of it the controller is where the access needs it. An empty one does nothing."""
+
+    def __init__(
+        self, choreography: Choreography, ports: EntryPorts, record: Record, access: str, job_id: str | None
+    ) -> None:
+        self._choreography = choreography
+        self._ports = ports
+        self._record = record
+        self._access = access
+        self._job_id = job_id
+        self._actions = Actions(ports)
+        self._entered = False
+
+    async def __aenter__(self) -> Entry:
+        """Raises PitboxError, with every line in its safe state again."""
+        if not self._choreography.steps:
+            return self
+        self._require_ports()
+        try:
+            await self._enter()
+        except GeneratorExit:
+            self._leave_at_once()
+            raise
+        except BaseException as error:
+            problems = await self._leave()
+            if isinstance(error, PitboxError):
+                error.details += tuple(problems)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """The ending; it is finished whoever cancels it."""
+        if not self._choreography.steps:
+            return
+        if kind is GeneratorExit:
+            self._leave_at_once()
+        else:
+            await self._leave()
+
+    def _require_ports(self) -> None:
+        """Before anything moves. Raises PitboxError PORT_MISSING."""
+        needed = self._choreography
+        if needed.switches:
+            self._ports.supply()
+        if needed.asks:
+            self._ports.person()
+        if needed.pins and (missing := needed.pins - self._ports.pins().names):
+            raise PortMissingError(f"pin {' and no pin '.join(sorted(missing))}", "name it in --pins")
+
+    async def _enter(self) -> None:
+        for number, step in enumerate(self._choreography.steps, 1):
+            await self._step(number, step)
+        try:
+            await self._actions.check_supply()
+        except ConnectionError as error:
+            raise _hardware(error) from error
+        self._tell(EntryOutcome.ENTERED, f"{len(self._choreography.steps)} steps done")
+        self._entered = True
+
+    async def _step(self, number: int, step: Step) -> None:
+        self._tell(EntryOutcome.BEGUN, step.told, number)
+        try:
+            found = await self._perform(step)
+        except PitboxError as error:
+            error.details += (f"step {number} of {len(self._choreography.steps)}: {step.told}",)
+            error.do_now = step.advice or error.do_now
+            self._tell_if_possible(EntryOutcome.FAILED, f"{error.code}: {error.what}", number)
+            raise
+        self._tell(EntryOutcome.DONE, found, number)
+
+    async def _perform(self, step: Step) -> str:
+        try:
+            return await self._actions.perform(step)
+        except ConnectionError as error:
+            raise _hardware(error) from error
+
+    async def _leave(self) -> list[str]:
+        """The ending, to its end: a cancel that comes meanwhile takes effect behind it."""
+        ending = asyncio.ensure_future(self._end())
+        cancelled: asyncio.CancelledError | None = None
+        while not ending.done():
+            try:
+                await asyncio.wait({ending})
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+        return ending.result()
+
+    async def _end(self) -> list[str]:
+        problems: list[str] = []
+        try:
+            for step in self._choreography.ending:
+                problems += await self._ending_step(step)
+        finally:
+            problems += self._make_safe()
+        if self._switches_off:
+            problems += await self._ending_step(_FALLEN)
+        self._tell_end(problems)
+        return problems
+
+    async def _ending_step(self, step: Step) -> list[str]:
+        """One step of the ending; one that fails keeps none of the others from being done."""
+        try:
+            await self._perform(step)
+        except PitboxError as error:
+            return [f"{step.told}: {error.what}"]
+        return []
+
+    @property
+    def _switches_off(self) -> bool:
+        keeps = self._choreography.keep_supply and self._entered
+        return self._choreography.switches and not keeps
+
+    def _make_safe(self) -> list[str]:
+        return make_safe(self._ports, self._choreography.pins, supply=self._switches_off)
+
+    def _leave_at_once(self) -> None:
+        """The event loop is gone: nothing can be waited for any more."""
+        self._tell_end(self._make_safe())
+
+    def _tell_end(self, problems: list[str]) -> None:
+        if not problems:
+            kept = self._choreography.switches and not self._switches_off
+            self._tell_if_possible(
+                EntryOutcome.SAFE, "pins released, supply " + ("left on" if kept else "off")
+            )
+            return
+        text = "; ".join(dict.fromkeys(problems))
+        self._tell_if_possible(EntryOutcome.UNSAFE, text)
+        alarm = f"Take the controller off the bench by hand: {text}"
+        self._record_if_possible(AlarmEvent(self._job_id, "LINES_NOT_SAFE", alarm, True))
+
+    def _tell(self, outcome: EntryOutcome, what: str, step: int | None = None) -> None:
+        self._record(EntryEvent(self._job_id, self._access, outcome, what, step))
+
+    def _tell_if_possible(self, outcome: EntryOutcome, what: str, step: int | None = None) -> None:
+        self._record_if_possible(EntryEvent(self._job_id, self._access, outcome, what, step))
+
+    def _record_if_possible(self, event: Event) -> None:
+        """The lines come first: a disk that is full keeps none of them where it is."""
+        try:
+            self._record(event)
+        except PitboxError as error:
+            log.warning("%s is not in the journal: %s", event, error.what)
+
+
+def _hardware(error: ConnectionError) -> EntryError:
+    code = "PINS_FAILED" if isinstance(error, PinsError) else "SUPPLY_FAILED"
+    return EntryError(
+        code,
+        str(error),
+        do_now="Check the box's pins, supply and voltmeter, then start again.",
+    )

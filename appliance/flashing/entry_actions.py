@@ -1,0 +1,289 @@
+"""What each step of an entry does to supply, pins and person, and how it is known that it was done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol, TypeVar
+
+from appliance.contract.errors import PitboxError
+from appliance.definitions.entry_steps import (
+    Ask,
+    CheckPin,
+    IgnitionOff,
+    IgnitionOn,
+    Level,
+    PulsePin,
+    ReleasePin,
+    SetPin,
+    Step,
+    SupplyOff,
+    SupplyOn,
+    Wait,
+)
+from drivers.person.interface import Person, Question, UnansweredError
+from drivers.pins.interface import Pins
+from drivers.supply.interface import Output, Supply, SupplyError, SupplyReading
+
+Done = TypeVar("Done")
+
+_SAMPLE_S = 0.02
+_STEADY_SAMPLES = 3
+"""In a row: one alone may be a bounce."""
+_LINE_SETTLES_S = 0.001
+_WATCH_S = 0.1
+_LOST_S = 0.3
+"""A supply that is outside its window for so long is lost."""
+_HARDWARE_S = 5.0
+"""Grace for ports that do not come back by themselves."""
+
+
+class EntryPorts(Protocol):
+    """Where an entry has its ports from. Each raises PitboxError PORT_MISSING."""
+
+    def pins(self) -> Pins:
+        """Lines of the box."""
+
+    def supply(self) -> Supply:
+        """The bench supply."""
+
+    def person(self) -> Person:
+        """Whoever is asked."""
+
+
+class EntryError(PitboxError):
+    """A step of the entry was not done."""
+
+
+class Actions:
+    """Carries out single steps; every one ends in time. Raises EntryError, PinsError, SupplyError."""
+
+    def __init__(self, ports: EntryPorts) -> None:
+        self._ports = ports
+        self._window: SupplyOn | IgnitionOn | None = None
+        """What the supply must keep while something is waited for."""
+        self._actions: dict[type[Step], Callable[[Any], Coroutine[Any, Any, str]]] = {
+            SupplyOn: self._switch_on,
+            IgnitionOn: self._switch_on,
+            SupplyOff: self._supply_off,
+            IgnitionOff: self._ignition_off,
+            SetPin: self._set_pin,
+            PulsePin: self._pulse_pin,
+            ReleasePin: self._release_pin,
+            CheckPin: self._check_pin,
+            Wait: self._wait,
+            Ask: self._ask,
+        }
+
+    async def perform(self, step: Step) -> str:
+        """Do one step; what was found, in words."""
+        longest_s = step.deadline_s if isinstance(step, Ask) else step.longest_s
+        try:
+            async with asyncio.timeout(longest_s + _HARDWARE_S):
+                return await self._actions[type(step)](step)
+        except UnansweredError as error:
+            raise EntryError(
+                "QUESTION_UNANSWERED",
+                f"nobody answered within {longest_s:g} s: {step.told}",
+                do_now="Start again when somebody is at the box to answer; nothing is lost.",
+            ) from error
+        except TimeoutError as error:
+            raise EntryError(
+                "ENTRY_STUCK",
+                f"a step did not end in time: {step.told}",
+                do_now="Take the controller off the bench, and check the box's supply, pins and voltmeter.",
+            ) from error
+
+    async def check_supply(self) -> None:
+        """Whatever was switched on last must still hold. Raises EntryError, SupplyError."""
+        if self._window is not None:
+            self._refuse_lost(self._window, await self._ports.supply().read())
+
+    async def _switch_on(self, step: SupplyOn | IgnitionOn) -> str:
+        supply, loop = self._ports.supply(), asyncio.get_running_loop()
+        supply.switch(Output.SUPPLY if isinstance(step, SupplyOn) else Output.IGNITION, True)
+        latest_s, inside = loop.time() + step.within_s, 0
+        while True:
+            reading = await supply.read()
+            inside = inside + 1 if not reading.tripped and not _misfit(step, reading, least=True) else 0
+            if inside >= _STEADY_SAMPLES:
+                self._window = step
+                return _shown(reading)
+            if reading.tripped or loop.time() >= latest_s:
+                self._refuse_lost(step, reading, least=True)
+            await asyncio.sleep(_SAMPLE_S)
+
+    async def _supply_off(self, step: SupplyOff) -> str:
+        supply, loop = self._ports.supply(), asyncio.get_running_loop()
+        self._window = None
+        supply.switch(Output.IGNITION, False)
+        supply.switch(Output.SUPPLY, False)
+        latest_s = loop.time() + step.within_s
+        while (reading := await supply.read()).volts >= step.below_v:
+            if loop.time() >= latest_s:
+                raise EntryError(
+                    "SUPPLY_STAYS_ON",
+                    f"the supply is switched off, and {_shown(reading)} is still at its output",
+                    do_now="Take the controller off the bench by hand, then check the supply's switch.",
+                )
+            await asyncio.sleep(_SAMPLE_S)
+        return _shown(reading)
+
+    async def _ignition_off(self, step: IgnitionOff) -> str:
+        self._ports.supply().switch(Output.IGNITION, False)
+        if isinstance(self._window, IgnitionOn):
+            self._window = None
+        return step.told
+
+    async def _set_pin(self, step: SetPin) -> str:
+        await self._drive(step.pin, step.level)
+        return step.told
+
+    async def _pulse_pin(self, step: PulsePin) -> str:
+        other: Level = "high" if step.level == "low" else "low"
+        for pulse in range(step.times):
+            if pulse:
+                await asyncio.sleep(step.width_ms / 1000)
+            self._ports.pins().drive(step.pin, step.level == "high")
+            await asyncio.sleep(step.width_ms / 1000)
+            self._refuse_stuck(step.pin, step.level)
+            self._ports.pins().drive(step.pin, other == "high")
+        await self._drive(step.pin, other)
+        return step.told
+
+    async def _release_pin(self, step: ReleasePin) -> str:
+        self._ports.pins().release(step.pin)
+        return step.told
+
+    async def _check_pin(self, step: CheckPin) -> str:
+        pins, loop = self._ports.pins(), asyncio.get_running_loop()
+        latest_s = loop.time() + step.within_s
+        while pins.read(step.pin) != (step.level == "high"):
+            if loop.time() >= latest_s:
+                raise EntryError(
+                    "PIN_LEVEL",
+                    f"{step.pin} does not read {step.level}",
+                    do_now="Its wire is open, shorted or in the wrong place: check it against the wiring "
+                    "picture, then start again.",
+                )
+            await asyncio.sleep(_SAMPLE_S)
+        return step.told
+
+    async def _wait(self, step: Wait) -> str:
+        await self._while_supplied(asyncio.sleep(step.seconds))
+        return step.told
+
+    async def _ask(self, step: Ask) -> str:
+        question = Question(step.question, step.text, step.deadline_s, step.choices)
+        answer = await self._while_supplied(self._ports.person().ask(question))
+        if answer.value not in step.go_on_with:
+            raise EntryError(
+                "QUESTION_DECLINED",
+                f"{answer.by} answered {answer.value!r}: {step.told}",
+                do_now="Start again when it can be done; nothing is lost.",
+            )
+        return f"{answer.by} answered {answer.value}"
+
+    async def _drive(self, pin: str, level: Level) -> None:
+        self._ports.pins().drive(pin, level == "high")
+        await asyncio.sleep(_LINE_SETTLES_S)
+        self._refuse_stuck(pin, level)
+
+    def _refuse_stuck(self, pin: str, level: Level) -> None:
+        if self._ports.pins().read(pin) != (level == "high"):
+            raise EntryError(
+                "PIN_NOT_FOLLOWING",
+                f"{pin} is driven {level} and does not follow",
+                do_now="Its wire is shorted, or something else drives it: check it before anything is "
+                "switched on again.",
+            )
+
+    async def _while_supplied(self, work: Awaitable[Done]) -> Done:
+        """Wait for it only as long as the supply holds."""
+        waiting = asyncio.ensure_future(work)
+        watch = asyncio.ensure_future(self._until_lost())
+        try:
+            await asyncio.wait({waiting, watch}, return_when=asyncio.FIRST_COMPLETED)
+            if watch.done():
+                watch.result()
+            return await waiting
+        finally:  # without a wait: this also runs where the loop is gone
+            for task in (waiting, watch):
+                task.cancel()
+                task.add_done_callback(_forget)
+
+    async def _until_lost(self) -> None:
+        """Raises EntryError once the supply is lost; never ends where none was switched on."""
+        bad_s = 0.0
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            if self._window is None:
+                continue
+            reading = await self._ports.supply().read()
+            bad_s = bad_s + _WATCH_S if _misfit(self._window, reading) else 0.0
+            if reading.tripped or bad_s >= _LOST_S:
+                self._refuse_lost(self._window, reading)
+
+    def _refuse_lost(
+        self, window: SupplyOn | IgnitionOn, reading: SupplyReading, *, least: bool = False
+    ) -> None:
+        if reading.tripped:
+            raise EntryError(
+                "SUPPLY_TRIPPED",
+                "the supply's current limit has switched it off",
+                do_now="A wire is shorted, or supply and ground are swapped: check the wiring from ground "
+                "on before it is switched on again.",
+            )
+        if misfit := _misfit(window, reading, least=least):
+            raise EntryError(
+                "SUPPLY_OUT_OF_WINDOW",
+                f"{misfit} with {window.told}",
+                do_now="Check the supply's setting, then the wires of supply, ignition and ground: too "
+                "little current is a wire that is open or in the wrong place.",
+            )
+
+
+def _forget(task: asyncio.Future[Any]) -> None:
+    """What the loser of a race ended with is nobody's news."""
+    if not task.cancelled():
+        task.exception()
+
+
+def make_safe(ports: EntryPorts, pins: frozenset[str], *, supply: bool) -> list[str]:
+    """Release these pins and, where asked, switch everything off; what did not obey, in words.
+
+    Without a wait, so that it also works where no event loop runs any more.
+    """
+    problems: list[str] = []
+    if supply:
+        for output in (Output.IGNITION, Output.SUPPLY):
+            try:
+                ports.supply().switch(output, False)
+            except SupplyError as error:
+                problems.append(f"{output.value} is not switched off: {error}")
+    for pin in sorted(pins):
+        try:
+            ports.pins().release(pin)
+        except ConnectionError as error:
+            problems.append(f"{pin} is not released: {error}")
+    return problems
+
+
+def _misfit(step: SupplyOn | IgnitionOn, reading: SupplyReading, *, least: bool = False) -> str | None:
+    """What is outside the step's window, in words.
+
+    The `least` current counts when the output is switched on: a controller in reset draws next to none.
+    """
+    if not step.min_v <= reading.volts <= step.max_v:
+        return f"{reading.volts:.1f} V measured"
+    amps = reading.amps
+    if amps is None:
+        return None
+    low = least and step.min_a is not None and amps < step.min_a
+    high = step.max_a is not None and amps > step.max_a
+    return f"{amps:.2f} A measured" if low or high else None
+
+
+def _shown(reading: SupplyReading) -> str:
+    amps = "" if reading.amps is None else f", {reading.amps:.2f} A"
+    return f"{reading.volts:.1f} V{amps}"
