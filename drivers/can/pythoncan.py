@@ -32,6 +32,8 @@ _WINDOW_FRAMES = 8
 """Frames handed to the driver and not yet echoed: less than the usual transmit queue of ten."""
 _RETRY_S = 0.001
 _RECEIVE_BUFFER_BYTES = 4 << 20
+_RECEIVE_BUFFER_FORCE = 33
+"""SO_RCVBUFFORCE (asm-generic/socket.h), which Python has no name for; needs CAP_NET_ADMIN."""
 _LONGEST_DATAGRAM_BYTES = 1 << 16
 _OWN_GROUP_ONLY = {socket.AF_INET: (socket.IPPROTO_IP, 49), socket.AF_INET6: (socket.IPPROTO_IPV6, 29)}
 """IP_MULTICAST_ALL and IPV6_MULTICAST_ALL (linux/in.h, linux/in6.h), which Python has no names for."""
@@ -264,14 +266,22 @@ def _descriptor(bus: can.BusABC) -> int | None:
 
 
 def _prepare_socket(bus: can.BusABC) -> None:
-    """A burst of a whole payload must fit while the loop is busy elsewhere; the kernel caps the wish."""
+    """A burst of a whole payload must fit while the loop is busy elsewhere."""
     descriptor = _descriptor(bus)
     if descriptor is None:
         return
     with socket.socket(fileno=socket.dup(descriptor)) as alias:
-        alias.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+        _enlarge(alias)
         if alias.family in _OWN_GROUP_ONLY and sys.platform == "linux":
             _listen_to_own_group(alias)
+
+
+def _enlarge(receiving: socket.socket) -> None:
+    """A plain wish is cut to net.core.rmem_max: some 550 frames, less than one payload of 4095 bytes."""
+    receiving.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+    if sys.platform == "linux":
+        with suppress(PermissionError):
+            receiving.setsockopt(socket.SOL_SOCKET, _RECEIVE_BUFFER_FORCE, _RECEIVE_BUFFER_BYTES)
 
 
 def _listen_to_own_group(multicast: socket.socket) -> None:

@@ -144,6 +144,19 @@ def test_a_burst_arrives_whole_and_in_order(vcan: str) -> None:
     on_both(vcan, body)
 
 
+def test_two_of_the_longest_classic_payloads_wait_for_a_loop_that_is_busy(vcan: str) -> None:
+    async def body(_one: PythonCanPort, two: PythonCanPort) -> None:
+        trace = Trace(two)
+        ecu_end = IsoTpAddress(TESTER.rx_id, TESTER.tx_id)
+        with kernel_socket(vcan, TESTER, 8), kernel_socket(vcan, ecu_end, 8) as tester:
+            for _ in range(2):
+                tester.send(payload_of(4095))
+        frames = await trace.take(2 * frames_of(4095, 8, TESTER))
+        assert len(data_in(frames, TESTER.tx_id, TESTER)) == 2 * 586
+
+    on_both(vcan, body)
+
+
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Identifiers of all frames that reached Python, in order."""
