@@ -43,7 +43,7 @@ _KERNEL_ARGUMENTS = (
     "root=/dev/vda rw console=ttyS0 loglevel=5 panic=-1 tsc=reliable systemd.show_status=false"
 )
 _CPUS = ["-accel", "tcg,thread=multi", "-smp", "2"]
-_COUNTING_CPU = ["-accel", "tcg,thread=single", "-smp", "1", "-icount", "shift=1,sleep=off"]
+_COUNTING_CPU = ["-accel", "tcg,thread=single", "-smp", "1", "-icount", "shift=1"]
 
 
 class Guest:
