@@ -215,3 +215,45 @@ def test_a_record_that_the_place_does_not_take_is_told(
 ) -> None:
     (second / "images").write_text("no folder")
     assert [error.code for error in twofold_images.mend(image.file_id)] == ["VAULT_DISK_FAILED"]
+
+
+def test_a_whole_image_is_salvaged_whole(
+    twofold_images: ImageStore, image: SealedImage, original: dict[int, bytes]
+) -> None:
+    salvaged = twofold_images.salvage(image)
+    assert salvaged.contents == original
+    assert salvaged.damaged == ()
+
+
+def test_what_is_whole_is_salvaged_and_the_rest_is_named(
+    twofold: BlobStore, twofold_images: ImageStore, image: SealedImage, original: dict[int, bytes]
+) -> None:
+    """The last read segment is damaged, the first was never read, and they are sealed in any order."""
+    first, *_, last = sorted(image.segments, key=lambda one: one.address)
+    left = tuple(segment for segment in reversed(image.segments) if segment != first)
+    flip(twofold.path(last.ct_sha256))
+    salvaged = twofold_images.salvage(image.model_copy(update={"segments": left}))
+    start, size = image.regions[0].start, image.regions[0].size
+    assert first.end < start + size, "the region has segments behind its first"
+    assert salvaged.contents == {first.end: original[start][first.end - start :]}
+    assert [(one.start, one.end) for one in salvaged.damaged] == [
+        (first.address, first.end),
+        (last.address, last.end),
+    ]
+    assert salvaged.damaged[0].why == "it was never read"
+    assert salvaged.damaged[1].why, "the store says what is wrong with it"
+
+
+def test_runs_are_joined_only_where_they_meet(
+    twofold: BlobStore, twofold_images: ImageStore, image: SealedImage, original: dict[int, bytes]
+) -> None:
+    start = image.regions[0].start
+    middle = sorted(image.segments, key=lambda one: one.address)[1]
+    twofold.path(middle.ct_sha256).unlink()
+    salvaged = twofold_images.salvage(image)
+    expected = {start: original[start][: middle.address - start]}
+    rest = original[start][middle.end - start :]
+    expected |= {middle.end: rest} if rest else {}
+    expected |= {at: data for at, data in original.items() if at != start}
+    assert salvaged.contents == expected
+    assert [(one.start, one.end) for one in salvaged.damaged] == [(middle.address, middle.end)]
