@@ -1,0 +1,125 @@
+"""What an operation takes of the car it gives back, and what it saw of the supply is kept."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from appliance.contract.errors import PitboxError
+from appliance.engine.ecu import Ecu, on_ecu, require_same_ecu
+from appliance.protocols.access import EcuIdentity, EcuRefusedError, Refusal
+from drivers.can.interface import CanFrame
+from tests.support.garage import Garage, Readied, visit
+
+
+def voltage(garage: Garage) -> object:
+    return garage.box.journal.job(garage.job).detail.get("voltage")
+
+
+async def at_volts(garage: Garage, volts: float, job_id: str | None = None) -> None:
+    """One operation that does nothing but wait, on this supply."""
+    garage.car.battery.set_level(volts)
+    async with on_ecu(garage.box, job_id or garage.job, garage.definition):
+        await asyncio.sleep(2)
+
+
+def test_the_supply_of_all_operations_is_kept_with_the_job(slave: Readied) -> None:
+    async def scene(garage: Garage) -> None:
+        garage.box.journal.note(garage.job, voltage=None)
+        for volts, low, high in (
+            (13.0, 13.0, 13.0),
+            (12.5, 12.5, 13.0),
+            (13.5, 12.5, 13.5),
+            (13.0, 12.5, 13.5),
+        ):
+            await at_volts(garage, volts)
+            assert voltage(garage) == {
+                "min_v": pytest.approx(low, abs=0.1),
+                "max_v": pytest.approx(high, abs=0.1),
+            }
+
+    visit(slave, scene)
+
+
+def test_a_supply_that_cannot_be_noted_fails_nothing(
+    slave: Readied, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene(garage: Garage) -> None:
+        before = voltage(garage)
+        await at_volts(garage, 9.0, "nosuchjob")
+        assert voltage(garage) == before
+        assert "nosuchjob" in caplog.text
+
+    visit(slave, scene)
+
+
+def test_without_a_voltmeter_nothing_is_noted(slave: Readied) -> None:
+    async def scene(garage: Garage) -> None:
+        before = voltage(garage)
+        garage.box.connection.meter.silent = True  # type: ignore[attr-defined]
+        await at_volts(garage, 9.0)
+        assert voltage(garage) == before
+
+    visit(slave, scene)
+
+
+async def kept(garage: Garage, *, confirmed: bool) -> Ecu:
+    async with on_ecu(garage.box, garage.job, garage.definition, confirmed=confirmed) as ecu:
+        assert ecu.job.id == garage.job
+        assert ecu.job.car.confirmed is confirmed
+        assert (ecu.port.bitrate_bps, ecu.port.data_bitrate_bps) == (
+            garage.definition.bus.bitrate_bps,
+            garage.definition.bus.data_bitrate_bps,
+        )
+        await require_same_ecu(ecu.job)
+        return ecu
+
+
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_bus_and_supply_are_given_back(slave: Readied, confirmed: bool) -> None:
+    async def scene(garage: Garage) -> None:
+        ecu = await kept(garage, confirmed=confirmed)
+        heard: list[CanFrame] = []
+        witness = garage.box.connection.open_port(
+            garage.definition.bus.bitrate_bps, garage.definition.bus.data_bitrate_bps
+        )
+        witness.subscribe(heard.append)
+        await asyncio.sleep(30)
+        assert not heard, "nobody talks to the ECU any more"
+        seen = ecu.job.power.max_v
+        garage.car.battery.set_level(16.0)
+        await asyncio.sleep(5)
+        assert ecu.job.power.max_v == seen, "nobody looks at the supply any more"
+        witness.close()
+
+    visit(slave, scene)
+
+
+def test_another_ecu_is_not_the_jobs(slave: Readied) -> None:
+    async def scene(garage: Garage) -> None:
+        job = garage.box.journal.job(garage.job)
+        other = replace(job.identity or EcuIdentity(), vin="ANOTHERCAR0000001")
+        garage.box.journal.describe(
+            garage.job, garage.definition.id, garage.definition.digest(), "obd", other
+        )
+        error = await garage.refusal(kept(garage, confirmed=False))
+        assert error.code == "ECU_CHANGED"
+
+    visit(slave, scene)
+
+
+def test_what_the_ecu_refuses_is_told_as_an_error_of_ours(slave: Readied) -> None:
+    async def scene(garage: Garage) -> None:
+        async def refused() -> None:
+            async with on_ecu(garage.box, garage.job, garage.definition):
+                raise EcuRefusedError(Refusal.CONDITIONS, "not now")
+
+        error = await garage.refusal(refused())
+        assert isinstance(error, PitboxError)
+        assert "not now" in error.what
+        assert isinstance(error.__cause__, EcuRefusedError)
+        assert not await garage.box.vigil.end(), "nothing was erased: the ECU is let go"
+
+    visit(slave, scene)
