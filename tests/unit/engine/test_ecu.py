@@ -44,13 +44,29 @@ def test_the_supply_of_all_operations_is_kept_with_the_job(slave: Readied) -> No
 
 
 def test_a_supply_that_cannot_be_noted_fails_nothing(
-    slave: Readied, caplog: pytest.LogCaptureFixture
+    slave: Readied, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    async def scene(garage: Garage) -> None:
+        before = voltage(garage)
+        monkeypatch.setattr(garage.box.journal, "note", no_room)
+        await at_volts(garage, 9.0)
+        assert voltage(garage) == before
+        assert garage.job in caplog.text
+        assert "no room" in caplog.text
+
+    visit(slave, scene)
+
+
+def no_room(*_: object, **_detail: object) -> None:
+    raise PitboxError("STORAGE_FAILED", "no room", do_now="Make some.")
+
+
+def test_who_has_no_job_yet_has_no_supply_to_note(slave: Readied, caplog: pytest.LogCaptureFixture) -> None:
     async def scene(garage: Garage) -> None:
         before = voltage(garage)
         await at_volts(garage, 9.0, "nosuchjob")
         assert voltage(garage) == before
-        assert "nosuchjob" in caplog.text
+        assert not caplog.text
 
     visit(slave, scene)
 

@@ -83,6 +83,7 @@ def test_another_ecu_is_refused_before_it_is_even_opened(
     order = [step.step for step in box.journal.steps(box.journal.open_flashes()[0].id)]
     with pytest.raises(EcuChangedError) as caught:
         go_on(box, plan, confirmed=True)
+    assert caught.value.code == "ECU_CHANGED"
     assert field.upper() in caught.value.details[0]
     assert access.opened_for == []
     assert_refused_and_open(box, access, other, untouched)

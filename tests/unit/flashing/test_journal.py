@@ -311,6 +311,7 @@ def test_a_full_disk_loses_nothing_and_is_over_when_there_is_room(journal: Journ
     with pytest.raises(StorageError, match="full") as caught:
         journal.note(JOB, much="x" * 100_000)
     assert caught.value.code == "STORAGE_FAILED"
+    assert caught.value.do_now
     assert content(journal) == before
     after_a_cut = snapshot(path)
     assert content(after_a_cut) == before

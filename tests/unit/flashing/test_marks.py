@@ -364,8 +364,9 @@ def test_a_journal_of_a_newer_version_is_left_alone(state: Path) -> None:
     sql.execute("PRAGMA user_version = 99")
     sql.close()
     before = (state / "journal.db").read_bytes()
-    with pytest.raises(JournalNewerError, match="format 99"):
+    with pytest.raises(JournalNewerError, match="format 99") as caught:
         opened(state)
+    assert caught.value.log == str(state / "journal.db")
     assert (state / "journal.db").read_bytes() == before
 
 

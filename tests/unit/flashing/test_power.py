@@ -159,8 +159,8 @@ def test_a_half_written_ecu_is_finished_though_the_voltmeter_is_dead() -> None:
     good, first, next_one = run_virtual(wait())
     assert (good, next_one) == (0.0, 0.0)
     assert 3.9 <= first <= 10.2
-    alarms = [event.code for event in events if isinstance(event, AlarmEvent)]
-    assert alarms.count("POWER_UNKNOWN") == 1
+    alarms = [event for event in events if isinstance(event, AlarmEvent) and event.code == "POWER_UNKNOWN"]
+    assert [(alarm.job_id, alarm.raised) for alarm in alarms] == [("job", True)]
 
 
 def test_a_supply_that_reads_badly_is_waited_for_even_when_half_written() -> None:

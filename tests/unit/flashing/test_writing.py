@@ -428,6 +428,29 @@ def test_an_ecu_that_lies_about_programming_is_written_again(
     assert any("writing them again" in event.text for event in box.events if isinstance(event, NoteEvent))
 
 
+@pytest.mark.parametrize("after_each_block", [False, True])
+def test_a_definition_may_have_each_block_checked_before_the_next_is_erased(
+    box: Box,
+    access: ProbeAccess,
+    ecu: ProbeEcu,
+    definition: Definition,
+    original: MemoryImage,
+    after_each_block: bool,
+) -> None:
+    """What the ECU calls bad right after it was programmed is written again while nothing else is erased."""
+    checking = definition.checking.model_copy(update={"after_each_block": after_each_block})
+    box.job = replace(box.job, definition=definition.model_copy(update={"checking": checking}))
+    access.hashing = True
+    plan = FlashPlan(request_for(definition, original, tuned_from(definition, original)))
+    access.faults.append(Fault("program", call=1, alters=lambda data: b"\0" + data[1:]))
+    write_now(box, plan)
+    assert_done(box, ecu, plan)
+    first = plan.order.blocks[0].start
+    assert access.erased[0] == first
+    assert (access.erased[1] == first) is after_each_block
+    assert access.erased.count(first) == 2
+
+
 def test_an_ecu_that_always_lies_is_never_a_success(
     box: Box, access: ProbeAccess, ecu: ProbeEcu, plan: FlashPlan
 ) -> None:

@@ -1,0 +1,92 @@
+"""What must hold on the wire before a plan is made, each gate by itself, and where a refused job is left."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from appliance.contract.events import GatesEvent, GateVerdict
+from appliance.contract.jobs import JobState
+from appliance.definitions.schema import Definition
+from appliance.flashing.errors import GatesRefusedError
+from appliance.flashing.image import MemoryImage
+from appliance.flashing.preflight import preflight
+from simulator.virtualtime import run_virtual
+from tests.support.box import JOB, AllClear, Box, request_for, tuned_from
+from tests.support.probe_access import IDENTITY, ProbeAccess
+
+
+class Noisy(AllClear):
+    """A bus on which nothing should be written."""
+
+    async def link(self) -> list[GateVerdict]:
+        return [GateVerdict("link", "fail", "noise")]
+
+
+def gates_of(box: Box) -> dict[str, str]:
+    (event,) = [event for event in box.events if isinstance(event, GatesEvent)]
+    noted = box.journal.job(JOB).detail["gates"]
+    assert noted == [[gate.name, gate.verdict, gate.detail] for gate in event.gates]
+    return {gate.name: gate.verdict for gate in event.gates}
+
+
+def refused(box: Box, definition: Definition, original: MemoryImage) -> set[str]:
+    """Gates that did not pass."""
+    request = request_for(definition, original, tuned_from(definition, original))
+    with pytest.raises(GatesRefusedError):
+        run_virtual(preflight(box.job, request, AllClear()))
+    return {name for name, verdict in gates_of(box).items() if verdict != "pass"}
+
+
+def test_a_request_in_order_becomes_a_plan(box: Box, definition: Definition, original: MemoryImage) -> None:
+    box.read_verified()
+    request = request_for(definition, original, tuned_from(definition, original))
+    plan = run_virtual(preflight(box.job, request, AllClear()))
+    assert set(gates_of(box).values()) == {"pass"}
+    assert {"identity", "no_open_write", "link", "host", "voltage_window"} <= set(gates_of(box))
+    assert box.state is JobState.PREFLIGHT
+    assert plan.order.tuned_file == "tuned-file"
+    assert plan.target.sha256() == original.overlaid(tuned_from(definition, original)).sha256()
+
+
+@pytest.mark.parametrize("cut", [False, True])
+@pytest.mark.parametrize("read", [False, True])
+def test_a_refused_job_is_where_it_was(
+    box: Box, definition: Definition, original: MemoryImage, cut: bool, read: bool
+) -> None:
+    """Also one that a power cut left in preflight."""
+    before = (box.read_verified() if read else box.identified()).state
+    if cut:
+        box.journal.move(JOB, JobState.PREFLIGHT)
+    with pytest.raises(GatesRefusedError):
+        run_virtual(preflight(box.job, request_for(definition, original, None), Noisy()))
+    assert box.state is before
+    assert gates_of(box)["link"] == "fail"
+
+
+@pytest.mark.parametrize("field", ["hw", "sw", "boot", "vin"])
+def test_an_ecu_that_tells_other_numbers_than_it_told_is_refused(
+    box: Box, access: ProbeAccess, definition: Definition, original: MemoryImage, field: str
+) -> None:
+    box.read_verified()
+    access.told = replace(IDENTITY, **{field: "ANOTHER"})
+    assert "identity" in refused(box, definition, original)
+
+
+def test_a_write_that_is_open_bars_the_next(box: Box, definition: Definition, original: MemoryImage) -> None:
+    box.in_preflight()
+    box.journal.open_flash(JOB, "{}")
+    box.journal.move(JOB, JobState.INTERRUPTED)
+    box.journal.create_job("other")
+    box.journal.describe("other", definition.id, definition.digest(), "obd", IDENTITY)
+    box.journal.move("other", JobState.IDENTIFIED)
+    job = replace(box.job, id="other")
+    with pytest.raises(GatesRefusedError):
+        run_virtual(preflight(job, request_for(definition, original, None), AllClear()))
+    assert (
+        dict((name, verdict) for name, verdict, _ in box.journal.job("other").detail["gates"])[
+            "no_open_write"
+        ]
+        == "fail"
+    )
