@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from appliance.cli.asking import answer_at_terminal
 from appliance.cli.client import EngineClient
 from appliance.cli.problems import (
     CancelledError,
@@ -53,6 +54,7 @@ class _Following:
         self._pause = pause
         self._in_danger = self._verb == "recover"
         self._gates_shown = False
+        self._asked: set[str] = set()
 
     def until_over(self) -> dict[str, Any]:
         try:
@@ -89,6 +91,11 @@ class _Following:
         if event["kind"] == "snapshot":
             for latest in event["latest"].values():
                 self._show(latest)
+            for question in event.get("questions", ()):
+                self._ask(question)
+            return
+        if event["kind"] == "question":
+            self._ask(event)
             return
         if event["kind"] == "state":
             self._in_danger = event["state"] in ECU_IN_DANGER
@@ -97,6 +104,13 @@ class _Following:
                 return
             self._gates_shown = True
         self._screen.event(event)
+
+    def _ask(self, question: dict[str, Any]) -> None:
+        """Once each. Whoever is at this terminal may answer; so may any other client."""
+        if question["state"] != "open" or question["id"] in self._asked:
+            return
+        self._asked.add(question["id"])
+        answer_at_terminal(self._client, self._screen, question)
 
     def _outcome(self, operation: dict[str, Any]) -> dict[str, Any]:
         if operation["state"] == "failed":

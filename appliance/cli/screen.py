@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import select
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TextIO
 
 from appliance.cli.answer import Answer
@@ -15,6 +16,8 @@ from appliance.cli.words import error_lines, gate_lines
 from appliance.contract.errors import PitboxError
 
 _YES = frozenset({"yes", "y"})
+_MOMENT_S = 1.0
+"""Between two looks whether a question is still open while somebody thinks."""
 
 
 class Screen:
@@ -90,11 +93,36 @@ class Screen:
             self._show(lines, self._err)
         if yes:
             return
-        if self._keyboard is None or not self._keyboard.isatty() or not self._err.terminal:
+        if not self.can_ask:
             raise ConfirmationError("nobody can be asked: this is no terminal, and --yes was not given")
         self._err.write(f"{question} Type yes to go on: ")
         if self._keyboard.readline().strip().lower() not in _YES:
             raise ConfirmationError("it was not confirmed")
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether somebody is at a terminal."""
+        return self._keyboard is not None and self._keyboard.isatty() and self._err.terminal
+
+    def ask(self, lines: Iterable[str], prompt: str, still_open: Callable[[], bool]) -> str | None:
+        """What is typed at the terminal; None once it is no longer of interest, or nobody is there."""
+        self._show(lines, self._err)
+        if not self.can_ask:
+            return None
+        self._err.write(prompt)
+        while still_open():
+            if not self._typed():
+                continue
+            line = self._keyboard.readline()
+            if not line or line.strip():
+                return line.strip() or None
+            self._err.write(prompt)
+        self._err.write("\n")
+        return None
+
+    def _typed(self) -> bool:
+        """Whether a line comes within a moment."""
+        return bool(select.select([self._keyboard], [], [], _MOMENT_S)[0])
 
     def answer(self, answer: Answer) -> None:
         """The result; for machines nothing where there is no document."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -132,6 +133,18 @@ def banner_lines(open_writes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                     f"  Repaired or replaced elsewhere? `pitbox settle --job {job} --by NAME --reason TEXT` "
                     "ends this warning."
                 )
+
+
+def question_lines(question: Mapping[str, Any]) -> Iterator[str]:
+    """What a person at the box is asked, and how it is answered from elsewhere."""
+    yield f"? {question['text']}"
+    choices = " | ".join(question["choices"]) or "TEXT"
+    yield f"  `pitbox answer --question {question['id']} {choices}` answers it; it waits {_until(question)}."
+
+
+def _until(question: Mapping[str, Any]) -> str:
+    ends = time.localtime(question["asked_at"] + question["deadline_s"])
+    return f"until {time.strftime('%H:%M:%S', ends)}"
 
 
 def codes(found: Sequence[str] | None) -> str:

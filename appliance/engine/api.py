@@ -23,10 +23,12 @@ from appliance.engine.http_middleware import (
     json_object,
     only_known_users,
     seconds_of,
+    user_of,
 )
 from appliance.engine.operation_runner import Operator
 from appliance.engine.operations.registry import prepare
 from appliance.engine.originals import known_originals
+from appliance.engine.questions import QuestionDesk, answer_in
 from appliance.engine.report import report_of
 from appliance.engine.worker import Worker
 from appliance.flashing.journal import JobRecord
@@ -40,13 +42,20 @@ class Api:
     """Handlers; one instance per engine."""
 
     def __init__(
-        self, box: EngineContext, worker: Worker, hub: Hub, operator: Operator, gaps: tuple[str, ...] = ()
+        self,
+        box: EngineContext,
+        worker: Worker,
+        hub: Hub,
+        operator: Operator,
+        desk: QuestionDesk,
+        gaps: tuple[str, ...] = (),
     ) -> None:
         """`gaps` are the protections of memory that do not hold, in words."""
         self._box = box
         self._worker = worker
         self._hub = hub
         self._operator = operator
+        self._desk = desk
         self._gaps = gaps
         self._receiving = False
 
@@ -63,6 +72,8 @@ class Api:
                 web.post("/v1/operations", self._start),
                 web.get("/v1/operations/{id}", self._operation),
                 web.post("/v1/operations/{id}/cancel", self._cancel),
+                web.get("/v1/questions", self._questions),
+                web.post("/v1/questions/{id}", self._answer),
                 web.post("/v1/uploads", self._upload),
                 web.get("/v1/jobs", self._jobs),
                 web.get("/v1/jobs/{id}", self._job),
@@ -97,6 +108,7 @@ class Api:
             "stored_files": self._box.keeper.health(),
             "operation": current.as_dict() if current else None,
             "recoverable": danger,
+            "questions": await self._worker.call(self._open_questions),
             "latest": self._hub.snapshot(),
         }
 
@@ -133,6 +145,20 @@ class Api:
     async def _cancel(self, request: web.Request) -> web.Response:
         await self._operator.cancel(id_of(request, "OPERATION_UNKNOWN"))
         return web.json_response({"cancelled": True})
+
+    async def _questions(self, request: web.Request) -> web.Response:
+        """Questions to the person at the box that wait for an answer, oldest first."""
+        return await self._from_worker(self._open_questions)
+
+    def _open_questions(self) -> list[dict[str, Any]]:
+        return [one.as_dict() for one in self._desk.questions()]
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        """The first answer that fits counts; `by` is the name of whoever gives it."""
+        question_id = id_of(request, "QUESTION_UNKNOWN")
+        given = answer_in(await json_object(request))
+        by = f"{given.by} ({user_of(request)})" if given.by else user_of(request)
+        return await self._from_worker(lambda: self._desk.answer(question_id, given.answer, by).as_dict())
 
     async def _upload(self, request: web.Request) -> web.Response:
         """A tuned file; it is held in memory only, only the newest one, and only until it is used.

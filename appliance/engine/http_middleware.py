@@ -30,6 +30,8 @@ _STATUS = {
     "TOO_LATE_TO_CANCEL": 409,
     "JOB_UNKNOWN": 404,
     "OPERATION_UNKNOWN": 404,
+    "QUESTION_UNKNOWN": 404,
+    "QUESTION_CLOSED": 409,
     _STRANGER: 403,
     "FILE_TOO_LARGE": 413,
     "INTERNAL": 500,
@@ -85,6 +87,12 @@ def only_known_users(box: EngineContext) -> Middleware:
         return await handler(request)
 
     return guard
+
+
+def user_of(request: web.Request) -> str:
+    """Who asks, as far as the kernel knows."""
+    connection = request.transport.get_extra_info("socket") if request.transport else None
+    return "a client that has gone" if connection is None else f"user {peer_of(connection).uid}"
 
 
 async def body_of(request: web.Request, most_bytes: int) -> bytes:

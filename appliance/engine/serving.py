@@ -20,6 +20,7 @@ from appliance.engine.context import open_box
 from appliance.engine.event_hub import Hub
 from appliance.engine.listening import BACKLOG, listening_socket, refuse_second_engine, withdraw
 from appliance.engine.operation_runner import Operator
+from appliance.engine.questions import QuestionDesk
 from appliance.engine.second_store import keep
 from appliance.engine.settings import EngineSettings
 from appliance.engine.socket_permissions import IDLE_S, Door, server_of
@@ -44,15 +45,17 @@ async def serve(settings: EngineSettings) -> None:
     def emit(event: Event) -> None:
         loop.call_soon_threadsafe(hub.publish, event)
 
-    worker, connection = await worker_and_connection(settings)
+    desk = QuestionDesk()
+    worker, connection = await worker_and_connection(settings, desk)
     box = await worker.call(lambda: open_box(settings, connection, emit))
+    desk.tell = emit
     for refused in box.library.refused:
         log.warning("%s: %s", refused.what, "; ".join(refused.details))
     operator = Operator(box, worker, hub)
     keeping = asyncio.create_task(keep(box.keeper, lambda: operator.current is None, worker.call))
     keeping.add_done_callback(_log_its_end)
     async with _listening(
-        Api(box, worker, hub, operator, hardening.gaps).application(),
+        Api(box, worker, hub, operator, desk, hardening.gaps).application(),
         settings,
     ):
         print(f"pitbox engine: listening on {settings.socket_path}", flush=True)
@@ -135,13 +138,17 @@ def _log_its_end(task: asyncio.Task[None]) -> None:
         log.error("stored files are looked after no more", exc_info=error)
 
 
-async def worker_and_connection(settings: EngineSettings) -> tuple[Worker, CarInterface]:
-    """The thread to work in and its way to a car, real or simulated. Raises PitboxError."""
+async def worker_and_connection(settings: EngineSettings, desk: QuestionDesk) -> tuple[Worker, CarInterface]:
+    """The thread to work in and its way to a car, real or simulated. Raises PitboxError.
+
+    `desk` is the person at either; the time of a simulated car stands still while somebody is asked.
+    """
     if settings.simulation is not None:
         from appliance.engine import simulation  # noqa: PLC0415 - real boxes never load the simulator
 
         worker = Worker(simulation.loop_factory(settings.simulation), simulation.pass_time)
-        connecting = _while_time_passes(worker, simulation.connect(settings, settings.simulation))
+        desk.standing_still = worker.time_standing_still
+        connecting = _while_time_passes(worker, simulation.connect(settings, settings.simulation, desk))
         return worker, await asyncio.wrap_future(worker.submit(connecting))
     if settings.can is None:
         raise PitboxError(
@@ -149,7 +156,7 @@ async def worker_and_connection(settings: EngineSettings) -> tuple[Worker, CarIn
             "neither a CAN bus nor a simulated car was named",
             do_now="Start with --can socketcan:can0 --voltmeter ina226:/dev/i2c-1:0x40, or with --simulate.",
         )
-    return Worker(), RealCarInterface(settings.can, settings.voltmeter, settings.pins)
+    return Worker(), RealCarInterface(settings.can, settings.voltmeter, settings.pins, desk)
 
 
 async def _while_time_passes(worker: Worker, connecting: Awaitable[CarInterface]) -> CarInterface:

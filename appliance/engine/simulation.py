@@ -106,7 +106,9 @@ def _frozen_loop() -> VirtualLoop:
     return loop
 
 
-async def connect(settings: EngineSettings, simulation: SimulationSettings) -> SimulatedCarInterface:
+async def connect(
+    settings: EngineSettings, simulation: SimulationSettings, person: Person | None = None
+) -> SimulatedCarInterface:
     """Build the car; must run on the worker's loop. Raises PitboxError."""
     definition = load_all(settings.definition_dirs).get(simulation.definition)
     plan = _fault_plan(definition, simulation.faults or "{}")
@@ -119,7 +121,7 @@ async def connect(settings: EngineSettings, simulation: SimulationSettings) -> S
     FaultInjector(plan, car, box_dies=_die)
     car.power_up()
     await asyncio.sleep(definition.twin.boot_ms / 1000)
-    return SimulatedCarInterface(car, definition)
+    return SimulatedCarInterface(car, definition, person=person)
 
 
 def require_known(settings: EngineSettings) -> None:

@@ -73,6 +73,15 @@ class Worker:
         finally:
             self._pass_time(self.loop, False)
 
+    @contextmanager
+    def time_standing_still(self) -> Iterator[None]:
+        """The other way round, inside of `time_passing`: for what has to wait for the real world."""
+        self._pass_time(self.loop, False)
+        try:
+            yield
+        finally:
+            self._pass_time(self.loop, True)
+
     def stop(self) -> None:
         """End the thread; work in progress is dropped, as it would be by a power cut."""
         self._stopping = True

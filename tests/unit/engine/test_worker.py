@@ -11,6 +11,7 @@ import pytest
 
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.engine import simulation
+from appliance.engine.questions import QuestionDesk
 from appliance.engine.serving import worker_and_connection
 from appliance.engine.settings import EngineSettings, SimulationSettings
 from appliance.engine.simulation import SimulatedCarInterface
@@ -36,7 +37,7 @@ def test_a_simulated_car_that_waits_for_its_first_operation_stands_still(
     monkeypatch.setattr(simulation, "pass_time", listening)
 
     async def scene() -> list[float]:
-        worker, connection = await worker_and_connection(settings)
+        worker, connection = await worker_and_connection(settings, QuestionDesk())
         assert isinstance(connection, SimulatedCarInterface)
         seen_s = [await worker.call(worker.loop.time) for _ in range(5)]
         await worker.call(connection.car.close)
