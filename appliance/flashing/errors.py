@@ -184,7 +184,8 @@ def access_problem(error: AccessError) -> PitboxError:
 
 
 _ADVICE = {
-    Refusal.CONDITIONS: "Engine off, ignition on, vehicle standing, doors as the rituals say; try again.",
+    Refusal.CONDITIONS: "Engine off, ignition on, vehicle standing, doors as the rituals say; try again; "
+    "if it repeats, switch the ignition off for 15 s first.",
     Refusal.VOLTAGE: "Bring the supply into the window shown, then try again.",
     Refusal.SECURITY: "The unlock was refused: the definition or its key plugin does not fit. Stop here.",
     Refusal.LOCKED_OUT: "The ECU blocks unlocks for a while: leave the ignition on and wait ten minutes.",

@@ -90,17 +90,20 @@ async def _as_whole_as_possible(
     alone what is lost, and its own target is damaged too. Raises TargetDamagedError, or another PitboxError
     where nothing can be asked.
     """
+    steps = job.journal.steps(flash.id)
     try:
         await open_persistently(job, Purpose.RECOVER)
         target = await filled(job, target, Purpose.RECOVER)
     except AccessError as error:
+        if history.touched(steps):
+            raise WriteInterruptedError(job.id, str(error), job.definition.recovery.advice) from error
         raise access_problem(error) from error
     finally:
         await let_go(job)
     if not target.gaps:
         order.check_target(target.image.sha256())
     lost = unknown(order.blocks, target.image)
-    begun = history.begun(job.journal.steps(flash.id))
+    begun = history.begun(steps)
     if not _is_of(flash, order) and lost and (other or any(block.start in begun for block in lost)):
         raise TargetDamagedError([str(gap) for gap in target.gaps], other)
     return target

@@ -14,6 +14,9 @@ from appliance.definitions.schema import Definition
 from simulator.ecu.core import Program
 from simulator.image_synthesis import region_slice
 
+IGNITION_OFF = "switch the ignition off for 15 s"
+"""An advice that a half-written ECU without a bootloader does not survive."""
+
 
 class Outcome(StrEnum):
     """How a run may end."""
@@ -75,6 +78,7 @@ def judge_error(error: PitboxError, memories: Memories, ecu: Ecu, record: Record
             record.open_flashes == 1 or record.state is JobState.NEEDS_BENCH,
             f"{error.code} says half written, and nothing is left to recover",
         )
+        _require(IGNITION_OFF not in error.do_now, f"{error.code} has a half-written ECU switched off")
 
 
 def judge_rest(memories: Memories, ecu: Ecu, record: Record) -> None:
@@ -149,10 +153,10 @@ def judge_end(outcome: Outcome, definition: Definition, memories: Memories, ecu:
 def _judge_bench(definition: Definition, memories: Memories, ecu: Ecu, record: Record) -> None:
     _require(definition.recovery.recoverability != "bootloader", "needs_bench where a bootloader is promised")
     _require(ecu.program is Program.SILENT, f"needs_bench, and the ECU runs {ecu.program}")
-    _require(record.state is JobState.NEEDS_BENCH, f"needs_bench, and the job is {record.state}")
-    _require(
-        record.report_result == "needs_bench", f"needs_bench, and the report says {record.report_result}"
-    )
+    if record.state is not None:
+        _require(record.state is JobState.NEEDS_BENCH, f"needs_bench, and the job is {record.state}")
+        told = record.report_result
+        _require(told == "needs_bench", f"needs_bench, and the report says {told}")
     for region in definition.regions:
         where = region_slice(definition, region.name)
         same = ecu.memory[where] == memories.start[where]

@@ -37,6 +37,7 @@ from tests.faults.hardships import (
     place_of,
 )
 from tests.faults.judge import (
+    IGNITION_OFF,
     BrokenPromiseError,
     Ecu,
     Memories,
@@ -62,6 +63,7 @@ _BOOT_S = 2.0
 _VANISHES_SHARE = 0.15
 """Of the deaths of the box: only its CAN interface goes."""
 _CALM_S = 20.0
+_IGNITION_OFF_S = 15.0
 
 
 @dataclass
@@ -125,6 +127,10 @@ class Run:
         self._life: Life | None = None
         self._injectors: list[FaultInjector] = []
         self._bench_verdicts = 0
+        self._stays_silent = False
+        """The records are lost, and the box says that an ECU which stays silent needs the bench."""
+        self._advised: list[bool] = []
+        """Of each error, whether its advice is to switch the ignition off where it repeats."""
         self._suffered = False
         self._refused_for_rot = 0
         self._rotten: slice | None = None
@@ -160,6 +166,8 @@ class Run:
             await self._pause()
         if self._rotten is not None and self._scenario.kind is Kind.RESTORE:
             return Outcome.SOURCE_LOST
+        if self._stays_silent:
+            return Outcome.NEEDS_BENCH
         raise BrokenPromiseError(f"not over after {MOST_ATTEMPTS} attempts")
 
     async def _attempt(self, attempt: int) -> Outcome | None:
@@ -375,6 +383,9 @@ class Run:
         self._trace(f"{error} (ECU {error.ecu}), job {record.state}")
         judge_error(error, self._memories, self._ecu(), record)
         judge_rest(self._memories, self._ecu(), record)
+        bench = self._scenario.bench.definition.recovery.advice
+        self._stays_silent = lost and error.code == "ECU_SILENT" and bench in error.do_now
+        self._advised.append(IGNITION_OFF in error.do_now)
         if error.code == "CAR_UNCONFIRMED":
             self._named_car = self._scenario.bench.definition.simulation.vin
             return None
@@ -395,8 +406,13 @@ class Run:
         return self._refused_for_rot >= 3
 
     async def _pause(self) -> None:
-        """The technician restores the supply and waits for the ECU."""
+        """The technician restores the supply, switches it off and on where that was said, and waits."""
         await asyncio.sleep(self._habits.uniform(1.0, 20.0))
+        if self._advised[-2:] == [True, True]:
+            self._advised.clear()
+            self._trace("the ignition is switched off")
+            self._car.power_cut()
+            await asyncio.sleep(_IGNITION_OFF_S)
         self._car.power_up()
         await asyncio.sleep(_BOOT_S)
 

@@ -195,6 +195,13 @@ def test_the_bench_is_for_ecus_without_a_bootloader_and_fixed_memory_stays() -> 
         judge_end(Outcome.NEEDS_BENCH, X050, MEMORIES, dead, told)
 
 
+def test_the_bench_of_a_box_without_records_is_for_a_silent_ecu_alone() -> None:
+    nothing = Record(None, None, 0, "")
+    judge_end(Outcome.NEEDS_BENCH, X050, MEMORIES, ecu(STOCK, Program.SILENT), nothing)
+    with pytest.raises(BrokenPromiseError, match="the ECU runs"):
+        judge_end(Outcome.NEEDS_BENCH, X050, MEMORIES, ecu(STOCK, Program.BOOTLOADER), nothing)
+
+
 def test_a_true_end_is_none_of_the_judges_business() -> None:
     judge_end(Outcome.DONE, T300, MEMORIES, ecu(TUNED), record(JobState.DONE))
     judge_end(Outcome.REFUSED, T300, MEMORIES, ecu(STOCK), record(JobState.READ_VERIFIED))

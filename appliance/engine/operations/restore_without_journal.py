@@ -90,7 +90,7 @@ async def _identity(
     """The identity the original was read from, checked against whatever the ECU still tells."""
     async with on_ecu(box, job_id, definition) as ecu:
         if await ecu.job.access.lifecycle.state() is EcuState.SILENT:
-            raise access_problem(EcuSilentError("the ECU does not answer"))
+            raise _silent(definition)
         told = await told_identity(ecu.job.access)
     known = _known(box, original, told)
     likeness = compare(told, known)
@@ -98,6 +98,16 @@ async def _identity(
         raise EcuChangedError([f"{name.upper()} is not that of the original" for name in likeness.strange])
     vin = known.vin if likeness.proven and car is None else _named(box, original, told, car)
     return replace(known, serial=told.serial or known.serial, vin=vin, bootloader_hw=told.bootloader_hw)
+
+
+def _silent(definition: Definition) -> PitboxError:
+    """A plug that sits loosely, or an ECU that a write has lost to the bench: nobody remembers which."""
+    error = access_problem(EcuSilentError("the ECU does not answer"))
+    if definition.recovery.recoverability != "bootloader":
+        error.do_now += (
+            f" If it stays silent it may be half written, and needs the bench: {definition.recovery.advice}"
+        )
+    return error
 
 
 def _known(box: EngineContext, original: SealedImage, told: EcuIdentity) -> EcuIdentity:

@@ -246,6 +246,18 @@ def test_an_ecu_that_was_never_told_of_a_blocks_end_is_rescued_without_a_journal
     visit(slave, scene)
 
 
+def test_a_rescue_without_a_journal_names_the_bench_to_which_a_silent_ecu_may_be_lost(slave: Readied) -> None:
+    async def scene(garage: Garage) -> None:
+        garage.car.power_cut()
+        error = await garage.refusal(reopen(garage.box, garage.definition.id))
+        assert error.code == "ECU_SILENT"
+        assert error.do_now.startswith("Ignition on? Plug seated?")
+        assert garage.definition.recovery.advice in error.do_now
+        assert len(garage.box.journal.jobs()) == 1
+
+    visit(slave, scene)
+
+
 def test_a_sealed_original_never_goes_to_another_ecu(slave: Readied) -> None:
     async def scene(garage: Garage) -> None:
         ecu = garage.car.ecu

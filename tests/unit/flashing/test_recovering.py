@@ -12,6 +12,7 @@ from appliance.contract.jobs import JobState
 from appliance.definitions.schema import Definition
 from appliance.flashing.database import StorageError
 from appliance.flashing.errors import NeedsBenchError, VerifyFailedError, WriteInterruptedError
+from appliance.flashing.gaps import Gap
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import Journal, Step
 from appliance.flashing.plan import FlashPlan
@@ -213,6 +214,21 @@ def test_a_lost_link_is_no_reason_for_the_bench(
     access.faults.clear()
     go_on(box, plan)
     assert_done(box, ecu, plan)
+
+
+def test_a_half_written_ecu_that_will_not_open_is_never_switched_off(
+    box: Box, access: ProbeAccess, plan: FlashPlan
+) -> None:
+    """Its sealed bytes are damaged besides, so that it is asked for them before the write goes on."""
+    started(box, plan, blocks=1)
+    access.faults.append(Fault("open", times=ENDLESS, error=EcuRefusedError(Refusal.CONDITIONS, "22")))
+    flash = box.journal.last_flash(JOB)
+    assert flash is not None
+    hole = (BLOCKS[3], BLOCKS[3] + 4096)
+    with pytest.raises(WriteInterruptedError) as caught:
+        run_virtual(recover(box.job, flash, plan.order, plan.target.without([hole]), (Gap(*hole, None),)))
+    assert "15 s" not in caught.value.do_now
+    assert box.state is JobState.INTERRUPTED
 
 
 def test_an_untouched_ecu_that_is_switched_off_needs_no_bench(
