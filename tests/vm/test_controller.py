@@ -25,7 +25,7 @@ def guest(image: Image) -> Iterator[Guest]:
     """A guest with can0 for the box and can1 for the car, which is set up."""
     with Guest(image=image, devices=["-object", "can-bus,id=wire", *BOARD, *BOARD]) as booted:
         booted.check(
-            "modprobe -a kvaser_pci can_isotp && ip link set can1 type can bitrate 500000 && sleep 1"
+            "modprobe -a kvaser_pci can_isotp && udevadm settle && ip link set can1 type can bitrate 500000"
         )
         booted.check("ip link set can1 txqueuelen 1000 up")
         yield booted
