@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -55,6 +55,8 @@ class Car:
         self.settings = settings or CarSettings()
         self.bus = bus
         self.engine_running = False
+        self.supply_back: Callable[[], None] = self.power_up
+        """What ends a power cut: on a bench only the bench knows whether there is a supply."""
         self.strapped = False
         """Whether the ECUs' boot straps are set, which they look at when they start."""
         self.battery = Battery(self.settings.voltage_v, self.settings.load_sag_v, self.settings.ripple_v)

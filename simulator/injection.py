@@ -128,7 +128,7 @@ class FaultInjector:
     def _cut(self, duration_s: float) -> None:
         self._car.power_cut()
         if duration_s:
-            self._later(duration_s, self._car.power_up)
+            self._later(duration_s, self._car.supply_back)
 
     def _spoil_byte(self, fault: Fault, ecu: SimulatedEcu, address: int | None) -> None:
         """Spoils the byte the trigger counted, or else the next one."""

@@ -40,6 +40,8 @@ def _refuse_unused(parser: argparse.ArgumentParser, options: argparse.Namespace)
     for name in ("seed", "car_data", "pace", "faults"):
         if getattr(options, name) is not None:
             parser.error(f"--{name.replace('_', '-')} belongs to --simulate, which is not given")
+    if options.bench:
+        parser.error("--bench belongs to --simulate, which is not given")
     for name in ("voltmeter", "pins"):
         if getattr(options, name) is not None and options.can is None:
             parser.error(f"--{name} belongs to --can, which is not given")
@@ -49,7 +51,7 @@ def _simulation(options: argparse.Namespace) -> SimulationSettings | None:
     if options.simulate is None:
         return None
     return SimulationSettings(
-        options.simulate, _seed(options), options.car_data, options.pace, options.faults
+        options.simulate, _seed(options), options.car_data, options.pace, options.faults, options.bench
     )
 
 
@@ -128,6 +130,9 @@ def _add_simulation(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--car-data", type=Path, help="where the simulated ECU keeps its memory")
     group.add_argument("--pace", type=_pace, help="simulated seconds per second; default: as fast as it goes")
     group.add_argument("--faults", help="fault plan as JSON")
+    group.add_argument(
+        "--bench", action="store_true", help="the ECU is out of the car: on supply, pins and wires of a bench"
+    )
 
 
 def _pace(text: str) -> float:

@@ -18,6 +18,8 @@ class SimulationSettings:
     """Simulated seconds per real second; None is as fast as the machine can."""
     faults: str | None = None
     """A fault plan as JSON text."""
+    bench: bool = False
+    """The ECU lies on the bench: it has only the supply and the pins that the box gives it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,8 @@ async def connect(
     )
     car = Car([definition], bus_for(definition), car_settings)
     FaultInjector(plan, car, box_dies=_die)
+    if simulation.bench:
+        return SimulatedCarInterface(car, definition, Bench(car), person)
     car.power_up()
     await asyncio.sleep(definition.twin.boot_ms / 1000)
     return SimulatedCarInterface(car, definition, person=person)

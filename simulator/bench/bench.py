@@ -43,6 +43,7 @@ class Bench:
         self.harm: set[str] = set()
         """Terminals of the controller that had the supply and cannot bear it."""
         self._car = car
+        car.supply_back = self._settle
         self._settle()
 
     @property

@@ -24,6 +24,7 @@ SIMULATE = ["--simulate", "pbx-e400"]
         ([*CAN, "--car-data", "car"], "--car-data"),
         ([*CAN, "--pace", "1"], "--pace"),
         ([*CAN, "--faults", "{}"], "--faults"),
+        ([*CAN, "--bench"], "--bench"),
         (["--voltmeter", "simulated:13.5"], "--voltmeter"),
         ([*SIMULATE, "--pins", "rpi:reset=27"], "--pins"),
         (["--pins", "rpi:reset=27"], "--pins"),
@@ -47,7 +48,9 @@ def test_each_option_has_its_effect_where_it_belongs() -> None:
     ).simulation
     assert simulated is not None
     assert (simulated.seed, simulated.data_dir, simulated.pace) == (7, Path("car"), 2.0)
-    assert parse(SIMULATE).simulation.seed == 1  # type: ignore[union-attr]
+    plain = parse(SIMULATE).simulation
+    assert plain is not None and (plain.seed, plain.bench) == (1, False)
+    assert parse([*SIMULATE, "--bench"]).simulation.bench  # type: ignore[union-attr]
     real = parse([*CAN, "--voltmeter", "simulated:13.5"])
     assert (real.can, real.voltmeter, real.simulation) == ("socketcan:can0", "simulated:13.5", None)
     assert parse([*CAN, "--pins", "rpi:reset=27,supply=22"]).pins == "rpi:reset=27,supply=22"

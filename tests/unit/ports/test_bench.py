@@ -12,6 +12,8 @@ from drivers.supply.interface import Output, SupplyReading
 from simulator.bench.bench import Bench
 from simulator.car import Car, CarSettings, bus_for
 from simulator.ecu.core import Program
+from simulator.faults import Fault, FaultKind, FaultPlan, Trigger
+from simulator.injection import FaultInjector
 from simulator.virtualtime import run_virtual
 
 
@@ -162,6 +164,22 @@ def test_the_supply_on_a_strap_is_remembered_as_harm() -> None:
         assert not bench.harm
         bench.set_output(Output.SUPPLY, True)
         assert bench.harm == {"boot_1"}
+
+    on_bench(test)
+
+
+def test_a_power_cut_on_the_bench_ends_with_what_the_bench_supplies() -> None:
+    async def test(bench: Bench, car: Car) -> None:
+        cut = Fault(kind=FaultKind.POWER_CUT, on=Trigger.TIME, at=1.0, duration_s=1.0)
+        FaultInjector(FaultPlan(faults=(cut, cut.model_copy(update={"at": 9.0}))), car)
+        switch_on(bench)
+        await asyncio.sleep(1.5)
+        assert car.ecu.program is Program.OFF
+        await asyncio.sleep(2)
+        assert car.ecu.program is Program.APPLICATION
+        bench.set_output(Output.SUPPLY, False)
+        await asyncio.sleep(8)
+        assert car.ecu.program is Program.OFF, "nothing supplies it"
 
     on_bench(test)
 

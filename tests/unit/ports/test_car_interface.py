@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from appliance.contract.errors import PitboxError
-from appliance.engine import car_interface
+from appliance.engine import car_interface, simulation
 from appliance.engine.car_interface import MissingPorts, RealCarInterface
+from appliance.engine.settings import EngineSettings, SimulationSettings
 from drivers.person.simulated import SimulatedPerson
 from drivers.pins.rpigpio import RpiGpioPins
 from drivers.supply.interface import Output
+from simulator.ecu.core import Program
+from simulator.virtualtime import run_virtual
 
 from .gpio_board import GpioBoard
 
@@ -66,3 +71,26 @@ def test_a_supply_with_one_of_its_two_lines_is_missing_hardware(monkeypatch: pyt
     with pytest.raises(PitboxError) as refused:
         RealCarInterface("virtual:nothing", None, "rpi:any")
     assert refused.value.code == "HARDWARE_MISSING" and "ignition" in refused.value.what
+
+
+@pytest.mark.parametrize("bench", [False, True])
+def test_a_simulated_ecu_lies_on_a_bench_where_that_is_asked_for(tmp_path: Path, bench: bool) -> None:
+    simulated = SimulationSettings("pbx-x050", bench=bench)
+    settings = EngineSettings(tmp_path, tmp_path / "engine.sock", simulation=simulated)
+
+    async def scene() -> None:
+        connection = await simulation.connect(settings, simulated)
+        ecu = connection.car.ecu
+        assert ecu.program is (Program.OFF if bench else Program.APPLICATION)
+        if bench:
+            connection.supply().switch(Output.SUPPLY, True)
+            connection.supply().switch(Output.IGNITION, True)
+            await asyncio.sleep(1)
+            assert ecu.program is Program.APPLICATION
+            assert "reset" in connection.pins().names
+        else:
+            with pytest.raises(PitboxError, match="PORT_MISSING"):
+                connection.supply()
+        connection.car.close()
+
+    run_virtual(scene())
