@@ -1,4 +1,4 @@
-"""A security gateway between the diagnostic plug and the ECUs: reads pass, writes are refused (sheet 4.4)."""
+"""A security gateway between plug and ECUs: reads pass, writes are refused (sources: gateways)."""
 
 from __future__ import annotations
 

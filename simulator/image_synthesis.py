@@ -18,7 +18,7 @@ _BLANK_SHARE = 0.15
 _NAME_OFFSET = 0x40
 _SIMOS_COUNT_IN_HEADER = 8
 _SIMOS_HEADER_BYTES = 20
-"""Up to the end of an area table with one entry (sheet obd, 6.2)."""
+"""Up to the end of an area table with one entry (sources: checksum-simos)."""
 
 Finish = Callable[[Definition, bytes], bytes]
 """Puts checksums right in a whole image, for modules that a simulated ECU does not know itself."""

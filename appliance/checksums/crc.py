@@ -1,4 +1,4 @@
-"""The cyclic redundancy checks the families are made of (check values: sheet obd, 6.2)."""
+"""The cyclic redundancy checks the families are made of (check values; sources: crc)."""
 
 from __future__ import annotations
 

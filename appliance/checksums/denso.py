@@ -1,4 +1,4 @@
-"""Subaru Denso checksum tables: sums that must come to 5AA5A55A (sheet obd, 6.2, S85-S87)."""
+"""Subaru Denso checksum tables: sums that must come to 5AA5A55A (sources: checksum-denso)."""
 
 from __future__ import annotations
 

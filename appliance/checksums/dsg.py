@@ -1,4 +1,4 @@
-"""Volkswagen gearbox and all-wheel-drive blocks: DQ250, DQ381, Haldex gen 5 (sheet obd, 6.2, S84)."""
+"""Volkswagen gearbox and all-wheel-drive blocks: DQ250, DQ381, Haldex gen 5 (sources: checksum-dsg)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bosch EDC15 V4.1 segments: two rolling 16-bit accumulators (sheet obd, 6.2, S83).
+"""Bosch EDC15 V4.1 segments: two rolling 16-bit accumulators (sources: checksum-edc15).
 
 The 2002 variant, whose seeds are derived from other segments, is not covered.
 """

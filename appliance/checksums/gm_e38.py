@@ -1,4 +1,4 @@
-"""GM E38: six segments, each with a CRC-16 and a 16-bit sum over it (sheet obd, 6.2, S90)."""
+"""GM E38: six segments, each with a CRC-16 and a 16-bit sum over it (sources: checksum-gm-e38)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Subaru Hitachi M32R, 512 KiB: sum and XOR pairs and a balanced 16-bit sum (sheet obd, 6.2, S88)."""
+"""Subaru Hitachi M32R, 512 KiB: sum and XOR pairs and a balanced 16-bit sum (sources: checksum-hitachi)."""
 
 from __future__ import annotations
 

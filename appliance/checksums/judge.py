@@ -1,6 +1,7 @@
 """The one judge of a modified image: what the box may say of it, given the stock image it was made from.
 
-Corrector, gate and packaging all ask here, so that none of them can be weaker than another (sheet obd, 6.0).
+Corrector, gate and packaging all ask here, so that none of them can be weaker than another
+(sources: checksum-rule).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bosch ME7: ROMSYS sums, main data CRCs, main program sum, multipoint table (sheet obd, 6.2, S73, S81).
+"""Bosch ME7: ROMSYS sums, main data CRCs, main program sum, multipoint table (sources: checksum-me7).
 
 Little-endian C16x, 512 KiB or 1 MiB. Images with RSA are reported as signed and never signed anew.
 """

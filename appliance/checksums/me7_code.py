@@ -1,4 +1,4 @@
-"""What ME7 program code tells about its data checksums: ranges, stores, and the RSA key (sheet obd, S81).
+"""What ME7 code tells about its data checksums: ranges, stores, and the RSA key (sources: checksum-me7).
 
 Addresses stand in C16x `mov Rn, #word` pairs (E6 Fn low, E6 Fm high) of the routines that check them.
 """

@@ -1,4 +1,4 @@
-"""ME7 multipoint tables: records of start, last, sum and complement (sheet obd, 6.2, S81)."""
+"""ME7 multipoint tables: records of start, last, sum and complement (sources: checksum-me7)."""
 
 from __future__ import annotations
 

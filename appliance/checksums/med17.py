@@ -1,4 +1,4 @@
-"""Bosch MED17/EDC17 blocks on TriCore: CRC32, ADD32 and ADD16 records (sheet obd, 6.2, S80).
+"""Bosch MED17/EDC17 blocks on TriCore: CRC32, ADD32 and ADD16 records (sources: checksum-med17).
 
 A block carries an OEM signature in front of its adjust dword. Signatures are reported, never made:
 a corrected block is accepted only by an ECU that does not check them.

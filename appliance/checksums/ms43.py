@@ -1,4 +1,4 @@
-"""Siemens MS43: CRC-16/ARC over block lists, started from the image's ID text (sheet obd, 6.2, S91)."""
+"""Siemens MS43: CRC-16/ARC over block lists, started from the image's ID text (sources: checksum-ms43)."""
 
 from __future__ import annotations
 

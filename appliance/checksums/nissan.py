@@ -1,4 +1,4 @@
-"""Nissan sum and XOR words, and their ALT2 form with two 16-bit sums (sheet obd, 6.2, S89)."""
+"""Nissan sum and XOR words, and their ALT2 form with two 16-bit sums (sources: checksum-nissan)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Continental Simos 8 to 18 blocks: area CRC and calibration monitor sum (sheet obd, 6.2, S84).
+"""Continental Simos 8 to 18 blocks: area CRC and calibration monitor sum (sources: checksum-simos).
 
 Newer blocks carry an RSA signature besides; it is reported, never made.
 """

@@ -1,4 +1,4 @@
-"""Correction of a modified image, backed by the stock image it was made from (sheet obd, 6.0)."""
+"""Correction of a modified image, backed by the stock image it was made from (sources: checksum-rule)."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def may_change(error: AccessError) -> bool:
 
 
 def pause_for(error: AccessError, pause_s: float) -> float:
-    """Seconds to wait before the next try; a lock-out of the unlock takes at least 10 s (sheet 2.3)."""
+    """Seconds to wait before the next try; a lock-out takes at least 10 s (sources: uds-refusals)."""
     if isinstance(error, EcuRefusedError) and error.refusal is Refusal.LOCKED_OUT:
         return max(pause_s, _LOCKOUT_PAUSE_S)
     return pause_s

@@ -1,4 +1,4 @@
-"""What to do when a block write stumbles: retry rules per refusal (facts sheet, 2.3)."""
+"""What to do when a block write stumbles: retry rules per refusal (sources: uds-refusals)."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Purpose(StrEnum):
 
 
 class Refusal(StrEnum):
-    """Why an ECU said no, in the classes the retry policy distinguishes (NRC table, sheet 2.3)."""
+    """Why an ECU said no, in the classes the retry policy distinguishes (sources: uds-refusals)."""
 
     CONDITIONS = "conditions"
     VOLTAGE = "voltage"

@@ -13,7 +13,7 @@ _I2C_SLAVE = 0x0703
 _BUS_VOLTAGE, _MANUFACTURER_ID = 0x02, 0xFE
 _TEXAS_INSTRUMENTS = 0x5449
 _VOLTS_PER_BIT = 0.00125
-"""Bus voltage register (INA226 data sheet, 7.6.3)."""
+"""Bus voltage register (sources: ina226)."""
 
 
 class Ina226:

@@ -111,7 +111,7 @@ class SimulatedEcu:
         self._later(self.definition.twin.boot_ms / 1000, self._booted)
 
     def _booted(self) -> None:
-        """The boot manager starts the application if it is marked valid (sheet 9) and no strap forbids it."""
+        """An application marked valid is started if no strap forbids it (sources: boot-manager)."""
         core = self.core
         if not self.records.application_valid and self.definition.checking.dependencies_routine is None:
             core.judge_memory()

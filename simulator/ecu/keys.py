@@ -1,4 +1,4 @@
-"""Seed-and-key algorithms of the simulated ECUs: three toys and the SA2 bytecode (sheet 4.1, 4.2).
+"""Seed-and-key algorithms of the simulated ECUs: three toys and the SA2 bytecode (sources: sa2).
 
 Written apart from the host's, so that one proves the other. All numbers are 32 bit, big-endian.
 """

@@ -44,7 +44,7 @@ SILENT_WHEN_FUNCTIONAL = frozenset(
         Nrc.SERVICE_NOT_IN_SESSION,
     }
 )
-"""Not sent in answer to a functional request (ISO 14229-1, 7.5; sheet 2.2)."""
+"""Not sent in answer to a functional request (ISO 14229-1, 7.5; sources: uds-bytes)."""
 
 
 class RefusedError(Exception):

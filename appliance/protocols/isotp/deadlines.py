@@ -11,7 +11,7 @@ _WATCHDOG_S = 2.0
 
 
 def send_deadline_s(payload_bytes: int, settings: IsoTpSettings) -> float:
-    """Longest a transfer may take whose receiver may ask for any separation time (sheet 1.2, trap 8)."""
+    """Longest a transfer may take whose receiver may ask for any separation time (sources: isotp-kernel)."""
     override = settings.stmin_override_us
     gap_s = _LARGEST_STMIN_S if override is None else override / 1e6
     frames = payload_bytes / (settings.tx_frame_bytes - 2) + 1

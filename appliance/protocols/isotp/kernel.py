@@ -1,4 +1,4 @@
-"""ISO-TP in the Linux kernel: `CAN_ISOTP` sockets (sheet 1.2; linux/can/isotp.h).
+"""ISO-TP in the Linux kernel: `CAN_ISOTP` sockets (sources: isotp-kernel; linux/can/isotp.h).
 
 The kernel paces frames and answers flow control by itself, which no Python process can do as evenly. In
 return it shows whole payloads only, and reports most failures as an errno after which the socket is not to
@@ -65,7 +65,7 @@ def socket_options(address: IsoTpAddress, settings: IsoTpSettings) -> tuple[tupl
     """(option, value) pairs to set before bind.
 
     No WAIT_TX_DONE, which blocks even a socket that is told not to: the link waits by itself. Separation
-    times are in nanoseconds, whatever the kernel's documentation says (sheet 1.2, trap 2).
+    times are in nanoseconds, whatever the kernel's documentation says (sources: isotp-kernel).
     """
     options = [
         (_OPTS, _general_options(address, settings)),

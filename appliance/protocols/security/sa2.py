@@ -1,4 +1,4 @@
-"""The SA2 bytecode machine: a script from the ECU's flash container turns a seed into a key (sheet 4.1).
+"""The SA2 bytecode machine: a script from the ECU's flash container turns a seed into a key (sources: sa2).
 
 A 32-bit register starts as the seed and ends as the key. 81/82 rotate it by one bit into the carry, 93/84
 add and subtract a number with carry, 87 exclusive-ors one, 68 n and 49 enclose a loop of n rounds, 4A d skips

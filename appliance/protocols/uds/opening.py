@@ -1,4 +1,4 @@
-"""Sessions and rituals of each purpose (sheet 2.1)."""
+"""Sessions and rituals of each purpose (sources: uds-sequence)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Tells whether a gateway or certificates stand before an ECU (sheet 4.3, 4.4). It asks; it defeats nothing.
+"""Tells whether a gateway or certificates stand before an ECU. It asks; it defeats nothing.
+
+Sources: certificates, gateways.
 
 All probes are harmless: a session that is left again, and requests too short to be carried out. An ECU
 answers those with "wrong length" (0x13); a gateway that filters by service refuses or drops them unread.

@@ -8,7 +8,7 @@ _CORRECT = 0x00
 
 
 def succeeded(record: bytes) -> bool:
-    """A record that begins with 00 = correct result (sheet obd, 2.1); an empty one says nothing."""
+    """A record that begins with 00 = correct result (sources: uds-sequence); an empty one says nothing."""
     return record[:1] == bytes((_CORRECT,))
 
 

@@ -1,4 +1,4 @@
-"""Erases and programs blocks (ISO 14229-1, 14; sheet 2.1 and 2.2)."""
+"""Erases and programs blocks (ISO 14229-1, 14; sources: uds-sequence, uds-bytes)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from appliance.protocols.uds.transfer import Transfers
 _WANTS_AN_ERASE = frozenset({0x10, 0x24, 0x70, 0x71, 0x72})
 """Refusals of a download that may say that its memory is not erased."""
 _BY_ONE_BYTE_ID = b"\x01"
-"""Length format of a block number in routine options (sheet 2.1, VW example)."""
+"""Length format of a block number in routine options (sources: uds-sequence, VW example)."""
 
 
 def block_number(block: Block) -> int:

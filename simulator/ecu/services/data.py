@@ -14,7 +14,7 @@ VIN = 0xF190
 HARDWARE = 0xF191
 ATTEMPT_COUNTER = 0x0407
 SUCCESS_COUNTER = 0x0408
-"""Programming attempts and successes, two bytes each (sheet 2.5)."""
+"""Programming attempts and successes, two bytes each (sources: uds-identification)."""
 
 
 def identifiers(core: Core) -> dict[int, bytes]:

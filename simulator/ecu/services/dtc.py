@@ -15,7 +15,7 @@ _ALL_GROUPS = b"\xff\xff\xff"
 
 
 def dtc_bytes(code: str) -> bytes:
-    """Three bytes of a code such as P0301-00; without a failure type, 00 (SAE J2012, sheet 2.5)."""
+    """Three bytes of a code such as P0301-00; without a failure type, 00 (sources: uds-identification)."""
     base, _, failure = code.partition("-")
     return bytes(
         (("PCBU".index(base[0]) << 6) | (int(base[1], 16) << 4) | int(base[2], 16), int(base[3:5], 16))

@@ -1,4 +1,4 @@
-"""OBD-II modes 01, 03, 04, 07, 09 and 0A (SAE J1979 on CAN, sheet 2.5)."""
+"""OBD-II modes 01, 03, 04, 07, 09 and 0A (SAE J1979 on CAN, sources: uds-identification)."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def test_the_bootloader_is_never_written(definition: Definition) -> None:
     assert [region.tag for region in definition.regions if not region.writable] == ["boot"]
 
 
-# The requests below are put together from ISO 14229-1 and sheet obd 2.1, apart from the host's codecs.
+# The requests below are put together from ISO 14229-1 (sources: uds-sequence), apart from the host's codecs.
 
 
 def big_endian(value: int, size: int) -> str:

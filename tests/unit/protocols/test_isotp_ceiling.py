@@ -1,4 +1,4 @@
-"""The yardstick for throughput, against frame counts and the sheet's figures (sheet 1.3)."""
+"""The yardstick for throughput, against frame counts and known figures (sources: isotp-ceilings)."""
 
 from __future__ import annotations
 

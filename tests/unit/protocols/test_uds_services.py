@@ -1,4 +1,4 @@
-"""Encoders against bytes of the standard and the sheet, decoders against anything."""
+"""Encoders against bytes of the standard and public sources, decoders against anything."""
 
 from __future__ import annotations
 
@@ -295,7 +295,7 @@ def test_routine_status() -> None:
 
 
 def test_preconditions_are_met_by_an_empty_list_or_zeroes() -> None:
-    """A bare `71 01 0203` is good; what follows it lists conditions (sheet vw, skeleton, step 2)."""
+    """A bare `71 01 0203` is good; what follows it lists conditions (sources: uds-preconditions)."""
     require_preconditions(b"")
     require_preconditions(b"\x00")
     for record in (b"\x02", b"\x00\x01"):

@@ -23,6 +23,6 @@ def routine_results(routine: int, *, record_bytes: int) -> Request[bytes]:
 
 
 def check_preconditions(routine: int) -> Request[bytes]:
-    """31 01: a list of the conditions that are not met, of any length (sheet vw, skeleton, step 2)."""
+    """31 01: a list of the conditions that are not met, of any length (sources: uds-preconditions)."""
     payload = bytes((0x31, _START)) + routine.to_bytes(2)
     return Request(payload, positive(payload, 3), bytes, idempotent=True)
