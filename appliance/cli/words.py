@@ -67,6 +67,9 @@ def error_lines(error: PitboxError) -> Iterator[str]:
     yield f"  Log:    {error.log or ENGINE_LOG}"
 
 
+_GATE_MARKS = {"pass": "✔", "not_applicable": "–", "waived": "!", "pending": "·"}
+
+
 def gate_lines(gates: Sequence[Mapping[str, str]], *, full: bool = False) -> Iterator[str]:
     """Those that passed in one line unless `full`, every other one in full; unknown is not a pass."""
     passed = [gate["name"].replace("_", " ") for gate in gates if gate["verdict"] == "pass"]
@@ -75,8 +78,8 @@ def gate_lines(gates: Sequence[Mapping[str, str]], *, full: bool = False) -> Ite
     rest = [gate for gate in gates if full or gate["verdict"] != "pass"]
     width = max((len(gate["name"]) for gate in rest), default=0)
     for gate in rest:
-        mark = "✔" if gate["verdict"] == "pass" else "✘"
-        word = "" if gate["verdict"] in ("pass", "fail") else f"{gate['verdict']}: "
+        mark, verdict = _GATE_MARKS.get(gate["verdict"], "✘"), gate["verdict"].replace("_", " ")
+        word = "" if verdict in ("pass", "fail") else f"{verdict}: "
         yield f"  {mark} {gate['name'].replace('_', ' '):<{width}}  {word}{gate['detail']}"
 
 

@@ -1,10 +1,12 @@
-"""What the engine tells its listeners while it works, and the verdict of a gate."""
+"""What the engine tells its listeners while it works."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+
+from appliance.contract.gates import GateVerdict
 
 
 class Phase(StrEnum):
@@ -68,20 +70,6 @@ class AlarmEvent(Event):
     code: str
     text: str
     raised: bool
-
-
-@dataclass(frozen=True, slots=True)
-class GateVerdict:
-    """One safety check before the first erase. Unknown is not a pass."""
-
-    name: str
-    verdict: str
-    detail: str
-
-    @property
-    def passed(self) -> bool:
-        """True for `pass` alone."""
-        return self.verdict == "pass"
 
 
 @dataclass(frozen=True, slots=True)

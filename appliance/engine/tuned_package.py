@@ -12,7 +12,7 @@ from appliance.engine.originals import Original, sealed_identity, sealed_regions
 from appliance.engine.plainfile import contents_of
 from appliance.engine.plaintext import Opened
 from appliance.flashing.checksum_verdict import judged
-from appliance.flashing.gates import Authorisation
+from appliance.flashing.gates.request import Authorisation
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import JobRecord
 from appliance.protocols.access import EcuIdentity

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from appliance.contract.errors import PitboxError
-from appliance.contract.events import GateVerdict
+from appliance.contract.gates import GateVerdict
 from appliance.protocols.access import AccessError, EcuRefusedError, EcuSilentError, LinkLostError, Refusal
 
 

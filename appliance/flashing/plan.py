@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from appliance.contract.events import GateVerdict
+from appliance.contract.gates import GateVerdict
 from appliance.flashing.errors import GatesRefusedError
-from appliance.flashing.gates import WriteRequest, check_request, target_of
+from appliance.flashing.gates.judging import check_request
+from appliance.flashing.gates.request import WriteRequest, target_of
 from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.flashing.write_order import WriteOrder
 from appliance.protocols.access import Block

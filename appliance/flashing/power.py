@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from appliance.contract.events import AlarmEvent, Emit, GateVerdict
+from appliance.contract.events import AlarmEvent, Emit
 from appliance.definitions.schema import Voltage
 
 _SAMPLE_S = 0.017
@@ -16,8 +16,6 @@ _FEWEST_SAMPLES = 8
 _WATCH_S = 0.1
 _BLIND_S = 10.0
 _GOOD_AGAIN_S = 1.0
-_FALL_V_PER_S = 0.02
-"""Mean drift over the steadiness window that still counts as steady."""
 
 
 class Meter(Protocol):
@@ -51,11 +49,11 @@ def assess(samples: list[float], seconds: float) -> PowerReading:
 
 
 class PowerGuard:
-    """Samples the supply, judges it against a definition's window, and holds a write until it is good."""
+    """Samples the supply, and holds a write until it is inside the definition's window."""
 
     def __init__(self, meter: Meter, window: Voltage, emit: Emit, job_id: str | None = None) -> None:
         self._meter = meter
-        self._window = window
+        self.window = window
         self._emit = emit
         self._job_id = job_id
         self._watcher: asyncio.Task[None] | None = None
@@ -66,23 +64,15 @@ class PowerGuard:
         self.max_v: float | None = None
         self.now_v: float | None = None
 
-    async def gates(self) -> list[GateVerdict]:
-        """The window, steadiness and ripple gates, measured over the definition's steady time."""
-        window = self._window
-        try:
-            reading = await self._measure(window.steady_s)
-        except ConnectionError as error:
-            return [GateVerdict(name, "fail", f"no reading: {error}") for name in _GATES]
-        inside = window.min_v <= reading.min_v and reading.max_v <= window.max_v
-        steady = abs(reading.drift_v_per_s) <= _FALL_V_PER_S
-        smooth = reading.ripple_v <= window.ripple_v
-        return [
-            GateVerdict("voltage_window", _verdict(inside), self._window_text(reading)),
-            GateVerdict(
-                "voltage_steady", _verdict(steady), f"{reading.drift_v_per_s * 60:+.1f} V per minute"
-            ),
-            GateVerdict("voltage_ripple", _verdict(smooth), self._ripple_text(reading, smooth)),
-        ]
+    async def measured(self) -> PowerReading:
+        """The supply over the definition's steady time. Raises ConnectionError without a reading."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        samples: list[float] = []
+        while len(samples) < _FEWEST_SAMPLES or loop.time() - began < self.window.steady_s:
+            samples.append(await self._sample())
+            await asyncio.sleep(_SAMPLE_S)
+        return assess(samples, loop.time() - began)
 
     def start(self) -> None:
         """Watch the supply in the background until `stop`."""
@@ -134,7 +124,7 @@ class PowerGuard:
             value = await self._sample()
         except ConnectionError:
             return False
-        return self._window.min_v <= value <= self._window.max_v
+        return self.window.min_v <= value <= self.window.max_v
 
     async def _sample(self) -> float:
         try:
@@ -148,15 +138,6 @@ class PowerGuard:
         self.max_v = value if self.max_v is None else max(self.max_v, value)
         return value
 
-    async def _measure(self, seconds: float) -> PowerReading:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        samples: list[float] = []
-        while len(samples) < _FEWEST_SAMPLES or loop.time() - began < seconds:
-            samples.append(await self._sample())
-            await asyncio.sleep(_SAMPLE_S)
-        return assess(samples, loop.time() - began)
-
     async def _watch(self) -> None:
         while True:
             with suppress(ConnectionError):
@@ -169,27 +150,9 @@ class PowerGuard:
         self._alarmed = raised
         shown = "no reading" if self.now_v is None else f"{self.now_v:.1f} V"
         text = (
-            f"Supply {shown}, wanted {self._window.min_v:.1f} to {self._window.max_v:.1f} V: waiting between "
+            f"Supply {shown}, wanted {self.window.min_v:.1f} to {self.window.max_v:.1f} V: waiting between "
             "blocks. Do not switch the ignition off; connect a programming supply."
             if raised
             else f"Supply is good again ({shown}): going on."
         )
         self._emit(AlarmEvent(self._job_id, "POWER_OUT_OF_WINDOW", text, raised))
-
-    def _window_text(self, reading: PowerReading) -> str:
-        window = self._window
-        return (
-            f"{reading.min_v:.2f} to {reading.max_v:.2f} V measured, window {window.min_v:.1f} to "
-            f"{window.max_v:.1f} V, target {window.target_v:.1f} V"
-        )
-
-    def _ripple_text(self, reading: PowerReading, smooth: bool) -> str:
-        text = f"{reading.ripple_v:.2f} V peak to peak, limit {self._window.ripple_v:.2f} V"
-        return text if smooth else text + ": the charger is pulsing, use a programming supply"
-
-
-_GATES = ("voltage_window", "voltage_steady", "voltage_ripple")
-
-
-def _verdict(passed: bool) -> str:
-    return "pass" if passed else "fail"

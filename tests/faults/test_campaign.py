@@ -11,7 +11,6 @@ from unittest.mock import patch
 import pytest
 
 from appliance.contract.errors import EcuSafety, PitboxError
-from appliance.contract.events import GateVerdict
 from appliance.contract.jobs import JobState
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.engine.conditions import LiveConditions
@@ -369,9 +368,7 @@ def test_a_box_that_calls_an_ecu_restored_it_knows_nothing_of_is_caught(
 def test_a_box_that_begins_without_room_for_its_records_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     at_once(monkeypatch, Hardship.DISK_SCARCE)
     assert broken_in(campaign(SEED, 4, T300.id)) == []
-    monkeypatch.setattr(
-        LiveConditions, "_disk", lambda _conditions: GateVerdict("disk", "pass", "nobody asked")
-    )
+    monkeypatch.setattr(LiveConditions, "free_bytes", lambda _conditions: 1 << 60)
     broken = broken_in(campaign(SEED, 4, T300.id))
     assert any("without room for its records" in one for one in broken)
     with pytest.raises(BrokenPromiseError):

@@ -8,12 +8,13 @@ import random
 from pathlib import Path
 from typing import Literal
 
-from appliance.contract.events import Event, GateVerdict
+from appliance.contract.events import Event
 from appliance.contract.jobs import JobState
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.schema import Definition
 from appliance.flashing.context import JobContext
-from appliance.flashing.gates import Authorisation, WriteRequest
+from appliance.flashing.gates.conditions import LinkHealth
+from appliance.flashing.gates.request import Authorisation, WriteRequest
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import Journal
 from appliance.flashing.power import Meter, PowerGuard
@@ -92,11 +93,20 @@ class SteadyMeter:
 class AllClear:
     """Link and host as they should be."""
 
-    async def link(self) -> list[GateVerdict]:
-        return [GateVerdict("link", "pass", "quiet")]
+    async def listen(self) -> LinkHealth | None:
+        return LinkHealth(load=0.1, errors=0, new_errors=0, bus_off=False)
 
-    def host(self) -> list[GateVerdict]:
-        return [GateVerdict("host", "pass", "cool and roomy")]
+    async def engine_speed_rpm(self) -> float | None:
+        return 0.0
+
+    def free_bytes(self) -> int:
+        return 1 << 40
+
+    def temperature_c(self) -> float | None:
+        return 41.0
+
+    def update_pending(self) -> bool:
+        return False
 
 
 class Box:

@@ -32,7 +32,7 @@ from appliance.engine.tuned_package import (
 )
 from appliance.flashing.diagnosis import clear_dtcs, read_dtcs
 from appliance.flashing.errors import GatesRefusedError
-from appliance.flashing.gates import Authorisation, WriteRequest
+from appliance.flashing.gates.request import Authorisation, WriteRequest
 from appliance.flashing.journal import FlashRecord, JobRecord, Step
 from appliance.flashing.marks import NEEDS_BENCH
 from appliance.flashing.preflight import preflight
@@ -180,18 +180,12 @@ async def _write(
         tuned_file=tuned.file_id,
         papers=tuned.papers,
         checksum=checksum_module(definition),
+        engine_off_stated=engine_off,
     )
     _set_outcome_aside(box, job)
     await refuse_two_ecus(box, definition)
     async with on_ecu(box, job.id, definition) as ecu:
-        live = LiveConditions(
-            definition,
-            ecu.port,
-            ecu.client,
-            box.settings.state_dir,
-            engine_off_stated=engine_off,
-            restores=request.restores,
-        )
+        live = LiveConditions(definition, ecu.port, ecu.client, box.settings.state_dir)
         box.journal.note(job.id, dtcs_before=_codes(await read_dtcs(ecu.job)))
         try:
             plan = await preflight(ecu.job, request, live)

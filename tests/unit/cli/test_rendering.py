@@ -129,6 +129,9 @@ def test_only_a_pass_has_a_tick() -> None:
     failed = ["  ✘ a b  d", "  ✘ a b  unknown: d", "  ✘ a b  odd: d"]
     assert list(gate_lines(gates)) == ["  ✔ 1 of 4 passed: a b", *failed]
     assert list(gate_lines(gates, full=True)) == ["  ✔ a b  d", *failed]
+    words = ("not_applicable", "waived", "pending")
+    others = [{"name": "a", "verdict": word, "detail": "d"} for word in words]
+    assert list(gate_lines(others)) == ["  – a  not applicable: d", "  ! a  waived: d", "  · a  pending: d"]
 
 
 def test_new_and_cleared_fault_codes_are_marked() -> None:

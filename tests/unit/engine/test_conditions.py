@@ -10,14 +10,18 @@ from typing import Any
 
 import pytest
 
-from appliance.contract.events import GateVerdict
+from appliance.contract.gates import GateVerdict
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.schema import Definition
 from appliance.engine import conditions
 from appliance.engine.conditions import LiveConditions
+from appliance.flashing.gates.car_check import CarCheck
+from appliance.flashing.gates.judging import CAR_GATES, judge_car
+from appliance.flashing.gates.request import Authorisation, WriteRequest
 from drivers.can.interface import BusHealth
 from simulator.virtualtime import run_virtual
 from tests.support.garage import PACK
+from tests.support.probe_access import ProbeAccess
 
 CLEAN = BusHealth()
 
@@ -54,6 +58,32 @@ def engine(pack: Definition, speed_did: int | None = None, kind: str = "engine")
     return pack.model_copy(update={"kind": kind, "identity": identity})
 
 
+def judged(
+    live: LiveConditions,
+    definition: Definition,
+    names: set[str],
+    *,
+    engine_off_stated: bool = False,
+    restores: bool = False,
+) -> dict[str, GateVerdict]:
+    """What these gates say of such conditions."""
+    papers = Authorisation(own_original=restores)
+    request = WriteRequest("j", definition, "obd", None, None, None, None, papers, None, engine_off_stated)
+    nobody: Any = None
+    job: Any = SimpleNamespace(
+        definition=definition, access=ProbeAccess(nobody), power=SimpleNamespace(measured=nobody)
+    )
+    check = CarCheck(job, request, live)
+
+    async def verdicts() -> dict[str, GateVerdict]:
+        gates = [gate for gate in CAR_GATES if gate.name in names]
+        return {gate.name: await judge_car(gate, check) for gate in gates}
+
+    found = run_virtual(verdicts())
+    assert set(found) == names
+    return found
+
+
 def link(
     definition: Definition,
     before: BusHealth = CLEAN,
@@ -63,10 +93,10 @@ def link(
 ) -> dict[str, GateVerdict]:
     port: Any = Port(before, after)
     asked: Any = client or Client()
-    live = LiveConditions(definition, port, asked, Path("/nowhere"), **said)
-    found = {verdict.name: verdict for verdict in run_virtual(live.link())}
+    live = LiveConditions(definition, port, asked, Path("/nowhere"))
+    found = judged(live, definition, {"bus_quiet", "link_clean", "engine_off"}, **said)
     assert port.looked_at[1] - port.looked_at[0] == pytest.approx(1.0)
-    assert set(found) == {"bus_quiet", "link_clean", "engine_off"}
+    assert len(port.looked_at) == 2, "one look serves both gates"
     return found
 
 
@@ -127,8 +157,8 @@ def test_what_obd_tells_needs_no_field(pack: Definition) -> None:
     [
         ("engine", {}, "unknown"),
         ("engine", {"engine_off_stated": True}, "pass"),
-        ("engine", {"restores": True}, "pass"),
-        ("gearbox", {}, "pass"),
+        ("engine", {"restores": True}, "waived"),
+        ("gearbox", {}, "not_applicable"),
     ],
 )
 @pytest.mark.parametrize("speed_did", [None, 0x1F40])
@@ -140,9 +170,8 @@ def test_an_ecu_that_does_not_tell_wants_a_word(
 
 def host(definition: Definition, state: Path) -> dict[str, GateVerdict]:
     nobody: Any = None
-    verdicts = LiveConditions(definition, nobody, nobody, state).host()
-    assert [one.name for one in verdicts] == ["disk", "temperature", "no_update"]
-    return {one.name: one for one in verdicts}
+    live = LiveConditions(definition, nobody, nobody, state)
+    return judged(live, definition, {"disk", "temperature", "no_update"})
 
 
 @pytest.mark.parametrize(("short", "verdict"), [(0, "pass"), (1, "fail")])
@@ -169,8 +198,8 @@ def test_the_disk_must_hold_the_image_three_times(
         ("74999\n", "pass", "75 °C, limit 75 °C"),
         ("75000\n", "fail", "75 °C, limit 75 °C"),
         ("41000\n", "pass", "41 °C, limit 75 °C"),
-        ("no number\n", "pass", "this machine has no temperature sensor"),
-        (None, "pass", "this machine has no temperature sensor"),
+        ("no number\n", "not_applicable", "this machine has no temperature sensor"),
+        (None, "not_applicable", "this machine has no temperature sensor"),
     ],
 )
 def test_a_hot_box_writes_nothing(
@@ -190,6 +219,14 @@ def test_a_hot_box_writes_nothing(
 
 
 def test_an_update_that_waits_is_let_through_first(pack: Definition, tmp_path: Path) -> None:
-    assert host(pack, tmp_path)["no_update"] == GateVerdict("no_update", "pass", "none pending")
+    told = host(pack, tmp_path)["no_update"]
+    assert (told.verdict, told.detail) == ("pass", "none pending")
     (tmp_path / "update-pending").touch()
-    assert host(pack, tmp_path)["no_update"] == GateVerdict("no_update", "fail", "an update waits")
+    told = host(pack, tmp_path)["no_update"]
+    assert (told.verdict, told.detail) == ("fail", "an update waits")
+
+
+def test_a_disk_that_does_not_answer_is_no_pass(pack: Definition, tmp_path: Path) -> None:
+    told = host(pack, tmp_path / "gone")["disk"]
+    assert told.verdict == "fail"
+    assert "No such file" in told.detail

@@ -40,7 +40,7 @@ def refused(readied: Readied, build: Build, **car: object) -> tuple[PitboxError,
 
 
 def failing(verdicts: dict[str, str]) -> set[str]:
-    return {name for name, verdict in verdicts.items() if verdict != "pass"}
+    return {name for name, verdict in verdicts.items() if verdict not in ("pass", "not_applicable")}
 
 
 def test_a_package_that_fits_is_written(slave: Readied) -> None:

@@ -12,12 +12,16 @@ from hypothesis import strategies as st
 
 from appliance.checksums import module_for
 from appliance.contract.errors import PitboxError
-from appliance.contract.events import GatesEvent, GateVerdict
+from appliance.contract.events import GatesEvent
+from appliance.contract.gates import Verdict, Waiver
 from appliance.contract.jobs import JobState
 from appliance.definitions.plausible import Plausibility
 from appliance.definitions.schema import Checksum, Definition
 from appliance.flashing.errors import GatesRefusedError
-from appliance.flashing.gates import Authorisation, WriteRequest, check_request
+from appliance.flashing.gates.changed_ranges import ChangedRanges
+from appliance.flashing.gates.conditions import LinkHealth
+from appliance.flashing.gates.judging import CAR_GATES, PAPER_GATES, check_request
+from appliance.flashing.gates.request import Authorisation, WriteRequest
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.plan import FlashPlan
 from appliance.flashing.preflight import preflight
@@ -63,8 +67,12 @@ ON_THE_WIRE = [
     "voltage_window",
     "voltage_steady",
     "voltage_ripple",
-    "link",
-    "host",
+    "bus_quiet",
+    "link_clean",
+    "engine_off",
+    "disk",
+    "temperature",
+    "no_update",
     "no_open_write",
 ]
 
@@ -84,7 +92,10 @@ def with_tuned(tuned: MemoryImage) -> WriteRequest:
 
 
 def failing(request: WriteRequest) -> list[str]:
-    return [gate.name for gate in check_request(request) if not gate.passed]
+    """Names of the gates that say no; none of them by breaking."""
+    gates = check_request(request)
+    assert not [gate.name for gate in gates for one in gate.findings if one.key == "gate_broken"]
+    return [gate.name for gate in gates if not gate.passed]
 
 
 def refused(request: WriteRequest) -> GatesRefusedError:
@@ -516,24 +527,34 @@ def test_memory_that_changed_since_the_plan_was_made_is_not_written(box: Box, ac
 # --- on the wire
 
 
-class Trouble:
-    """Link and host with one gate each that can be made to fail, or to break."""
+class Trouble(AllClear):
+    """A bus that is not clean, no room on the disk, or a wire that breaks."""
 
-    def __init__(self, link: str = "pass", host: str = "pass", breaks: BaseException | None = None) -> None:
+    def __init__(self, link: bool = True, disk: bool = True, breaks: BaseException | None = None) -> None:
         self._link = link
-        self._host = host
+        self._disk = disk
         self._breaks = breaks
 
-    async def link(self) -> list[GateVerdict]:
+    async def listen(self) -> LinkHealth | None:
         if self._breaks:
             raise self._breaks
-        return [GateVerdict("link", self._link, "")]
+        return LinkHealth(load=0.1, errors=5, new_errors=0 if self._link else 5, bus_off=False)
 
-    def host(self) -> list[GateVerdict]:
-        return [GateVerdict("host", self._host, "")]
+    def free_bytes(self) -> int:
+        return super().free_bytes() if self._disk else 0
 
 
-def wire_failing(box: Box, request: WriteRequest, conditions: Trouble | AllClear | None = None) -> list[str]:
+class Untold(AllClear):
+    """An ECU that does not tell the speed of its engine, or one whose engine turns."""
+
+    def __init__(self, rpm: float | None = None) -> None:
+        self._rpm = rpm
+
+    async def engine_speed_rpm(self) -> float | None:
+        return self._rpm
+
+
+def wire_failing(box: Box, request: WriteRequest, conditions: AllClear | None = None) -> list[str]:
     """Names of the gates that a preflight refuses with; the job is then where it was."""
     before = box.state
     with pytest.raises(GatesRefusedError) as caught:
@@ -603,8 +624,9 @@ def test_an_ecu_that_cannot_be_asked_is_refused(box: Box, access: ProbeAccess, e
 
 def test_supply_link_and_host_fail_by_name(box: Box, meter: SteadyMeter) -> None:
     box.read_verified()
-    assert wire_failing(box, GOOD, Trouble(link="fail")) == ["link"]
-    assert wire_failing(box, GOOD, Trouble(host="unknown")) == ["host"]
+    assert wire_failing(box, GOOD, Trouble(link=False)) == ["link_clean"]
+    assert wire_failing(box, GOOD, Trouble(disk=False)) == ["disk"]
+    assert wire_failing(box, GOOD, Untold()) == ["engine_off"]
     meter.volts = 11.0
     assert wire_failing(box, GOOD) == ["voltage_window"]
 
@@ -623,16 +645,97 @@ def test_everything_wrong_is_shown_at_once(box: Box, access: ProbeAccess, meter:
     access.told = EcuIdentity()
     meter.volts = 11.0
     bad = replace(with_papers(signatures=("no",)), original_file=None)
-    failed = wire_failing(box, bad, Trouble(link="fail", host="fail"))
-    assert failed == ["signatures", "original_stored", "identity", "voltage_window", "link", "host"]
+    failed = wire_failing(box, bad, Trouble(link=False, disk=False))
+    assert failed == ["signatures", "original_stored", "identity", "voltage_window", "link_clean", "disk"]
 
 
-def test_a_preflight_that_breaks_leaves_the_job_where_it_was(box: Box) -> None:
+def shown(box: Box) -> dict[str, tuple[str, str]]:
+    """Verdict and detail of each gate, as the journal kept them."""
+    kept: Any = box.journal.job(JOB).detail["gates"]
+    return {name: (verdict, detail) for name, verdict, detail in kept}
+
+
+@pytest.mark.parametrize(
+    ("breaks", "said"),
+    [
+        (RuntimeError("broken"), "the check itself broke off (RuntimeError)"),
+        (LinkLostError("the plug is out"), "could not be asked: the plug is out"),
+        (ConnectionResetError("interface gone"), "could not be asked: interface gone"),
+    ],
+)
+def test_a_gate_that_breaks_is_no_pass(box: Box, breaks: Exception, said: str) -> None:
+    """Nor does it keep the gates behind it from being shown."""
     box.read_verified()
-    for breaks in (RuntimeError("broken"), asyncio.CancelledError()):
-        with pytest.raises(type(breaks)):
-            run_virtual(preflight(box.job, GOOD, Trouble(breaks=breaks)))
-        assert box.state is JobState.READ_VERIFIED
+    assert wire_failing(box, GOOD, Trouble(breaks=breaks)) == ["bus_quiet", "link_clean"]
+    assert {shown(box)[name][0] for name in ("bus_quiet", "link_clean")} == {"fail"}
+    assert said in shown(box)["link_clean"][1]
+    assert list(shown(box)) == OFFLINE + ON_THE_WIRE
+
+
+def test_a_paper_gate_that_breaks_is_no_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(gate: ChangedRanges, request: WriteRequest) -> Any:
+        raise LookupError("of its own")
+
+    monkeypatch.setattr(ChangedRanges, "judge", broken)
+    assert refused(GOOD).failed[0].findings[0].key == "gate_broken"
+    assert [gate.name for gate in refused(GOOD).failed] == ["changed_ranges"]
+
+
+def test_whoever_withdraws_in_the_middle_leaves_the_rest_pending(box: Box, access: ProbeAccess) -> None:
+    box.read_verified()
+    with pytest.raises(asyncio.CancelledError):
+        run_virtual(preflight(box.job, GOOD, Trouble(breaks=asyncio.CancelledError())))
+    assert box.state is JobState.READ_VERIFIED
+    kept = {name: verdict for name, (verdict, _) in shown(box).items()}
+    assert list(kept) == OFFLINE + ON_THE_WIRE
+    at = ON_THE_WIRE.index("bus_quiet")
+    assert {kept[name] for name in OFFLINE + ON_THE_WIRE[:at]} == {"pass"}
+    assert {kept[name] for name in ON_THE_WIRE[at:]} == {"pending"}
+    assert access.erased == []
+
+
+def test_only_an_unknown_engine_speed_may_ever_be_waived() -> None:
+    waivable = {gate.name: gate.waivable for gate in (*PAPER_GATES, *CAR_GATES) if gate.waivable}
+    assert waivable == {"engine_off": {Verdict.UNKNOWN}}
+    assert len({gate.question for gate in (*PAPER_GATES, *CAR_GATES)}) == len(OFFLINE + ON_THE_WIRE)
+
+
+def test_what_may_be_waived_is_waived_by_name_and_shown(box: Box) -> None:
+    box.read_verified()
+    word = Waiver("A. Smith", "stood beside it")
+    waived = replace(GOOD, waivers={"engine_off": word})
+    run_virtual(preflight(box.job, waived, Untold()))
+    verdict, detail = shown(box)["engine_off"]
+    assert verdict == "waived"
+    assert detail.endswith("waived by A. Smith: stood beside it")
+
+
+def test_a_turning_engine_is_waived_by_nobody(box: Box) -> None:
+    box.read_verified()
+    waived = replace(GOOD, waivers={"engine_off": Waiver("A. Smith", "in a hurry")})
+    assert wire_failing(box, waived, Untold(750.0)) == ["engine_off"]
+    assert "never waived" in shown(box)["engine_off"][1]
+    own = request_for(DEFINITION, ORIGINAL, None)
+    assert wire_failing(box, own, Untold(750.0)) == ["engine_off"]
+
+
+@pytest.mark.parametrize("gate", [*OFFLINE, "identity"])
+def test_a_gate_that_may_not_be_waived_stays_shut(box: Box, gate: str) -> None:
+    everything_wrong = replace(
+        GOOD,
+        papers=replace(Authorisation(own_original=False), signatures=("no",), vin_matches=False, use=""),
+        tuned=MemoryImage({CALIBRATION.start: b"short"}),
+        original_file=None,
+        waivers={gate: Waiver("A. Smith", "please")},
+    )
+    told = {one.name: one for one in check_request(everything_wrong)}
+    if gate in told:
+        assert told[gate].verdict in (Verdict.FAIL, Verdict.UNKNOWN)
+        assert told[gate].findings[-1].key == "gate_never_waived"
+        return
+    box.read_verified()
+    assert gate in wire_failing(box, everything_wrong)
+    assert "never waived" in shown(box)[gate][1]
 
 
 def test_a_job_whose_box_died_in_preflight_passes_it_again(box: Box, reborn: Callable[[], Box]) -> None:
@@ -645,5 +748,5 @@ def test_a_job_whose_box_died_in_preflight_passes_it_again(box: Box, reborn: Cal
 
 def wire_failing_from_preflight(box: Box) -> JobState:
     with pytest.raises(GatesRefusedError):
-        run_virtual(preflight(box.job, GOOD, Trouble(link="fail")))
+        run_virtual(preflight(box.job, GOOD, Trouble(link=False)))
     return box.state

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.memory import Region
 from appliance.definitions.plausible import Plausibility
-from appliance.flashing.gates import WriteRequest, check_request
+from appliance.flashing.gates.judging import check_request
+from appliance.flashing.gates.request import WriteRequest
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.plausibility import implausible
 from simulator.image_synthesis import region_slice, synthesise

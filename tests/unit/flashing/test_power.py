@@ -3,16 +3,22 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.contract.events import AlarmEvent, Event, GateVerdict
+from appliance.contract.events import AlarmEvent, Event
+from appliance.contract.gates import GateVerdict
 from appliance.definitions.schema import Voltage
+from appliance.flashing.gates.car_check import CarCheck
+from appliance.flashing.gates.judging import CAR_GATES, judge_car
+from appliance.flashing.image import MemoryImage
 from appliance.flashing.power import Meter, PowerGuard, assess
 from simulator.virtualtime import run_virtual
-from tests.support.box import SteadyMeter
+from tests.support.box import AllClear, SteadyMeter, request_for, small_definition
 
 WINDOW = Voltage(min_v=12.5, max_v=14.8, target_v=13.5, ripple_v=0.3, steady_s=5.0)
 
@@ -39,7 +45,9 @@ def pulsing(period_s: float) -> Callable[[float], float]:
 
 def gates(supply: Meter) -> dict[str, GateVerdict]:
     async def measure() -> list[GateVerdict]:
-        return await PowerGuard(supply, WINDOW, lambda event: None).gates()
+        job: Any = SimpleNamespace(power=PowerGuard(supply, WINDOW, lambda event: None))
+        check = CarCheck(job, request_for(small_definition(), MemoryImage({}), None), AllClear())
+        return [await judge_car(gate, check) for gate in CAR_GATES if gate.name.startswith("voltage")]
 
     verdicts = run_virtual(measure())
     assert [gate.name for gate in verdicts] == ["voltage_window", "voltage_steady", "voltage_ripple"]
@@ -83,13 +91,14 @@ def test_a_missing_meter_fails_every_gate_and_invents_no_volts() -> None:
     found = gates(Supply(lambda now: None))
     assert all(gate.verdict == "fail" and "not fitted" in gate.detail for gate in found.values())
     guard = PowerGuard(Supply(lambda now: None), WINDOW, lambda event: None)
-    run_virtual(guard.gates())
+    with pytest.raises(ConnectionError):
+        run_virtual(guard.measured())
     assert (guard.now_v, guard.min_v, guard.max_v) == (None, None, None)
 
 
 def test_the_gates_watch_for_as_long_as_the_definition_says() -> None:
     async def measured_s(takes_s: float) -> float:
-        await PowerGuard(Supply(lambda now: 13.5, takes_s), WINDOW, lambda event: None).gates()
+        await PowerGuard(Supply(lambda now: 13.5, takes_s), WINDOW, lambda event: None).measured()
         return asyncio.get_running_loop().time()
 
     for takes_s in (0.0, 0.003, 0.1):

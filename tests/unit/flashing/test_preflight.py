@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from appliance.contract.events import GatesEvent, GateVerdict
+from appliance.contract.events import GatesEvent
 from appliance.contract.jobs import JobState
 from appliance.definitions.schema import Definition
 from appliance.flashing.errors import GatesRefusedError
+from appliance.flashing.gates.conditions import LinkHealth
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.preflight import preflight
 from simulator.virtualtime import run_virtual
@@ -20,8 +21,8 @@ from tests.support.probe_access import IDENTITY, ProbeAccess
 class Noisy(AllClear):
     """A bus on which nothing should be written."""
 
-    async def link(self) -> list[GateVerdict]:
-        return [GateVerdict("link", "fail", "noise")]
+    async def listen(self) -> LinkHealth | None:
+        return LinkHealth(load=0.7, errors=0, new_errors=0, bus_off=False)
 
 
 def gates_of(box: Box) -> dict[str, str]:
@@ -44,7 +45,7 @@ def test_a_request_in_order_becomes_a_plan(box: Box, definition: Definition, ori
     request = request_for(definition, original, tuned_from(definition, original))
     plan = run_virtual(preflight(box.job, request, AllClear()))
     assert set(gates_of(box).values()) == {"pass"}
-    assert {"identity", "no_open_write", "link", "host", "voltage_window"} <= set(gates_of(box))
+    assert {"identity", "no_open_write", "bus_quiet", "disk", "voltage_window"} <= set(gates_of(box))
     assert box.state is JobState.PREFLIGHT
     assert plan.order.tuned_file == "tuned-file"
     assert plan.target.sha256() == original.overlaid(tuned_from(definition, original)).sha256()
@@ -62,7 +63,7 @@ def test_a_refused_job_is_where_it_was(
     with pytest.raises(GatesRefusedError):
         run_virtual(preflight(box.job, request_for(definition, original, None), Noisy()))
     assert box.state is before
-    assert gates_of(box)["link"] == "fail"
+    assert gates_of(box)["bus_quiet"] == "fail"
 
 
 @pytest.mark.parametrize("field", ["hw", "sw", "boot", "vin"])

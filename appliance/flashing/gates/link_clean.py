@@ -1,0 +1,25 @@
+"""Gate: the errors on the bus."""
+
+from __future__ import annotations
+
+from appliance.contract.gates import Verdict, found
+from appliance.flashing.gates.car_check import CarCheck
+from appliance.flashing.gates.gate import CarGate, Judgement, passed_if
+
+_MOST_ERRORS = 95
+"""From 96 on a CAN controller warns."""
+
+
+class LinkClean(CarGate):
+    """A plug that has contact."""
+
+    name = "link_clean"
+    question = "Is the link clean?"
+
+    async def judge(self, check: CarCheck) -> Judgement:
+        """Errors are few and do not grow."""
+        link = await check.link()
+        if link is None:
+            return Judgement(Verdict.NOT_APPLICABLE, (found("no_bus"),))
+        clean = not link.bus_off and link.new_errors <= 0 and link.errors <= _MOST_ERRORS
+        return passed_if(clean, "link_errors", errors=link.errors)

@@ -1,0 +1,24 @@
+"""Gate: the ripple of the supply."""
+
+from __future__ import annotations
+
+from appliance.flashing.gates.car_check import CarCheck
+from appliance.flashing.gates.gate import CarGate, Judgement, failed, passed
+
+
+class VoltageRipple(CarGate):
+    """A mains charger pulses; a programming supply does not."""
+
+    name = "voltage_ripple"
+    question = "Is the supply smooth?"
+
+    async def judge(self, check: CarCheck) -> Judgement:
+        """No reading is a fail."""
+        try:
+            ripple_v = (await check.supply()).ripple_v
+        except ConnectionError as error:
+            return failed("supply_unread", error=str(error))
+        limit_v = check.job.power.window.ripple_v
+        if ripple_v <= limit_v:
+            return passed("supply_ripple", ripple_v=ripple_v, limit_v=limit_v)
+        return failed("supply_pulsing", ripple_v=ripple_v, limit_v=limit_v)

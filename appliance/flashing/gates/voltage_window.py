@@ -1,0 +1,30 @@
+"""Gate: the height of the supply."""
+
+from __future__ import annotations
+
+from appliance.flashing.gates.car_check import CarCheck
+from appliance.flashing.gates.gate import CarGate, Judgement, failed, passed_if
+
+
+class VoltageWindow(CarGate):
+    """Inside the window, at every sample."""
+
+    name = "voltage_window"
+    question = "Is the supply inside the definition's window?"
+
+    async def judge(self, check: CarCheck) -> Judgement:
+        """Lowest and highest sample; no reading is a fail."""
+        try:
+            reading = await check.supply()
+        except ConnectionError as error:
+            return failed("supply_unread", error=str(error))
+        window = check.job.power.window
+        return passed_if(
+            window.min_v <= reading.min_v and reading.max_v <= window.max_v,
+            "supply_window",
+            low_v=reading.min_v,
+            high_v=reading.max_v,
+            min_v=window.min_v,
+            max_v=window.max_v,
+            target_v=window.target_v,
+        )
