@@ -8,6 +8,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from simulator.bench.wires import GROUND, IGNITION, LINES, SUPPLY
+
 
 class FaultKind(StrEnum):
     """What goes wrong."""
@@ -56,6 +58,16 @@ class FaultKind(StrEnum):
     """The next `count` positive answers have `mask` bytes more."""
     ERASE_REFUSED = "erase_refused"
     """The erase under way, or the next one, stops where it is and is answered with `nrc`."""
+    SUPPLY_TRIP = "supply_trip"
+    """The bench supply's current limit switches it off."""
+    SUPPLY_SAG = "supply_sag"
+    """The bench supply gives `volts` for `duration_s`."""
+    WIRE_OPEN = "wire_open"
+    """The bench's `wire` is off; mended after `duration_s`, or never if that is 0, as the next two."""
+    WIRES_SWAPPED = "wires_swapped"
+    """The far ends of `wire` and `other` are exchanged."""
+    WIRE_SHORTED = "wire_shorted"
+    """`wire` touches the rail `other`, which is ground or supply."""
     BOX_DIES = "box_dies"
     """Calls what the caller of the injector handed over."""
 
@@ -75,6 +87,7 @@ class Trigger(StrEnum):
     """`at` seconds after the injector was made."""
 
 
+_LASTING = frozenset({FaultKind.VOLTAGE, FaultKind.RIPPLE, FaultKind.SUPPLY_SAG})
 BYTE_TRIGGERS = frozenset({Trigger.PROGRAMMED, Trigger.ERASED, Trigger.READ})
 FRAME_KINDS = frozenset(
     {
@@ -99,6 +112,11 @@ REQUEST_KINDS = frozenset(
         FaultKind.OVERSIZED_ANSWER,
     }
 )
+WIRE_KINDS = frozenset({FaultKind.WIRE_OPEN, FaultKind.WIRES_SWAPPED, FaultKind.WIRE_SHORTED})
+BENCH_KINDS = WIRE_KINDS | {FaultKind.SUPPLY_TRIP, FaultKind.SUPPLY_SAG}
+"""What only a bench has."""
+WIRES = (SUPPLY, IGNITION, GROUND, *LINES)
+RAILS = (GROUND, SUPPLY)
 STEP_KINDS = frozenset({FaultKind.DOUBLED_ANSWER, FaultKind.REPLAYED_ANSWER, FaultKind.HELD_ANSWER})
 """What makes requests and answers run apart, besides doubled frames and late answers."""
 
@@ -121,6 +139,8 @@ class Fault(BaseModel):
     mask: int = Field(default=0x01, ge=1, le=0xFF)
     count: int = Field(default=1, ge=1)
     nrc: int = Field(default=0x22, ge=0x10, le=0xFE)
+    wire: str | None = None
+    other: str | None = None
 
     @model_validator(mode="after")
     def _fitting(self) -> Fault:
@@ -128,9 +148,20 @@ class Fault(BaseModel):
             raise ValueError("service belongs to on = 'request'")
         if self.can_id is not None and self.kind not in FRAME_KINDS:
             raise ValueError("can_id belongs to the frame faults")
-        if self.kind in (FaultKind.VOLTAGE, FaultKind.RIPPLE) and not self.duration_s:
+        if self.kind in _LASTING and not self.duration_s:
             raise ValueError(f"{self.kind.value} needs duration_s")
+        self._refuse_wires()
         return self
+
+    def _refuse_wires(self) -> None:
+        wanted = {
+            FaultKind.WIRE_OPEN: (WIRES, (None,)),
+            FaultKind.WIRES_SWAPPED: (WIRES, WIRES),
+            FaultKind.WIRE_SHORTED: (WIRES, RAILS),
+        }.get(self.kind, ((None,), (None,)))
+        for name, value, known in (("wire", self.wire, wanted[0]), ("other", self.other, wanted[1])):
+            if value not in known:
+                raise ValueError(f"{self.kind.value}: {name} must be one of {known}, not {value!r}")
 
 
 class FaultPlan(BaseModel):
@@ -143,7 +174,9 @@ class FaultPlan(BaseModel):
 
 SPOILT_KINDS = frozenset({FaultKind.TRUNCATED_ANSWER, FaultKind.OVERSIZED_ANSWER, FaultKind.ERASE_REFUSED})
 """Answers that say too little or too much, and erases that end with a refusal."""
-CAR_FAULTS = tuple(one for one in FaultKind if one not in STEP_KINDS | SPOILT_KINDS | {FaultKind.BOX_DIES})
+CAR_FAULTS = tuple(
+    one for one in FaultKind if one not in STEP_KINDS | SPOILT_KINDS | BENCH_KINDS | {FaultKind.BOX_DIES}
+)
 REFUSALS = tuple(code for code in range(0x10, 0xFF) if code != 0x78)
 """Every negative response code but the one that asks for patience."""
 DEFAULT_REACH: Mapping[Trigger, float] = {

@@ -8,12 +8,23 @@ from collections.abc import Callable
 from functools import partial
 
 from drivers.can.interface import CanFrame
+from simulator.bench.bench import Bench
 from simulator.bus import Fate, FrameFate, SimBus
 from simulator.car import Car
 from simulator.ecu.ecu import SimulatedEcu
 from simulator.ecu.hooks import Mishap, RequestFate
 from simulator.ecu.watch import Counter
-from simulator.faults import BYTE_TRIGGERS, FRAME_KINDS, REQUEST_KINDS, Fault, FaultKind, FaultPlan, Trigger
+from simulator.faults import (
+    BENCH_KINDS,
+    BYTE_TRIGGERS,
+    FRAME_KINDS,
+    REQUEST_KINDS,
+    WIRE_KINDS,
+    Fault,
+    FaultKind,
+    FaultPlan,
+    Trigger,
+)
 
 _FATES = {
     FaultKind.LOST_FRAME: Fate.LOST,
@@ -39,11 +50,20 @@ _MISHAPS = {
 class FaultInjector:
     """Takes effect at once; `struck` tells what has happened so far, in order."""
 
-    def __init__(self, plan: FaultPlan, car: Car, box_dies: Callable[[], None] = lambda: None) -> None:
-        """Raises ValueError for a frame fault where the car's bus is not a SimBus."""
+    def __init__(
+        self,
+        plan: FaultPlan,
+        car: Car,
+        box_dies: Callable[[], None] = lambda: None,
+        bench: Bench | None = None,
+    ) -> None:
+        """Raises ValueError for a frame fault without a SimBus, and for a bench's without a bench."""
         self.struck: list[Fault] = []
         self._car = car
         self._box_dies = box_dies
+        self._bench = bench
+        if bench is None and any(fault.kind in BENCH_KINDS for fault in plan.faults):
+            raise ValueError("faults of supply and wires need a bench")
         self._loop = asyncio.get_running_loop()
         self._frames_seen = 0
         self._at_frame: list[Fault] = []
@@ -110,6 +130,8 @@ class FaultInjector:
             self._spoil_byte(fault, ecu, address)
         elif fault.kind is FaultKind.ERASE_REFUSED:
             self._refuse_erase(fault, ecu)
+        elif self._bench is not None and fault.kind in BENCH_KINDS:
+            self._strike_bench(fault, self._bench)
         else:
             self._strike_car(fault, ecu)
 
@@ -124,6 +146,21 @@ class FaultInjector:
             FaultKind.BOX_DIES: self._box_dies,
         }
         actions[fault.kind]()
+
+    def _strike_bench(self, fault: Fault, bench: Bench) -> None:
+        wire, other = str(fault.wire), str(fault.other)
+        actions: dict[FaultKind, Callable[[], None]] = {
+            FaultKind.SUPPLY_TRIP: bench.supply.trip,
+            FaultKind.SUPPLY_SAG: partial(bench.supply.sag, fault.volts, fault.duration_s),
+            FaultKind.WIRE_OPEN: partial(bench.wires.open, wire),
+            FaultKind.WIRES_SWAPPED: partial(bench.wires.swap, wire, other),
+            FaultKind.WIRE_SHORTED: partial(
+                bench.wires.short, wire, "ground" if other == "ground" else "supply"
+            ),
+        }
+        actions[fault.kind]()
+        if fault.kind in WIRE_KINDS and fault.duration_s:
+            self._later(fault.duration_s, bench.wires.mend)
 
     def _cut(self, duration_s: float) -> None:
         self._car.power_cut()

@@ -118,9 +118,13 @@ async def connect(
         seed=simulation.seed, data_dir=simulation.data_dir, finish=with_right_checksums
     )
     car = Car([definition], bus_for(definition), car_settings)
-    FaultInjector(plan, car, box_dies=_die)
-    if simulation.bench:
-        return SimulatedCarInterface(car, definition, Bench(car), person)
+    bench = Bench(car) if simulation.bench else None
+    try:
+        FaultInjector(plan, car, _die, bench)
+    except ValueError as error:
+        raise _no_plan(str(error)) from error
+    if bench is not None:
+        return SimulatedCarInterface(car, definition, bench, person)
     car.power_up()
     await asyncio.sleep(definition.twin.boot_ms / 1000)
     return SimulatedCarInterface(car, definition, person=person)

@@ -7,12 +7,9 @@ from dataclasses import dataclass, field
 
 from drivers.supply.interface import Output, SupplyReading
 from simulator.bench.supply import BenchSupply
-from simulator.bench.wires import Wires
+from simulator.bench.wires import GROUND, LINES, Wires
 from simulator.car import Car
 
-LINES = ("boot_1", "boot_2", "boot_3", "boot_4", "reset")
-"""Pins of the box's connector."""
-_GROUND = "ground"
 _PULLS = {"boot_1": True, "boot_2": False, "boot_3": False, "boot_4": False, "reset": True}
 
 
@@ -37,7 +34,7 @@ class Bench:
     def __init__(self, car: Car, settings: BenchSettings | None = None) -> None:
         self.settings = settings or BenchSettings()
         self.supply = BenchSupply(self.settings.volts, self.settings.limit_a, self._settle)
-        self.wires = Wires((*Output, _GROUND, *LINES), self._settle)
+        self.wires = Wires(self._settle)
         self.driven: dict[str, bool] = {}
         """Lines that the box drives, with their levels."""
         self.harm: set[str] = set()
@@ -105,7 +102,7 @@ class Bench:
         self._car.ignition = self._is_hot(Output.IGNITION) and self._level_there("reset")
 
     def _is_powered(self) -> bool:
-        grounded = self.wires.near_end(_GROUND) == _GROUND and self.wires.shorted(_GROUND) is None
+        grounded = self.wires.near_end(GROUND) == GROUND and self.wires.shorted(GROUND) is None
         return grounded and self._is_hot(Output.SUPPLY)
 
     def _is_hot(self, terminal: str) -> bool:
@@ -129,8 +126,8 @@ class Bench:
         hot = [output for output in Output if self.supply.is_hot(output)]
         return bool(hot) and (
             any(self.wires.shorted(output) == "ground" for output in hot)
-            or self.wires.shorted(_GROUND) == "supply"
-            or any(self.wires.far_end(output) == _GROUND for output in hot)
+            or self.wires.shorted(GROUND) == "supply"
+            or any(self.wires.far_end(output) == GROUND for output in hot)
             or self._amps() > self.supply.limit_a
         )
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Literal
 
+SUPPLY, IGNITION, GROUND = "supply", "ignition", "ground"
+LINES = ("boot_1", "boot_2", "boot_3", "boot_4", "reset")
+"""Pins of the box's connector."""
 Rail = Literal["ground", "supply"]
 
 
 class Wires:
     """At first each terminal of the box is wired to the controller's terminal of the same name."""
 
-    def __init__(self, terminals: Sequence[str], changed: Callable[[], None]) -> None:
-        self._terminals = tuple(terminals)
+    def __init__(self, changed: Callable[[], None]) -> None:
         self._ends: dict[str, str | None] = {}
         self._shorts: dict[str, Rail] = {}
         self._changed: Callable[[], None] = lambda: None
@@ -48,6 +50,6 @@ class Wires:
 
     def mend(self) -> None:
         """All as it should be."""
-        self._ends = {terminal: terminal for terminal in self._terminals}
+        self._ends = {terminal: terminal for terminal in (SUPPLY, IGNITION, GROUND, *LINES)}
         self._shorts = {}
         self._changed()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from appliance.definitions.loader import PACKS, load_definition
 from drivers.supply.interface import Output, SupplyReading
@@ -182,6 +184,62 @@ def test_a_power_cut_on_the_bench_ends_with_what_the_bench_supplies() -> None:
         assert car.ecu.program is Program.OFF, "nothing supplies it"
 
     on_bench(test)
+
+
+def struck(kind: FaultKind, **more: Any) -> FaultPlan:
+    return FaultPlan(faults=(Fault(kind=kind, on=Trigger.TIME, at=1.0, **more),))
+
+
+@pytest.mark.parametrize(
+    ("plan", "found"),
+    [
+        (struck(FaultKind.SUPPLY_TRIP), SupplyReading(0.0, 0.0, True)),
+        (struck(FaultKind.SUPPLY_SAG, volts=9.0, duration_s=1.0), SupplyReading(9.0, 0.35, False)),
+        (struck(FaultKind.WIRE_OPEN, wire="ground", duration_s=1.0), SupplyReading(13.5, 0.0, False)),
+        (
+            struck(FaultKind.WIRES_SWAPPED, wire="ignition", other="boot_1", duration_s=1.0),
+            SupplyReading(13.5, 0.03, False),
+        ),
+        (struck(FaultKind.WIRE_SHORTED, wire="supply", other="ground"), SupplyReading(0.0, 0.0, True)),
+    ],
+)
+def test_a_fault_plan_strikes_the_bench(plan: FaultPlan, found: SupplyReading) -> None:
+    async def test(bench: Bench, car: Car) -> None:
+        FaultInjector(plan, car, bench=bench)
+        switch_on(bench)
+        await asyncio.sleep(1.5)
+        assert bench.measure() == found
+        await asyncio.sleep(2)
+        mended = SupplyReading(13.5, 0.35, False)
+        assert bench.measure() == (found if found.tripped else mended)
+
+    on_bench(test)
+
+
+def test_a_car_has_no_wires_to_be_swapped() -> None:
+    async def test(bench: Bench, car: Car) -> None:
+        with pytest.raises(ValueError, match="need a bench"):
+            FaultInjector(struck(FaultKind.SUPPLY_TRIP), car)
+
+    on_bench(test)
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        (FaultKind.WIRE_OPEN, {}),
+        (FaultKind.WIRE_OPEN, {"wire": "boot_9"}),
+        (FaultKind.WIRE_SHORTED, {"wire": "supply", "other": "reset"}),
+        (FaultKind.WIRES_SWAPPED, {"wire": "supply"}),
+        (FaultKind.SUPPLY_TRIP, {"wire": "supply"}),
+        (FaultKind.SUPPLY_SAG, {"volts": 3.0}),
+    ],
+)
+def test_a_bench_fault_that_names_no_wire_of_the_bench_is_refused(
+    kind: FaultKind, more: dict[str, Any]
+) -> None:
+    with pytest.raises(ValidationError, match=r"must be one of|needs duration_s"):
+        struck(kind, **more)
 
 
 def test_when_the_box_dies_its_lines_float_and_its_switches_fall_off() -> None:
