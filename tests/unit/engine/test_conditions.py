@@ -174,7 +174,7 @@ def host(definition: Definition, state: Path) -> dict[str, GateVerdict]:
     return judged(live, definition, {"disk", "temperature", "no_update"})
 
 
-@pytest.mark.parametrize(("short", "verdict"), [(0, "pass"), (1, "fail")])
+@pytest.mark.parametrize(("short", "verdict"), [(0, "pass"), (1, "fail"), (-(5 << 30), "pass")])
 def test_the_disk_must_hold_the_image_three_times(
     pack: Definition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, short: int, verdict: str
 ) -> None:

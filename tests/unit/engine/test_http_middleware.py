@@ -247,6 +247,17 @@ async def taken_from(sender: Sender) -> bytes:
     return await http_middleware.body_of(request, 10)
 
 
+def test_a_fast_beginning_buys_no_pause() -> None:
+    async def scene() -> float:
+        began = asyncio.get_running_loop().time()
+        request: Any = SimpleNamespace(content=Sender((bytes(1 << 20),), False), content_length=None)
+        with pytest.raises(PitboxError, match="UPLOAD_STALLED"):
+            await http_middleware.body_of(request, 2 << 20)
+        return asyncio.get_running_loop().time() - began
+
+    assert run_virtual(scene()) == pytest.approx(http_middleware.STALLED_S)
+
+
 class Steady(Sender):
     """One piece of a body every few seconds."""
 

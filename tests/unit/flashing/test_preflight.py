@@ -48,6 +48,8 @@ def test_a_request_in_order_becomes_a_plan(box: Box, definition: Definition, ori
     assert {"identity", "no_open_write", "bus_quiet", "disk", "voltage_window"} <= set(gates_of(box))
     assert box.state is JobState.PREFLIGHT
     assert plan.order.tuned_file == "tuned-file"
+    (changed,) = box.journal.job(JOB).detail["changes"]
+    assert (changed["region"], changed["changed_bytes"]) == ("calibration", 2)
     assert plan.target.sha256() == original.overlaid(tuned_from(definition, original)).sha256()
 
 
