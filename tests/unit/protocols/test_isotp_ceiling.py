@@ -116,3 +116,11 @@ def test_the_estimates_of_many_payloads_agree_with_their_frames(wire: Wire) -> N
     payloads = [bytes((0x36, number)) + kinds[number % len(kinds)][2:] for number in range(60)]
     exact = sum(transfer_seconds(payload, wire) for payload in payloads)
     assert sum(estimated_seconds(payload, wire, 8) for payload in payloads) == pytest.approx(exact, rel=0.01)
+
+
+def test_a_mirrored_wire_is_the_other_ends() -> None:
+    ours = IsoTpAddress(0x18DA10F1, 0x18DAF110, extended_ids=True, tx_extension=0x10, rx_extension=0xF1)
+    wire = Wire(500_000, ours)
+    theirs = IsoTpAddress(0x18DAF110, 0x18DA10F1, extended_ids=True, tx_extension=0xF1, rx_extension=0x10)
+    assert wire.mirrored() == Wire(500_000, theirs)
+    assert wire.mirrored().mirrored() == wire

@@ -174,3 +174,8 @@ def test_garbage_never_breaks_a_sender(frames: list[bytes]) -> None:
             return
         while not sender.done and not sender.awaits_flow_control:
             sender.consecutive()
+
+
+@pytest.mark.parametrize("length", [0x12345678, 0xFF000000, 0xFFFFFFFF])
+def test_a_long_length_is_four_bytes(length: int) -> None:
+    assert first_frame_length(b"\x10\x00" + length.to_bytes(4, "big") + b"\0\0") == (length, 6)

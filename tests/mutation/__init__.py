@@ -1,0 +1,1 @@
+"""Mutation testing of the rooms whose faults cost an ECU."""
