@@ -79,8 +79,6 @@ class QuestionDesk:
         self._later = later
         self._open: dict[str, _Open] = {}
         self._over: OrderedDict[str, QuestionEvent] = OrderedDict()
-        self.job_id: str | None = None
-        """Whose questions they are."""
 
     def questions(self) -> list[QuestionEvent]:
         """Those that wait for an answer, oldest first."""
@@ -117,7 +115,7 @@ class QuestionDesk:
 
     def _opened(self, question: Question) -> _Open:
         event = QuestionEvent(
-            self.job_id,
+            question.about,
             uuid.uuid4().hex[:12],
             question.key,
             question.text,

@@ -34,7 +34,7 @@ class Entry:
         self._record = record
         self._access = access
         self._job_id = job_id
-        self._actions = Actions(ports)
+        self._actions = Actions(ports, job_id)
         self._entered = False
 
     async def __aenter__(self) -> Entry:

@@ -58,8 +58,9 @@ class EntryError(PitboxError):
 class Actions:
     """Carries out single steps; every one ends in time. Raises EntryError, PinsError, SupplyError."""
 
-    def __init__(self, ports: EntryPorts) -> None:
+    def __init__(self, ports: EntryPorts, job_id: str | None) -> None:
         self._ports = ports
+        self._job_id = job_id
         self._window: SupplyOn | IgnitionOn | None = None
         """What the supply must keep while something is waited for."""
         self._actions: dict[type[Step], Callable[[Any], Coroutine[Any, Any, str]]] = {
@@ -174,7 +175,7 @@ class Actions:
         return step.told
 
     async def _ask(self, step: Ask) -> str:
-        question = Question(step.question, step.text, step.deadline_s, step.choices)
+        question = Question(step.question, step.text, step.deadline_s, step.choices, about=self._job_id)
         answer = await self._while_supplied(self._ports.person().ask(question))
         if answer.value not in step.go_on_with:
             raise EntryError(

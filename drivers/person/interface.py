@@ -25,6 +25,8 @@ class Question:
     choices: tuple[str, ...] = ()
     """Any other answer is refused; without choices any text is taken that is not blank."""
     fields: Mapping[str, str] = field(default_factory=dict)
+    about: str | None = None
+    """Id of the job it is asked for."""
 
     def takes(self, value: str) -> bool:
         """Whether this can be an answer."""

@@ -19,7 +19,7 @@ from drivers.person.interface import Answer, Question, UnansweredError
 from simulator.virtualtime import run_virtual
 from tests.support.engine import five_answers, place, running
 
-STRAP = Question("strap", "Is the strap connected?", 60.0, ("done", "stop"), {"pad": "7"})
+STRAP = Question("strap", "Is the strap connected?", 60.0, ("done", "stop"), {"pad": "7"}, "job-1")
 
 
 def at_desk(test: Callable[[QuestionDesk, list[QuestionEvent]], Awaitable[None]]) -> None:
@@ -30,7 +30,7 @@ def at_desk(test: Callable[[QuestionDesk, list[QuestionEvent]], Awaitable[None]]
             return loop.call_later(seconds, action).cancel
 
         desk, told = QuestionDesk(lambda: 1000.0, later), list[QuestionEvent]()
-        desk.tell, desk.job_id = told.append, "job-1"
+        desk.tell = told.append
         await test(desk, told)
 
     run_virtual(inside())

@@ -68,6 +68,7 @@ def test_every_step_is_done_in_order_and_recorded_before_and_after() -> None:
         ]
         assert bench.told[-1].what == "pins released, supply off"
         assert {(event.job_id, event.access) for event in bench.told} == {("job-1", "boot")}
+        assert [question.about for question in bench.person.asked] == ["job-1"]
         assert not bench.alarms
 
     on_bench(test)
