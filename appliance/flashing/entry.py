@@ -27,8 +27,22 @@ class Entry:
     """`async with`: inside of it the controller is where the access needs it. An empty one does nothing."""
 
     def __init__(
-        self, choreography: Choreography, ports: EntryPorts, record: Record, access: str, job_id: str | None
+        self,
+        choreography: Choreography,
+        ports: EntryPorts,
+        record: Record,
+        access: str,
+        job_id: str | None,
+        *,
+        inside: bool = False,
+        stays: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`inside`: the controller was left under power where the access needs it, so no step is done again.
+
+        `stays` is asked at the end: whether the controller would not come back from a loss of its supply.
+        """
+        self._inside = inside
+        self._stays = stays
         self._choreography = choreography
         self._ports = ports
         self._record = record
@@ -36,6 +50,7 @@ class Entry:
         self._job_id = job_id
         self._actions = Actions(ports, job_id)
         self._entered = False
+        self._staying = False
 
     async def __aenter__(self) -> Entry:
         """Raises PitboxError, with every line in its safe state again."""
@@ -76,6 +91,10 @@ class Entry:
             raise PortMissingError(f"pin {' and no pin '.join(sorted(missing))}", "name it in --pins")
 
     async def _enter(self) -> None:
+        if self._inside:
+            self._tell(EntryOutcome.ENTERED, "it was left under power, in its session")
+            self._entered = True
+            return
         for number, step in enumerate(self._choreography.steps, 1):
             await self._step(number, step)
         try:
@@ -117,8 +136,9 @@ class Entry:
 
     async def _end(self) -> list[str]:
         problems: list[str] = []
+        self._staying = self._entered and self._stays()
         try:
-            for step in self._choreography.ending:
+            for step in () if self._staying else self._choreography.ending:
                 problems += await self._ending_step(step)
         finally:
             problems += self._make_safe()
@@ -138,7 +158,7 @@ class Entry:
     @property
     def _switches_off(self) -> bool:
         keeps = self._choreography.keep_supply and self._entered
-        return self._choreography.switches and not keeps
+        return self._choreography.switches and not keeps and not self._staying
 
     def _make_safe(self) -> list[str]:
         return make_safe(self._ports, self._choreography.pins, supply=self._switches_off)
@@ -150,8 +170,9 @@ class Entry:
     def _tell_end(self, problems: list[str]) -> None:
         if not problems:
             kept = self._choreography.switches and not self._switches_off
+            why = ": the ECU would not come back without it" if self._staying else ""
             self._tell_if_possible(
-                EntryOutcome.SAFE, "pins released, supply " + ("left on" if kept else "off")
+                EntryOutcome.SAFE, f"pins released, supply {'left on' if kept else 'off'}{why}"
             )
             return
         text = "; ".join(dict.fromkeys(problems))

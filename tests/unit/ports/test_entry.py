@@ -10,6 +10,7 @@ import pytest
 
 from appliance.contract.entry_events import EntryOutcome
 from appliance.contract.errors import PitboxError
+from appliance.flashing.entry import Entry
 from appliance.flashing.entry_actions import EntryError
 from drivers.person.simulated import Reply
 from drivers.pins.simulated import SimulatedPins
@@ -349,6 +350,36 @@ def test_an_entry_that_fails_keeps_no_supply() -> None:
         bench.bench.wires.open("ignition")
         await refusal(bench, KEPT)
         assert bench.told[-1].what == "pins released, supply off"
+
+    on_bench(test)
+
+
+def test_an_ecu_that_would_not_come_back_keeps_its_supply_and_is_found_in_its_session() -> None:
+    """Half written, and alive only as long as nothing resets it: no ending, and no step again."""
+
+    async def test(bench: EntryBench) -> None:
+        choreography = entry_of()
+        with pytest.raises(ZeroDivisionError):
+            async with Entry(choreography, bench.ports, bench.record, "boot", "job-1", stays=lambda: True):
+                raise ZeroDivisionError
+        assert bench.bench.supply.on == set(Output) and not bench.bench.driven
+        assert bench.told[-1].what.startswith("pins released, supply left on: the ECU would not come back")
+        bench.events.clear()
+        async with Entry(choreography, bench.ports, bench.record, "boot", "job-1", inside=True):
+            assert bench.car.ecu.program is Program.BOOTLOADER, "nothing has reset it"
+        assert bench.bench.is_safe
+        assert bench.outcomes == [EntryOutcome.ENTERED, EntryOutcome.SAFE]
+
+    on_bench(test)
+
+
+def test_an_entry_that_fails_keeps_no_supply_for_an_ecu_that_was_not_entered() -> None:
+    async def test(bench: EntryBench) -> None:
+        bench.bench.wires.open("ignition")
+        with pytest.raises(EntryError):
+            async with Entry(entry_of(), bench.ports, bench.record, "boot", "job-1", stays=lambda: True):
+                raise AssertionError("it was entered")
+        assert bench.bench.is_safe
 
     on_bench(test)
 
