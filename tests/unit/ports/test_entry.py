@@ -373,6 +373,20 @@ def test_an_ecu_that_would_not_come_back_keeps_its_supply_and_is_found_in_its_se
     on_bench(test)
 
 
+def test_where_nobody_can_tell_whether_it_comes_back_the_supply_stays_on_and_is_told() -> None:
+    def unreadable() -> bool:
+        raise PitboxError("STORAGE_FAILED", "the disk is gone", do_now="Repair it.")
+
+    async def test(bench: EntryBench) -> None:
+        async with Entry(entry_of(), bench.ports, bench.record, "boot", "job-1", stays=unreadable):
+            pass
+        assert bench.bench.supply.on == set(Output) and not bench.bench.driven
+        assert bench.outcomes[-1] is EntryOutcome.UNSAFE and "the disk is gone" in bench.told[-1].what
+        assert bench.alarms == ["LINES_NOT_SAFE"]
+
+    on_bench(test)
+
+
 def test_an_entry_that_fails_keeps_no_supply_for_an_ecu_that_was_not_entered() -> None:
     async def test(bench: EntryBench) -> None:
         bench.bench.wires.open("ignition")
