@@ -25,7 +25,7 @@ MEANINGS = {
     Exit.REFUSED: "refused or failed; the ECU is untouched or intact",
     Exit.USAGE: "the command was not understood",
     Exit.HALF_WRITTEN: "the ECU is, or may be, half written: keep it powered and run `pitbox recover`",
-    Exit.NEEDS_BENCH: "the ECU no longer answers on this connection: it needs the bench",
+    Exit.NEEDS_BENCH: "the ECU cannot be finished on this connection: it needs the bench",
     Exit.NO_ENGINE: "the engine cannot be reached, or may not be used by this user",
     Exit.LEFT: "left with Ctrl-C (the engine goes on), or cancelled with a second one (nothing was written)",
 }

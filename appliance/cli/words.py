@@ -51,7 +51,7 @@ _WEAK = {
 _OUTCOMES = {
     "done": "Done: every block is proven in the ECU's memory.",
     "restored": "Restored: the ECU holds its own original again, proven block by block.",
-    "needs_bench": "The ECU needs the bench: it is half written and no longer answers on this connection.",
+    "needs_bench": "The ECU needs the bench: it is half written, and cannot be finished on this connection.",
     "settled": "Settled on a person's word: the ECU was repaired or replaced elsewhere; nothing was proven.",
     "interrupted": "INTERRUPTED: the ECU is half written. Run `pitbox recover`.",
 }

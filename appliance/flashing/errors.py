@@ -79,14 +79,13 @@ class EraseBoundError(WriteInterruptedError):
 
 
 class NeedsBenchError(PitboxError):
-    """The ECU cannot be reached on this wire any more."""
+    """The ECU cannot be finished on this wire any more."""
 
-    def __init__(self, advice: str) -> None:
-        super().__init__(
-            "NEEDS_BENCH",
-            "the ECU no longer answers on this connection, and its definition says it will not",
-            do_now=advice,
-        )
+    def __init__(self, advice: str, why: str | None = None) -> None:
+        """`why` is what stands in the way of an ECU that still answers."""
+        silent = "the ECU no longer answers on this connection, and its definition says it will not"
+        stuck = f"the ECU does not let its write be finished on this connection, time and again: {why}"
+        super().__init__("NEEDS_BENCH", stuck if why else silent, do_now=advice)
 
 
 class VerifyFailedError(PitboxError):

@@ -19,6 +19,7 @@ from appliance.flashing.erase_bounds import Wear
 from appliance.flashing.errors import (
     EcuChangedError,
     EraseBoundError,
+    NeedsBenchError,
     VerifyFailedError,
     WriteInterruptedError,
     access_problem,
@@ -28,7 +29,7 @@ from appliance.flashing.hash_blind_spots import blind_in
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import Step
 from appliance.flashing.lost_blocks import LostBlocks
-from appliance.flashing.marks import NOTHING_ERASED
+from appliance.flashing.marks import NEEDS_BENCH, NOTHING_ERASED
 from appliance.flashing.patience import asked_patiently, open_persistently, persistently
 from appliance.flashing.plan import FlashPlan
 from appliance.flashing.progress import Progress
@@ -120,6 +121,9 @@ class Write:
         except StorageError:  # nothing can be recorded
             raise
         except AccessError as error:
+            if self._only_the_bench_helps(error):
+                self._job.journal.close_flash(self._flash_id, self._job.id, JobState.NEEDS_BENCH, NEEDS_BENCH)
+                raise NeedsBenchError(self._job.definition.recovery.advice, str(error)) from error
             self._leave(str(error), over=self._fresh)
             raise self._told(error) from error
         except VerifyFailedError as error:
@@ -377,6 +381,17 @@ class Write:
             "Nothing was erased. Something else has written this ECU since it was read: `pitbox identify`, "
             "then `pitbox read` take what it holds now as the original of a new job.",
         )
+
+    def _only_the_bench_helps(self, error: AccessError) -> bool:
+        """An erased block that is not taken, in a second recovery and for the same reason: no reset helps.
+
+        Such an ECU holds on to an old transfer until its supply is cut, and is silent on this wire then.
+        """
+        recoverability = self._job.definition.recovery.recoverability
+        if self._fresh or recoverability == "bootloader" or not isinstance(error, NotBegunError):
+            return False
+        before = self._job.journal.steps(self._flash_id)
+        return any(step.step is Step.INTERRUPTED and step.detail == str(error) for step in before)
 
     def _told(self, error: AccessError) -> PitboxError:
         return self._interrupted(str(error)) if self._touched else access_problem(error)

@@ -19,7 +19,7 @@ from appliance.flashing.plan import FlashPlan
 from appliance.flashing.recovering import mark_interrupted, recover
 from appliance.flashing.safety import standing
 from appliance.flashing.writing import WriteResult, write
-from appliance.protocols.access import EcuRefusedError, LinkLostError, Refusal
+from appliance.protocols.access import EcuRefusedError, LinkLostError, NotBegunError, Refusal
 from simulator.virtualtime import run_virtual
 from tests.support.box import JOB, Box, Verify, request_for, small_definition, tuned_from
 from tests.support.probe_access import Fault, ProbeAccess
@@ -92,6 +92,26 @@ def test_blocks_that_are_programmed_are_not_written_again(
     assert_done(again, ecu, plan)
     assert access.erased == BLOCKS[2:]
     assert (result.total, result.written, result.skipped) == (4, 2, 2)
+
+
+def test_an_ecu_that_never_takes_its_block_is_for_the_bench_where_no_reset_helps(
+    box: Box, access: ProbeAccess, ecu: ProbeEcu, plan: FlashPlan, definition: Definition
+) -> None:
+    """The first time somebody may still change what it refuses for; the journal knows the second time."""
+    interrupted_in(box, access, plan, program_call=3)
+    refusal = NotBegunError(Refusal.CONDITIONS, "7F 34 22")
+    access.faults.append(Fault("program", access.calls["program"] + 1, ENDLESS, refusal))
+    with pytest.raises(WriteInterruptedError):
+        go_on(box, plan)
+    bench = definition.recovery.recoverability == "bench"
+    with pytest.raises(NeedsBenchError if bench else WriteInterruptedError, match="7F 34 22") as told:
+        go_on(box, plan)
+    assert definition.recovery.advice in told.value.do_now
+    assert box.state is (JobState.NEEDS_BENCH if bench else JobState.INTERRUPTED)
+    assert standing(box.journal, JOB).ecu is EcuSafety.HALF_WRITTEN
+    access.faults.clear()
+    go_on(box, plan)
+    assert_done(box, ecu, plan)
 
 
 def test_a_block_that_was_begun_again_is_not_taken_for_programmed(
