@@ -11,6 +11,7 @@ from aiohttp import web
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import ECU_IN_DANGER
+from appliance.contract.roles import EVERYBODY, OPERATOR_ONLY, PeerRole
 from appliance.definitions.evidence import badge
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
@@ -22,6 +23,8 @@ from appliance.engine.http_middleware import (
     id_of,
     json_object,
     only_known_users,
+    only_permitted,
+    role_of_request,
     seconds_of,
     user_of,
 )
@@ -30,6 +33,8 @@ from appliance.engine.operations.registry import prepare
 from appliance.engine.originals import known_originals
 from appliance.engine.questions import QuestionDesk, answer_in
 from appliance.engine.report import report_of
+from appliance.engine.routes import Route, add_routes
+from appliance.engine.tuned_package import is_package
 from appliance.engine.worker import Worker
 from appliance.flashing.journal import JobRecord
 from appliance.flashing.safety import standing, state_of
@@ -62,28 +67,34 @@ class Api:
     def application(self) -> web.Application:
         """The aiohttp application, with its guards."""
         app = web.Application(
-            middlewares=[errors_as_json(self._box, self._worker), only_known_users(self._box)]
-        )
-        app.add_routes(
-            [
-                web.get("/v1/snapshot", self._snapshot),
-                web.get("/v1/safety", self._safety),
-                web.get("/v1/events", self._events),
-                web.post("/v1/operations", self._start),
-                web.get("/v1/operations/{id}", self._operation),
-                web.post("/v1/operations/{id}/cancel", self._cancel),
-                web.get("/v1/questions", self._questions),
-                web.post("/v1/questions/{id}", self._answer),
-                web.post("/v1/uploads", self._upload),
-                web.get("/v1/jobs", self._jobs),
-                web.get("/v1/jobs/{id}", self._job),
-                web.get("/v1/jobs/{id}/report", self._report),
-                web.get("/v1/jobs/{id}/export", self._export),
-                web.get("/v1/originals", self._originals),
-                web.get("/v1/definitions", self._definitions),
+            middlewares=[
+                errors_as_json(self._box, self._worker),
+                only_known_users(self._box),
+                only_permitted(self._box),
             ]
         )
+        add_routes(app, self.routes())
         return app
+
+    def routes(self) -> tuple[Route, ...]:
+        """Every request with the roles that may make it."""
+        return (
+            Route("GET", "/v1/snapshot", self._snapshot, EVERYBODY),
+            Route("GET", "/v1/safety", self._safety, EVERYBODY),
+            Route("GET", "/v1/events", self._events, EVERYBODY),
+            Route("POST", "/v1/operations", self._start, EVERYBODY),
+            Route("GET", "/v1/operations/{id}", self._operation, EVERYBODY),
+            Route("POST", "/v1/operations/{id}/cancel", self._cancel, EVERYBODY),
+            Route("GET", "/v1/questions", self._questions, EVERYBODY),
+            Route("POST", "/v1/questions/{id}", self._answer, EVERYBODY),
+            Route("POST", "/v1/uploads", self._upload, EVERYBODY),
+            Route("GET", "/v1/jobs", self._jobs, EVERYBODY),
+            Route("GET", "/v1/jobs/{id}", self._job, EVERYBODY),
+            Route("GET", "/v1/jobs/{id}/report", self._report, EVERYBODY),
+            Route("GET", "/v1/jobs/{id}/export", self._export, OPERATOR_ONLY, plaintext=True),
+            Route("GET", "/v1/originals", self._originals, EVERYBODY),
+            Route("GET", "/v1/definitions", self._definitions, EVERYBODY),
+        )
 
     async def _snapshot(self, request: web.Request) -> web.Response:
         return web.json_response(await self._state())
@@ -174,6 +185,12 @@ class Api:
             data = await body_of(request, MAX_FILE_BYTES)
         finally:
             self._receiving = False
+        if role_of_request(request, self._box) is not PeerRole.OPERATOR and not is_package(data):
+            raise PitboxError(
+                "PLAINTEXT_REFUSED",
+                "the file is in the clear, and no such file comes through the web",
+                do_now="Hand in a package of the file service, or write a plain file with the command line.",
+            )
         upload_id = uuid.uuid4().hex[:12]
         self._box.uploads.clear()
         self._box.uploads[upload_id] = data

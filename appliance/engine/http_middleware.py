@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from appliance.contract.errors import PitboxError
+from appliance.contract.roles import PeerRole
 from appliance.engine.context import EngineContext
 from appliance.engine.operation_runner import as_ours, told
-from appliance.engine.peers import may_drive, peer_of
+from appliance.engine.peers import Peer, may_drive, peer_of
+from appliance.engine.routes import Handler, permitted
 from appliance.engine.worker import Worker
 from appliance.flashing.safety import tell_safety
 
@@ -33,6 +34,8 @@ _STATUS = {
     "QUESTION_UNKNOWN": 404,
     "QUESTION_CLOSED": 409,
     _STRANGER: 403,
+    "ROLE_REFUSED": 403,
+    "PLAINTEXT_REFUSED": 403,
     "FILE_TOO_LARGE": 413,
     "INTERNAL": 500,
     "STORAGE_FAILED": 507,
@@ -42,8 +45,6 @@ _STATUS = {
     "ENGINE_STOPPING": 503,
 }
 _ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def errors_as_json(box: EngineContext, worker: Worker) -> Middleware:
@@ -77,8 +78,8 @@ def only_known_users(box: EngineContext) -> Middleware:
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        connection = request.transport.get_extra_info("socket") if request.transport else None
-        if connection is None or not may_drive(peer_of(connection), box.settings.allowed_uids):
+        peer = _peer_of_request(request)
+        if peer is None or not may_drive(peer, box.settings.peer_roles):
             raise PitboxError(
                 _STRANGER,
                 "this user may not drive the engine",
@@ -89,10 +90,40 @@ def only_known_users(box: EngineContext) -> Middleware:
     return guard
 
 
+def only_permitted(box: EngineContext) -> Middleware:
+    """A known user may ask for what the route states for its role, and for nothing where it states none."""
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        may = permitted(request)
+        if request.match_info.http_exception is None and role_of_request(request, box) not in may:
+            only = ", ".join(sorted(may)) or "nobody"
+            raise PitboxError(
+                "ROLE_REFUSED",
+                f"this may be asked for by {only} alone",
+                do_now="Ask for it on the box itself, with the command line.",
+            )
+        return await handler(request)
+
+    return guard
+
+
+def role_of_request(request: web.Request, box: EngineContext) -> PeerRole | None:
+    """In which role somebody asks; None for strangers, and once the client has gone."""
+    peer = _peer_of_request(request)
+    return None if peer is None else box.settings.peer_roles.of(peer.uid)
+
+
+def _peer_of_request(request: web.Request) -> Peer | None:
+    """None once the client has gone."""
+    connection = request.transport.get_extra_info("socket") if request.transport else None
+    return None if connection is None else peer_of(connection)
+
+
 def user_of(request: web.Request) -> str:
     """Who asks, as far as the kernel knows."""
-    connection = request.transport.get_extra_info("socket") if request.transport else None
-    return "a client that has gone" if connection is None else f"user {peer_of(connection).uid}"
+    peer = _peer_of_request(request)
+    return "a client that has gone" if peer is None else f"user {peer.uid}"
 
 
 async def body_of(request: web.Request, most_bytes: int) -> bytes:

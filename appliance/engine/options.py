@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from appliance.definitions.entry_steps import PIN_NAMES
+from appliance.engine.peers import PeerRoles
 from appliance.engine.settings import EngineSettings, SimulationSettings
 from drivers.supply.interface import Output
 
@@ -24,7 +25,7 @@ def parse(arguments: list[str] | None = None) -> EngineSettings:
         pins=options.pins,
         simulation=_simulation(options),
         definition_dirs=tuple(options.definitions),
-        allowed_uids=frozenset(options.allow_uid),
+        peer_roles=PeerRoles(frozenset(options.allow_uid), frozenset(options.web_uid)),
         set_journal_aside=options.set_journal_aside,
         second_dir=options.second_store,
     )
@@ -85,7 +86,14 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--definitions", type=Path, action="append", default=[], help="a folder of your own")
     parser.add_argument(
-        "--allow-uid", type=int, action="append", default=[], help="another user who may connect"
+        "--allow-uid", type=int, action="append", default=[], help="another user who may drive the engine"
+    )
+    parser.add_argument(
+        "--web-uid",
+        type=int,
+        action="append",
+        default=[],
+        help="a user who may drive it and never gets a file in the clear: the one of the web process",
     )
     parser.add_argument(
         "--set-journal-aside",

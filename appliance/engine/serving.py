@@ -76,8 +76,8 @@ async def _listening(application: web.Application, settings: EngineSettings) -> 
         keepalive_timeout=IDLE_S,
     )
     await runner.setup()
-    listening = listening_socket(settings.socket_path, for_others=bool(settings.allowed_uids))
-    door = Door(server_of(runner), settings.allowed_uids)
+    listening = listening_socket(settings.socket_path, for_others=settings.peer_roles.named)
+    door = Door(server_of(runner), settings.peer_roles)
     server = await asyncio.get_running_loop().create_server(door, sock=listening, backlog=BACKLOG)
     try:
         yield

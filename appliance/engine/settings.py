@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from appliance.engine.peers import PeerRoles
+
 
 @dataclass(frozen=True, slots=True)
 class SimulationSettings:
@@ -34,7 +36,7 @@ class EngineSettings:
     pins: str | None = None
     simulation: SimulationSettings | None = None
     definition_dirs: tuple[Path, ...] = ()
-    allowed_uids: frozenset[int] = field(default_factory=frozenset)
+    peer_roles: PeerRoles = field(default_factory=PeerRoles)
     set_journal_aside: bool = False
     second_dir: Path | None = None
     """Where sealed originals are kept once more: another disk, so that one that fails loses none."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from appliance.engine.peers import may_drive, peer_of
+from appliance.engine.peers import PeerRoles, may_drive, peer_of
 
 MOST_CONNECTIONS = 128
 """Of all clients together; one that finds no place is cut off."""
@@ -20,9 +20,9 @@ IDLE_S = 75
 class Door:
     """Lets a connection in to the HTTP server, or cuts it off while too many are open."""
 
-    def __init__(self, server: Callable[[], asyncio.Protocol], allowed_uids: frozenset[int]) -> None:
+    def __init__(self, server: Callable[[], asyncio.Protocol], roles: PeerRoles) -> None:
         self._server = server
-        self._allowed_uids = allowed_uids
+        self._roles = roles
         self._inside: dict[asyncio.BaseTransport, bool] = {}
         """Open connections, and whether each is a stranger's."""
 
@@ -32,7 +32,7 @@ class Door:
 
     def admit(self, transport: asyncio.Transport) -> None:
         """Hand a new connection to the server where there is room for it."""
-        stranger = not may_drive(peer_of(transport.get_extra_info("socket")), self._allowed_uids)
+        stranger = not may_drive(peer_of(transport.get_extra_info("socket")), self._roles)
         for one in [one for one in self._inside if one.is_closing()]:
             del self._inside[one]
         strangers = sum(self._inside.values())

@@ -24,6 +24,7 @@ from appliance.vault.package import GrantLimits, TunedFile, build_package, inspe
 from appliance.vault.records import new_file_id
 
 _GRANT_S = 1800
+_PACKAGE_MAGIC = b"PK\x03\x04"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,11 @@ class MasterWish:
     """Id or SHA-256 of the read the file was made from, as the technician states it."""
     stated: frozenset[str] = frozenset()
     """What of this was said; a signed package says it all itself."""
+
+
+def is_package(data: bytes) -> bool:
+    """Whether a file is a package of the file service by its first bytes; anything else is in the clear."""
+    return data.startswith(_PACKAGE_MAGIC)
 
 
 def open_tuned(box: EngineContext, job: JobRecord, data: bytes, opened: Opened) -> Tuned:

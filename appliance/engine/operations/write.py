@@ -27,6 +27,7 @@ from appliance.engine.tuned_package import (
     Tuned,
     as_plain,
     count_start,
+    is_package,
     open_tuned,
     package_plain_file,
 )
@@ -48,7 +49,6 @@ _CORRECT_CHECKSUMS = (
     " The checksums of a plain file can be put right by the box: repeat the command with "
     "`--correct-checksums`, as in `pitbox write FILE --correct-checksums`."
 )
-_PACKAGE_MAGIC = b"PK\x03\x04"
 
 
 async def write(
@@ -98,7 +98,7 @@ def opened_files(
     Raises PitboxError.
     """
     original = load_original(box, job, opened)
-    plain = not data.startswith(_PACKAGE_MAGIC)
+    plain = not is_package(data)
     if plain and original is not None:
         data = package_plain_file(box, job, definition, original, data, wish)
         return original, as_plain(open_tuned(box, job, data, opened), original, wish), plain

@@ -16,6 +16,7 @@ from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
 from appliance.engine import http_middleware
 from appliance.engine.http_middleware import errors_as_json
+from appliance.engine.peers import PeerRoles
 from appliance.flashing.journal import Journal
 from simulator.virtualtime import run_virtual
 from tests.support.box import mac
@@ -300,7 +301,7 @@ class Socket:
 
 def asked_by(connection: Socket | None, *, transport: bool = True) -> Any:
     """What a user gets who asks; user 4242 was named at the start."""
-    box: Any = SimpleNamespace(settings=SimpleNamespace(allowed_uids=frozenset({4242})))
+    box: Any = SimpleNamespace(settings=SimpleNamespace(peer_roles=PeerRoles(frozenset({4242}))))
     carried = SimpleNamespace(get_extra_info={"socket": connection}.get)
     request: Any = SimpleNamespace(transport=carried if transport else None)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance.engine import socket_permissions
+from appliance.engine.peers import PeerRoles
 from appliance.engine.socket_permissions import MOST_CONNECTIONS, MOST_STRANGERS, Door
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -27,7 +28,7 @@ def at_the_door(scene: Callable[[Callable[[], Awaitable[Streams]]], Awaitable[No
     async def inside() -> None:
         with tempfile.TemporaryDirectory(prefix="pbx-") as folder:
             path = str(Path(folder) / "s")
-            server = await asyncio.get_running_loop().create_unix_server(Door(Echo, frozenset()), path)
+            server = await asyncio.get_running_loop().create_unix_server(Door(Echo, PeerRoles()), path)
             try:
                 await scene(lambda: asyncio.open_unix_connection(path))
             finally:
