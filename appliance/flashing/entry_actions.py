@@ -61,8 +61,8 @@ class Actions:
     def __init__(self, ports: EntryPorts, job_id: str | None) -> None:
         self._ports = ports
         self._job_id = job_id
-        self._window: SupplyOn | IgnitionOn | None = None
-        """What the supply must keep while something is waited for."""
+        self._windows: dict[Output, SupplyOn | IgnitionOn] = {}
+        """What the supply must keep, by the outputs that are on."""
         self._actions: dict[type[Step], Callable[[Any], Coroutine[Any, Any, str]]] = {
             SupplyOn: self._switch_on,
             IgnitionOn: self._switch_on,
@@ -97,18 +97,24 @@ class Actions:
 
     async def check_supply(self) -> None:
         """Whatever was switched on last must still hold. Raises EntryError, SupplyError."""
-        if self._window is not None:
-            self._refuse_lost(self._window, await self._ports.supply().read())
+        if (window := self._window) is not None:
+            self._refuse_lost(window, await self._ports.supply().read())
+
+    @property
+    def _window(self) -> SupplyOn | IgnitionOn | None:
+        """Of the output that was switched on last."""
+        return self._windows.get(Output.IGNITION) or self._windows.get(Output.SUPPLY)
 
     async def _switch_on(self, step: SupplyOn | IgnitionOn) -> str:
         supply, loop = self._ports.supply(), asyncio.get_running_loop()
-        supply.switch(Output.SUPPLY if isinstance(step, SupplyOn) else Output.IGNITION, True)
+        output = Output.SUPPLY if isinstance(step, SupplyOn) else Output.IGNITION
+        supply.switch(output, True)
         latest_s, inside = loop.time() + step.within_s, 0
         while True:
             reading = await supply.read()
             inside = inside + 1 if not reading.tripped and not _misfit(step, reading, least=True) else 0
             if inside >= _STEADY_SAMPLES:
-                self._window = step
+                self._windows[output] = step
                 return _shown(reading)
             if reading.tripped or loop.time() >= latest_s:
                 self._refuse_lost(step, reading, least=True)
@@ -116,7 +122,7 @@ class Actions:
 
     async def _supply_off(self, step: SupplyOff) -> str:
         supply, loop = self._ports.supply(), asyncio.get_running_loop()
-        self._window = None
+        self._windows.clear()
         supply.switch(Output.IGNITION, False)
         supply.switch(Output.SUPPLY, False)
         latest_s = loop.time() + step.within_s
@@ -132,8 +138,7 @@ class Actions:
 
     async def _ignition_off(self, step: IgnitionOff) -> str:
         self._ports.supply().switch(Output.IGNITION, False)
-        if isinstance(self._window, IgnitionOn):
-            self._window = None
+        self._windows.pop(Output.IGNITION, None)
         return step.told
 
     async def _set_pin(self, step: SetPin) -> str:
@@ -218,12 +223,12 @@ class Actions:
         bad_s = 0.0
         while True:
             await asyncio.sleep(_WATCH_S)
-            if self._window is None:
+            if (window := self._window) is None:
                 continue
             reading = await self._ports.supply().read()
-            bad_s = bad_s + _WATCH_S if _misfit(self._window, reading) else 0.0
+            bad_s = bad_s + _WATCH_S if _misfit(window, reading) else 0.0
             if reading.tripped or bad_s >= _LOST_S:
-                self._refuse_lost(self._window, reading)
+                self._refuse_lost(window, reading)
 
     def _refuse_lost(
         self, window: SupplyOn | IgnitionOn, reading: SupplyReading, *, least: bool = False
