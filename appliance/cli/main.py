@@ -13,7 +13,17 @@ from appliance.cli.exits import MEANINGS, Exit, exit_of
 from appliance.cli.options import add_common
 from appliance.cli.problems import LocalError, OutputError
 from appliance.cli.screen import Screen
-from appliance.cli.verbs import answering, checking, demonstrating, jobs, programs, reading, settling, writing
+from appliance.cli.verbs import (
+    answering,
+    checking,
+    demonstrating,
+    jobs,
+    programs,
+    reading,
+    setting_aside,
+    settling,
+    writing,
+)
 from appliance.cli.verbs.session import client_of
 from appliance.cli.words import banner_lines
 from appliance.contract.errors import PitboxError
@@ -49,7 +59,17 @@ def make_parser() -> argparse.ArgumentParser:
     add_common(parser)
     parser.set_defaults(socket=None, json=False, quiet=False, simulated=False)
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for group in (reading, writing, checking, answering, jobs, settling, programs, demonstrating):
+    for group in (
+        reading,
+        writing,
+        checking,
+        answering,
+        jobs,
+        setting_aside,
+        settling,
+        programs,
+        demonstrating,
+    ):
         group.add(verbs)
     return parser
 

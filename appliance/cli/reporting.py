@@ -56,6 +56,7 @@ def _writing(report: dict[str, Any]) -> Iterator[str]:
 
 def _circumstances(report: dict[str, Any]) -> Iterator[str]:
     yield from (f"Settled: by {one['by']}: {one['reason']}" for one in report.get("settled", ()))
+    yield from (f"Set aside: by {one['by']}: {one['reason']}" for one in report.get("set_aside", ()))
     dtcs, wire, voltage = report["dtcs"], report["wire"], report["voltage"]
     yield f"Fault codes before: {codes(dtcs['before'])}; after: {codes(dtcs['after'])}"
     if voltage:

@@ -131,6 +131,8 @@ def banner_lines(open_writes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                 f"  Way on: {bench}`pitbox recover --job {job}`; or `pitbox recover --job {job} --original` "
                 "for its original."
             )
+            if one.get("set_aside_by"):
+                yield f"  Set aside by {one['set_aside_by']}: {one['set_aside_reason']}"
             if bench:
                 yield (
                     f"  Repaired or replaced elsewhere? `pitbox settle --job {job} --by NAME --reason TEXT` "

@@ -90,6 +90,7 @@ TEXTS: dict[str, str] = {
     "update_waits": "an update waits",
     "update_none": "none pending",
     "write_open": "job {job} is half written: recover it first",
+    "write_aside": "job {job} was set aside half written by {by}, and this may be its ECU: recover it first",
     "write_none": "no write is open",
 }
 

@@ -18,6 +18,9 @@ class OpenWrite:
     state: str
     half_written: bool
     """Whether an erase was begun; before that the ECU is as it was."""
+    set_aside_by: str | None = None
+    """Who let another car be served first; None where it stands in every other write's way."""
+    set_aside_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

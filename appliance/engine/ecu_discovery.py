@@ -12,6 +12,7 @@ from appliance.engine.car_interface import CarInterface
 from appliance.engine.context import EngineContext
 from appliance.engine.ecu import uds_client
 from appliance.flashing.errors import access_problem
+from appliance.flashing.set_aside import unfinished_job
 from appliance.protocols.access import AccessError, EcuIdentity, EcuState, LinkLostError, told_identity
 from appliance.protocols.uds.access import UdsAccess
 from appliance.protocols.uds.addressing import link_settings, physical_address
@@ -173,12 +174,12 @@ def _nobody(box: EngineContext, addresses: int) -> PitboxError:
 
 def in_bootloader(box: EngineContext, definition_id: str | None, identity: EcuIdentity) -> PitboxError:
     """The error for an ECU whose memory is no original, and whose identity is incomplete: no job reads it."""
-    open_write = next(iter(box.journal.open_flashes()), None)
+    unfinished = unfinished_job(box.journal)
     return PitboxError(
         "ECU_IN_BOOTLOADER",
         f"only the bootloader answers ({_told(identity)}): the application is missing or incomplete",
-        do_now=f"Keep it powered, then `pitbox recover --job {open_write.job_id}`."
-        if open_write
+        do_now=f"Keep it powered, then `pitbox recover --job {unfinished}`."
+        if unfinished
         else "Keep it powered. If this box read it once, `pitbox recover --definition "
         f"{definition_id or 'ID'}` puts the sealed original back; else the bench.",
     )

@@ -9,6 +9,7 @@ from appliance.contract.jobs import JobState
 from appliance.definitions.evidence import badge
 from appliance.definitions.schema import Definition
 from appliance.engine.interruptions import read_interruptions, write_interruptions
+from appliance.flashing.history import words_of
 from appliance.flashing.journal import JobRecord, Journal, Step
 from appliance.flashing.write_order import WriteOrder
 from appliance.protocols.access import EcuIdentity
@@ -40,6 +41,9 @@ def report_of(journal: Journal, job_id: str, definition: Definition | None) -> d
         "identity_after": known.get("identity_after"),
         "car_confirmed": _list(known.get("car_confirmed")),
         "settled": _list(known.get("settled")),
+        "set_aside": [
+            word for flash in reversed(journal.flashes(job_id)) for word in words_of(journal, flash)
+        ],
         "earlier": _list(known.get("earlier")),
         "dtcs": {"before": known.get("dtcs_before"), "after": known.get("dtcs_after")},
         "voltage": known.get("voltage"),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from appliance.flashing.journal import Journal, Step, StepRecord
+from appliance.flashing.journal import FlashRecord, Journal, Step, StepRecord
 
 TOUCHING = frozenset({Step.ERASE_INTENT, Step.RESCUE})
 """From such a step on, memory may be half written."""
@@ -21,6 +22,15 @@ def is_rescue(journal: Journal, job_id: str) -> bool:
     return any(
         step.step is Step.RESCUE for flash in journal.flashes(job_id) for step in journal.steps(flash.id)
     )
+
+
+def words_of(journal: Journal, flash: FlashRecord) -> list[dict[str, object]]:
+    """Who set a write aside, why and when, as often as somebody did."""
+    return [
+        {**json.loads(step.detail or "{}"), "at": step.at}
+        for step in journal.steps(flash.id)
+        if step.step is Step.SET_ASIDE
+    ]
 
 
 def programmed(steps: Sequence[StepRecord]) -> set[int | None]:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState, may_move
 from appliance.flashing.database import Database, JournalDamagedError, StorageError
-from appliance.flashing.marks import NOTHING_ERASED
+from appliance.flashing.marks import NOTHING_ERASED, SET_ASIDE
 from appliance.flashing.rows import (
     ChunkRecord,
     FlashRecord,
@@ -237,6 +237,19 @@ class Journal:
         except StorageError as error:  # what is proven stays proven; the next start brings the record up
             log.warning("the record of writes lags behind: %s", error.what)
 
+    def set_aside(self, flash_id: int, word: str) -> None:
+        """An interrupted write no longer stands in another car's way; it stays to be recovered."""
+        with self._db.transaction() as sql:
+            self._step(sql, flash_id, Step.SET_ASIDE, None, word)
+            sql.execute(
+                "UPDATE flash SET closed_at=?, outcome=? WHERE id=?", (self._now(), SET_ASIDE, flash_id)
+            )
+            self._changed(sql, flash_id)
+        try:
+            self._record.remember()
+        except StorageError as error:  # the word is durable; the next start brings the record up
+            log.warning("the record of writes lags behind: %s", error.what)
+
     def open_flashes(self) -> list[FlashRecord]:
         """Writes that did not end; at most one."""
         return self._flashes("WHERE closed_at IS NULL")
@@ -318,7 +331,8 @@ class Journal:
                 raise PitboxError(
                     "WRITE_OPEN",
                     f"the write of job {other.job_id} is not finished",
-                    do_now=f"Finish it first: `pitbox recover --job {other.job_id}`.",
+                    do_now=f"Finish it first: `pitbox recover --job {other.job_id}`; or, if another car has "
+                    f"to come first: `pitbox set-aside --job {other.job_id} --by NAME --reason TEXT`.",
                 )
 
     def _move(self, sql: sqlite3.Connection, job_id: str, state: JobState) -> None:

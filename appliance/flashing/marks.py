@@ -20,6 +20,10 @@ from appliance.vault.twice import Found, TwiceKept
 VERSION = 1
 NEEDS_BENCH = "needs bench"
 """Outcome of a write that is closed with its ECU half written."""
+SET_ASIDE = "set aside"
+"""Outcome of a write that a named person set aside, so that another car can be served: it is not over."""
+UNFINISHED = frozenset({None, NEEDS_BENCH, SET_ASIDE})
+"""Outcomes of writes whose ECU may be half written, and which can be recovered."""
 SETTLED = "settled"
 """Outcome of a write whose ECU was half written, and is whole or gone by a person's word alone."""
 NOTHING_ERASED = "abandoned, nothing erased"
@@ -51,7 +55,7 @@ class Mark:
     @property
     def in_danger(self) -> bool:
         """Whether its ECU may be half written."""
-        return self.outcome is None or self.outcome == NEEDS_BENCH
+        return self.outcome in UNFINISHED
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from appliance.contract.jobs import ECU_IN_DANGER, JobState
-from appliance.flashing.marks import NEEDS_BENCH, Mark, Marks
+from appliance.flashing.marks import NEEDS_BENCH, SET_ASIDE, Mark, Marks
 from appliance.flashing.rows import Step, add_step, seal_rows
 from appliance.vault.authentic import Mac
 
@@ -19,7 +19,9 @@ _CLOSED_STATES = {
     "done": JobState.DONE,
     "restored": JobState.RESTORED,
     NEEDS_BENCH: JobState.NEEDS_BENCH,
+    SET_ASIDE: JobState.INTERRUPTED,
 }
+_WORDS = {NEEDS_BENCH: "needs the bench", SET_ASIDE: "is set aside"}
 
 
 def serial_of(sql: sqlite3.Connection) -> int:
@@ -93,7 +95,7 @@ class Reconciler:
         ]:
             self._close(stale, "over, as the record of writes says")
             yield f"the write of job {stale.job_id} was over; the journal had forgotten that"
-        for mark in marks.writes:
+        for mark in sorted(marks.writes, key=lambda one: one.outcome is None):  # one at most is ever open
             now = known.get((mark.flash_id, mark.job_id))
             if mark.in_danger and now != mark:
                 yield self._restore(mark, now)
@@ -108,7 +110,7 @@ class Reconciler:
         self._restore_job(mark)
         flash_id = self._restore_flash(mark, now)
         self._restore_steps(mark, flash_id)
-        word = "needs the bench" if mark.outcome == NEEDS_BENCH else "is open"
+        word = _WORDS.get(mark.outcome or "", "is open")
         half = " and has begun to erase" if mark.first_erased is not None else ""
         return f"the write of job {mark.job_id} {word}{half}; the journal had forgotten that"
 

@@ -32,6 +32,8 @@ class Step(StrEnum):
     RESUMED = "resumed"
     RETARGETED = "retargeted"
     """Resumed with another target: what was programmed before no longer counts."""
+    SET_ASIDE = "set_aside"
+    """A named person lets another car be served first; name and reason are its detail, as JSON."""
     VERIFY_OK = "verify_ok"
     COMMITTED = "committed"
     CLOSED = "closed"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import ECU_IN_DANGER, JobState
 from appliance.contract.safety import OpenWrite, Standing
-from appliance.flashing.history import is_rescue
+from appliance.flashing.history import is_rescue, words_of
 from appliance.flashing.journal import FlashRecord, JobRecord, Journal, Step
-from appliance.flashing.marks import NEEDS_BENCH, NOTHING_ERASED, SETTLED
+from appliance.flashing.marks import NEEDS_BENCH, NOTHING_ERASED, SET_ASIDE, SETTLED, UNFINISHED
 
-_UNPROVEN = (None, NEEDS_BENCH, NOTHING_ERASED, SETTLED)
+_UNPROVEN = (*UNFINISHED, NOTHING_ERASED, SETTLED)
 """Outcomes of writes whose end says nothing of what is in the ECU now."""
 _RESTING = (JobState.INTERRUPTED.value, JobState.NEEDS_BENCH.value)
 """States of an open write that nobody is working on."""
@@ -30,7 +30,7 @@ def standing(journal: Journal, job_id: str | None = None, *, writing: bool = Fal
     jobs = journal.jobs()
     opened = tuple(one for job in jobs if (one := _open_write(journal, job, writing)) is not None)
     job = next((one for one in jobs if one.id == job_id), None)
-    here = [one for one in opened if job is None or _may_be_same_car(one, job)]
+    here = [one for one in opened if job is None or may_be_same_car(one, job)]
     if any(one.half_written for one in here):
         return Standing(EcuSafety.HALF_WRITTEN, opened)
     if any(is_rescue(journal, one.job) for one in here):
@@ -75,8 +75,9 @@ def tell_safety(
 def _open_write(journal: Journal, job: JobRecord, writing: bool) -> OpenWrite | None:
     """The job's write that is not over: open, or closed because only the bench can finish it."""
     flash = next(iter(journal.flashes(job.id)), None)
-    if flash is None or flash.outcome not in (None, NEEDS_BENCH):
+    if flash is None or flash.outcome not in UNFINISHED:
         return None
+    word = _word(journal, flash)
     bench = job.state is JobState.NEEDS_BENCH or flash.outcome == NEEDS_BENCH
     return OpenWrite(
         job.id,
@@ -85,7 +86,17 @@ def _open_write(journal: Journal, job: JobRecord, writing: bool) -> OpenWrite | 
         job.identity.hw if job.identity else None,
         state_of(job, writing).value,
         half_written=bench or _erased(journal, flash),
+        set_aside_by=str(word["by"]) if word else None,
+        set_aside_reason=str(word["reason"]) if word else None,
     )
+
+
+def _word(journal: Journal, flash: FlashRecord) -> dict[str, object] | None:
+    """The newest word that set it aside; a journal made anew from its record does not know it any more."""
+    if flash.outcome != SET_ASIDE:
+        return None
+    forgotten: dict[str, object] = {"by": "somebody", "reason": "the journal lost who, and why"}
+    return next(reversed(words_of(journal, flash)), forgotten)
 
 
 def _erased(journal: Journal, flash: FlashRecord) -> bool:
@@ -103,8 +114,8 @@ def _as_last_proven(journal: Journal, job: JobRecord | None) -> EcuSafety:
     return EcuSafety.UNTOUCHED
 
 
-def _may_be_same_car(write: OpenWrite, job: JobRecord) -> bool:
-    """Not so only where something that both jobs know of their car differs."""
+def may_be_same_car(write: OpenWrite, job: JobRecord) -> bool:
+    """Whether an open write's ECU may be the job's: not only where something that both know differs."""
     if write.job == job.id:
         return True
     identity = job.identity

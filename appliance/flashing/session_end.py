@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from appliance.contract.errors import EcuSafety
+from appliance.contract.jobs import JobState
 from appliance.definitions.schema import Definition
 from appliance.flashing.context import JobContext
 from appliance.flashing.journal import Journal
@@ -18,7 +19,9 @@ def must_stay(journal: Journal, definition: Definition, job_id: str) -> bool:
     """
     if definition.recovery.recoverability == "bootloader":
         return False
-    return bool(journal.open_flashes()) and standing(journal, job_id).ecu in _MAY_BE_HALF_WRITTEN
+    found = standing(journal, job_id)
+    reachable = any(one.state != JobState.NEEDS_BENCH.value for one in found.open_writes)
+    return reachable and found.ecu in _MAY_BE_HALF_WRITTEN
 
 
 async def let_go(job: JobContext) -> None:

@@ -37,6 +37,7 @@ from appliance.flashing.recognising import recognise, unconfirmed
 from appliance.flashing.refused_erase import left_alone
 from appliance.flashing.same_ecu import summary
 from appliance.flashing.session_end import let_go
+from appliance.flashing.set_aside import refuse_same_ecu
 from appliance.flashing.stumbling import Stumbles
 from appliance.flashing.verifying import differing, holds, method_of, passes_check
 from appliance.flashing.write_order import WriteOrder
@@ -411,6 +412,7 @@ class Write:
 async def write(job: JobContext, plan: FlashPlan) -> WriteResult:
     """Execute a plan: its intent is durable before anything reaches the ECU. Raises PitboxError."""
     plan.order.check_target(plan.target.sha256())
+    refuse_same_ecu(job.journal, job.journal.job(job.id))
     flash_id = job.journal.open_flash(job.id, plan.order.to_json())
     target = Target(plan.target)
     return await Write(job, flash_id, plan.order, target, Purpose.WRITE, plan.request.original).run()

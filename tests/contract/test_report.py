@@ -27,6 +27,7 @@ KEYS = {
     "identity_after": {"hw", "sw", "boot", "serial", "vin", "compared", "known_by"},
     "car_confirmed": None,
     "settled": None,
+    "set_aside": None,
     "earlier": None,
     "dtcs": {"before", "after"},
     "voltage": {"min_v", "max_v"},

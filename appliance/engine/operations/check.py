@@ -19,7 +19,7 @@ from appliance.flashing.diagnosis import clear_dtcs, new_codes, read_dtcs
 from appliance.flashing.errors import FileDiffersError, TargetDamagedError, VerifyFailedError
 from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.flashing.journal import JobRecord
-from appliance.flashing.marks import NEEDS_BENCH, SETTLED
+from appliance.flashing.marks import SETTLED, UNFINISHED
 from appliance.flashing.patience import asked_patiently, open_persistently
 from appliance.flashing.recognising import recognise, require_very_ecu
 from appliance.flashing.session_end import let_go
@@ -29,7 +29,7 @@ from appliance.protocols.access import Block, EcuState, Purpose, told_identity
 
 log = logging.getLogger("pitbox.engine")
 _WRITTEN = (JobState.DONE.value, JobState.RESTORED.value)
-_MEANT = (*_WRITTEN, None, NEEDS_BENCH, SETTLED)
+_MEANT = (*_WRITTEN, *UNFINISHED, SETTLED)
 """Outcomes of a write that counts: one abandoned before its first erase says nothing of the ECU."""
 
 
@@ -83,7 +83,7 @@ def _is_meant(
 def _way_on(box: EngineContext, job: JobRecord) -> str:
     """Out of a memory that is not what it should be."""
     flash = box.journal.last_flash(job.id)
-    if flash is not None and flash.outcome in (None, NEEDS_BENCH):
+    if flash is not None and flash.outcome in UNFINISHED:
         return f"Its write is not finished: `pitbox recover --job {job.id}`."
     return (
         f"Something else has written this ECU. `pitbox restore --job {job.id}` puts its original back; if "

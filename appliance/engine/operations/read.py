@@ -29,6 +29,7 @@ from appliance.flashing.journal import JobRecord
 from appliance.flashing.progress import wire_share
 from appliance.flashing.reading import ReadResult, read_twice
 from appliance.flashing.safety import standing
+from appliance.flashing.set_aside import refuse_same_ecu
 from appliance.protocols.access import EcuRefusedError, EcuState, Refusal, told_identity
 from appliance.protocols.uds.protection import ProtectionKind
 from appliance.vault.images import ImageKind
@@ -107,6 +108,7 @@ async def _refuse_half_written(box: EngineContext, job: JobContext) -> None:
         raise in_bootloader(box, job.definition.id, await told_identity(job.access))
     if standing(box.journal, job.id).ecu in (EcuSafety.HALF_WRITTEN, EcuSafety.UNKNOWN):
         box.journal.refuse_second_write()
+        refuse_same_ecu(box.journal, box.journal.job(job.id))
 
 
 async def _read_all(box: EngineContext, job: JobContext, chosen: Sequence[Region]) -> ReadResult:

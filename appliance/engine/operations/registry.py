@@ -9,7 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from appliance.contract.errors import PitboxError
 from appliance.engine.context import EngineContext
-from appliance.engine.operations import check, preview, read, restore_without_journal, settling, write
+from appliance.engine.operations import (
+    check,
+    preview,
+    read,
+    restore_without_journal,
+    setting_aside,
+    settling,
+    write,
+)
 from appliance.engine.tuned_package import MasterWish
 from appliance.vault.manifest import Use
 
@@ -98,6 +106,13 @@ class Settle(OfJob):
     reason: Word
 
 
+class SetAside(OfJob):
+    """A person's word that another car is served before this write is finished."""
+
+    by: Word
+    reason: Word
+
+
 class Dtc(OfJob):
     """Fault codes."""
 
@@ -155,6 +170,10 @@ _VERBS: dict[str, tuple[type[_Parameters], _Start]] = {
     "recover": (Recover, _recover),
     "verify": (Verify, lambda box, asked: check.verify(box, asked.job, asked.file)),
     "settle": (Settle, lambda box, asked: settling.settle(box, asked.job, asked.by, asked.reason)),
+    "set_aside": (
+        SetAside,
+        lambda box, asked: setting_aside.set_aside(box, asked.job, asked.by, asked.reason),
+    ),
     "dtc": (Dtc, lambda box, asked: check.dtc(box, asked.job, asked.clear, asked.car)),
 }
 _PREVIEWS: dict[str, _Start] = {

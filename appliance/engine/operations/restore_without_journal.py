@@ -17,6 +17,7 @@ from appliance.flashing.errors import CarUnconfirmedError, EcuChangedError, acce
 from appliance.flashing.journal import JobRecord
 from appliance.flashing.recognising import told_in_words
 from appliance.flashing.same_ecu import compare
+from appliance.flashing.set_aside import refuse_same_ecu
 from appliance.protocols.access import EcuIdentity, EcuSilentError, EcuState, told_identity
 from appliance.vault.images import ImageKind, SealedImage
 
@@ -47,6 +48,7 @@ async def reopen(
         {},
         box.now(),
     )
+    refuse_same_ecu(box.journal, job)
     box.journal.open_rescue(job, order.to_json())
     return job_id
 

@@ -35,10 +35,11 @@ from appliance.flashing.diagnosis import clear_dtcs, read_dtcs
 from appliance.flashing.errors import GatesRefusedError
 from appliance.flashing.gates.request import Authorisation, WriteRequest
 from appliance.flashing.journal import FlashRecord, JobRecord, Step
-from appliance.flashing.marks import NEEDS_BENCH
+from appliance.flashing.marks import UNFINISHED
 from appliance.flashing.preflight import preflight
 from appliance.flashing.progress import wire_share
 from appliance.flashing.recovering import recover as finish
+from appliance.flashing.set_aside import unfinished_job
 from appliance.flashing.write_order import WriteOrder
 from appliance.flashing.writing import WriteResult
 from appliance.flashing.writing import write as execute
@@ -200,8 +201,9 @@ async def _write(
 async def _explained(box: EngineContext, ecu: Ecu, refused: GatesRefusedError) -> PitboxError:
     """Where only the bootloader answers, the request is not wrong: a write may have been forgotten."""
     access = ecu.job.access
-    strange = any(gate.name == "identity" for gate in refused.failed)
-    if strange and not box.journal.open_flashes() and await access.lifecycle.state() is EcuState.BOOTLOADER:
+    failed = {gate.name for gate in refused.failed}
+    forgotten = "identity" in failed and "no_open_write" not in failed
+    if forgotten and await access.lifecycle.state() is EcuState.BOOTLOADER:
         return in_bootloader(box, ecu.job.definition.id, await told_identity(access))
     return refused
 
@@ -252,11 +254,14 @@ def identified(box: EngineContext, job_id: str) -> tuple[JobRecord, Definition]:
 def interrupted_flash(box: EngineContext, job_id: str | None) -> FlashRecord:
     """The write that is to be finished, of a job or at all. Raises PitboxError."""
     flash = box.journal.last_flash(job_id) if job_id else next(iter(box.journal.open_flashes()), None)
-    if flash is None or flash.outcome not in (None, NEEDS_BENCH):
+    aside = unfinished_job(box.journal)
+    if flash is None or flash.outcome not in UNFINISHED:
         raise PitboxError(
             "NOTHING_TO_RECOVER",
             "no write was interrupted" + (f" in job {job_id}" if job_id else ""),
-            do_now="To put an original back, use `pitbox restore`.",
+            do_now=f"A write was set aside: `pitbox recover --job {aside}` finishes it."
+            if job_id is None and aside
+            else "To put an original back, use `pitbox restore`.",
         )
     return flash
 

@@ -137,6 +137,25 @@ def test_an_ecu_for_the_bench_is_not_forgotten(state: Path, happens: Callable[[P
     assert flash.outcome == "needs bench"
 
 
+def test_a_write_set_aside_and_another_one_come_back_as_the_record_has_them(state: Path) -> None:
+    """At no moment are two of them open: the one that is over is closed first."""
+    journal = identified(state)
+    first = erasing(journal)
+    mark_interrupted(journal)
+    journal.set_aside(first, '{"by": "A", "reason": "B"}')
+    begin(journal, "other")
+    second = journal.open_flash("other", TEXT)
+    older = copy_of(state)
+    journal.close_flash(second, "other", JobState.READ_VERIFIED, "abandoned, nothing erased")
+    journal.resume_flash(FlashRecord(first, JOB, TEXT, "set aside"), TEXT)
+    rolled_back(state, older)
+    after = opened(state)
+    assert_half_written(after)
+    flash = after.last_flash("other")
+    assert flash is not None
+    assert flash.outcome == "abandoned, nothing erased"
+
+
 def test_an_older_journal_does_not_reopen_a_finished_write(state: Path) -> None:
     journal = identified(state)
     flash_id = erasing(journal)

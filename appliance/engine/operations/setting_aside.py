@@ -1,0 +1,28 @@
+"""Letting another car be served while a write of this box is not over."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from appliance.contract.errors import PitboxError
+from appliance.engine.context import EngineContext
+from appliance.flashing.recovering import mark_interrupted
+
+
+async def set_aside(box: EngineContext, job_id: str, by: str, reason: str) -> dict[str, Any]:
+    """Take a named person's word that another car comes first; nothing is asked of any ECU.
+
+    The write stays to be recovered, its warning stays, and its ECU stays refused for every other write; name,
+    reason and time stay in the journal. Raises PitboxError NOTHING_TO_SET_ASIDE.
+    """
+    job, flash = box.journal.job(job_id), box.journal.last_flash(job_id)
+    if flash is None or flash.outcome is not None:
+        raise PitboxError(
+            "NOTHING_TO_SET_ASIDE",
+            f"no write of job {job.id} stands in another car's way",
+            do_now="`pitbox jobs` shows how each job stands; there is nothing to be set aside here.",
+        )
+    mark_interrupted(box.journal)
+    box.journal.set_aside(flash.id, json.dumps({"by": by, "reason": reason}))
+    return {"job": job_id, "by": by, "reason": reason, "at": box.now()}
