@@ -119,7 +119,7 @@ async def _timed_write(definition: Definition, starts: tuple[int, ...], state: P
 
 
 def _memory(car: Car, definition: Definition) -> MemoryImage:
-    spans = {one.start: car.ecu.memory.read(one.start, one.size_bytes) for one in definition.regions}
+    spans = {one.place.at: car.ecu.memory.read(one.start, one.size_bytes) for one in definition.regions}
     return MemoryImage(spans)
 
 
@@ -127,7 +127,7 @@ def _changed(definition: Definition, original: MemoryImage, starts: tuple[int, .
     """The writable regions, with other content in these sectors and the right checksum."""
     dice = random.Random(1)
     sectors = {
-        block.start: dice.randbytes(block.size)
+        block.place.at: dice.randbytes(block.size)
         for block in blocks_of(definition, writable_only=True)
         if block.start in starts
     }
@@ -135,9 +135,9 @@ def _changed(definition: Definition, original: MemoryImage, starts: tuple[int, .
     module, spec = checksum_module(definition), definition.checksum
     if module is None or spec is None:
         raise AssertionError(f"{definition.id} has a checksum")
-    stored = definition.region(spec.region).start
+    stored = definition.region(spec.region).place.at
     content[stored] = module.correct(bytes(content[stored]))
-    return MemoryImage({one.start: content[one.start] for one in definition.regions if one.writable})
+    return MemoryImage({one.place.at: content[one.place.at] for one in definition.regions if one.writable})
 
 
 def _ideal_s(definition: Definition, touched: list[Block], target: MemoryImage) -> float:

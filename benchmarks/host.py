@@ -16,6 +16,7 @@ from udsoncan.client import Client
 from udsoncan.connections import PythonIsoTpConnection
 from udsoncan.exceptions import TimeoutException
 
+from appliance.contract.places import FLASH, Range
 from appliance.definitions.loader import load_all
 from appliance.definitions.schema import Definition
 from appliance.protocols.access import AccessError, Block, Purpose
@@ -40,7 +41,7 @@ async def our_read(access: UdsAccess) -> None:
     """Session, unlock, 1 MiB."""
     await access.lifecycle.open(Purpose.READ)
     for at in range(0, MIB, SECTOR_BYTES):
-        await access.memory.read(START + at, SECTOR_BYTES)
+        await access.memory.read(Range(FLASH, START + at, SECTOR_BYTES))
 
 
 async def our_write(access: UdsAccess) -> None:
@@ -48,7 +49,7 @@ async def our_write(access: UdsAccess) -> None:
     data = content()
     await access.lifecycle.open(Purpose.WRITE)
     for at in range(0, MIB, SECTOR_BYTES):
-        block = Block("code", START + at, SECTOR_BYTES)
+        block = Block("code", Range(FLASH, START + at, SECTOR_BYTES))
         await access.memory.erase(block)
         await access.memory.program(block, data[at : at + SECTOR_BYTES], lambda count: None)
 

@@ -9,6 +9,7 @@ import asyncio
 import random
 from typing import Any
 
+from appliance.contract.places import FLASH, Range
 from appliance.protocols.access import Block, Purpose
 from appliance.protocols.uds.access import UdsAccess
 from benchmarks import peer
@@ -40,7 +41,10 @@ def our_read(model: Model) -> tuple[float, bytes]:
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         await access.lifecycle.open(Purpose.READ)
-        parts = [await access.memory.read(START + at, SECTOR_BYTES) for at in range(0, MIB, SECTOR_BYTES)]
+        parts = [
+            await access.memory.read(Range(FLASH, START + at, SECTOR_BYTES))
+            for at in range(0, MIB, SECTOR_BYTES)
+        ]
         seconds = loop.time() - began_s
         await client.close()
         car.close()
@@ -60,7 +64,7 @@ def our_write(model: Model, data: bytes) -> tuple[float, bytes]:
         began_s = loop.time()
         await access.lifecycle.open(Purpose.WRITE)
         for at in range(0, len(data), SECTOR_BYTES):
-            block = Block("code", START + at, SECTOR_BYTES)
+            block = Block("code", Range(FLASH, START + at, SECTOR_BYTES))
             await access.memory.erase(block)
             await access.memory.program(block, data[at : at + SECTOR_BYTES], lambda count: None)
         seconds = loop.time() - began_s

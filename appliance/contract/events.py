@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from appliance.contract.gates import GateVerdict
+from appliance.contract.places import Range
 
 
 class Phase(StrEnum):
@@ -80,8 +81,8 @@ class RegionChange:
     tag: str
     size_bytes: int
     changed_bytes: int
-    ranges: tuple[tuple[int, int], ...]
-    """(start, end) addresses; bytes close together count as one range, and only the first are listed."""
+    ranges: tuple[Range, ...]
+    """Bytes close together count as one range, and only the first are listed."""
     ranges_total: int
 
 

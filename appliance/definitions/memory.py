@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from appliance.contract.places import FLASH, Range
 from appliance.definitions.fields import Strict, refuse
 
 ADDRESS_SPACE_BYTES = 1 << 32
@@ -42,6 +43,16 @@ class Region(Strict):
         """First address behind the region."""
         return self.start + self.size_bytes
 
+    @property
+    def memory(self) -> str:
+        """Name of the memory it is of."""
+        return FLASH
+
+    @property
+    def place(self) -> Range:
+        """Where it is."""
+        return Range(self.memory, self.start, self.size_bytes)
+
     @field_validator("name", "tag", mode="before")
     @classmethod
     def _handled(cls, word: object) -> object:
@@ -73,6 +84,10 @@ class Region(Strict):
                 spans.append((at, run.size_bytes))
                 at += run.size_bytes
         return tuple(spans)
+
+    def sector_ranges(self) -> tuple[Range, ...]:
+        """Every erase sector, ascending."""
+        return tuple(Range(self.memory, start, size) for start, size in self.sector_spans())
 
 
 def check_regions(regions: Sequence[Region]) -> Sequence[Region]:

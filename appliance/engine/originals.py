@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
+from appliance.contract.places import FLASH, Range
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
@@ -93,10 +94,10 @@ def seal_target(
     """Keep the new content sealed to this box until the write is closed, so that recovery needs nobody."""
     segments = tuple(
         box.blobs.put(piece, address)
-        for start, data in tuned.spans.items()
-        for address, piece in split(start, data)
+        for place, data in tuned.pieces
+        for address, piece in split(place.start, data)
     )
-    regions = [region for region in definition.regions if region.start in tuned.spans]
+    regions = [region for region in definition.regions if region.place.at in tuned.spans]
     return save_image(box, ImageKind.TUNED, job, regions, segments, job.original_file, file_id)
 
 
@@ -114,7 +115,7 @@ def load_original(box: EngineContext, job: JobRecord, opened: Opened | None = No
         if error.code not in _ROTTEN:
             raise
         raise _damaged(box, job, record) from error
-    return Original(record.file_id, (opened or Opened()).keep(MemoryImage(contents)))
+    return Original(record.file_id, (opened or Opened()).keep(_image(contents)))
 
 
 def _damaged(box: EngineContext, job: JobRecord, record: SealedImage) -> VaultError:
@@ -186,7 +187,7 @@ def _strange(record: SealedImage, job: JobRecord, ecu: SealedIdentity, *, rescue
 
 def open_image(box: EngineContext, file_id: str, opened: Opened) -> MemoryImage:
     """A stored file's plaintext, to be wiped with `opened`. Raises VaultError."""
-    return opened.keep(MemoryImage(box.images.read_plaintext(box.images.load(file_id))))
+    return opened.keep(_image(box.images.read_plaintext(box.images.load(file_id))))
 
 
 def target_of_order(box: EngineContext, definition: Definition, order: WriteOrder, opened: Opened) -> Target:
@@ -210,30 +211,36 @@ def _open_what_is_left(box: EngineContext, definition: Definition, file_id: str,
         if error.code not in _LOST:
             raise
         log.warning("%s: %s", error.code, error.what)
-    gaps = tuple(Gap(region.start, region.end, None) for region in definition.regions)
+    gaps = tuple(Gap(region.place, None) for region in definition.regions)
     return Target(MemoryImage({}), gaps)
 
 
 def _open_what_is_whole(box: EngineContext, file_id: str, opened: Opened) -> Target:
     record = box.images.load(file_id)
     try:
-        return Target(opened.keep(MemoryImage(box.images.read_plaintext(record))))
+        return Target(opened.keep(_image(box.images.read_plaintext(record))))
     except VaultError as error:
         log.warning("%s: %s", error.code, error.what)
     salvage = box.images.salvage(record)
     hashes = {segment.address: segment.pt_sha256 for segment in record.segments}
-    gaps = tuple(Gap(one.start, one.end, hashes.get(one.start)) for one in salvage.damaged)
-    return Target(opened.keep(MemoryImage(salvage.contents)), gaps)
+    gaps = tuple(
+        Gap(Range.between(FLASH, one.start, one.end), hashes.get(one.start)) for one in salvage.damaged
+    )
+    return Target(opened.keep(_image(salvage.contents)), gaps)
 
 
 def _overlaid(original: Target, tuned: Target, opened: Opened) -> Target:
     """The tuned bytes on top; under a gap of theirs the original is not what belongs there."""
     if not original.gaps and not tuned.gaps:
         return Target(opened.keep(original.image.overlaid(tuned.image)))
-    lost = [(gap.start, gap.end) for gap in tuned.gaps]
+    lost = [gap.place for gap in tuned.gaps]
     image = opened.keep(opened.keep(original.image.without(lost)).patched(tuned.image))
-    hidden = [gap for gap in original.gaps if not image.covers(gap.start, gap.end - gap.start)]
+    hidden = [gap for gap in original.gaps if not image.covers(gap.place)]
     return Target(image, (*tuned.gaps, *hidden))
+
+
+def _image(contents: dict[int, bytearray]) -> MemoryImage:
+    return MemoryImage({(FLASH, start): data for start, data in contents.items()})
 
 
 def held_blocks(definition: Definition, record: SealedImage, *, writable_only: bool = False) -> list[Block]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from appliance.contract.errors import PitboxError
+from appliance.contract.places import Start
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
 from appliance.engine.hexfile import runs_of
@@ -17,22 +18,24 @@ _TEXT_PER_BYTE = 16
 _TEXT_BESIDES = 1 << 16
 
 
-def contents_of(definition: Definition, original: MemoryImage, data: bytes) -> dict[int, bytes]:
-    """New content of whole writable regions by start address.
+def contents_of(definition: Definition, original: MemoryImage, data: bytes) -> dict[Start, bytes]:
+    """New content of whole writable regions by where they begin.
 
     Raises PitboxError FILE_FORMAT or FILE_LENGTH, and FILE_CHANGES_FIXED for a file that also changes what
     this definition never writes.
     """
     found = _from_records(definition, data) if _RECORD.match(data) else _from_bin(definition, original, data)
     _refuse_fixed_changes(definition, original, found)
-    return {region.start: found[region.start] for region in definition.regions if _is_new(region, found)}
+    return {
+        region.place.at: found[region.place.at] for region in definition.regions if _is_new(region, found)
+    }
 
 
-def _is_new(region: Region, found: dict[int, bytes]) -> bool:
-    return region.writable and region.start in found
+def _is_new(region: Region, found: dict[Start, bytes]) -> bool:
+    return region.writable and region.place.at in found
 
 
-def _from_bin(definition: Definition, original: MemoryImage, data: bytes) -> dict[int, bytes]:
+def _from_bin(definition: Definition, original: MemoryImage, data: bytes) -> dict[Start, bytes]:
     """All that was read, in ascending order, or exactly one writable region."""
     if len(data) == original.size_bytes:
         return _cut(original, data)
@@ -45,18 +48,18 @@ def _from_bin(definition: Definition, original: MemoryImage, data: bytes) -> dic
             f"{sizes}",
             do_now="Use the full image, one region of a length of its own, or Intel HEX / S-record.",
         )
-    return {fitting[0].start: data}
+    return {fitting[0].place.at: data}
 
 
-def _cut(original: MemoryImage, data: bytes) -> dict[int, bytes]:
-    found, at = {}, 0
-    for start, old in original.spans.items():
-        found[start] = data[at : at + len(old)]
-        at += len(old)
+def _cut(original: MemoryImage, data: bytes) -> dict[Start, bytes]:
+    found, offset = {}, 0
+    for place, _ in original.pieces:
+        found[place.at] = data[offset : offset + place.length]
+        offset += place.length
     return found
 
 
-def _from_records(definition: Definition, data: bytes) -> dict[int, bytes]:
+def _from_records(definition: Definition, data: bytes) -> dict[Start, bytes]:
     """Whole regions; a file that holds a part of one is refused, for the rest of it would be invented."""
     most = sum(region.size_bytes for region in definition.regions) * _TEXT_PER_BYTE + _TEXT_BESIDES
     if len(data) > most:
@@ -66,12 +69,12 @@ def _from_records(definition: Definition, data: bytes) -> dict[int, bytes]:
             do_now="Choose the file of this ECU.",
         )
     segments = _segments(data)
-    found: dict[int, bytes] = {}
+    found: dict[Start, bytes] = {}
     used = 0
     for region in definition.regions:
         for start, content in segments:
             if start <= region.start and region.end <= start + len(content):
-                found[region.start] = content[region.start - start : region.end - start]
+                found[region.place.at] = content[region.start - start : region.end - start]
                 used += region.size_bytes
     given = sum(len(content) for _, content in segments)
     if used != given or not any(_is_new(region, found) for region in definition.regions):
@@ -92,14 +95,14 @@ def _segments(data: bytes) -> list[tuple[int, bytes]]:
         ) from error
 
 
-def _refuse_fixed_changes(definition: Definition, original: MemoryImage, found: dict[int, bytes]) -> None:
+def _refuse_fixed_changes(definition: Definition, original: MemoryImage, found: dict[Start, bytes]) -> None:
     changed = [
         region.name
         for region in definition.regions
         if not region.writable
-        and region.start in found
-        and original.covers(region.start, region.size_bytes)
-        and original.slice(region.start, region.size_bytes) != found[region.start]
+        and region.place.at in found
+        and original.covers(region.place)
+        and original.slice(region.place) != found[region.place.at]
     ]
     if changed:
         raise PitboxError(

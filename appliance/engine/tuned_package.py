@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from appliance.checksums import ChecksumRefused, ChecksumUnsupported, correct_like_stock
 from appliance.contract.errors import PitboxError
+from appliance.contract.places import FLASH, Range, Start
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext, checksum_module
 from appliance.engine.originals import Original, sealed_identity, sealed_regions
@@ -75,7 +76,7 @@ def open_tuned(box: EngineContext, job: JobRecord, data: bytes, opened: Opened) 
     except VaultError as error:
         reasons = (f"{error.code}: {error.what}", *error.details)
         return Tuned(None, Authorisation(own_original=False, signatures=reasons))
-    content = opened.keep(MemoryImage(contents))
+    content = opened.keep(MemoryImage({(FLASH, start): data for start, data in contents.items()}))
     return Tuned(content, _papers(box, job, manifest), grant_id, new_file_id(), manifest.version)
 
 
@@ -111,9 +112,9 @@ def _papers(box: EngineContext, job: JobRecord, manifest: Manifest) -> Authorisa
         ecu_sw=ecu.sw,
         ecu_boot=ecu.boot,
         vin_matches=matches,
-        regions={region.name: (region.start, region.size) for region in manifest.regions},
+        regions={region.name: Range(FLASH, region.start, region.size) for region in manifest.regions},
         base_sha256=manifest.base_sha256,
-        changed_ranges=manifest.changed_ranges,
+        changed_ranges=tuple(Range.between(FLASH, start, end) for start, end in manifest.changed_ranges),
         checksum_by_master=manifest.checksum is Verdict.OK,
         use=manifest.use.value,
         consents=manifest.consents,
@@ -158,7 +159,7 @@ def _tuned_file(
     job: JobRecord,
     definition: Definition,
     original: Original,
-    contents: dict[int, bytes],
+    contents: dict[Start, bytes],
     wish: MasterWish,
 ) -> TunedFile:
     return TunedFile(
@@ -166,8 +167,8 @@ def _tuned_file(
         definition=definition.id,
         ecu=sealed_identity(box, job.identity or EcuIdentity()),
         method=job.method or "obd",
-        regions=sealed_regions(region for region in definition.regions if region.start in contents),
-        contents=contents,
+        regions=sealed_regions(region for region in definition.regions if region.place.at in contents),
+        contents={start: data for (_, start), data in contents.items()},
         base_sha256=original.image.sha256(),
         changed_ranges=_allowed(definition, contents, wish),
         checksum=_checked(definition, original, contents),
@@ -189,33 +190,35 @@ def _refuse_unknown_regions(definition: Definition, wish: MasterWish) -> None:
         )
 
 
-def _corrected(definition: Definition, original: Original, contents: dict[int, bytes]) -> dict[int, bytes]:
+def _corrected(
+    definition: Definition, original: Original, contents: dict[Start, bytes]
+) -> dict[Start, bytes]:
     spec, module = definition.checksum, checksum_module(definition)
     if spec is None or module is None:
         return contents
     region = definition.region(spec.region)
-    if region.start not in contents:
+    if region.place.at not in contents:
         return contents
-    stock = original.image.slice(region.start, region.size_bytes)
+    stock = original.image.slice(region.place)
     try:
-        corrected, _ = correct_like_stock(module, stock, contents[region.start])
+        corrected, _ = correct_like_stock(module, stock, contents[region.place.at])
     except (ChecksumRefused, ChecksumUnsupported) as error:
         raise PitboxError(
             "CHECKSUM_NOT_CORRECTED",
             str(error),
             do_now="Correct the checksums in the editor that made the file.",
         ) from error
-    return {**contents, region.start: corrected}
+    return {**contents, region.place.at: corrected}
 
 
 def _allowed(
-    definition: Definition, contents: dict[int, bytes], wish: MasterWish
+    definition: Definition, contents: dict[Start, bytes], wish: MasterWish
 ) -> tuple[tuple[int, int], ...]:
     return tuple(
         sorted(
             (region.start, region.end)
             for region in definition.regions
-            if region.start in contents
+            if region.place.at in contents
             and (
                 region.name in wish.changed_regions
                 or (not wish.changed_regions and region.tag == "calibration")
@@ -224,7 +227,7 @@ def _allowed(
     )
 
 
-def _checked(definition: Definition, original: Original, contents: dict[int, bytes]) -> Verdict:
+def _checked(definition: Definition, original: Original, contents: dict[Start, bytes]) -> Verdict:
     """What this box would sign of the checksums: the gate's own word, so that neither outweighs the other."""
     target = original.image.overlaid(MemoryImage(contents))
     judgement = judged(definition, checksum_module(definition), original.image, target)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from appliance.contract.places import FLASH
 from appliance.definitions.memory import Region
 from appliance.flashing.image import MemoryImage
 from appliance.vault.records import Segment, wipe
@@ -29,7 +30,7 @@ class Assembly:
 
     def image(self) -> MemoryImage:
         """All regions; the bytes are shared with this."""
-        return MemoryImage(self._content)
+        return MemoryImage({(FLASH, start): data for start, data in self._content.items()})
 
     def wipe(self) -> None:
         """Overwrite the plaintext."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from appliance.contract.events import RegionChange
+from appliance.contract.places import Range
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
 from appliance.flashing.image import MemoryImage
@@ -71,33 +72,33 @@ def changes_of(definition: Definition, original: MemoryImage, tuned: MemoryImage
     return tuple(
         _change(region, original, tuned)
         for region in definition.regions
-        if all(image.covers(region.start, region.size_bytes) for image in (original, tuned))
+        if all(image.covers(region.place) for image in (original, tuned))
     )
 
 
 def _change(region: Region, original: MemoryImage, tuned: MemoryImage) -> RegionChange:
-    new = tuned.slice(region.start, region.size_bytes)
-    runs = MemoryImage({region.start: new}).changed_ranges(original)
+    new = tuned.slice(region.place)
+    runs = MemoryImage({region.place.at: new}).changed_ranges(original)
     told = list(_told(runs))
     return RegionChange(
         region=region.name,
         tag=region.tag,
         size_bytes=region.size_bytes,
-        changed_bytes=sum(end - start for start, end in runs),
+        changed_bytes=sum(run.length for run in runs),
         ranges=tuple(islice(told, MOST_RANGES)),
         ranges_total=len(told),
     )
 
 
-def _told(runs: Iterable[tuple[int, int]]) -> Iterable[tuple[int, int]]:
-    """Ascending runs, those that lie close together as one."""
-    low = high = -1
-    for start, end in runs:
-        if high >= 0 and start - high < _NEAR_BYTES:
-            high = end
+def _told(runs: Iterable[Range]) -> Iterable[Range]:
+    """Ascending runs of one memory, those that lie close together as one."""
+    last: Range | None = None
+    for run in runs:
+        if last and run.start - last.end < _NEAR_BYTES:
+            last = Range.between(run.memory, last.start, run.end)
             continue
-        if high >= 0:
-            yield low, high
-        low, high = start, end
-    if high >= 0:
-        yield low, high
+        if last:
+            yield last
+        last = run
+    if last:
+        yield last

@@ -15,8 +15,8 @@ def judged(
     if spec is None or module is None:
         return Judgement(Verdict.UNKNOWN, "CHECKSUM_NO_MODULE", "no checksum module for this ECU")
     region = definition.region(spec.region)
-    if not all(image.covers(region.start, region.size_bytes) for image in (original, target)):
+    if not all(image.covers(region.place) for image in (original, target)):
         what = f"the stored original lacks {region.name}, which the checksum is over"
         return Judgement(Verdict.FAIL, "CHECKSUM_NOT_READ", what)
-    stock, modified = (image.slice(region.start, region.size_bytes) for image in (original, target))
+    stock, modified = (image.slice(region.place) for image in (original, target))
     return judge(module, stock, modified)

@@ -28,7 +28,7 @@ class Wear:
         """Count an erase that is about to be asked for. Raises EraseBoundError instead of one too many."""
         erases, in_all = self._erases[block.start], self._erases.total()
         if erases >= self._most_per_block:
-            where = f"{block.region} 0x{block.start:08X}+0x{block.size:X} was"
+            where = f"{block} was"
             raise EraseBoundError(self._job_id, where, erases, self._advice)
         if in_all >= self._most_in_all:
             raise EraseBoundError(self._job_id, "blocks were", in_all, self._advice)

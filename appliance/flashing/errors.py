@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.gates import GateVerdict
+from appliance.contract.places import Range
 from appliance.protocols.access import AccessError, EcuRefusedError, EcuSilentError, LinkLostError, Refusal
 
 
@@ -40,10 +41,10 @@ class GatesRefusedError(PitboxError):
 class ReadUnstableError(PitboxError):
     """The memory reads differently every time."""
 
-    def __init__(self, address: int, reads: int) -> None:
+    def __init__(self, place: Range, reads: int) -> None:
         super().__init__(
             "READ_UNSTABLE",
-            f"{reads} reads around 0x{address:08X} never agreed twice",
+            f"{reads} reads of {place} never agreed twice",
             do_now="Check connector, ground and supply, stop other testers on the bus, then read again: "
             "chunks already agreed are kept.",
         )

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from appliance.contract.places import Range
 from appliance.flashing.context import JobContext
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.patience import persistently
@@ -19,14 +20,12 @@ from appliance.protocols.access import Block, EcuRefusedError, Purpose
 class Gap:
     """A range of which no sealed copy is whole."""
 
-    start: int
-    end: int
-    """First address behind it."""
+    place: Range
     sha256: str | None
     """Of what it held; None where that was never known, or the ECU holds something else."""
 
     def __str__(self) -> str:
-        return f"0x{self.start:08X} to 0x{self.end:08X}"
+        return str(self.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class Target:
 
 def unknown(blocks: Iterable[Block], image: MemoryImage) -> list[Block]:
     """Blocks whose content is not wholly known."""
-    return [block for block in blocks if not image.covers(block.start, block.size)]
+    return [block for block in blocks if not image.covers(block.place)]
 
 
 async def filled(job: JobContext, target: Target, purpose: Purpose) -> Target:
@@ -58,7 +57,7 @@ async def filled(job: JobContext, target: Target, purpose: Purpose) -> Target:
             left.append(replace(gap, sha256=None))
         else:
             job.note(f"{gap}: the ECU itself still holds what the disk lost")
-            image = MemoryImage({gap.start: data}).patched(image)
+            image = MemoryImage({gap.place.at: data}).patched(image)
     return Target(image, tuple(left))
 
 
@@ -66,14 +65,14 @@ async def _held(job: JobContext, gap: Gap, purpose: Purpose) -> bytes | None:
     """Bytes of the gap as the ECU holds them; None where it refuses to tell."""
     data = bytearray()
     try:
-        while gap.start + len(data) < gap.end:
-            data += await _part(job, gap.start + len(data), gap.end, purpose)
+        while len(data) < gap.place.length:
+            part = gap.place.part(len(data), job.access.memory.max_read_bytes)
+            data += await _read(job, part, purpose)
     except EcuRefusedError as error:
         job.note(f"{gap} cannot be read: {error}")
         return None
     return bytes(data)
 
 
-async def _part(job: JobContext, at: int, end: int, purpose: Purpose) -> bytes:
-    size = min(job.access.memory.max_read_bytes, end - at)
-    return await persistently(job, purpose, lambda: job.access.memory.read(at, size))
+async def _read(job: JobContext, part: Range, purpose: Purpose) -> bytes:
+    return await persistently(job, purpose, lambda: job.access.memory.read(part))

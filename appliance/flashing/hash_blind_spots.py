@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from appliance.checksums import module_for
 from appliance.contract.errors import PitboxError
+from appliance.contract.places import Range, Start
 from appliance.definitions.schema import Definition
 from appliance.flashing.image import MemoryImage
 from appliance.protocols.access import Block
@@ -21,8 +22,8 @@ WORD_BYTES = 4
 """No two contents of so few bytes share a CRC-32."""
 
 
-def seams_of(definition: Definition, expected: MemoryImage) -> frozenset[int]:
-    """Addresses before and behind every checksum stored in the expected memory.
+def seams_of(definition: Definition, expected: MemoryImage) -> frozenset[Start]:
+    """Places before and behind every checksum stored in the expected memory.
 
     Raises PitboxError for a checksum module that does not exist. A definition that compares whole blocks by
     their id has no seams: its blocks cannot be cut; nor need whole sectors be, where their hash is not blind.
@@ -33,7 +34,7 @@ def seams_of(definition: Definition, expected: MemoryImage) -> frozenset[int]:
     if definition.checking.hash_granularity == "sector" and not definition.checking.blinded_by(spec.module):
         return frozenset()
     region = definition.region(spec.region)
-    if not expected.covers(region.start, region.size_bytes):
+    if not expected.covers(region.place):
         return frozenset()
     try:
         module = module_for(spec.module, spec.parameters)
@@ -43,9 +44,9 @@ def seams_of(definition: Definition, expected: MemoryImage) -> frozenset[int]:
             f"definition {definition.id}: {error}",
             do_now="Correct checksum.module or checksum.parameters in the definition.",
         ) from error
-    report = module.verify(expected.slice(region.start, region.size_bytes))
+    report = module.verify(expected.slice(region.place))
     stores = [region.start + block.store_at for block in report.blocks if block.store_at is not None]
-    return frozenset(seam for at in stores for seam in (at, at + WORD_BYTES))
+    return frozenset((region.memory, seam) for at in stores for seam in (at, at + WORD_BYTES))
 
 
 def blind_in(definition: Definition, expected: MemoryImage) -> str | None:
@@ -57,10 +58,11 @@ def blind_in(definition: Definition, expected: MemoryImage) -> str | None:
     if spec is None or definition.checking.style not in _BY_SPAN:
         return None
     region = definition.region(spec.region)
-    return None if expected.covers(region.start, region.size_bytes) else region.name
+    return None if expected.covers(region.place) else region.name
 
 
-def pieces_of(block: Block, seams: frozenset[int]) -> list[Block]:
+def pieces_of(block: Block, seams: frozenset[Start]) -> list[Block]:
     """The block, cut at the seams inside it."""
-    cuts = [block.start, *sorted(seam for seam in seams if block.start < seam < block.end), block.end]
-    return [replace(block, start=start, size=end - start) for start, end in pairwise(cuts)]
+    inside = sorted(at for memory, at in seams if memory == block.memory and block.start < at < block.end)
+    cuts = pairwise([block.start, *inside, block.end])
+    return [replace(block, place=Range.between(block.memory, start, end)) for start, end in cuts]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from appliance.contract.places import Range, Start
 from appliance.definitions.schema import Definition
 from appliance.protocols.access import Block
 
@@ -12,35 +13,40 @@ _COMPARE_BYTES = 256
 
 
 class MemoryImage:
-    """Spans of memory by start address. Spans do not overlap."""
+    """Spans of memories by where they begin. Spans of one memory do not overlap."""
 
-    def __init__(self, spans: Mapping[int, bytes | bytearray]) -> None:
-        self._spans = {start: spans[start] for start in sorted(spans)}
+    def __init__(self, spans: Mapping[Start, bytes | bytearray]) -> None:
+        self._spans = {at: spans[at] for at in sorted(spans)}
 
     @property
-    def spans(self) -> dict[int, bytes | bytearray]:
-        """Start address to bytes, ascending."""
+    def spans(self) -> dict[Start, bytes | bytearray]:
+        """Memory and first address to bytes, ascending."""
         return dict(self._spans)
+
+    @property
+    def pieces(self) -> tuple[tuple[Range, bytes | bytearray], ...]:
+        """Every span's range and its bytes, ascending."""
+        return tuple((_range(at, data), data) for at, data in self._spans.items())
 
     @property
     def size_bytes(self) -> int:
         """All spans together."""
         return sum(len(data) for data in self._spans.values())
 
-    def covers(self, start: int, size: int) -> bool:
+    def covers(self, place: Range) -> bool:
         """Whether one span holds all of the range."""
-        return any(at <= start and start + size <= at + len(data) for at, data in self._spans.items())
+        return any(span.contains(place) for span, _ in self.pieces)
 
-    def slice(self, start: int, size: int) -> bytes:
+    def slice(self, place: Range) -> bytes:
         """Bytes of a range inside one span. Raises KeyError: missing bytes are never invented."""
-        for at, data in self._spans.items():
-            if at <= start and start + size <= at + len(data):
-                return bytes(data[start - at : start - at + size])
-        raise KeyError(f"0x{start:X}+0x{size:X} is not in the image")
+        for span, data in self.pieces:
+            if span.contains(place):
+                return bytes(data[place.start - span.start : place.end - span.start])
+        raise KeyError(f"{place} is not in the image")
 
     def block(self, block: Block) -> bytes:
         """Bytes of one block. Raises KeyError."""
-        return self.slice(block.start, block.size)
+        return self.slice(block.place)
 
     def overlaid(self, other: MemoryImage) -> MemoryImage:
         """This image with the other's bytes on top; the other's spans must lie inside this one's.
@@ -48,75 +54,88 @@ class MemoryImage:
         Spans that are wholly the one's or the other's are shared with it, not copied.
         """
         merged = dict(self._spans)
-        mixed: dict[int, bytearray] = {}
-        for start, data in other.spans.items():
-            home = next(
-                at for at, old in merged.items() if at <= start and start + len(data) <= at + len(old)
-            )
-            if len(data) == len(merged[home]):
-                merged[home] = data
+        mixed: dict[Start, bytearray] = {}
+        for place, data in other.pieces:
+            home = next(_range(at, old) for at, old in merged.items() if _range(at, old).contains(place))
+            if place == home:
+                merged[home.at] = data
             else:
-                merged[home] = mixed[home] = mixed.get(home) or bytearray(merged[home])
-                mixed[home][start - home : start - home + len(data)] = data
+                merged[home.at] = mixed[home.at] = mixed.get(home.at) or bytearray(merged[home.at])
+                mixed[home.at][place.start - home.start : place.end - home.start] = data
         return MemoryImage(merged)
 
     def patched(self, other: MemoryImage) -> MemoryImage:
         """A copy: the other's bytes, and this one's where that has none; runs that touch become one."""
-        taken = [(start, start + len(data)) for start, data in other._spans.items()]
-        views = [(start, memoryview(data)) for start, data in other._spans.items()]
-        for start, data in self._spans.items():
-            views += _outside(start, memoryview(data), taken)
+        taken = [place for place, _ in other.pieces]
+        views = [(place, memoryview(data)) for place, data in other.pieces]
+        for place, data in self.pieces:
+            views += _outside(place, memoryview(data), taken)
         return _joined(views)
 
-    def without(self, ranges: Iterable[tuple[int, int]]) -> MemoryImage:
-        """A copy that lacks these (start, end) ranges."""
+    def without(self, ranges: Iterable[Range]) -> MemoryImage:
+        """A copy that lacks these ranges."""
         holes = sorted(ranges)
-        spans = [(start, memoryview(data)) for start, data in self._spans.items()]
-        return _joined([piece for start, view in spans for piece in _outside(start, view, holes)])
+        return _joined(
+            [one for place, data in self.pieces for one in _outside(place, memoryview(data), holes)]
+        )
 
     def sha256(self) -> str:
-        """Hash over all spans, lowest address first (the vault's `content_sha256`)."""
+        """Hash over all spans, lowest first (the vault's `content_sha256`)."""
         digest = hashlib.sha256()
         for data in self._spans.values():
             digest.update(data)
         return digest.hexdigest()
 
-    def changed_ranges(self, original: MemoryImage) -> tuple[tuple[int, int], ...]:
-        """(start, end) of runs that differ from the original, to the byte. Raises KeyError for a gap."""
-        runs: list[tuple[int, int]] = []
-        for start, data in self._spans.items():
-            old = original.slice(start, len(data))
-            for at in range(0, len(data), _COMPARE_BYTES):
-                new_part, old_part = data[at : at + _COMPARE_BYTES], old[at : at + _COMPARE_BYTES]
-                if new_part != old_part:
-                    _append_differences(runs, start + at, new_part, old_part)
-        return tuple(runs)
+    def changed_ranges(self, original: MemoryImage) -> tuple[Range, ...]:
+        """Runs that differ from the original, to the byte. Raises KeyError for a gap."""
+        return tuple(
+            Range.between(place.memory, start, end)
+            for place, data in self.pieces
+            for start, end in _runs(place.start, data, original.slice(place))
+        )
 
 
-def _outside(
-    start: int, view: memoryview, holes: Sequence[tuple[int, int]]
-) -> Iterator[tuple[int, memoryview]]:
+def _range(at: Start, data: bytes | bytearray) -> Range:
+    memory, start = at
+    return Range(memory, start, len(data))
+
+
+def _outside(place: Range, view: memoryview, holes: Sequence[Range]) -> Iterator[tuple[Range, memoryview]]:
     """Pieces of a run outside the holes, which are sorted."""
-    at, end = start, start + len(view)
-    for low, high in holes:
-        if low >= end:
-            break
-        if at < low:
-            yield at, view[at - start : low - start]
-        at = max(at, high)
-    if at < end:
-        yield at, view[at - start :]
+    at = place.start
+    for hole in holes:
+        if not hole.overlaps(place):
+            continue
+        if at < hole.start:
+            yield _cut(place, view, at, hole.start)
+        at = max(at, hole.end)
+    if at < place.end:
+        yield _cut(place, view, at, place.end)
 
 
-def _joined(views: Iterable[tuple[int, memoryview]]) -> MemoryImage:
-    runs: dict[int, bytearray] = {}
-    run, end = bytearray(), -1
-    for start, view in sorted(views, key=lambda one: one[0]):
-        if start != end:
-            run = runs[start] = bytearray()
+def _cut(place: Range, view: memoryview, start: int, end: int) -> tuple[Range, memoryview]:
+    return Range.between(place.memory, start, end), view[start - place.start : end - place.start]
+
+
+def _joined(views: Iterable[tuple[Range, memoryview]]) -> MemoryImage:
+    runs: dict[Start, bytearray] = {}
+    run, behind = bytearray(), None
+    for place, view in sorted(views, key=lambda one: one[0]):
+        if place.at != behind:
+            run = runs[place.at] = bytearray()
         run += view
-        end = start + len(view)
+        behind = (place.memory, place.end)
     return MemoryImage(runs)
+
+
+def _runs(start: int, new: bytes | bytearray, old: bytes) -> list[tuple[int, int]]:
+    """First address of each run that differs, and the first one behind it."""
+    runs: list[tuple[int, int]] = []
+    for at in range(0, len(new), _COMPARE_BYTES):
+        new_part, old_part = new[at : at + _COMPARE_BYTES], old[at : at + _COMPARE_BYTES]
+        if new_part != old_part:
+            _append_differences(runs, start + at, new_part, old_part)
+    return runs
 
 
 def _append_differences(
@@ -135,9 +154,9 @@ def _append_differences(
 def blocks_of(definition: Definition, *, writable_only: bool = False) -> tuple[Block, ...]:
     """Every erase block of the definition, ascending."""
     blocks = [
-        Block(region.name, start, size, region.block_id)
+        Block(region.name, place, region.block_id)
         for region in definition.regions
         if region.writable or not writable_only
-        for start, size in region.sector_spans()
+        for place in region.sector_ranges()
     ]
-    return tuple(sorted(blocks, key=lambda block: block.start))
+    return tuple(sorted(blocks, key=lambda block: block.place))

@@ -35,9 +35,7 @@ class LostBlocks:
         """`blocks` are all that the write has to make equal; `other` is the source that is whole, if any."""
         self._job = job
         self._blocks = unknown(blocks, target.image)
-        gaps = tuple(
-            gap for gap in target.gaps if any(_touch(gap.start, gap.end, one) for one in self._blocks)
-        )
+        gaps = tuple(gap for gap in target.gaps if any(gap.place.overlaps(one.place) for one in self._blocks))
         self._target = Target(target.image, gaps)
         self._steps = steps
         self._other = other
@@ -48,7 +46,7 @@ class LostBlocks:
 
     def error(self, *, runs: bool = False) -> TargetDamagedError:
         """They are neither written nor proven; `runs` is for an ECU whose application runs with them."""
-        ranges = [f"{one.region} 0x{one.start:08X}+0x{one.size:X}" for one in self._blocks]
+        ranges = [str(one) for one in self._blocks]
         return TargetDamagedError(ranges, self._other, runs=runs)
 
     def refuse_unless_provable(self) -> None:
@@ -93,7 +91,3 @@ class LostBlocks:
 
     async def _strange(self, found: MemoryImage) -> list[Block]:
         return await differing(self._job, self._blocks, found, Phase.VERIFY, Purpose.READ, read=True)
-
-
-def _touch(start: int, end: int, block: Block) -> bool:
-    return start < block.end and block.start < end

@@ -34,12 +34,8 @@ class FlashPlan:
 
 def _order(request: WriteRequest, target: MemoryImage) -> WriteOrder:
     writable = blocks_of(request.definition, writable_only=True)
-    spans = (request.tuned or target).spans
-    chosen = tuple(
-        block
-        for block in writable
-        if any(at <= block.start and block.end <= at + len(data) for at, data in spans.items())
-    )
+    pieces = (request.tuned or target).pieces
+    chosen = tuple(block for block in writable if any(place.contains(block.place) for place, _ in pieces))
     return WriteOrder(
         kind="tuned" if request.tuned is not None else "original",
         definition_id=request.definition.id,
@@ -55,7 +51,5 @@ def _order(request: WriteRequest, target: MemoryImage) -> WriteOrder:
 def _guarded(request: WriteRequest, target: MemoryImage, chosen: tuple[Block, ...]) -> tuple[Block, ...]:
     """Blocks that the write must leave alone and that can be proven: they are verified with the rest."""
     return tuple(
-        block
-        for block in blocks_of(request.definition)
-        if block not in chosen and target.covers(block.start, block.size)
+        block for block in blocks_of(request.definition) if block not in chosen and target.covers(block.place)
     )

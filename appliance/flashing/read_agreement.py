@@ -6,12 +6,13 @@ import random
 from collections.abc import Collection, Sequence
 from typing import TypeVar
 
+from appliance.contract.places import Range
 from appliance.flashing.assembly import Assembly
 from appliance.flashing.context import JobContext
 from appliance.flashing.errors import ReadUnstableError
-from appliance.flashing.spans import Span, read_span
+from appliance.flashing.range_reading import read_range
 
-Item = TypeVar("Item", int, tuple[Span, Span])
+Item = TypeVar("Item", int, tuple[Range, Range])
 
 _VOTE_BYTES = 256
 _VOTES_UPWARDS = (True, False, True)
@@ -21,47 +22,45 @@ _SAMPLE_LINES = 4
 SAMPLES_PER_CHUNK = 4
 
 
-async def vote(job: JobContext, chunk: Span, first: bytes, second: bytes) -> tuple[bytes, int]:
+async def vote(job: JobContext, chunk: Range, first: bytes, second: bytes) -> tuple[bytes, int]:
     """Read pieces that differ until each came alike upwards and downwards; the bytes, and how many differed.
 
     `first` was read upwards and `second` downwards. A piece may take several messages: an answer that comes a
     second time stands in the same place again where the order is the same. Raises ReadUnstableError,
     AccessError.
     """
-    pieces = range(0, chunk.size, _VOTE_BYTES)
+    pieces = range(0, chunk.length, _VOTE_BYTES)
     ballots = {at: ({first[at : at + _VOTE_BYTES]}, {second[at : at + _VOTE_BYTES]}) for at in pieces}
     ballots = {at: (up, down) for at, (up, down) in ballots.items() if up != down}
-    job.note(
-        f"Reads differ in {len(ballots)} of {len(pieces)} pieces at 0x{chunk.address:08X}: reading again"
-    )
+    job.note(f"Reads differ in {len(ballots)} of {len(pieces)} pieces of {chunk}: reading again")
     agreed: dict[int, bytes] = {}
     for upwards in _VOTES_UPWARDS:
         for at in _shuffled(job, ballots.keys() - agreed.keys()):
-            piece = Span(chunk.address + at, min(_VOTE_BYTES, chunk.size - at))
+            piece = chunk.part(at, _VOTE_BYTES)
             seen, opposite = ballots[at] if upwards else reversed(ballots[at])
-            seen.add(data := await read_span(job, piece, upwards=upwards))
+            seen.add(data := await read_range(job, piece, upwards=upwards))
             if data in opposite:
                 agreed[at] = data
     if len(agreed) < len(ballots):
         worst = min(ballots.keys() - agreed.keys())
-        raise ReadUnstableError(chunk.address + worst, 2 + len(_VOTES_UPWARDS))
+        raise ReadUnstableError(chunk.part(worst, _VOTE_BYTES), 2 + len(_VOTES_UPWARDS))
     merged = bytearray(first)
     for at, data in agreed.items():
         merged[at : at + _VOTE_BYTES] = data
     return bytes(merged), len(ballots)
 
 
-async def strange_to_samples(job: JobContext, chunks: Sequence[Span], agreed: Assembly) -> list[Span]:
+async def strange_to_samples(job: JobContext, chunks: Sequence[Range], agreed: Assembly) -> list[Range]:
     """The chunks of which small pieces, read in random order, are not what both passes agreed on.
 
     What they agreed on is opened for that, in `agreed`. Raises AccessError, VaultError.
     """
     pieces = [(chunk, piece) for chunk in chunks for piece in _samples(job, chunk)]
-    taken: dict[Span, list[tuple[int, bytes]]] = {chunk: [] for chunk in chunks}
+    taken: dict[Range, list[tuple[int, bytes]]] = {chunk: [] for chunk in chunks}
     for owner, piece in _shuffled(job, pieces):
-        taken[owner].append((piece.address, await read_span(job, piece, upwards=True)))
+        taken[owner].append((piece.start, await read_range(job, piece, upwards=True)))
     known = job.journal.chunks(job.id, 2)
-    agreed.open(known[chunk.address].segment for chunk in chunks)
+    agreed.open(known[chunk.start].segment for chunk in chunks)
     return [chunk for chunk, samples in taken.items() if not _holds(agreed, samples)]
 
 
@@ -69,14 +68,14 @@ def _holds(agreed: Assembly, samples: Sequence[tuple[int, bytes]]) -> bool:
     return all(agreed.view(at, len(piece)) == piece for at, piece in samples)
 
 
-def _samples(job: JobContext, chunk: Span) -> list[Span]:
+def _samples(job: JobContext, chunk: Range) -> list[Range]:
     """Whole lines from anywhere but the very start, where a pass begins too."""
-    lines = chunk.size // _LINE_BYTES
+    lines = chunk.length // _LINE_BYTES
     if lines <= _SAMPLE_LINES:
         return [chunk]
-    dice = _dice(job, chunk.address)
+    dice = _dice(job, chunk.start)
     starts = [dice.randint(1, lines - _SAMPLE_LINES) * _LINE_BYTES for _ in range(SAMPLES_PER_CHUNK)]
-    return [Span(chunk.address + at, _SAMPLE_LINES * _LINE_BYTES) for at in starts]
+    return [chunk.part(at, _SAMPLE_LINES * _LINE_BYTES) for at in starts]
 
 
 def _shuffled(job: JobContext, items: Collection[Item]) -> list[Item]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from appliance.contract.events import Phase
 from appliance.contract.jobs import JobState
+from appliance.contract.places import Range
 from appliance.definitions.memory import Region
 from appliance.flashing.assembly import Assembly
 from appliance.flashing.context import JobContext
@@ -22,9 +23,9 @@ from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import ChunkRecord
 from appliance.flashing.patience import open_persistently
 from appliance.flashing.progress import Progress
+from appliance.flashing.range_reading import read_range
 from appliance.flashing.read_agreement import strange_to_samples, vote
 from appliance.flashing.session_end import let_go
-from appliance.flashing.spans import Span, read_span
 from appliance.protocols.access import Purpose
 from appliance.vault.errors import VaultError
 from appliance.vault.records import SEGMENT_MAX_BYTES, Segment
@@ -74,9 +75,9 @@ async def read_twice(job: JobContext, regions: Sequence[Region]) -> ReadResult:
     return _result(job, regions, chunks, agreed)
 
 
-def _chunks_of(region: Region) -> Iterator[Span]:
-    for at in range(region.start, region.end, SEGMENT_MAX_BYTES):
-        yield Span(at, min(SEGMENT_MAX_BYTES, region.end - at))
+def _chunks_of(region: Region) -> Iterator[Range]:
+    for offset in range(0, region.size_bytes, SEGMENT_MAX_BYTES):
+        yield region.place.part(offset, SEGMENT_MAX_BYTES)
 
 
 class _Pass:
@@ -88,17 +89,17 @@ class _Pass:
         self._phase = phase
         self._loop = asyncio.get_running_loop()
 
-    async def run(self, chunks: Sequence[Span]) -> None:
+    async def run(self, chunks: Sequence[Range]) -> None:
         """Read what is not done yet."""
         done = self._job.journal.chunks(self._job.id, self._number)
-        progress = self._job.progress(self._phase, sum(chunk.size for chunk in chunks))
+        progress = self._job.progress(self._phase, sum(chunk.length for chunk in chunks))
         for chunk in chunks if self._upwards else reversed(chunks):
-            if self._is_done(chunk, done.get(chunk.address)):
-                progress.add(chunk.size, moved=False)
+            if self._is_done(chunk, done.get(chunk.start)):
+                progress.add(chunk.length, moved=False)
             else:
                 await self._read_chunk(chunk, progress)
 
-    async def again(self, chunk: Span) -> None:
+    async def again(self, chunk: Range) -> None:
         """Read a chunk whatever is known of it."""
         await self._read_chunk(chunk, None)
 
@@ -106,9 +107,9 @@ class _Pass:
     def _upwards(self) -> bool:
         return self._number == 1
 
-    def _is_done(self, chunk: Span, record: ChunkRecord | None) -> bool:
+    def _is_done(self, chunk: Range, record: ChunkRecord | None) -> bool:
         """False also for a sealed chunk that the disk lost or damaged, or one of another length."""
-        if record is None or record.segment.length != chunk.size:
+        if record is None or record.segment.length != chunk.length:
             return False
         try:
             self._job.blobs.get(record.segment)
@@ -116,25 +117,25 @@ class _Pass:
             return False
         return True
 
-    async def _read_chunk(self, chunk: Span, progress: Progress | None) -> None:
+    async def _read_chunk(self, chunk: Range, progress: Progress | None) -> None:
         began = self._loop.time()
-        data = await read_span(self._job, chunk, progress, upwards=self._upwards)
+        data = await read_range(self._job, chunk, progress, upwards=self._upwards)
         voted = 0
         if self._number == 1:
-            segment = self._job.blobs.put(data, chunk.address)
+            segment = self._job.blobs.put(data, chunk.start)
             digest = segment.pt_sha256
         else:
             digest = hashlib.sha256(data).hexdigest()
-            first = self._job.journal.chunks(self._job.id, 1)[chunk.address]
+            first = self._job.journal.chunks(self._job.id, 1)[chunk.start]
             segment = first.segment
             if digest != first.pt_sha256:
                 agreed, voted = await vote(self._job, chunk, self._job.blobs.get(first.segment), data)
-                segment = self._job.blobs.put(agreed, chunk.address)
-        record = ChunkRecord(chunk.address, digest, segment, voted, self._loop.time() - began)
+                segment = self._job.blobs.put(agreed, chunk.start)
+        record = ChunkRecord(chunk.start, digest, segment, voted, self._loop.time() - began)
         self._job.journal.add_chunk(self._job.id, self._number, record)
 
 
-async def _agree_with_samples(job: JobContext, chunks: Sequence[Span], agreed: Assembly) -> None:
+async def _agree_with_samples(job: JobContext, chunks: Sequence[Range], agreed: Assembly) -> None:
     """Pieces read in random order must be what both passes agreed on; what is not is read twice again.
 
     Raises ReadUnstableError.
@@ -145,14 +146,14 @@ async def _agree_with_samples(job: JobContext, chunks: Sequence[Span], agreed: A
         if not suspects:
             return
         for chunk in suspects:
-            job.note(f"A sample differs from both reads at 0x{chunk.address:08X}: reading this part again")
+            job.note(f"A sample differs from both reads in {chunk}: reading this part again")
             await _Pass(job, 1, Phase.READ_1).again(chunk)
             await _Pass(job, 2, Phase.READ_2).again(chunk)
-    raise ReadUnstableError(suspects[0].address, 3 * _MOST_SAMPLINGS)
+    raise ReadUnstableError(suspects[0], 3 * _MOST_SAMPLINGS)
 
 
 def _result(
-    job: JobContext, regions: Sequence[Region], chunks: Sequence[Span], agreed: Assembly
+    job: JobContext, regions: Sequence[Region], chunks: Sequence[Range], agreed: Assembly
 ) -> ReadResult:
     """Both passes, and what they agreed on."""
     first, second = (_records(job, number, chunks) for number in (1, 2))
@@ -172,10 +173,10 @@ def _result(
     )
 
 
-def _records(job: JobContext, number: int, chunks: Sequence[Span]) -> list[ChunkRecord]:
+def _records(job: JobContext, number: int, chunks: Sequence[Range]) -> list[ChunkRecord]:
     """In ascending order of address."""
     known = job.journal.chunks(job.id, number)
-    return sorted((known[chunk.address] for chunk in chunks), key=lambda record: record.address)
+    return sorted((known[chunk.start] for chunk in chunks), key=lambda record: record.address)
 
 
 def _summary(sha256: str, records: Sequence[ChunkRecord]) -> PassSummary:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from appliance.contract.events import Phase
+from appliance.contract.places import Range, Start
 from appliance.flashing.context import JobContext
 from appliance.flashing.hash_blind_spots import WORD_BYTES, pieces_of, seams_of
 from appliance.flashing.image import MemoryImage
@@ -59,12 +60,12 @@ async def holds(job: JobContext, block: Block, expected: MemoryImage, purpose: P
     return await _holds(job, block, expected, purpose, _seams(job, expected))
 
 
-def _seams(job: JobContext, expected: MemoryImage) -> frozenset[int]:
+def _seams(job: JobContext, expected: MemoryImage) -> frozenset[Start]:
     return seams_of(job.definition, expected) if job.definition.checking.verify == "hash" else frozenset()
 
 
 async def _holds(
-    job: JobContext, block: Block, expected: MemoryImage, purpose: Purpose, seams: frozenset[int]
+    job: JobContext, block: Block, expected: MemoryImage, purpose: Purpose, seams: frozenset[Start]
 ) -> bool:
     pieces = pieces_of(block, seams)
     if len(pieces) > 1 and job.definition.checking.hash_granularity == "sector":
@@ -102,10 +103,10 @@ async def reads_as(job: JobContext, piece: Block, expected: MemoryImage, purpose
     content, step = expected.block(piece), job.access.memory.max_read_bytes
     for offset in range(0, piece.size, step):
         wanted = content[offset : offset + step]
-        if await _read(job, piece.start + offset, len(wanted), purpose) != wanted:
+        if await _read(job, piece.place.part(offset, step), purpose) != wanted:
             return False
     return True
 
 
-async def _read(job: JobContext, start: int, size: int, purpose: Purpose) -> bytes:
-    return await persistently(job, purpose, lambda: job.access.memory.read(start, size))
+async def _read(job: JobContext, part: Range, purpose: Purpose) -> bytes:
+    return await persistently(job, purpose, lambda: job.access.memory.read(part))

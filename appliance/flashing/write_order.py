@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from appliance.contract.errors import PitboxError
+from appliance.contract.places import FLASH, Range
 from appliance.protocols.access import Block
 
 
@@ -45,5 +47,15 @@ class WriteOrder:
         data = json.loads(text)
         data.pop("definition_sha256", None)  # stated by earlier builds; the job's is the one that counts
         for key in ("blocks", "guarded"):
-            data[key] = tuple(Block(**block) for block in data[key])
+            data[key] = tuple(_block(block) for block in data[key])
         return cls(**data)
+
+
+def _block(stated: dict[str, Any]) -> Block:
+    """Earlier builds stated start and size alone: their ECUs had one memory."""
+    place = stated.get("place") or {
+        "memory": FLASH,
+        "start": stated["start"],
+        "length": stated["size"],
+    }
+    return Block(stated["region"], Range.from_json(place), stated["block_id"])

@@ -98,8 +98,8 @@ class Write:
         self._flash_id = flash_id
         self._order = order
         self._target = target
-        self._blocks = tuple(one for one in order.blocks if target.covers(one.start, one.size))
-        self._guarded = tuple(one for one in order.guarded if target.covers(one.start, one.size))
+        self._blocks = tuple(one for one in order.blocks if target.covers(one.place))
+        self._guarded = tuple(one for one in order.guarded if target.covers(one.place))
         self._before = before
         self._checking = job.definition.checking
         self._fresh = purpose is Purpose.WRITE
@@ -419,4 +419,4 @@ async def write(job: JobContext, plan: FlashPlan) -> WriteResult:
 
 
 def _names(blocks: Iterable[Block]) -> list[str]:
-    return [f"{block.region} 0x{block.start:08X}+0x{block.size:X}" for block in blocks]
+    return [str(block) for block in blocks]

@@ -7,20 +7,39 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from appliance.contract.places import Range
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
     """The smallest piece of memory that can be erased and programmed alone (a sector, or a whole block)."""
 
     region: str
-    start: int
-    size: int
+    place: Range
     block_id: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.region} 0x{self.start:08X}+0x{self.size:X}"
+
+    @property
+    def memory(self) -> str:
+        """Name of the memory it is in."""
+        return self.place.memory
+
+    @property
+    def start(self) -> int:
+        """First address, in its memory."""
+        return self.place.start
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.place.length
 
     @property
     def end(self) -> int:
         """First address behind the block."""
-        return self.start + self.size
+        return self.place.end
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +148,8 @@ class MemoryCapability(Protocol):
     def max_read_bytes(self) -> int:
         """Largest length `read` takes."""
 
-    async def read(self, start: int, length: int, *, upwards: bool = True) -> bytes:
-        """Exactly `length` bytes from address `start`; never fewer, never invented.
+    async def read(self, place: Range, *, upwards: bool = True) -> bytes:
+        """Exactly the bytes of the range; never fewer, never invented.
 
         `upwards` is the order in which pieces of it are asked for, where the wire leaves a choice.
         """

@@ -17,6 +17,7 @@ from appliance.contract.events import (
     StateEvent,
 )
 from appliance.contract.gates import GateVerdict, Verdict, found
+from appliance.contract.places import Range
 
 SHAPES: list[tuple[Event, dict[str, object]]] = [
     (StateEvent("j", "flashing"), {"kind": "state", "job_id": "j", "state": "flashing"}),
@@ -43,7 +44,7 @@ SHAPES: list[tuple[Event, dict[str, object]]] = [
         GatesEvent(
             "j",
             (GateVerdict("length", Verdict.PASS, (found("length_right", bytes=7),), "As long?"),),
-            (RegionChange("cal", "calibration", 16, 3, ((4, 6), (15, 16)), 2),),
+            (RegionChange("cal", "calibration", 16, 3, (Range("flash", 4, 2), Range("flash", 15, 1)), 2),),
         ),
         {
             "kind": "gates",
@@ -64,7 +65,10 @@ SHAPES: list[tuple[Event, dict[str, object]]] = [
                     "tag": "calibration",
                     "size_bytes": 16,
                     "changed_bytes": 3,
-                    "ranges": [[4, 6], [15, 16]],
+                    "ranges": [
+                        {"memory": "flash", "start": 4, "length": 2},
+                        {"memory": "flash", "start": 15, "length": 1},
+                    ],
                     "ranges_total": 2,
                 }
             ],

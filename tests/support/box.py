@@ -68,16 +68,18 @@ def _region(name: str, start: int, count: int, size: int, *, writable: bool = Tr
 def random_image(definition: Definition, seed: int = 1) -> MemoryImage:
     """Incompressible memory of every region, the same for the same seed."""
     source = random.Random(seed)
-    return MemoryImage({region.start: source.randbytes(region.size_bytes) for region in definition.regions})
+    return MemoryImage(
+        {region.place.at: source.randbytes(region.size_bytes) for region in definition.regions}
+    )
 
 
 def tuned_from(definition: Definition, original: MemoryImage, *changed: int) -> MemoryImage:
     """The calibration region with the bytes at these offsets inverted."""
     region = definition.region("calibration")
-    content = bytearray(original.slice(region.start, region.size_bytes))
+    content = bytearray(original.slice(region.place))
     for offset in changed or (5, region.size_bytes - 9):
         content[offset] ^= 0xFF
-    return MemoryImage({region.start: content})
+    return MemoryImage({region.place.at: content})
 
 
 class SteadyMeter:
@@ -174,8 +176,8 @@ def request_for(definition: Definition, original: MemoryImage, tuned: MemoryImag
 
 def papers_for(definition: Definition, original: MemoryImage, tuned: MemoryImage) -> Authorisation:
     """Authorisation of a tuned file that are in order."""
-    by_start = {region.start: region for region in definition.regions}
-    regions = {by_start[start].name: (start, len(data)) for start, data in tuned.spans.items()}
+    names = {region.place.at: region.name for region in definition.regions}
+    regions = {names[place.at]: place for place, _ in tuned.pieces}
     return Authorisation(
         own_original=False,
         definition=definition.id,

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from appliance.contract.places import Range
 from appliance.protocols.access import (
     Block,
     Dtc,
@@ -115,12 +116,12 @@ class ProbeAccess:
         self.closes += 1
         self.attached = False
 
-    async def read(self, start: int, length: int, *, upwards: bool = True) -> bytes:
-        assert 0 < length <= BURST_BYTES
-        async with self._call("read", length) as fault:
+    async def read(self, place: Range, *, upwards: bool = True) -> bytes:
+        assert 0 < place.length <= BURST_BYTES
+        async with self._call("read", place.length) as fault:
             self._need_port()
-            self.read_addresses.append(start)
-            data = self.ecu.read(start, length)
+            self.read_addresses.append(place.start)
+            data = self.ecu.read(place)
             return fault.alters(data) if fault and fault.alters else data
 
     async def erase(self, block: Block) -> None:
@@ -137,7 +138,7 @@ class ProbeAccess:
             end = len(data) if fault is None or fault.bytes_done is None else fault.bytes_done
             for at in range(0, end, BURST_BYTES):
                 part = stored[at : min(at + BURST_BYTES, end)]
-                self.ecu.program(block.start + at, part)
+                self.ecu.program(block.place.part(at, len(part)), part)
                 progress(len(part))
             if end == len(data):
                 self.ecu.finish(block)
@@ -145,7 +146,7 @@ class ProbeAccess:
     async def proves_equal(self, block: Block, expected: bytes) -> bool | None:
         async with self._call("proves_equal"):
             self._need_port()
-            return self.ecu.read(block.start, block.size) == expected if self.hashing else None
+            return self.ecu.read(block.place) == expected if self.hashing else None
 
     async def commit(self) -> None:
         async with self._call("commit"):

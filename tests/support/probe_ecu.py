@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from appliance.contract.places import FLASH, Range, Start
 from appliance.definitions.schema import Definition
 from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.protocols.access import Block, EcuState
@@ -16,22 +17,22 @@ class ProbeEcu:
     """What is soldered in: it outlives every box that is plugged into it."""
 
     definition: Definition
-    memory: dict[int, bytearray]
-    """Region start to bytes."""
+    memory: dict[Start, bytearray]
+    """Bytes by where they begin."""
     running: bool = True
     """False while the application is stopped: something was erased and not yet accepted."""
     powered: bool = True
-    incomplete: set[int] = field(default_factory=set)
+    incomplete: set[Start] = field(default_factory=set)
     """Starts of the blocks that are erased or half programmed."""
 
     @classmethod
     def holding(cls, definition: Definition, image: MemoryImage) -> ProbeEcu:
         """An ECU that left the factory with this memory."""
-        return cls(definition, {start: bytearray(data) for start, data in image.spans.items()})
+        return cls(definition, {at: bytearray(data) for at, data in image.spans.items()})
 
     def image(self) -> MemoryImage:
         """All of its memory now."""
-        return MemoryImage({start: bytes(data) for start, data in self.memory.items()})
+        return MemoryImage({at: bytes(data) for at, data in self.memory.items()})
 
     def state(self) -> EcuState:
         """Which program would answer."""
@@ -39,27 +40,26 @@ class ProbeEcu:
             return EcuState.SILENT
         return EcuState.APPLICATION if self.running else EcuState.BOOTLOADER
 
-    def read(self, start: int, length: int) -> bytes:
-        data, at = self._place(start)
-        assert at + length <= len(data), "read beyond a region"
-        return bytes(data[at : at + length])
+    def read(self, place: Range) -> bytes:
+        data, at = self._found(place)
+        return bytes(data[at : at + place.length])
 
     def erase(self, block: Block, size: int | None = None) -> None:
         """All of the block, or its first `size` bytes where the supply or the patience ended."""
-        data, at = self._place(block.start)
+        data, at = self._found(block.place)
         done = block.size if size is None else size
         data[at : at + done] = bytes([ERASED]) * done
-        self.incomplete.add(block.start)
+        self.incomplete.add(block.place.at)
         self.running = False
 
-    def program(self, start: int, content: bytes) -> None:
+    def program(self, place: Range, content: bytes) -> None:
         """Bits can only be cleared: what was not erased before spoils what is programmed."""
-        data, at = self._place(start)
+        data, at = self._found(place)
         for offset, byte in enumerate(content):
             data[at + offset] &= byte
 
     def finish(self, block: Block) -> None:
-        self.incomplete.discard(block.start)
+        self.incomplete.discard(block.place.at)
 
     def reset(self) -> bool:
         """The application runs again when no block is half written; whether it does."""
@@ -71,15 +71,15 @@ class ProbeEcu:
         if not self.reset() and self.definition.recovery.recoverability != "bootloader":
             self.powered = False
 
-    def damage(self, address: int, mask: int = 0x01) -> None:
-        data, at = self._place(address)
+    def damage(self, address: int, mask: int = 0x01, memory: str = FLASH) -> None:
+        data, at = self._found(Range(memory, address, 1))
         data[at] ^= mask
 
     def blocks(self) -> tuple[Block, ...]:
         return blocks_of(self.definition)
 
-    def _place(self, address: int) -> tuple[bytearray, int]:
-        for start, data in self.memory.items():
-            if start <= address < start + len(data):
-                return data, address - start
-        raise AssertionError(f"0x{address:X} is nowhere in this ECU")
+    def _found(self, place: Range) -> tuple[bytearray, int]:
+        for (memory, start), data in self.memory.items():
+            if Range(memory, start, len(data)).contains(place):
+                return data, place.start - start
+        raise AssertionError(f"{place} is nowhere in this ECU")

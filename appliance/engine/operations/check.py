@@ -39,11 +39,11 @@ async def verify(box: EngineContext, job_id: str, file_id: str | None = None) ->
     definition = box.definition(job.definition_id or "", job.definition_sha256)
     with wiped_afterwards() as opened:
         expected = _expected(box, job, definition, file_id, opened)
-        blocks = [block for block in blocks_of(definition) if expected.covers(block.start, block.size)]
+        blocks = [block for block in blocks_of(definition) if expected.covers(block.place)]
         result, wrong = await _compare(box, job, definition, expected, blocks)
         if not wrong:
             return result
-        names = [f"{block.region} 0x{block.start:08X}+0x{block.size:X}" for block in wrong]
+        names = [str(block) for block in wrong]
         if file_id is not None and not _is_meant(box, job, definition, expected, opened):
             raise FileDiffersError(names, file_id)
         raise VerifyFailedError(names, _way_on(box, job))
@@ -100,7 +100,7 @@ def _expected(
         order = WriteOrder.from_json(flash.write_order)
         target = target_of_order(box, definition, order, opened)
         if target.gaps:
-            ranges = [f"0x{gap.start:08X} to 0x{gap.end:08X}" for gap in target.gaps]
+            ranges = [str(gap) for gap in target.gaps]
             raise TargetDamagedError(ranges, None)
         return target.image
     chosen = file_id or job.original_file

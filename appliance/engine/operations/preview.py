@@ -8,6 +8,7 @@ from typing import Any
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
+from appliance.contract.places import Range
 from appliance.contract.preview import Preview, RegionChange
 from appliance.definitions.evidence import badge
 from appliance.definitions.schema import Definition
@@ -154,11 +155,11 @@ def _preview(
 
 
 def _fits(image: MemoryImage, content: MemoryImage) -> bool:
-    return all(image.covers(start, len(data)) for start, data in content.spans.items())
+    return all(image.covers(place) for place, _ in content.pieces)
 
 
 def _holds(image: MemoryImage, block: Block) -> bool:
-    return image.covers(block.start, block.size)
+    return image.covers(block.place)
 
 
 def _counted(blocks: Iterable[Block]) -> dict[str, int]:
@@ -169,22 +170,18 @@ def _counted(blocks: Iterable[Block]) -> dict[str, int]:
     return found
 
 
-def _change(definition: Definition, name: str, blocks: int, runs: Sequence[tuple[int, int]]) -> RegionChange:
-    """What changes inside one region; `runs` are (start, end) of all changed bytes."""
+def _change(definition: Definition, name: str, blocks: int, runs: Sequence[Range]) -> RegionChange:
+    """What changes inside one region; `runs` are all changed bytes."""
     region = definition.region(name)
-    inside = [
-        (max(start, region.start), min(end, region.end))
-        for start, end in runs
-        if start < region.end and end > region.start
-    ]
+    inside = [common for run in runs if (common := run.common(region.place))]
     return RegionChange(
         name,
         region.start,
         region.size_bytes,
         blocks,
-        sum(end - start for start, end in inside),
-        inside[0][0] if inside else None,
-        inside[-1][1] - 1 if inside else None,
+        sum(one.length for one in inside),
+        inside[0].start if inside else None,
+        inside[-1].end - 1 if inside else None,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from appliance.contract.places import Range
 from appliance.flashing.gates.gate import Judgement, PaperGate, failed, passed
 from appliance.flashing.gates.request import WriteRequest, target_of
 
@@ -23,22 +24,19 @@ class ChangedRanges(PaperGate):
             return failed("changes_not_comparable")
         declared = _joined(request.papers.changed_ranges)
         changes = target.changed_ranges(request.original)
-        outside = [
-            f"0x{start:08X}-0x{end:08X}"
-            for start, end in changes
-            if not any(low <= start and end <= high for low, high in declared)
-        ]
+        outside = [str(one) for one in changes if not any(known.contains(one) for known in declared)]
         if outside:
             return failed("changes_undeclared", count=len(outside), places=tuple(outside[:_MOST_TOLD]))
-        return passed("changes_declared", bytes=sum(end - start for start, end in changes))
+        return passed("changes_declared", bytes=sum(one.length for one in changes))
 
 
-def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The same bytes in as few (start, end) ranges as possible: a change may cross from one into the next."""
-    joined: list[tuple[int, int]] = []
-    for start, end in sorted(ranges):
-        if joined and start <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+def _joined(ranges: Iterable[Range]) -> list[Range]:
+    """The same bytes in as few ranges as possible: a change may cross from one into the next."""
+    joined: list[Range] = []
+    for one in sorted(ranges):
+        last = joined[-1] if joined else None
+        if last and one.memory == last.memory and one.start <= last.end:
+            joined[-1] = Range.between(last.memory, last.start, max(last.end, one.end))
         else:
-            joined.append((start, end))
+            joined.append(one)
     return joined

@@ -17,10 +17,10 @@ class Length(PaperGate):
         """Looks at no content: a file of a wrong length needs no reading."""
         if request.tuned is None:
             return passed("length_of_original")
-        sizes = {region.start: region.size_bytes for region in request.definition.regions}
+        sizes = {region.place.at: region.size_bytes for region in request.definition.regions}
         wrong = [
-            found("length_wrong", place=f"0x{start:08X}", bytes=len(data), wanted_bytes=sizes.get(start, 0))
-            for start, data in request.tuned.spans.items()
-            if sizes.get(start) != len(data)
+            found("length_wrong", place=str(place), bytes=place.length, wanted_bytes=sizes.get(place.at, 0))
+            for place, _ in request.tuned.pieces
+            if sizes.get(place.at) != place.length
         ]
         return failed_for(wrong) if wrong else passed("length_right", bytes=request.tuned.size_bytes)

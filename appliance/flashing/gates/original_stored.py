@@ -19,7 +19,7 @@ class OriginalStored(PaperGate):
         lacking = tuple(
             region.name
             for region in request.definition.regions
-            if region.writable and not request.original.covers(region.start, region.size_bytes)
+            if region.writable and not request.original.covers(region.place)
         )
         if lacking:
             return failed("original_lacks", regions=lacking)

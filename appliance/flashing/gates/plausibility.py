@@ -24,11 +24,13 @@ class PlausibilityGate(PaperGate):
         if len(pairs) < len(request.tuned.spans):
             return failed("not_whole_regions")
         limits = request.definition.plausibility
-        lowest = min(region.start for region in request.definition.regions)
+        lowest: dict[str, int] = {}
+        for region in request.definition.regions:
+            lowest[region.memory] = min(region.start, lowest.get(region.memory, region.start))
         own = [text for text in (request.papers.ecu_hw, request.papers.ecu_sw) if text]
         problems = [
             found("implausible", problem=problem)
             for region, old, new in pairs
-            for problem in implausible(region, old, new, limits, region.start == lowest, own)
+            for problem in implausible(region, old, new, limits, region.start == lowest[region.memory], own)
         ]
         return failed_for(problems) if problems else passed("plausible")

@@ -13,16 +13,16 @@ class Regions(PaperGate):
     question = "Does the file hold writable regions, and those that its manifest names?"
 
     def judge(self, request: WriteRequest) -> Judgement:
-        """By name, start and size."""
+        """By name and place."""
         if request.tuned is None:
             return passed("regions_of_original")
         named = request.papers.regions
         if not named:
             return failed("no_region_named")
-        known = {r.name: (r.start, r.size_bytes) for r in request.definition.regions if r.writable}
-        strange = tuple(name for name, span in named.items() if known.get(name) != tuple(span))
+        known = {r.name: r.place for r in request.definition.regions if r.writable}
+        strange = tuple(name for name, place in named.items() if known.get(name) != place)
         if strange:
             return failed("regions_not_writable", regions=strange)
-        if {start for start, _ in named.values()} != set(request.tuned.spans):
+        if {place.at for place in named.values()} != set(request.tuned.spans):
             return failed("regions_not_of_manifest")
         return passed("regions_named", regions=tuple(named))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from appliance.checksums import ChecksumModule
 from appliance.contract.gates import Waiver
+from appliance.contract.places import Range
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
 from appliance.flashing.image import MemoryImage
@@ -30,13 +31,13 @@ class Authorisation:
     ecu_sw: str | None = None
     ecu_boot: str | None = None
     vin_matches: bool | None = None
-    regions: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    """Name to (start, size)."""
+    regions: Mapping[str, Range] = field(default_factory=dict)
+    """By name."""
     base_sha256: str | None = None
     """Hash of the read the file was made from, or the name of another one; None where nobody says."""
     plain: bool = False
     """A plain file that this box made a package of: what its maker knew of its base it cannot tell."""
-    changed_ranges: tuple[tuple[int, int], ...] = ()
+    changed_ranges: tuple[Range, ...] = ()
     checksum_by_master: bool = False
     """The master signed that the checksums are right, where the box cannot tell."""
     use: str | None = None
@@ -80,15 +81,14 @@ def target_of(request: WriteRequest) -> MemoryImage | None:
         return None
     if request.tuned is None:
         return request.original
-    if not all(request.original.covers(start, len(data)) for start, data in request.tuned.spans.items()):
+    if not all(request.original.covers(place) for place, _ in request.tuned.pieces):
         return None
     return request.original.overlaid(request.tuned)
 
 
 def whole_regions(request: WriteRequest, original: MemoryImage) -> Iterator[tuple[Region, bytes, bytes]]:
     """Each region the file holds as a whole, with what was read of it and what is to be written."""
-    by_start = {region.start: region for region in request.definition.regions}
-    for start, data in request.tuned.spans.items() if request.tuned else ():
-        region = by_start.get(start)
-        if region and region.size_bytes == len(data) and original.covers(start, len(data)):
-            yield region, original.slice(start, len(data)), bytes(data)
+    whole = {region.place: region for region in request.definition.regions}
+    for place, data in request.tuned.pieces if request.tuned else ():
+        if place in whole and original.covers(place):
+            yield whole[place], original.slice(place), bytes(data)

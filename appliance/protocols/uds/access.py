@@ -29,5 +29,6 @@ class UdsAccess:
         transfers = self.lifecycle.transfers
         reader = MemoryReader(client, definition.reading, transfers, meter)
         writer = MemoryWriter(client, definition, transfers, meter)
-        self.memory = UdsMemory(client, opener, reader, writer, proof, meter)
+        reaches = frozenset(region.memory for region in definition.regions)
+        self.memory = UdsMemory(client, opener, reader, writer, proof, meter, reaches)
         self.diagnostics = FaultMemory(client, self.identity)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from appliance.protocols.access import Block, Hold, Progress, WireMeter
+from appliance.contract.places import Range
+from appliance.protocols.access import Block, EcuRefusedError, Hold, Progress, Refusal, WireMeter
 from appliance.protocols.uds.checking import MemoryProof
 from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.metering import TransferMeter
@@ -25,40 +26,52 @@ class UdsMemory:
         writer: MemoryWriter,
         proof: MemoryProof,
         meter: TransferMeter,
+        reaches: frozenset[str],
     ) -> None:
+        """`reaches` names the memories that a bare address on this wire is of."""
         self._client = client
         self._opener = opener
         self._reader = reader
         self._writer = writer
         self._proof = proof
         self._meter = meter
+        self._reaches = reaches
 
     @property
     def max_read_bytes(self) -> int:
         """Largest length `read` takes."""
         return MAX_READ_BYTES
 
-    async def read(self, start: int, length: int, *, upwards: bool = True) -> bytes:
-        """Exactly `length` bytes, at most max_read_bytes, piece by piece from the start or from the end."""
-        if not 0 < length <= MAX_READ_BYTES:
-            raise ValueError(f"a read of {length} bytes; 1 to {MAX_READ_BYTES} are possible")
+    async def read(self, place: Range, *, upwards: bool = True) -> bytes:
+        """Exactly the range, at most max_read_bytes, piece by piece from its start or from its end."""
+        if not 0 < place.length <= MAX_READ_BYTES:
+            raise ValueError(f"a read of {place.length} bytes; 1 to {MAX_READ_BYTES} are possible")
+        self._require(place)
         with self._opener.holding():
-            return await self._reader.read(start, length, upwards=upwards)
+            return await self._reader.read(place.start, place.length, upwards=upwards)
 
     async def erase(self, block: Block) -> None:
         """Erase one block and wait until the ECU reports it done."""
+        self._require(block.place)
         with self._opener.holding():
             await self._writer.erase(block)
 
     async def program(self, block: Block, data: bytes, progress: Progress, hold: Hold | None = None) -> None:
         """Program one erased block with exactly `block.size` bytes."""
+        self._require(block.place)
         with self._opener.holding():
             await self._writer.program(block, data, progress, hold)
 
     async def proves_equal(self, block: Block, expected: bytes) -> bool | None:
         """Whether the ECU's checking routine finds `expected` in the block; by style `status`, no fault."""
+        self._require(block.place)
         with self._opener.holding():
             return await self._proof.proves_equal(block, expected)
+
+    def _require(self, place: Range) -> None:
+        """On the wire an address says nothing of its memory. Raises EcuRefusedError for one out of reach."""
+        if place.memory not in self._reaches:
+            raise EcuRefusedError(Refusal.UNSUPPORTED, f"{place} is out of reach over this connection")
 
     def meter(self) -> WireMeter:
         """Wire figures since the access was made."""

@@ -28,11 +28,12 @@ from drivers.can.pythoncan import open_port
 from tests.integration.witness import foreign_ecu
 from tests.integration.witness.buses import process
 from tests.support.multicast import group, needs_multicast
+from tests.support.places import flash
 
 T = TypeVar("T")
 
 pytestmark = needs_multicast
-SECTOR = Block("code", foreign_ecu.CODE_START + foreign_ecu.SECTOR_BYTES, foreign_ecu.SECTOR_BYTES)
+SECTOR = Block("code", flash(foreign_ecu.CODE_START + foreign_ecu.SECTOR_BYTES, foreign_ecu.SECTOR_BYTES))
 STOCK = foreign_ecu.stock(foreign_ecu.CODE_START, foreign_ecu.CODE_BYTES)
 BY_ADDRESS = {"method": "by_address", "block_bytes": 1024}
 
@@ -81,12 +82,12 @@ def test_it_is_identified_and_its_fault_codes_are_read_and_cleared() -> None:
 def test_its_memory_is_read_after_an_unlock(reading: dict[str, object]) -> None:
     async def scenario(access: UdsAccess) -> None:
         with pytest.raises(EcuRefusedError) as locked:
-            await access.memory.read(foreign_ecu.CODE_START, 16)
+            await access.memory.read(flash(foreign_ecu.CODE_START, 16))
         assert locked.value.refusal is Refusal.SECURITY
         await access.lifecycle.open(Purpose.READ)
-        assert await access.memory.read(foreign_ecu.CODE_START, foreign_ecu.CODE_BYTES) == STOCK
+        assert await access.memory.read(flash(foreign_ecu.CODE_START, foreign_ecu.CODE_BYTES)) == STOCK
         boot = foreign_ecu.stock(foreign_ecu.BOOT_START, foreign_ecu.BOOT_BYTES)
-        assert await access.memory.read(foreign_ecu.BOOT_START + 5, 1030) == boot[5:1035]
+        assert await access.memory.read(flash(foreign_ecu.BOOT_START + 5, 1030)) == boot[5:1035]
         await access.lifecycle.close()
 
     on_foreign_ecu(scenario, foreign(**reading))
@@ -109,7 +110,7 @@ def test_a_sector_is_erased_programmed_proven_and_committed() -> None:
         assert await access.lifecycle.state() is EcuState.APPLICATION
         await access.lifecycle.open(Purpose.READ)
         expected = STOCK[: SECTOR.size] + content + STOCK[2 * SECTOR.size :]
-        assert await access.memory.read(foreign_ecu.CODE_START, foreign_ecu.CODE_BYTES) == expected
+        assert await access.memory.read(flash(foreign_ecu.CODE_START, foreign_ecu.CODE_BYTES)) == expected
         await access.lifecycle.close()
 
     on_foreign_ecu(scenario)
@@ -123,7 +124,7 @@ def test_its_refusals_come_through_as_what_they_are() -> None:
         with pytest.raises(EcuRefusedError) as unerased:
             await access.memory.program(SECTOR, bytes(SECTOR.size), lambda count: None)
         with pytest.raises(EcuRefusedError) as outside:
-            await access.memory.read(0x90_0000, 16)
+            await access.memory.read(flash(0x90_0000, 16))
         await access.lifecycle.close()
         return unerased.value.refusal, outside.value.refusal
 

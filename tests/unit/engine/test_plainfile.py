@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.contract.errors import PitboxError
+from appliance.contract.places import FLASH
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.engine.hexfile import runs_of
 from appliance.engine.plainfile import contents_of
 from appliance.flashing.image import MemoryImage
 from tests.support.box import random_image
+from tests.support.places import in_flash
 
 DEFINITION = load_definition(PACKS / "pbx-x050.toml")
 ORIGINAL = random_image(DEFINITION)
@@ -39,14 +41,14 @@ def refused(data: bytes) -> str:
 
 def test_the_whole_read_gives_every_writable_region() -> None:
     assert contents_of(DEFINITION, ORIGINAL, WHOLE) == {
-        start: WHOLE[start : r.end] for start, r in WRITABLE.items()
+        r.place.at: WHOLE[start : r.end] for start, r in WRITABLE.items()
     }
 
 
 @pytest.mark.parametrize("first", [b"S", b":", b"S1", b":1"])
 def test_a_bin_that_begins_like_a_record_is_a_bin(first: bytes) -> None:
     data = first + bytes(CALIBRATION.size_bytes - len(first))
-    assert contents_of(DEFINITION, ORIGINAL, data) == {CALIBRATION.start: data}
+    assert contents_of(DEFINITION, ORIGINAL, data) == {CALIBRATION.place.at: data}
 
 
 @pytest.mark.parametrize("kind", ["ihex", "srec"])
@@ -55,9 +57,9 @@ def test_a_bin_that_begins_like_a_record_is_a_bin(first: bytes) -> None:
 )
 def test_records_of_whole_regions_are_those_regions(kind: str, names: list[str]) -> None:
     regions = [DEFINITION.region(name) for name in names]
-    given_ = {r.start: bytes(ORIGINAL.slice(r.start, r.size_bytes)) for r in regions}
+    given_ = {r.start: bytes(ORIGINAL.slice(r.place)) for r in regions}
     found = contents_of(DEFINITION, ORIGINAL, as_records(given_, kind))
-    assert found == {start: data for start, data in given_.items() if start in WRITABLE}
+    assert found == in_flash({start: data for start, data in given_.items() if start in WRITABLE})
 
 
 @pytest.mark.parametrize("kind", ["ihex", "srec"])
@@ -104,11 +106,11 @@ def records_of(content: bytes, start: int, each: int) -> list[bytes]:
 
 
 def test_records_in_any_order_are_the_same_content() -> None:
-    start, content = CALIBRATION.start, ORIGINAL.slice(CALIBRATION.start, CALIBRATION.size_bytes)
+    start, content = CALIBRATION.start, ORIGINAL.slice(CALIBRATION.place)
     shuffled = records_of(content, start, 8)
     rest = as_records({start + 512: content[512:]}, "srec")
     random.Random(1).shuffle(shuffled)
-    assert contents_of(DEFINITION, ORIGINAL, b"\n".join([*shuffled, rest])) == {start: content}
+    assert contents_of(DEFINITION, ORIGINAL, b"\n".join([*shuffled, rest])) == {CALIBRATION.place.at: content}
 
 
 @pytest.mark.timeout(20)
@@ -164,6 +166,6 @@ def test_runs_are_those_of_an_independent_reader(spans: dict[int, bytes], kind: 
 
 
 def test_a_read_with_gaps_is_cut_where_it_was_read() -> None:
-    partial = MemoryImage({start: data for start, data in ORIGINAL.spans.items() if start != 0})
+    partial = MemoryImage({at: data for at, data in ORIGINAL.spans.items() if at != (FLASH, 0)})
     data = b"".join(partial.spans.values())
-    assert set(contents_of(DEFINITION, partial, data)) == set(WRITABLE)
+    assert set(contents_of(DEFINITION, partial, data)) == {region.place.at for region in WRITABLE.values()}

@@ -11,8 +11,8 @@ from appliance.contract.jobs import JobState
 from appliance.definitions.schema import Definition
 from appliance.engine.operations.read import identify, read
 from appliance.engine.operations.write import restore, write
-from appliance.engine.originals import sealed_regions
-from appliance.flashing.image import MemoryImage
+from appliance.engine.originals import open_image, sealed_regions
+from appliance.engine.plaintext import Opened
 from simulator.ecu.watch import Counter
 from tests.support.garage import Garage, Readied, open_garage, visit
 from tests.unit.engine.test_jobs_on_a_box import stopped_at
@@ -73,7 +73,7 @@ def test_a_write_makes_another_jobs_unfinished_read_worthless(slave: Readied) ->
         )
         await write(garage.box, garage.job, garage.hand_in(package))
         sealed = (await read(garage.box, job))["file"]
-        image = MemoryImage(garage.box.images.read_plaintext(garage.box.images.load(sealed)))
+        image = open_image(garage.box, sealed, Opened())
         assert b"".join(image.spans.values()) == garage.car.ecu.memory.whole()
 
     visit(slave, scene)

@@ -19,6 +19,7 @@ from appliance.flashing.image import MemoryImage
 from appliance.vault.errors import VaultError
 from appliance.vault.records import new_file_id
 from tests.support.garage import Garage, Readied, visit
+from tests.support.places import flash, in_flash
 
 
 @pytest.fixture
@@ -85,11 +86,12 @@ def test_what_is_whole_of_a_damaged_original_is_had_and_the_rest_named(
     with pytest.raises(VaultError):
         load_original(box, box.journal.job(slave.job))
     salvaged = box.images.salvage(box.images.load(original.file_id))
-    kept = MemoryImage(salvaged.contents)
+    kept = MemoryImage(in_flash(salvaged.contents))
     assert [(one.start, one.end) for one in salvaged.damaged] == [(start, end)]
-    assert not kept.covers(start, 1)
+    assert not kept.covers(flash(start, 1))
     for _, low, high in files[:-1]:
-        assert kept.slice(low, high - low) == original.image.slice(low, high - low)
+        place = flash(low, high - low)
+        assert kept.slice(place) == original.image.slice(place)
 
 
 def test_rot_is_told_once_and_stays_in_the_snapshot(

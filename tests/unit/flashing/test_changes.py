@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from appliance.flashing.changes import MOST_RANGES, Difference, changed_bytes, changes_of, difference
 from appliance.flashing.image import MemoryImage
 from tests.support.box import random_image, small_definition, tuned_from
+from tests.support.places import flash
 
 DEFINITION = small_definition()
 ORIGINAL = random_image(DEFINITION)
@@ -52,7 +53,7 @@ def test_changes_are_told_by_region() -> None:
     at = CALIBRATION.start
     assert (change.region, change.tag, change.size_bytes) == ("calibration", "calibration", 16384)
     assert change.changed_bytes == 5
-    assert change.ranges == ((at + 5, at + 22), (at + 38, at + 39), (at + 16383, at + 16384))
+    assert change.ranges == (flash(at + 5, 17), flash(at + 38, 1), flash(at + 16383, 1))
     assert change.ranges_total == 3
 
 
@@ -66,13 +67,13 @@ def test_a_region_that_stays_as_it_is_is_told_too() -> None:
 
 
 def test_only_the_first_ranges_are_listed() -> None:
-    content = bytearray(ORIGINAL.slice(CALIBRATION.start, CALIBRATION.size_bytes))
+    content = bytearray(ORIGINAL.slice(CALIBRATION.place))
     for at in range(0, 32 * (MOST_RANGES + 5), 32):
         content[at] ^= 1
-    (change,) = changes_of(DEFINITION, ORIGINAL, MemoryImage({CALIBRATION.start: bytes(content)}))
+    (change,) = changes_of(DEFINITION, ORIGINAL, MemoryImage({CALIBRATION.place.at: bytes(content)}))
     assert (len(change.ranges), change.ranges_total) == (MOST_RANGES, MOST_RANGES + 5)
     assert change.changed_bytes == MOST_RANGES + 5
 
 
 def test_a_part_of_a_region_is_not_told_as_one() -> None:
-    assert changes_of(DEFINITION, ORIGINAL, MemoryImage({CALIBRATION.start: b"short"})) == ()
+    assert changes_of(DEFINITION, ORIGINAL, MemoryImage({CALIBRATION.place.at: b"short"})) == ()

@@ -15,6 +15,7 @@ from appliance.contract.errors import PitboxError
 from appliance.contract.events import GatesEvent
 from appliance.contract.gates import Verdict, Waiver
 from appliance.contract.jobs import JobState
+from appliance.contract.places import FLASH
 from appliance.definitions.plausible import Plausibility
 from appliance.definitions.schema import Checksum, Definition
 from appliance.flashing.errors import GatesRefusedError
@@ -41,6 +42,7 @@ from tests.support.box import (
     small_definition,
     tuned_from,
 )
+from tests.support.places import flash
 from tests.support.probe_access import IDENTITY, Fault, ProbeAccess
 from tests.support.probe_ecu import ProbeEcu
 
@@ -124,9 +126,9 @@ def test_a_request_in_order_passes_every_gate() -> None:
         ("method", with_papers(method="bench")),
         ("method", with_papers(method=None)),
         ("regions", with_papers(regions={})),
-        ("regions", with_papers(regions={"boot": (0, 8192)})),
-        ("regions", with_papers(regions={**GOOD.papers.regions, "code": (0x10_0000, 24576)})),
-        ("regions", with_papers(regions={"calibration": (CALIBRATION.start, 4096)})),
+        ("regions", with_papers(regions={"boot": flash(0, 8192)})),
+        ("regions", with_papers(regions={**GOOD.papers.regions, "code": flash(0x10_0000, 24576)})),
+        ("regions", with_papers(regions={"calibration": flash(CALIBRATION.start, 4096)})),
         ("base_read", with_papers(base_sha256="00" * 32)),
         ("base_read", with_papers(base_sha256=None)),
         ("changed_ranges", with_papers(changed_ranges=())),
@@ -146,7 +148,7 @@ def test_each_gate_fails_alone_and_by_name(gate: str, request_: WriteRequest) ->
 
 def test_all_failing_gates_are_listed_at_once() -> None:
     papers = replace(Authorisation(own_original=False), signatures=("no",), use="")
-    short = MemoryImage({CALIBRATION.start: b"short"})
+    short = MemoryImage({CALIBRATION.place.at: b"short"})
     error = refused(replace(GOOD, papers=papers, original_file=None, tuned=short))
     assert [detail.split(":")[0] for detail in error.details] == OFFLINE
     assert all(name in str(error) for name in OFFLINE)
@@ -159,12 +161,15 @@ def test_all_failing_gates_are_listed_at_once() -> None:
     ("tuned", "gates"),
     [
         (MemoryImage({}), {"regions"}),
-        (MemoryImage({CALIBRATION.start: b""}), {"length"}),
-        (MemoryImage({CALIBRATION.start: bytes(TUNED.spans[CALIBRATION.start][:-1])}), {"length"}),
-        (MemoryImage({CALIBRATION.start: bytes(CALIBRATION.size_bytes + 1)}), {"length", "changed_ranges"}),
-        (MemoryImage({CALIBRATION.start + 4096: bytes(4096)}), {"regions", "length"}),
-        (MemoryImage({0: bytes(8192)}), {"regions", "changed_ranges"}),
-        (MemoryImage({0x5000_0000: bytes(64)}), {"regions", "length", "changed_ranges"}),
+        (MemoryImage({CALIBRATION.place.at: b""}), {"length"}),
+        (MemoryImage({CALIBRATION.place.at: bytes(TUNED.spans[CALIBRATION.place.at][:-1])}), {"length"}),
+        (
+            MemoryImage({CALIBRATION.place.at: bytes(CALIBRATION.size_bytes + 1)}),
+            {"length", "changed_ranges"},
+        ),
+        (MemoryImage({(FLASH, CALIBRATION.start + 4096): bytes(4096)}), {"regions", "length"}),
+        (MemoryImage({(FLASH, 0): bytes(8192)}), {"regions", "changed_ranges"}),
+        (MemoryImage({(FLASH, 0x5000_0000): bytes(64)}), {"regions", "length", "changed_ranges"}),
     ],
     ids=["no bytes", "empty", "truncated", "too long", "in the middle", "the boot block", "nowhere"],
 )
@@ -184,7 +189,7 @@ class Gigabyte(bytes):
 
 
 def test_a_huge_file_is_refused_by_its_length_alone() -> None:
-    huge = with_tuned(MemoryImage({CALIBRATION.start: Gigabyte()}))
+    huge = with_tuned(MemoryImage({CALIBRATION.place.at: Gigabyte()}))
     assert "length" in failing(huge)
     refused(huge)
 
@@ -192,15 +197,15 @@ def test_a_huge_file_is_refused_by_its_length_alone() -> None:
 @given(offset=st.integers(0, CALIBRATION.size_bytes - 1), mask=st.integers(1, 255))
 @settings(deadline=None)
 def test_one_changed_byte_is_allowed_inside_a_declared_range_only(offset: int, mask: int) -> None:
-    content = bytearray(ORIGINAL.spans[CALIBRATION.start])
+    content = bytearray(ORIGINAL.spans[CALIBRATION.place.at])
     content[offset] ^= mask
     address = CALIBRATION.start + offset
     declared = [
-        (CALIBRATION.start + 100, CALIBRATION.start + 200),
-        (CALIBRATION.start + 200, CALIBRATION.start + 300),
+        CALIBRATION.place.part(100, 100),
+        CALIBRATION.place.part(200, 100),
     ]
     request = replace(
-        with_tuned(MemoryImage({CALIBRATION.start: content})),
+        with_tuned(MemoryImage({CALIBRATION.place.at: content})),
         papers=replace(GOOD.papers, changed_ranges=tuple(declared)),
     )
     inside = CALIBRATION.start + 100 <= address < CALIBRATION.start + 300
@@ -208,23 +213,23 @@ def test_one_changed_byte_is_allowed_inside_a_declared_range_only(offset: int, m
 
 
 def test_a_change_may_cross_from_one_declared_range_into_the_next() -> None:
-    content = bytearray(ORIGINAL.spans[CALIBRATION.start])
+    content = bytearray(ORIGINAL.spans[CALIBRATION.place.at])
     content[150:250] = bytes(byte ^ 0xFF for byte in content[150:250])
-    start = CALIBRATION.start
-    declared = ((start + 200, start + 300), (start + 100, start + 200))
+    place = CALIBRATION.place
+    declared = (place.part(200, 100), place.part(100, 100))
     papers = replace(GOOD.papers, changed_ranges=declared)
-    assert failing(replace(GOOD, tuned=MemoryImage({start: content}), papers=papers)) == []
-    apart = replace(papers, changed_ranges=((start + 100, start + 200), (start + 201, start + 300)))
-    assert failing(replace(GOOD, tuned=MemoryImage({start: content}), papers=apart)) == ["changed_ranges"]
+    assert failing(replace(GOOD, tuned=MemoryImage({place.at: content}), papers=papers)) == []
+    apart = replace(papers, changed_ranges=(place.part(100, 100), place.part(201, 99)))
+    assert failing(replace(GOOD, tuned=MemoryImage({place.at: content}), papers=apart)) == ["changed_ranges"]
 
 
 def _inverted(start: int, end: int, *declared: tuple[int, int]) -> list[str]:
     """Failing gates where bytes start to end of the calibration differ, and these are declared."""
     at = CALIBRATION.start
-    content = bytearray(ORIGINAL.spans[at])
+    content = bytearray(ORIGINAL.spans[FLASH, at])
     content[start:end] = bytes(byte ^ 0xFF for byte in content[start:end])
-    papers = replace(GOOD.papers, changed_ranges=tuple((at + low, at + high) for low, high in declared))
-    return failing(replace(GOOD, tuned=MemoryImage({at: content}), papers=papers))
+    papers = replace(GOOD.papers, changed_ranges=tuple(flash(at + low, high - low) for low, high in declared))
+    return failing(replace(GOOD, tuned=MemoryImage({(FLASH, at): content}), papers=papers))
 
 
 @pytest.mark.parametrize(
@@ -258,7 +263,7 @@ def test_each_change_needs_its_own_range() -> None:
     """One that is declared does not excuse another that is not, whichever comes first."""
     at = CALIBRATION.start
     for declared in ((5, 6), (CALIBRATION.size_bytes - 9, CALIBRATION.size_bytes - 8)):
-        assert failing(with_papers(changed_ranges=((at + declared[0], at + declared[1]),))) == [
+        assert failing(with_papers(changed_ranges=(flash(at + declared[0], declared[1] - declared[0]),))) == [
             "changed_ranges"
         ]
 
@@ -272,25 +277,23 @@ def test_the_first_and_the_last_byte_of_a_region_are_looked_at(at: int) -> None:
 
 @pytest.mark.parametrize("lacking", ["code", "calibration"])
 def test_every_writable_region_must_have_been_read(lacking: str) -> None:
-    spans = {
-        start: data for start, data in ORIGINAL.spans.items() if start != DEFINITION.region(lacking).start
-    }
+    spans = {at: data for at, data in ORIGINAL.spans.items() if at != DEFINITION.region(lacking).place.at}
     part = MemoryImage(spans)
     assert failing(request_for(DEFINITION, part, None)) == ["original_stored"]
 
 
 def test_an_original_may_lack_what_is_never_written() -> None:
-    part = MemoryImage({start: data for start, data in ORIGINAL.spans.items() if start})
+    part = MemoryImage({at: data for at, data in ORIGINAL.spans.items() if at != (FLASH, 0)})
     assert failing(request_for(DEFINITION, part, None)) == []
 
 
 def _plain(equal_bytes: int, **papers: Any) -> WriteRequest:
     """A plain calibration of which so many bytes are the read's; the definition allows any change."""
-    content = bytes(byte ^ 0xFF for byte in ORIGINAL.spans[CALIBRATION.start])
-    data = bytes(ORIGINAL.spans[CALIBRATION.start][:equal_bytes]) + content[equal_bytes:]
+    content = bytes(byte ^ 0xFF for byte in ORIGINAL.spans[CALIBRATION.place.at])
+    data = bytes(ORIGINAL.spans[CALIBRATION.place.at][:equal_bytes]) + content[equal_bytes:]
     limits = Plausibility(calibration_changed_share=1, entropy_bits=8)
     definition = DEFINITION.model_copy(update={"plausibility": limits})
-    made = request_for(definition, ORIGINAL, MemoryImage({CALIBRATION.start: data}))
+    made = request_for(definition, ORIGINAL, MemoryImage({CALIBRATION.place.at: data}))
     return replace(made, papers=replace(made.papers, plain=True, **papers))
 
 
@@ -332,17 +335,17 @@ def _papers(**changes: Callable[[st.DataObject], Any]) -> Mutation:
 
 def _tuned(request: WriteRequest, data: st.DataObject) -> WriteRequest:
     """Another length, or a byte outside the declared ranges."""
-    content = bytearray(TUNED.spans[CALIBRATION.start])
+    content = bytearray(TUNED.spans[CALIBRATION.place.at])
     if data.draw(st.booleans()):
         content = content[: data.draw(st.integers(0, len(content) - 1))]
     else:
         content[data.draw(st.integers(6, len(content) - 10))] ^= data.draw(st.integers(1, 255))
-    return replace(request, tuned=MemoryImage({CALIBRATION.start: content}))
+    return replace(request, tuned=MemoryImage({CALIBRATION.place.at: content}))
 
 
 def _moved(request: WriteRequest, data: st.DataObject) -> WriteRequest:
     start = data.draw(st.integers(0, 1 << 32).filter(lambda at: at != CALIBRATION.start))
-    return replace(request, tuned=MemoryImage({start: TUNED.spans[CALIBRATION.start]}))
+    return replace(request, tuned=MemoryImage({(FLASH, start): TUNED.spans[CALIBRATION.place.at]}))
 
 
 def _other_original(request: WriteRequest, data: st.DataObject) -> WriteRequest:
@@ -366,7 +369,7 @@ MUTATIONS: dict[str, Mutation] = {
     "regions": _papers(
         regions=lambda data: data.draw(
             st.dictionaries(
-                st.sampled_from(["boot", "code", "data"]), st.tuples(st.integers(0), st.integers(0))
+                st.sampled_from(["boot", "code", "data"]), st.builds(flash, st.integers(0), st.integers(0))
             )
         )
     ),
@@ -388,8 +391,8 @@ def with_checksum(region: str, tuned: MemoryImage) -> WriteRequest:
     spec = Checksum(module="crc32-at", region=region, parameters=parameters)
     definition = DEFINITION.model_copy(update={"checksum": spec})
     module = module_for(spec.module, parameters)
-    stock = module.correct(ORIGINAL.slice(CALIBRATION.start, CALIBRATION.size_bytes))
-    original = ORIGINAL.overlaid(MemoryImage({CALIBRATION.start: stock}))
+    stock = module.correct(ORIGINAL.slice(CALIBRATION.place))
+    original = ORIGINAL.overlaid(MemoryImage({CALIBRATION.place.at: stock}))
     papers = papers_for(definition, original, tuned)
     return replace(
         GOOD, definition=definition, original=original, tuned=tuned, checksum=module, papers=papers
@@ -400,22 +403,22 @@ def test_the_files_own_checksum_decides_where_the_box_can_check_it() -> None:
     request = with_checksum("calibration", TUNED)
     assert request.checksum is not None
     assert failing(request) == ["checksum"], "the master's word does not outweigh a checksum that is wrong"
-    right = request.checksum.correct(bytes(TUNED.spans[CALIBRATION.start]))
-    assert failing(with_checksum("calibration", MemoryImage({CALIBRATION.start: right}))) == []
+    right = request.checksum.correct(bytes(TUNED.spans[CALIBRATION.place.at]))
+    assert failing(with_checksum("calibration", MemoryImage({CALIBRATION.place.at: right}))) == []
     wrong = right[:50] + bytes([right[50] ^ 1]) + right[51:]
-    assert failing(with_checksum("calibration", MemoryImage({CALIBRATION.start: wrong}))) == ["checksum"]
+    assert failing(with_checksum("calibration", MemoryImage({CALIBRATION.place.at: wrong}))) == ["checksum"]
 
 
 def _haldex_request(edit: Callable[[bytearray], None]) -> WriteRequest:
     """A calibration that is an all-wheel-drive block, with its record at 10h, edited."""
-    stock = bytearray(ORIGINAL.slice(CALIBRATION.start, CALIBRATION.size_bytes))
+    stock = bytearray(ORIGINAL.slice(CALIBRATION.place))
     stock[0x14:0x18] = len(stock).to_bytes(4, "little")
     spec = Checksum(module="vw-haldex5", region="calibration")
     module = module_for(spec.module, {})
-    original = ORIGINAL.overlaid(MemoryImage({CALIBRATION.start: module.correct(bytes(stock))}))
-    edited = bytearray(original.slice(CALIBRATION.start, CALIBRATION.size_bytes))
+    original = ORIGINAL.overlaid(MemoryImage({CALIBRATION.place.at: module.correct(bytes(stock))}))
+    edited = bytearray(original.slice(CALIBRATION.place))
     edit(edited)
-    tuned = MemoryImage({CALIBRATION.start: bytes(edited)})
+    tuned = MemoryImage({CALIBRATION.place.at: bytes(edited)})
     definition = DEFINITION.model_copy(update={"checksum": spec})
     papers = papers_for(definition, original, tuned)
     return replace(
@@ -450,7 +453,7 @@ def test_a_module_that_refuses_the_original_says_nothing_of_the_file() -> None:
 
 def test_a_checksum_over_memory_that_was_never_read_is_no_pass() -> None:
     request = with_checksum("boot", TUNED)
-    spans = {start: data for start, data in ORIGINAL.spans.items() if start}
+    spans = {at: data for at, data in ORIGINAL.spans.items() if at != (FLASH, 0)}
     part = MemoryImage(spans)
     papers = replace(request.papers, base_sha256=part.sha256())
     assert failing(replace(request, original=part, papers=papers)) == ["checksum"]
@@ -491,7 +494,7 @@ def test_papers_of_the_original_do_not_let_another_file_in() -> None:
 
 
 def test_an_original_that_lacks_a_writable_region_is_no_original() -> None:
-    part = MemoryImage({CALIBRATION.start: ORIGINAL.spans[CALIBRATION.start]})
+    part = MemoryImage({CALIBRATION.place.at: ORIGINAL.spans[CALIBRATION.place.at]})
     error = refused(replace(request_for(DEFINITION, ORIGINAL, None), original=part))
     assert error.details == ("original_stored: fail: the stored original lacks code",)
 
@@ -516,7 +519,7 @@ def test_a_plan_cannot_be_changed() -> None:
 def test_memory_that_changed_since_the_plan_was_made_is_not_written(box: Box, access: ProbeAccess) -> None:
     spans = {start: bytearray(data) for start, data in ORIGINAL.spans.items()}
     plan = FlashPlan(request_for(DEFINITION, MemoryImage(spans), None))
-    spans[CALIBRATION.start][7] ^= 1
+    spans[CALIBRATION.place.at][7] ^= 1
     box.in_preflight()
     with pytest.raises(PitboxError, match="TARGET_CHANGED"):
         run_virtual(write(box.job, plan))
@@ -724,7 +727,7 @@ def test_a_gate_that_may_not_be_waived_stays_shut(box: Box, gate: str) -> None:
     everything_wrong = replace(
         GOOD,
         papers=replace(Authorisation(own_original=False), signatures=("no",), vin_matches=False, use=""),
-        tuned=MemoryImage({CALIBRATION.start: b"short"}),
+        tuned=MemoryImage({CALIBRATION.place.at: b"short"}),
         original_file=None,
         waivers={gate: Waiver("A. Smith", "please")},
     )

@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.contract.errors import PitboxError
+from appliance.contract.places import FLASH
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.schema import Definition
 from appliance.flashing.hash_blind_spots import pieces_of, seams_of
 from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.protocols.access import Block
+from tests.support.places import flash
 
 E400 = load_definition(PACKS / "pbx-e400.toml")
 CALIBRATION = E400.region("calibration")
@@ -26,7 +28,7 @@ def image(*changes: int) -> MemoryImage:
     for offset in changes:
         content[LAST.start - CALIBRATION.start + offset] ^= 0xFF
     content[-4:] = zlib.crc32(content[:-4]).to_bytes(4, "little")
-    return MemoryImage({CALIBRATION.start: content})
+    return MemoryImage({CALIBRATION.place.at: content})
 
 
 def crcs(memory: MemoryImage, *pieces: Block) -> list[int]:
@@ -43,8 +45,8 @@ def test_the_whole_sector_hashes_alike_and_its_pieces_do_not(change: int) -> Non
 
 @given(st.sets(st.integers(0, 120)))
 def test_pieces_are_the_block(seams: set[int]) -> None:
-    block = Block("code", 20, 80, 3)
-    pieces = pieces_of(block, frozenset(seams))
+    block = Block("code", flash(20, 80), 3)
+    pieces = pieces_of(block, frozenset((FLASH, at) for at in seams))
     assert [at for piece in pieces for at in range(piece.start, piece.end)] == list(range(20, 100))
     assert all(piece.size > 0 and (piece.region, piece.block_id) == ("code", 3) for piece in pieces)
     assert {piece.start for piece in pieces} == {20} | {seam for seam in seams if 20 < seam < 100}
@@ -63,7 +65,7 @@ def test_no_seams_where_there_is_no_checksum_to_look_for() -> None:
 def test_blocks_compared_by_their_id_cannot_be_cut() -> None:
     s18 = load_definition(PACKS / "pbx-s18.toml")
     region = s18.region("cal")
-    assert seams_of(s18, MemoryImage({region.start: bytes(region.size_bytes)})) == frozenset()
+    assert seams_of(s18, MemoryImage({region.place.at: bytes(region.size_bytes)})) == frozenset()
 
 
 def test_a_checksum_module_that_does_not_exist_is_told() -> None:

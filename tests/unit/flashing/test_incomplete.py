@@ -10,6 +10,7 @@ import pytest
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.events import NoteEvent
 from appliance.contract.jobs import JobState
+from appliance.contract.places import FLASH
 from appliance.definitions.schema import Definition
 from appliance.flashing.errors import WriteInterruptedError
 from appliance.flashing.image import MemoryImage
@@ -50,7 +51,7 @@ def go_on(box: Box, plan: FlashPlan) -> WriteResult:
 def stopped_before_the_end_of(ecu: ProbeEcu, *numbers: int) -> list[int]:
     """All bytes were programmed, and the ECU was never told that these blocks are complete."""
     writable = [block.start for block in ecu.blocks() if block.region != "boot"]
-    ecu.incomplete = {writable[number] for number in numbers}
+    ecu.incomplete = {(FLASH, writable[number]) for number in numbers}
     assert not ecu.reset()
     return writable
 

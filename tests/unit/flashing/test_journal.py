@@ -22,6 +22,7 @@ from appliance.flashing.write_order import WriteOrder
 from appliance.protocols.access import Block, EcuIdentity
 from appliance.vault.records import Segment
 from tests.support.box import mac
+from tests.support.places import flash
 
 JOB = "j"
 ORDER = WriteOrder(
@@ -30,8 +31,8 @@ ORDER = WriteOrder(
     method="obd",
     original_file="original",
     tuned_file="tuned",
-    blocks=(Block("calibration", 0x1000, 0x100), Block("calibration", 0x1100, 0x100, 7)),
-    guarded=(Block("boot", 0, 0x100),),
+    blocks=(Block("calibration", flash(0x1000, 0x100)), Block("calibration", flash(0x1100, 0x100), 7)),
+    guarded=(Block("boot", flash(0, 0x100)),),
     target_sha256="cd" * 32,
 )
 TEXT = ORDER.to_json()

@@ -29,17 +29,17 @@ SIM = DEFINITION.simulation
 
 def memory(seed: int) -> MemoryImage:
     whole = synthesise(DEFINITION, seed)
-    return MemoryImage({r.start: whole[region_slice(DEFINITION, r.name)] for r in DEFINITION.regions})
+    return MemoryImage({r.place.at: whole[region_slice(DEFINITION, r.name)] for r in DEFINITION.regions})
 
 
 ORIGINAL = memory(1)
 CODE, CALIBRATION = DEFINITION.region("code"), DEFINITION.region("calibration")
-READ = {region.name: ORIGINAL.slice(region.start, region.size_bytes) for region in (CODE, CALIBRATION)}
+READ = {region.name: ORIGINAL.slice(region.place) for region in (CODE, CALIBRATION)}
 
 
 def request(contents: dict[str, bytes], limits: Plausibility | None = None) -> WriteRequest:
     """Everything in order but for what the file holds."""
-    tuned = MemoryImage({DEFINITION.region(name).start: data for name, data in contents.items()})
+    tuned = MemoryImage({DEFINITION.region(name).place.at: data for name, data in contents.items()})
     definition = DEFINITION.model_copy(update={"plausibility": limits or Plausibility()})
     made = request_for(definition, ORIGINAL, tuned)
     return replace(made, papers=replace(made.papers, ecu_hw=SIM.hw, ecu_sw=SIM.sw))
@@ -84,7 +84,7 @@ OTHERS: dict[str, Callable[[], bytes]] = {
     "a ZIP": lambda: zipped(SIZE),
     "a gzip": lambda: gzip.compress(noise(SIZE))[:SIZE],
     "an ELF": lambda: padded(b"\x7fELF\2\1\1", SIZE),
-    "another car's calibration": lambda: memory(2).slice(CALIBRATION.start, SIZE),
+    "another car's calibration": lambda: memory(2).slice(CALIBRATION.place.part(0, SIZE)),
     "shifted by one": lambda: READ["calibration"][1:] + b"\xff",
     "shifted by sixteen": lambda: b"\xff" * 16 + READ["calibration"][:-16],
     "rotated by half": lambda: READ["calibration"][SIZE // 2 :] + READ["calibration"][: SIZE // 2],
@@ -113,7 +113,7 @@ def test_other_code_is_refused(kind: str) -> None:
         "erased": b"\xff" * size,
         "zeros": bytes(size),
         "shifted by one": READ["code"][1:] + b"\xff",
-        "another car's calibration": memory(2).slice(CODE.start, size),
+        "another car's calibration": memory(2).slice(CODE.place.part(0, size)),
     }[kind]
     assert failing(request({"code": other, "calibration": READ["calibration"]})) == ["plausibility"]
 
@@ -274,7 +274,7 @@ def test_every_region_of_the_file_is_looked_at() -> None:
 @pytest.mark.parametrize("data", [READ["calibration"][:-1], READ["calibration"] + b"\0", b""])
 def test_a_part_of_a_region_is_nothing_to_compare(data: bytes) -> None:
     good = request(dict(READ))
-    for tuned in ({CALIBRATION.start: data}, {CODE.start: READ["code"], CALIBRATION.start: data}):
+    for tuned in ({CALIBRATION.place.at: data}, {CODE.place.at: READ["code"], CALIBRATION.place.at: data}):
         verdicts = {
             gate.name: gate.verdict for gate in check_request(replace(good, tuned=MemoryImage(tuned)))
         }

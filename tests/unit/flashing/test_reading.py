@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.events import NoteEvent, Phase, ProgressEvent
 from appliance.contract.jobs import JobState
+from appliance.contract.places import FLASH, Range
 from appliance.definitions.memory import Region, Sectors
 from appliance.definitions.schema import Definition
 from appliance.flashing.errors import ReadUnstableError
@@ -56,6 +57,10 @@ def flipped(data: bytes) -> bytes:
     return data[:-1] + bytes([data[-1] ^ 0x10])
 
 
+def _starts(image: MemoryImage) -> list[int]:
+    return [start for _, start in image.spans]
+
+
 def assert_clean(result: ReadResult, original: MemoryImage) -> None:
     assert result.image.spans == original.spans
     assert {one.bytes for one in result.passes} == {original.size_bytes}
@@ -86,7 +91,7 @@ def test_every_sealed_segment_is_opened_once(
 
     monkeypatch.setattr(box.blobs, "get", get)
     assert_clean(read_now(box), original)
-    assert sorted(opened) == sorted(original.spans)
+    assert sorted(opened) == _starts(original)
 
 
 @given(call=st.integers(1, 96), seed=st.integers(0, 1000))
@@ -143,7 +148,7 @@ def test_a_link_that_stays_away_ends_the_read_and_the_next_try_goes_on(
     access.faults.clear()
     before = len(access.read_addresses)
     assert_clean(read_now(box), original)
-    boot_bytes = len(original.spans[0])
+    boot_bytes = len(original.spans[FLASH, 0])
     pieces = (2 * original.size_bytes - boot_bytes) // BURST_BYTES
     assert len(access.read_addresses) - before == pieces + SAMPLES
 
@@ -202,7 +207,9 @@ def test_killed_at_every_commit_the_read_goes_on_where_it_stopped(
         again = Box(killer.state, keys, definition, access)
         kept = [chunk.address for number in (1, 2) for chunk in again.journal.chunks(JOB, number).values()]
         assert_clean(read_now(again), original)
-        assert sorted(chunk_reads(definition, access) + kept) == sorted(2 * list(original.spans))
+        assert sorted(chunk_reads(definition, access) + kept) == sorted(
+            2 * [start for _, start in original.spans]
+        )
     killer.commits_left = 0
     assert deaths == 14
 
@@ -234,9 +241,9 @@ def test_regions_are_read_alone_and_added_to_later(
 ) -> None:
     region = definition.region("calibration")
     part = read_now(box, "calibration")
-    assert part.image.spans == {region.start: original.spans[region.start]}
+    assert part.image.spans == {region.place.at: original.spans[region.place.at]}
     assert {one.bytes for one in part.passes} == {region.size_bytes}
-    assert part.passes[0].sha256 == hashlib.sha256(original.spans[region.start]).hexdigest()
+    assert part.passes[0].sha256 == hashlib.sha256(original.spans[region.place.at]).hexdigest()
     access.read_addresses.clear()
     whole = read_now(box)
     assert_clean(whole, original)
@@ -258,13 +265,13 @@ def test_a_region_cut_another_way_is_not_taken_for_the_one_before(
         sectors=(Sectors(size_bytes=4096, count=2),),
     )
     result = run_virtual(read_twice(box.job, [half]))
-    assert result.image.spans == {region.start: original.slice(region.start, 8192)}
+    assert result.image.spans == {region.place.at: original.slice(region.place.part(0, 8192))}
 
 
 def test_a_region_longer_than_a_segment_is_cut_and_joined(ram_path: Path, keys: KeyRing) -> None:
     definition = small_definition(sector_bytes=0x2_1000)
     original = MemoryImage(
-        {r.start: random.Random(r.start).randbytes(r.size_bytes) for r in definition.regions}
+        {r.place.at: random.Random(r.start).randbytes(r.size_bytes) for r in definition.regions}
     )
     box = Box(ram_path, keys, definition, ProbeAccess(ProbeEcu.holding(definition, original)))
     result = read_now(box)
@@ -322,11 +329,11 @@ class ShiftedAccess(ProbeAccess):
     since = 1
     for_ever = False
 
-    async def read(self, start: int, length: int, *, upwards: bool = True) -> bytes:
-        data = await super().read(start, length, upwards=upwards)
+    async def read(self, place: Range, *, upwards: bool = True) -> bytes:
+        data = await super().read(place, upwards=upwards)
         before, self._before = getattr(self, "_before", data), data
         late = self.calls["read"] >= self.since and (self.for_ever or len(before) == len(data))
-        return before[:length].ljust(length, b"\xff") if late else data
+        return before[: place.length].ljust(place.length, b"\xff") if late else data
 
 
 @pytest.mark.parametrize("since", [1, 2, 30, 49, 50, 97])
@@ -347,9 +354,9 @@ def test_a_constant_shift_never_agrees_with_itself(
 class OneWayAccess(ProbeAccess):
     """Where a piece is read upwards, its second message brings the answer to its first one again."""
 
-    async def read(self, start: int, length: int, *, upwards: bool = True) -> bytes:
-        data = await super().read(start, length, upwards=upwards)
-        if not upwards or start > self.ecu.blocks()[0].start or length < 256:
+    async def read(self, place: Range, *, upwards: bool = True) -> bytes:
+        data = await super().read(place, upwards=upwards)
+        if not upwards or place.start > self.ecu.blocks()[0].start or place.length < 256:
             return data
         return data[:64] * 2 + data[128:]
 
@@ -379,7 +386,7 @@ def test_passes_that_agree_on_what_samples_deny_are_read_again(
     access.faults.append(Fault("read", times=ENDLESS, alters=alike))
     assert_clean(read_now(box), original)
     assert [text for text in notes(box) if "sample differs" in text] == [
-        f"A sample differs from both reads at 0x{region.start:08X}: reading this part again"
+        f"A sample differs from both reads in {region.place}: reading this part again"
     ]
 
 

@@ -21,6 +21,7 @@ from appliance.flashing.safety import standing
 from appliance.flashing.writing import WriteResult, write
 from appliance.protocols.access import EcuRefusedError, LinkLostError, NotBegunError, Refusal
 from simulator.virtualtime import run_virtual
+from tests.support import places
 from tests.support.box import JOB, Box, Verify, request_for, small_definition, tuned_from
 from tests.support.probe_access import Fault, ProbeAccess
 from tests.support.probe_ecu import ProbeEcu
@@ -244,9 +245,9 @@ def test_a_half_written_ecu_that_will_not_open_is_never_switched_off(
     access.faults.append(Fault("open", times=ENDLESS, error=EcuRefusedError(Refusal.CONDITIONS, "22")))
     flash = box.journal.last_flash(JOB)
     assert flash is not None
-    hole = (BLOCKS[3], BLOCKS[3] + 4096)
+    hole = places.flash(BLOCKS[3], 4096)
     with pytest.raises(WriteInterruptedError) as caught:
-        run_virtual(recover(box.job, flash, plan.order, plan.target.without([hole]), (Gap(*hole, None),)))
+        run_virtual(recover(box.job, flash, plan.order, plan.target.without([hole]), (Gap(hole, None),)))
     assert "15 s" not in caught.value.do_now
     assert box.state is JobState.INTERRUPTED
 

@@ -180,7 +180,7 @@ def invalidating(ecu: ProbeEcu, plan: FlashPlan) -> Fault:
     """Every erase clears the ECU's mark of validity, and is refused before its first cell."""
 
     def invalidate() -> None:
-        ecu.incomplete.add(plan.order.blocks[0].start)
+        ecu.incomplete.add(plan.order.blocks[0].place.at)
         ecu.running = False
 
     return Fault(

@@ -6,6 +6,7 @@ import asyncio
 
 from appliance.protocols.access import EcuAccess
 from appliance.protocols.uds.addressing import functional_address, link_settings, physical_address
+from tests.support.places import flash
 
 from .scripted import asked, later
 from .uds_bench import T300, definition, run
@@ -16,7 +17,7 @@ def test_the_meter_counts_memory_bytes_and_the_time_spent_on_them() -> None:
         before = access.memory.meter()
         assert (before.payload_bytes, before.busy_s) == (0, 0.0)
         assert before.ceiling_bytes_per_s > 20_000
-        await access.memory.read(0x10000, 4)
+        await access.memory.read(flash(0x10000, 4))
         await asyncio.sleep(1.0)
         after = access.memory.meter()
         return after.payload_bytes, round(after.busy_s, 6), after.bitrate_bps

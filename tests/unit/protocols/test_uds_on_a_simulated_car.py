@@ -21,6 +21,7 @@ from drivers.can.interface import CanFrame
 from simulator.bus import Fate, FrameFate, SimBus
 from simulator.car import Car, CarSettings
 from simulator.virtualtime import run_virtual
+from tests.support.places import flash
 
 from .uds_bench import PACK_NAMES, definition
 
@@ -45,7 +46,7 @@ class Bench:
         start, size = region.sector_spans()[-1]
         if region.block_id is not None:
             start, size = region.start, region.size_bytes
-        return Block(region.name, start, size, region.block_id)
+        return Block(region.name, flash(start, size), region.block_id)
 
 
 def on_car(chosen: Definition, scenario: Callable[[Bench], Awaitable[T]], image: bytes | None = None) -> T:
@@ -94,7 +95,7 @@ def test_reading_keeps_to_within_five_percent_of_the_wire(name: str) -> None:
         await bench.access.lifecycle.open(Purpose.READ)
         start = bench.block().start
         size = min(bench.block().size, 0x8000)
-        assert await bench.access.memory.read(start, size) == bench.car.ecu.memory.read(start, size)
+        assert await bench.access.memory.read(flash(start, size)) == bench.car.ecu.memory.read(start, size)
         await bench.access.lifecycle.close()
         return bench.access.memory.meter()
 
@@ -196,7 +197,7 @@ def test_reads_over_a_bad_wire_are_right_or_fail(name: str, seed: int) -> None:
         got = b""
         for _ in range(10):
             try:
-                got = await bench.access.memory.read(start, size)
+                got = await bench.access.memory.read(flash(start, size))
                 break
             except AccessError:
                 await bench.access.lifecycle.open(Purpose.READ)
@@ -223,7 +224,7 @@ def test_a_frame_lost_from_an_upload_is_made_up_for_inside_the_read() -> None:
             return None
 
         bench.bus.fault = fate
-        assert await bench.access.memory.read(start, size) == bench.car.ecu.memory.read(start, size)
+        assert await bench.access.memory.read(flash(start, size)) == bench.car.ecu.memory.read(start, size)
         return bench.access.memory.meter().retries
 
     assert on_car(definition("pbx-e400"), scenario) == 2
@@ -233,7 +234,7 @@ def test_an_open_session_outlives_a_long_pause() -> None:
     async def scenario(bench: Bench) -> None:
         await bench.access.lifecycle.open(Purpose.READ)
         await asyncio.sleep(60.0)
-        await bench.access.memory.read(bench.block().start, 16)
+        await bench.access.memory.read(flash(bench.block().start, 16))
         await bench.access.lifecycle.close()
 
     on_car(definition("pbx-e400"), scenario)

@@ -14,6 +14,7 @@ from appliance.protocols.access import (
     Purpose,
     Refusal,
 )
+from tests.support.places import flash
 
 from .scripted import Step, asked
 from .uds_bench import E400, ENTER_E400_WRITING, PRESENT, SESSION_ANSWER, definition, run, vectors
@@ -159,7 +160,7 @@ ENTER_READING = (
 
 async def _read(access: EcuAccess) -> Refusal | None:
     try:
-        await access.memory.read(0x80010000, 16)
+        await access.memory.read(flash(0x80010000, 16))
     except EcuRefusedError as error:
         assert error.code == 0x33
         return error.refusal

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 
+from appliance.contract.places import Range
 from appliance.protocols.access import (
     AccessError,
+    Block,
     EcuAccess,
     EcuRefusedError,
     Refusal,
 )
 from appliance.protocols.uds.memory import MAX_READ_BYTES
+from tests.support.places import flash
 
 from .scripted import Step, asked
 from .uds_bench import E400, PRESENT, SESSION_ANSWER, T300, run
 
+ELSEWHERE = Block("code", Range("eeprom", 0x80010000, 16))
 UPLOAD_16 = "35 00 44 80010000 00000010"
 
 
@@ -24,7 +30,7 @@ def test_reading_by_address_is_cut_to_the_definitions_size() -> None:
         asked("23 23 010800 0001", "63 BB"),
         PRESENT,
     )
-    data = run(T300, lambda access: access.memory.read(0x10000, 2049), *steps)
+    data = run(T300, lambda access: access.memory.read(flash(0x10000, 2049)), *steps)
     assert data == b"\xaa" * 2048 + b"\xbb"
 
 
@@ -35,7 +41,10 @@ def test_reading_by_upload_takes_blocks_as_the_ecu_cuts_them() -> None:
         asked("36 02", "76 02" + "22" * 7),
         asked("37", "77"),
     )
-    assert run(E400, lambda access: access.memory.read(0x80010000, 16), *steps) == b"\x11" * 9 + b"\x22" * 7
+    assert (
+        run(E400, lambda access: access.memory.read(flash(0x80010000, 16)), *steps)
+        == b"\x11" * 9 + b"\x22" * 7
+    )
 
 
 def test_a_lost_block_is_asked_for_again_under_its_number() -> None:
@@ -48,7 +57,7 @@ def test_a_lost_block_is_asked_for_again_under_its_number() -> None:
     )
 
     async def scenario(access: EcuAccess) -> int:
-        await access.memory.read(0x80010000, 16)
+        await access.memory.read(flash(0x80010000, 16))
         return access.memory.meter().retries
 
     assert run(E400, scenario, *steps) == 1
@@ -64,7 +73,10 @@ def test_an_upload_that_broke_off_goes_on_where_it_stopped() -> None:
         asked("36 01", "76 01" + "22" * 7),
         asked("37", "77"),
     )
-    assert run(E400, lambda access: access.memory.read(0x80010000, 16), *steps) == b"\x11" * 9 + b"\x22" * 7
+    assert (
+        run(E400, lambda access: access.memory.read(flash(0x80010000, 16)), *steps)
+        == b"\x11" * 9 + b"\x22" * 7
+    )
 
 
 def test_after_a_lost_answer_the_upload_is_ended_before_the_next() -> None:
@@ -80,7 +92,7 @@ def test_after_a_lost_answer_the_upload_is_ended_before_the_next() -> None:
         PRESENT,
         asked("37", "7F 37 24"),
     )
-    assert run(E400, lambda access: access.memory.read(0x80010000, 16), *steps) == b"\x11" * 16
+    assert run(E400, lambda access: access.memory.read(flash(0x80010000, 16)), *steps) == b"\x11" * 16
 
 
 @pytest.mark.parametrize("part", ["", "11" * 17])
@@ -89,7 +101,7 @@ def test_a_block_of_impossible_length_is_never_taken(part: str) -> None:
     attempt = (asked(UPLOAD_16, "75 20 0FFF"), asked("36 01", "76 01" + part))
     again = (asked("37", "7F 37 24"), *attempt)
     with pytest.raises(AccessError, match="came where 16 were left"):
-        run(E400, lambda access: access.memory.read(0x80010000, 16), *attempt, *again, *again, *again)
+        run(E400, lambda access: access.memory.read(flash(0x80010000, 16)), *attempt, *again, *again, *again)
 
 
 def test_a_block_that_was_cut_short_shifts_nothing_behind_it() -> None:
@@ -106,7 +118,7 @@ def test_a_block_that_was_cut_short_shifts_nothing_behind_it() -> None:
         asked("37", "77"),
     )
     expected = b"\x33" * 6 + b"\x44" * 6 + b"\x55" * 4
-    assert run(E400, lambda access: access.memory.read(0x80010000, 16), *steps) == expected
+    assert run(E400, lambda access: access.memory.read(flash(0x80010000, 16)), *steps) == expected
 
 
 def test_a_block_longer_than_announced_is_never_taken() -> None:
@@ -119,19 +131,24 @@ def test_a_block_longer_than_announced_is_never_taken() -> None:
         asked("36 02", "76 02" + "44" * 8),
         asked("37", "77"),
     )
-    assert run(E400, lambda access: access.memory.read(0x80010000, 16), *steps) == b"\x33" * 8 + b"\x44" * 8
+    assert (
+        run(E400, lambda access: access.memory.read(flash(0x80010000, 16)), *steps)
+        == b"\x33" * 8 + b"\x44" * 8
+    )
 
 
 def test_a_refused_read_is_not_repeated() -> None:
     with pytest.raises(EcuRefusedError) as caught:
-        run(T300, lambda access: access.memory.read(0x10000, 1), asked("23 23 010000 0001", "7F 23 33"))
+        run(
+            T300, lambda access: access.memory.read(flash(0x10000, 1)), asked("23 23 010000 0001", "7F 23 33")
+        )
     assert caught.value.refusal is Refusal.SECURITY
 
 
 @pytest.mark.parametrize("length", [0, -1, MAX_READ_BYTES + 1])
 def test_impossible_lengths_are_a_mistake_of_the_caller(length: int) -> None:
     with pytest.raises(ValueError, match="are possible"):
-        run(E400, lambda access: access.memory.read(0, length))
+        run(E400, lambda access: access.memory.read(flash(0, length)))
 
 
 def broken_off(start: int, kept: str) -> tuple[Step, ...]:
@@ -157,17 +174,39 @@ def test_an_upload_may_break_off_three_times_at_one_place_and_once_more_elsewher
         *broken_off(0x80010001, "") * 2,
         *last,
     )
-    assert run(E400, lambda access: access.memory.read(0x80010000, 16), *steps) == b"\x11" + b"\x22" * 15
+    assert (
+        run(E400, lambda access: access.memory.read(flash(0x80010000, 16)), *steps) == b"\x11" + b"\x22" * 15
+    )
 
 
 def test_an_upload_that_breaks_off_a_fourth_time_without_a_byte_is_given_up() -> None:
     with pytest.raises(EcuRefusedError) as caught:
-        run(E400, lambda access: access.memory.read(0x80010000, 16), *(broken_off(0x80010000, "") * 4)[:-1])
+        run(
+            E400,
+            lambda access: access.memory.read(flash(0x80010000, 16)),
+            *(broken_off(0x80010000, "") * 4)[:-1],
+        )
     assert caught.value.refusal is Refusal.SEQUENCE
 
 
 def test_an_upload_that_is_refused_for_another_reason_is_not_begun_again() -> None:
     steps = (asked(UPLOAD_16, "75 20 0FFF"), asked("36 01", "7F 36 33"))
     with pytest.raises(EcuRefusedError) as caught:
-        run(E400, lambda access: access.memory.read(0x80010000, 16), *steps)
+        run(E400, lambda access: access.memory.read(flash(0x80010000, 16)), *steps)
     assert caught.value.refusal is Refusal.SECURITY
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda memory: memory.read(Range("eeprom", 0x80010000, 16)),
+        lambda memory: memory.erase(ELSEWHERE),
+        lambda memory: memory.program(ELSEWHERE, bytes(16), lambda size: None),
+        lambda memory: memory.proves_equal(ELSEWHERE, bytes(16)),
+    ],
+)
+def test_an_address_of_another_memory_is_not_asked_for(ask: Callable[..., Awaitable[object]]) -> None:
+    """On the wire it would be taken for that of the flash."""
+    with pytest.raises(EcuRefusedError, match="eeprom") as caught:
+        run(E400, lambda access: ask(access.memory))
+    assert caught.value.refusal is Refusal.UNSUPPORTED

@@ -13,6 +13,7 @@ from appliance.protocols.uds.sizing import AdaptiveSize
 from drivers.can.interface import CanFrame
 from simulator.bus import Fate, FrameFate, SimBus
 from simulator.car import Car
+from tests.support.places import flash
 from tests.unit.simulated_car.bench import CODE
 
 from .test_uds_step import BY_ADDRESS, BY_UPLOAD, CALIBRATION, with_faults
@@ -65,7 +66,7 @@ def test_heavy_frame_loss_is_answered_by_shorter_pieces(chosen: Definition, seed
         await access.lifecycle.open(Purpose.READ)
         assert isinstance(car.bus, SimBus)
         losing(car.bus, 40, seed)
-        assert await access.memory.read(CODE, 0x4000) == car.ecu.memory.read(CODE, 0x4000)
+        assert await access.memory.read(flash(CODE, 0x4000)) == car.ecu.memory.read(CODE, 0x4000)
 
     with_faults(chosen, scenario)
 
@@ -103,7 +104,7 @@ def test_one_frame_in_three_hundred_lost_lets_64_kib_through(chosen: Definition)
         await access.lifecycle.open(Purpose.READ)
         losing(car.bus, 300, 1)
         for _ in range(0x10000 // 0x4000):
-            assert await access.memory.read(CODE, 0x4000) == car.ecu.memory.read(CODE, 0x4000)
+            assert await access.memory.read(flash(CODE, 0x4000)) == car.ecu.memory.read(CODE, 0x4000)
         car.bus.fault = None
         await access.lifecycle.open(Purpose.WRITE)
         data = car.ecu.memory.read(CALIBRATION.start, CALIBRATION.size)

@@ -22,13 +22,14 @@ from simulator.ecu.watch import Counter
 from simulator.faults import Fault, FaultKind, FaultPlan, Trigger
 from simulator.injection import FaultInjector
 from simulator.virtualtime import run_virtual
+from tests.support.places import flash
 from tests.unit.simulated_car.bench import CAL, CAL_SIZE, CODE, build, build_by_block
 
 CODE_SIZE = 0xC000
 BY_ADDRESS = build()
 BY_UPLOAD = build(reading={"method": "upload", "block_bytes": 1026, "bootloader_reads": True})
 BY_BLOCK = build_by_block()
-CALIBRATION = Block("cal", CAL, CAL_SIZE, 3)
+CALIBRATION = Block("cal", flash(CAL, CAL_SIZE), 3)
 Scenario = Callable[[UdsAccess, Car], Awaitable[None]]
 
 
@@ -64,7 +65,7 @@ def with_faults(chosen: Definition, scenario: Scenario, *faults: Fault) -> float
 async def reads_the_truth(access: UdsAccess, car: Car) -> None:
     await access.lifecycle.open(Purpose.READ)
     for upwards in (True, False):
-        data = await access.memory.read(CODE, CODE_SIZE, upwards=upwards)
+        data = await access.memory.read(flash(CODE, CODE_SIZE), upwards=upwards)
         assert data == car.ecu.memory.read(CODE, CODE_SIZE)
 
 
@@ -120,7 +121,7 @@ def test_the_verdict_on_one_block_is_never_taken_for_that_on_the_next(
         whole = [
             (region, region.start, region.size_bytes) for region in chosen.regions if region.block_id != 1
         ]
-        blocks = [Block(region.name, start, size, region.block_id) for region, start, size in whole]
+        blocks = [Block(region.name, flash(start, size), region.block_id) for region, start, size in whole]
         right = [car.ecu.memory.read(block.start, block.size) for block in blocks]
         wrong = [bytes((data[0] ^ 1,)) + data[1:] for data in right]
         for at, data in itertools.product((0, 1), (right, wrong, right)):
@@ -135,7 +136,7 @@ def test_an_erase_is_over_when_it_is_said_to_be_and_done_once(
 ) -> None:
     async def scenario(access: UdsAccess, car: Car) -> None:
         await access.lifecycle.open(Purpose.WRITE)
-        sectors = [Block("cal", CAL + at, 0x1000) for at in range(0, CAL_SIZE, 0x1000)]
+        sectors = [Block("cal", flash(CAL + at, 0x1000)) for at in range(0, CAL_SIZE, 0x1000)]
         for sector in sectors:
             await access.memory.erase(sector)
             assert car.ecu.memory.read(sector.start, sector.size) == b"\xff" * sector.size

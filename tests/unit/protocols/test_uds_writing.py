@@ -16,6 +16,7 @@ from appliance.protocols.access import (
     Purpose,
     Refusal,
 )
+from tests.support.places import flash
 
 from .scripted import Step, asked, later
 from .uds_bench import (
@@ -87,7 +88,7 @@ def test_a_download_is_announced_as_the_vectors_say(name: str) -> None:
     assert caught.value.refusal is Refusal.UNSUPPORTED
 
 
-BLOCK = Block("code", 0x80010000, 600)
+BLOCK = Block("code", flash(0x80010000, 600))
 BLOCK_DATA = bytes(range(200)) * 3
 ANNOUNCE = asked("34 00 44 80010000 00000258", "74 20 00FE")
 PARTS = [BLOCK_DATA[at : at + 252].hex() for at in (0, 252, 504)]
@@ -136,7 +137,7 @@ def test_a_lost_acknowledge_repeats_the_block_under_its_number() -> None:
 
 
 def test_the_counter_wraps_to_zero() -> None:
-    block = Block("code", 0x80010000, 300)
+    block = Block("code", flash(0x80010000, 300))
     steps = [asked(f"36 {n & 0xFF:02X} 00", f"76 {n & 0xFF:02X}") for n in range(1, 301)]
     announce = asked("34 00 44 80010000 0000012C", "74 10 03")
     run(
@@ -267,7 +268,7 @@ def test_a_recovery_ends_what_an_earlier_life_left_open_before_it_erases() -> No
 @given(st.binary(max_size=64).filter(lambda data: len(data) != 16))
 def test_a_block_is_filled_or_not_begun(data: bytes) -> None:
     with pytest.raises(ValueError, match="for a block of 16"):
-        run(E400, lambda access: access.memory.program(Block("code", 0, 16), data, no_progress))
+        run(E400, lambda access: access.memory.program(Block("code", flash(0, 16)), data, no_progress))
 
 
 def test_a_block_addressed_ecu_needs_a_block_id() -> None:
