@@ -12,9 +12,9 @@ from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
 from appliance.flashing.context import JobContext
 from appliance.flashing.errors import access_problem
-from appliance.flashing.patience import asked_patiently
 from appliance.flashing.power import PowerGuard
 from appliance.flashing.recognising import recognise
+from appliance.flashing.retries import asked_patiently
 from appliance.flashing.same_ecu import Acquaintance
 from appliance.flashing.session_end import must_stay
 from appliance.protocols.access import AccessError

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from appliance.contract.places import Range
 from appliance.flashing.context import JobContext
 from appliance.flashing.image import MemoryImage
-from appliance.flashing.patience import persistently
+from appliance.flashing.retries import persistently
 from appliance.protocols.access import Block, EcuRefusedError, Purpose
 
 

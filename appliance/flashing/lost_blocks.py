@@ -15,7 +15,7 @@ from appliance.flashing.errors import TargetDamagedError
 from appliance.flashing.gaps import Target, filled, unknown
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import Step, StepRecord
-from appliance.flashing.patience import open_persistently
+from appliance.flashing.retries import open_persistently
 from appliance.flashing.verifying import differing
 from appliance.protocols.access import Block, Purpose
 from appliance.vault.records import wipe

@@ -6,8 +6,8 @@ from functools import partial
 
 from appliance.contract.places import Range
 from appliance.flashing.context import JobContext
-from appliance.flashing.patience import persistently
 from appliance.flashing.progress import Progress
+from appliance.flashing.retries import persistently
 from appliance.protocols.access import LinkLostError, Purpose
 
 

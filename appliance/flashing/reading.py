@@ -21,10 +21,10 @@ from appliance.flashing.context import JobContext
 from appliance.flashing.errors import ReadUnstableError
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import ChunkRecord
-from appliance.flashing.patience import open_persistently
 from appliance.flashing.progress import Progress
 from appliance.flashing.range_reading import read_range
 from appliance.flashing.read_agreement import strange_to_samples, vote
+from appliance.flashing.retries import open_persistently
 from appliance.flashing.session_end import let_go
 from appliance.protocols.access import Purpose
 from appliance.vault.errors import VaultError

@@ -18,8 +18,8 @@ from appliance.flashing.gaps import Gap, Target, filled, unknown
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import FlashRecord, Journal, Step
 from appliance.flashing.marks import NEEDS_BENCH
-from appliance.flashing.patience import asked_patiently, open_persistently
 from appliance.flashing.recognising import require_very_ecu
+from appliance.flashing.retries import asked_patiently, open_persistently
 from appliance.flashing.session_end import let_go
 from appliance.flashing.write_order import WriteOrder
 from appliance.flashing.writing import Write, WriteResult

@@ -6,7 +6,7 @@ import asyncio
 
 from appliance.flashing.context import JobContext
 from appliance.flashing.image import MemoryImage
-from appliance.flashing.patience import open_persistently, persistently
+from appliance.flashing.retries import open_persistently, persistently
 from appliance.flashing.session_end import must_stay
 from appliance.flashing.verifying import holds
 from appliance.protocols.access import AccessError, Block, EcuRefusedError, EcuState, Purpose, Refusal

@@ -9,7 +9,7 @@ from appliance.contract.places import Range, Start
 from appliance.flashing.context import JobContext
 from appliance.flashing.hash_blind_spots import WORD_BYTES, pieces_of, seams_of
 from appliance.flashing.image import MemoryImage
-from appliance.flashing.patience import persistently
+from appliance.flashing.retries import persistently
 from appliance.protocols.access import Block, Purpose
 
 

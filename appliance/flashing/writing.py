@@ -30,15 +30,14 @@ from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import Step
 from appliance.flashing.lost_blocks import LostBlocks
 from appliance.flashing.marks import NEEDS_BENCH, NOTHING_ERASED
-from appliance.flashing.patience import asked_patiently, open_persistently, persistently
 from appliance.flashing.plan import FlashPlan
 from appliance.flashing.progress import Progress
 from appliance.flashing.recognising import recognise, unconfirmed
 from appliance.flashing.refused_erase import left_alone
+from appliance.flashing.retries import BlockRetries, asked_patiently, open_persistently, persistently
 from appliance.flashing.same_ecu import summary
 from appliance.flashing.session_end import let_go
 from appliance.flashing.set_aside import refuse_same_ecu
-from appliance.flashing.stumbling import Stumbles
 from appliance.flashing.verifying import differing, holds, method_of, passes_check
 from appliance.flashing.write_order import WriteOrder
 from appliance.protocols.access import (
@@ -212,9 +211,9 @@ class Write:
         self._flush_finished()
 
     async def _rewrite(self, block: Block, progress: Progress) -> None:
-        """Erase and program one block, again where the ECU or the link stumbles."""
+        """Erase and program one block, again where the ECU or the link retries."""
         data = self._target.block(block)
-        stumbles, erased = Stumbles(self._job), False
+        retries, erased = BlockRetries(self._job), False
         while True:
             began = progress.done_bytes
             try:
@@ -223,12 +222,12 @@ class Write:
                 if not erased:
                     await self._erase(block)
                 started = self._loop.time()
-                await self._job.access.memory.program(block, data, progress.add, stumbles.hold)
+                await self._job.access.memory.program(block, data, progress.add, retries.hold)
                 await self._validate(block)
             except AccessError as error:
                 progress.done_bytes = began
                 erased = isinstance(error, NotBegunError)
-                await stumbles.recover_from(error, self._purpose, touched=self._touched)
+                await retries.start_again(error, self._purpose, touched=self._touched)
                 continue
             self._programming_s += self._loop.time() - started
             self._programmed_bytes += block.size

@@ -20,8 +20,8 @@ from appliance.flashing.errors import FileDiffersError, TargetDamagedError, Veri
 from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.flashing.journal import JobRecord
 from appliance.flashing.marks import SETTLED, UNFINISHED
-from appliance.flashing.patience import asked_patiently, open_persistently
 from appliance.flashing.recognising import recognise, require_very_ecu
+from appliance.flashing.retries import asked_patiently, open_persistently
 from appliance.flashing.session_end import let_go
 from appliance.flashing.verifying import differing, method_of
 from appliance.flashing.write_order import WriteOrder

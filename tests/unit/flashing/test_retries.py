@@ -8,8 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from appliance.definitions.schema import Definition
-from appliance.flashing.patience import open_persistently, persistently
-from appliance.flashing.stumbling import Stumbles
+from appliance.flashing.retries import BlockRetries, open_persistently, persistently
 from appliance.protocols.access import (
     AccessError,
     EcuRefusedError,
@@ -129,11 +128,11 @@ def stumbled(box: Box, *errors: AccessError, touched: bool = True) -> tuple[int,
     """Stumbles borne by one block, and seconds until the next is not; the errors come in turn."""
 
     async def main() -> tuple[int, float]:
-        stumbles = Stumbles(box.job)
+        retries = BlockRetries(box.job)
         for borne in range(ENDLESS):
             error = errors[borne % len(errors)]
             try:
-                await stumbles.recover_from(error, Purpose.RECOVER, touched=touched)
+                await retries.start_again(error, Purpose.RECOVER, touched=touched)
             except AccessError as raised:
                 assert raised is error
                 return borne, round(asyncio.get_running_loop().time(), 3)
@@ -159,10 +158,10 @@ NOT_BEGUN = NotBegunError(Refusal.CONDITIONS, "22")
         (NotBegunError(Refusal.UNSUPPORTED, "31"), 2, 0.4),
         (EcuRefusedError(Refusal.SECURITY, "33"), 2, 0.4),
         (AccessError("nonsense"), 2, 0.4),
-        (EcuSilentError("nothing"), 8, 8.8),
-        (LinkLostError("gone"), 8, 8.8),
-        (EcuRefusedError(Refusal.SEQUENCE, "24"), 8, 8.8),
-        (NotBegunError(Refusal.SESSION_LOST, "7F"), 8, 8.8),
+        (EcuSilentError("nothing"), 8, PATIENCE_S),
+        (LinkLostError("gone"), 8, PATIENCE_S),
+        (EcuRefusedError(Refusal.SEQUENCE, "24"), 8, PATIENCE_S),
+        (NotBegunError(Refusal.SESSION_LOST, "7F"), 8, PATIENCE_S),
         (EcuRefusedError(Refusal.LOCKED_OUT, "37"), 8, 88.0),
     ],
     ids=repr,
@@ -180,6 +179,21 @@ def test_kinds_of_stumbles_are_counted_apart(box: Box) -> None:
 def test_untouched_only_what_a_new_session_mends_is_borne(box: Box, refusal: Refusal) -> None:
     borne, _ = stumbled(box, EcuRefusedError(refusal, "no"), touched=False)
     assert borne == (8 if refusal in PASSING else 0)
+
+
+def test_opening_for_a_block_draws_on_one_budget_of_it(box: Box, access: ProbeAccess) -> None:
+    """Every try to open it again fails once: eight in all, not eight for each time the block stumbles."""
+    for call in range(1, 40, 2):
+        access.faults.append(Fault("open", call, error=LinkLostError("gone")))
+    borne, _ = stumbled(box, EcuSilentError("nothing"))
+    assert (borne, access.calls["open"]) == (8, 16)
+    access.faults.clear()
+    access.faults.append(Fault("open", access.calls["open"] + 1, ENDLESS, LinkLostError("gone")))
+    with pytest.raises(LinkLostError):
+        run_virtual(
+            BlockRetries(box.job).start_again(EcuSilentError("nothing"), Purpose.RECOVER, touched=True)
+        )
+    assert access.calls["open"] == 16 + TRIES
 
 
 def test_a_condition_is_waited_for_without_opening_the_ecu_again(box: Box, access: ProbeAccess) -> None:
