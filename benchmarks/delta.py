@@ -15,11 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.definitions.access.uds import uds_access
 from appliance.definitions.loader import load_all
 from appliance.definitions.plausible import Plausibility
 from appliance.definitions.schema import Definition
-from appliance.engine.context import checksum_module
 from appliance.flashing.image import MemoryImage, blocks_of
+from appliance.flashing.own_checksums import own_checksums
 from appliance.flashing.plan import FlashPlan
 from appliance.flashing.writing import write
 from appliance.protocols.access import Block, Hold, Progress
@@ -132,16 +133,14 @@ def _changed(definition: Definition, original: MemoryImage, starts: tuple[int, .
         if block.start in starts
     }
     content = original.overlaid(MemoryImage(sectors)).spans
-    module, spec = checksum_module(definition), definition.checksum
-    if module is None or spec is None:
-        raise AssertionError(f"{definition.id} has a checksum")
-    stored = definition.region(spec.region).place.at
-    content[stored] = module.correct(bytes(content[stored]))
+    for checksum in own_checksums(definition):
+        stored = checksum.region.place.at
+        content[stored] = checksum.module.correct(bytes(content[stored]))
     return MemoryImage({one.place.at: content[one.place.at] for one in definition.regions if one.writable})
 
 
 def _ideal_s(definition: Definition, touched: list[Block], target: MemoryImage) -> float:
-    ecu, wire = definition.twin, wire_of(definition)
+    ecu, wire = definition.twin, wire_of(uds_access(definition))
     hashed_bytes = 2 * sum(block.size for block in blocks_of(definition))
     touched_bytes = sum(block.size for block in touched)
     flash_ms_per_kib = ecu.erase_ms_per_kib + ecu.program_ms_per_kib

@@ -17,6 +17,7 @@ from udsoncan.connections import PythonIsoTpConnection
 from udsoncan.exceptions import TimeoutException
 
 from appliance.contract.places import FLASH, Range
+from appliance.definitions.access.uds import uds_access
 from appliance.definitions.loader import load_all
 from appliance.definitions.schema import Definition
 from appliance.protocols.access import AccessError, Block, Purpose
@@ -58,10 +59,10 @@ def ours(job: Callable[[UdsAccess], Awaitable[None]]) -> Host:
     """Our host over our own port."""
 
     async def on_bus(definition: Definition, channel: str) -> None:
-        port = open_port("udp_multicast", channel, definition.bus.bitrate_bps)
+        port = open_port("udp_multicast", channel, uds_access(definition).bus.bitrate_bps)
         client = client_on(port, definition)
         try:
-            await job(UdsAccess(definition, client))
+            await job(UdsAccess(uds_access(definition), client, definition))
         finally:
             await client.close()
             port.close()
@@ -75,7 +76,7 @@ def peers(job: Callable[[Client], object]) -> Host:
     def on_bus(definition: Definition, channel: str) -> None:
         with foreign_bus(channel) as bus:
             notifier = can.Notifier(bus, [])
-            address = peer.address_of(definition.addressing)
+            address = peer.address_of(uds_access(definition).addressing)
             params = peer.params_of(definition, peer.DEFAULTS)
             stack = isotp.NotifierBasedCanStack(bus, notifier, address=address, params=params)
             try:

@@ -11,6 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
+from appliance.definitions.access.uds import uds_access
 from appliance.definitions.loader import load_definition
 from appliance.definitions.schema import Definition
 from appliance.engine.simulation import with_right_checksums
@@ -30,7 +31,12 @@ async def serve(interface: str, definition: Definition) -> None:
 
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    bus = RealBus("socketcan", interface, definition.bus.bitrate_bps, definition.bus.data_bitrate_bps)
+    bus = RealBus(
+        "socketcan",
+        interface,
+        uds_access(definition).bus.bitrate_bps,
+        uds_access(definition).bus.data_bitrate_bps,
+    )
     options = {definition.id: EcuOptions(link=link)}
     car = Car([definition], bus, CarSettings(options=options, finish=with_right_checksums))
     try:

@@ -24,6 +24,7 @@ from pathlib import Path
 import isotp
 from udsoncan.connections import IsoTPSocketConnection
 
+from appliance.definitions.access.uds import uds_access
 from appliance.definitions.loader import load_definition
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpSettings
 from appliance.protocols.isotp.kernel import KernelIsoTpLink
@@ -59,7 +60,7 @@ def memory(seed: int) -> bytes:
 def peer_connection() -> IsoTPSocketConnection:
     """udsoncan's own connection to a kernel socket, for payloads as long as ours."""
     bare = isotp.socket(timeout=0.1)
-    bare.set_opts(txpad=DEFINITION.addressing.padding, frame_txtime=_NO_PAUSE)
+    bare.set_opts(txpad=uds_access(DEFINITION).addressing.padding, frame_txtime=_NO_PAUSE)
     return IsoTPSocketConnection(INTERFACE, isotp.Address(_NORMAL, txid=0x7E0, rxid=0x7E8), tpsock=bare)
 
 

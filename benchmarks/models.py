@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from appliance.definitions.access.uds import uds_access
 from appliance.definitions.loader import PACKS, load_definition
+from appliance.definitions.parsing import definition_from_json
 from appliance.definitions.schema import Definition
 from appliance.protocols.isotp.ceiling import transfer_seconds
 from appliance.protocols.isotp.link import SoftIsoTpLink
@@ -38,17 +40,17 @@ class Model:
     def definition(self) -> Definition:
         """pbx-e400 (500 kbit/s, BS 0, STmin 0) with this model's blocks and no time for flash and hash."""
         pdu_bytes = self.block_bytes + TRANSFER_HEADER_BYTES
-        raw = load_definition(PACKS / "pbx-e400.toml").model_dump(mode="json")
+        raw = json.loads(load_definition(PACKS / "pbx-e400.toml").canonical())
         raw["simulation"] |= _TIMELESS | {"max_block_bytes": pdu_bytes}
-        raw["reading"]["block_bytes"] = pdu_bytes
-        return Definition.model_validate_json(json.dumps(raw))
+        raw["access"][0]["reading"]["block_bytes"] = pdu_bytes
+        return definition_from_json(json.dumps(raw))
 
     def ideal_s(self, data: bytes, *, read: bool) -> float:
         """The model's ideal: the frames of the data blocks alone, and the ECU's time for each.
 
         Requests for blocks, acknowledges, sessions, unlock and erase cost it nothing.
         """
-        wire = wire_of(self.definition)
+        wire = wire_of(uds_access(self.definition))
         parts = [data[at : at + self.block_bytes] for at in range(0, len(data), self.block_bytes)]
         moving = wire.mirrored() if read else wire
         return sum(transfer_seconds(_HEADER + part, moving) + self.delay_s for part in parts)
@@ -56,7 +58,7 @@ class Model:
     def car(self) -> tuple[SimBus, Car]:
         """The bus and the car with this one ECU, switched on. On the running loop."""
         definition = self.definition
-        bus = SimBus(definition.bus.bitrate_bps, definition.bus.data_bitrate_bps)
+        bus = SimBus(uds_access(definition).bus.bitrate_bps, uds_access(definition).bus.data_bitrate_bps)
         options = {definition.id: EcuOptions(response_delay_s=self.delay_s)}
         car = Car([definition], bus, CarSettings(options=options))
         car.power_up()
@@ -69,9 +71,9 @@ FIVE_MS = Model("5 ms per answer, blocks of 4 KiB", 4096, 0.005)
 
 def client_on(port: CanPort, definition: Definition) -> UdsClient:
     """Our UDS client as the engine makes it where there is no kernel ISO-TP."""
-    settings = link_settings(definition)
+    settings = link_settings(uds_access(definition))
     return UdsClient(
-        SoftIsoTpLink(port, physical_address(definition.addressing), settings),
-        SoftIsoTpLink(port, functional_address(definition.addressing), settings),
-        UdsTiming.of(definition.timing),
+        SoftIsoTpLink(port, physical_address(uds_access(definition).addressing), settings),
+        SoftIsoTpLink(port, functional_address(uds_access(definition).addressing), settings),
+        UdsTiming.of(uds_access(definition).timing),
     )

@@ -12,7 +12,8 @@ from udsoncan.configs import default_client_config
 from udsoncan.connections import BaseConnection
 from udsoncan.exceptions import TimeoutException
 
-from appliance.definitions.reaching import Addressing
+from appliance.definitions.access.uds import uds_access
+from appliance.definitions.access.uds_link import Addressing
 from appliance.definitions.schema import Definition
 from simulator.bus import SimPort
 from tests.support.canisotp_node import CanIsoTpNode
@@ -72,17 +73,21 @@ def address_of(own: Addressing) -> isotp.Address:
 
 def params_of(definition: Definition, params: dict[str, Any]) -> dict[str, Any]:
     """can-isotp's parameters, with the padding of the definition so that the frames are the same."""
-    return {"tx_padding": definition.addressing.padding, "max_frame_size": _LONGEST_PDU_BYTES, **params}
+    return {
+        "tx_padding": uds_access(definition).addressing.padding,
+        "max_frame_size": _LONGEST_PDU_BYTES,
+        **params,
+    }
 
 
 def node_on(port: SimPort, definition: Definition, params: dict[str, Any]) -> CanIsoTpNode:
     """can-isotp on the simulated bus."""
-    return CanIsoTpNode(port, address_of(definition.addressing), params_of(definition, params))
+    return CanIsoTpNode(port, address_of(uds_access(definition).addressing), params_of(definition, params))
 
 
 def client_on(connection: BaseConnection, definition: Definition) -> Client:
     """udsoncan with the key function of pbx-e400."""
-    sessions = definition.sessions
+    sessions = uds_access(definition).sessions
     levels = [level for level in (sessions.read_security, sessions.write_security) if level is not None]
     constants = {level.level: level.constant or 0 for level in levels}
 

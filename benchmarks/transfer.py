@@ -10,6 +10,7 @@ import random
 from typing import Any
 
 from appliance.contract.places import FLASH, Range
+from appliance.definitions.access.uds import uds_access
 from appliance.protocols.access import Block, Purpose
 from appliance.protocols.uds.access import UdsAccess
 from benchmarks import peer
@@ -37,7 +38,7 @@ def our_read(model: Model) -> tuple[float, bytes]:
     async def main() -> tuple[float, bytes]:
         bus, car = model.car()
         client = client_on(bus.attach("host"), model.definition)
-        access = UdsAccess(model.definition, client)
+        access = UdsAccess(uds_access(model.definition), client, model.definition)
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         await access.lifecycle.open(Purpose.READ)
@@ -59,7 +60,7 @@ def our_write(model: Model, data: bytes) -> tuple[float, bytes]:
     async def main() -> tuple[float, bytes]:
         bus, car = model.car()
         client = client_on(bus.attach("host"), model.definition)
-        access = UdsAccess(model.definition, client)
+        access = UdsAccess(uds_access(model.definition), client, model.definition)
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         await access.lifecycle.open(Purpose.WRITE)

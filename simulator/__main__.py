@@ -12,6 +12,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from appliance.definitions.access.uds import uds_access
+from appliance.definitions.access.uds_link import Addressing
 from appliance.definitions.errors import DefinitionError
 from appliance.definitions.loader import load_all, load_definition
 from appliance.definitions.schema import Definition
@@ -83,7 +85,7 @@ async def _simulate(options: argparse.Namespace, definitions: list[Definition], 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    wire = definitions[0].bus
+    wire = uds_access(definitions[0]).bus
     bus = RealBus(options.bus[0], options.bus[1], wire.bitrate_bps, wire.data_bitrate_bps)
     if options.data_dir:
         options.data_dir.mkdir(parents=True, exist_ok=True)
@@ -122,15 +124,16 @@ def _ready(options: argparse.Namespace, definitions: list[Definition]) -> dict[s
         "bus": ":".join(options.bus),
         "voltage_v": options.voltage,
         "seed": options.seed,
-        "ecus": [
-            {
-                "definition": one.id,
-                "request_id": one.addressing.request_id,
-                "response_id": one.addressing.response_id,
-                "functional_id": one.addressing.functional_id,
-            }
-            for one in definitions
-        ],
+        "ecus": [_told(one.id, uds_access(one).addressing) for one in definitions],
+    }
+
+
+def _told(definition_id: str, addressing: Addressing) -> dict[str, object]:
+    return {
+        "definition": definition_id,
+        "request_id": addressing.request_id,
+        "response_id": addressing.response_id,
+        "functional_id": addressing.functional_id,
     }
 
 

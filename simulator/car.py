@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from appliance.definitions.access.uds import uds_access
 from appliance.definitions.schema import Definition
 from drivers.can.interface import CanPort
 from simulator.battery import Battery
@@ -181,4 +182,5 @@ class Car:
 
 def bus_for(definition: Definition) -> SimBus:
     """A simulated bus at the definition's bit rates."""
-    return SimBus(definition.bus.bitrate_bps, definition.bus.data_bitrate_bps)
+    wire = uds_access(definition).bus
+    return SimBus(wire.bitrate_bps, wire.data_bitrate_bps)

@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from appliance.definitions.access.uds import uds_access
 from appliance.definitions.schema import Definition
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpError
 from appliance.protocols.isotp.link import SoftIsoTpLink
@@ -72,14 +73,14 @@ class _Route:
     """The way to one ECU and back."""
 
     def __init__(self, outer: CanPort, inner: CanPort, definition: Definition, policy: GatewayPolicy) -> None:
-        self._definition = definition
+        self._access = uds_access(definition)
         self._policy = policy
         self._inner_port = inner
         address = server_address(definition)
         settings = server_settings(definition, EcuOptions())
         self._tester = SoftIsoTpLink(outer, address, settings)
         self._ecu = SoftIsoTpLink(inner, _mirrored(address), settings)
-        functional = frozenset({definition.addressing.functional_id})
+        functional = frozenset({self._access.addressing.functional_id})
         self._unsubscribe = outer.subscribe(self._on_functional, functional)
         self._closed = False
 
@@ -113,10 +114,10 @@ class _Route:
             await self._tester.send(bytes((0x7F, request[0], self._policy.nrc)))
 
     def _refuses(self, request: bytes) -> bool:
-        return self._policy.refuses(request, self._definition.sessions.programming)
+        return self._policy.refuses(request, self._access.sessions.programming)
 
     def _on_functional(self, frame: CanFrame) -> None:
-        request = single_frame_payload(frame.data, self._definition.addressing.request_extension)
+        request = single_frame_payload(frame.data, self._access.addressing.request_extension)
         if request is None or self._refuses(request):
             return
         try:

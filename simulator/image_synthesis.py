@@ -6,10 +6,11 @@ import random
 import struct
 from collections.abc import Callable
 
+from appliance.definitions.checksum import Checksum
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
 from simulator.ecu.memory import FlashMemory
-from simulator.ecu.validity import stored_sum
+from simulator.ecu.validity import stored_sums
 
 _FRAGMENT_BYTES = 64
 _FRAGMENTS = 512
@@ -75,9 +76,13 @@ def _tables(dice: random.Random, size: int) -> bytes:
 
 def _with_area_table(definition: Definition, image: bytes) -> bytes:
     """A Simos block names the area its CRC is over: all behind the header."""
-    checksum = definition.checksum
-    if checksum is None or checksum.module != "simos":
-        return image
+    for checksum in definition.checksums:
+        if checksum.module == "simos":
+            image = _with_one_area(definition, checksum, image)
+    return image
+
+
+def _with_one_area(definition: Definition, checksum: Checksum, image: bytes) -> bytes:
     block = definition.region(checksum.region)
     header_at = checksum.parameters.get("header_at", 0x300)
     if not isinstance(header_at, int):
@@ -91,11 +96,12 @@ def _with_area_table(definition: Definition, image: bytes) -> bytes:
 
 
 def _with_own_checksum(definition: Definition, image: bytes) -> bytes:
-    own = stored_sum(definition)
-    if own is None:
+    sums = stored_sums(definition)
+    if not sums:
         return image
     memory = FlashMemory(definition.regions, lambda: image)
-    own.store(memory)
+    for own in sums:
+        own.store(memory)
     finished = memory.whole()
     memory.close()
     return finished

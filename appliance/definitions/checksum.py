@@ -17,10 +17,12 @@ _DECLARED = ("crc16-at", "crc32-at", "sum32-at")
 
 
 class Checksum(Strict):
-    """The file's own checksum: a module of the checksum room and its parameters."""
+    """One of the file's own checksums: a module of the checksum room, and the region it is over."""
 
     module: str
     region: str
+    memory: str | None = None
+    """The memory that the region is of; need not be told."""
     parameters: dict[str, Parameter] = Field(default_factory=dict, max_length=MOST_PARAMETERS)
 
     def misfits(self, region: Region) -> Iterator[str]:

@@ -6,11 +6,15 @@ import difflib
 import json
 import re
 import reprlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
+
+from appliance.definitions.access import protocols
+from appliance.definitions.access.base import AccessDefinition
 
 KeyPath = Sequence[int | str]
 
@@ -18,9 +22,13 @@ UNITS = frozenset({"v", "s", "ms", "us", "bytes", "bps", "ms_per_kib"})
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """Lines `key.path: reason` for a file that `model` refused."""
-    return [_line(item, model) for item in error.errors(include_url=False)]
+def explain(
+    error: ValidationError,
+    model: type[BaseModel],
+    told_as: Callable[[KeyPath], KeyPath] = tuple,
+) -> list[str]:
+    """Lines `key.path: reason` for a file that `model` refused; `told_as` is how its own keys are called."""
+    return [_line(item, model, told_as) for item in error.errors(include_url=False)]
 
 
 def suggest(key: str, known: Iterable[str]) -> str:
@@ -34,9 +42,9 @@ def suggest(key: str, known: Iterable[str]) -> str:
     return f"unknown key; known here: {', '.join(names)}"
 
 
-def _line(item: ErrorDetails, model: type[BaseModel]) -> str:
-    path, table = _in_file(item["loc"], model)
-    reason = _reason(item, table)
+def _line(item: ErrorDetails, model: type[BaseModel], told_as: Callable[[KeyPath], KeyPath]) -> str:
+    found, table = _in_file(item["loc"], model)
+    reason, path = _reason(item, table), told_as(found)
     return f"{_dotted(path)}: {reason}" if path else reason
 
 
@@ -50,7 +58,7 @@ def _reason(item: ErrorDetails, table: type[BaseModel]) -> str:
         "value_error": str(context.get("error")),
     }
     if item["type"] == "extra_forbidden":
-        return suggest(str(item["loc"][-1]), table.model_fields)
+        return suggest(str(item["loc"][-1]), _fields(table))
     if item["type"] in told:
         return told[item["type"]]
     reason = item["msg"].replace("Input should be an object", "must be a table")
@@ -74,9 +82,14 @@ def _in_file(path: KeyPath, model: type[BaseModel]) -> tuple[list[int | str], ty
         else:
             found.append(part)
             table = options[0]
-            field = table.model_fields.get(part)
+            field = _fields(table).get(part)
             options = (list(_models_in(field.annotation)) if field else []) or options
     return found, table
+
+
+def _fields(table: type[BaseModel]) -> dict[str, FieldInfo]:
+    """By the keys that a file has for them."""
+    return {field.alias or name: field for name, field in table.model_fields.items()}
 
 
 def _has_tag(model: type[BaseModel], tag: str) -> bool:
@@ -87,6 +100,8 @@ def _has_tag(model: type[BaseModel], tag: str) -> bool:
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
+        if annotation is AccessDefinition:
+            yield from protocols().values()
         return
     for inner in get_args(annotation):
         yield from _models_in(inner)

@@ -29,9 +29,14 @@ def admitted_before() -> Iterator[None]:
         _admitting.reset(token)
 
 
+def admitting() -> bool:
+    """Whether a definition comes in, and every check is looked at."""
+    return _admitting.get()
+
+
 def refuse(problems: Iterable[str]) -> None:
     """Raises one ValueError that names every problem, if there is any, of a definition that comes in."""
-    if not _admitting.get():
+    if not admitting():
         return
     if text := "; ".join(problems):
         raise ValueError(text)

@@ -7,12 +7,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import NamedTuple
 
+from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.errors import DefinitionError, invalid, unknown
 from appliance.definitions.schema import Definition
 
 Score = tuple[int, int]
 """Identity fields that matched, and literal characters in their patterns: the greater, the more specific."""
+
+
+class Way(NamedTuple):
+    """A definition, and the access by which its ECU was recognised."""
+
+    definition: Definition
+    access: AccessDefinition
 
 
 @dataclass
@@ -47,20 +56,24 @@ class Library:
         """Where the definition was read from. Raises KeyError."""
         return self._files[definition_id]
 
-    def recognise(self, identity: Mapping[str, str | None]) -> list[Definition]:
-        """Definitions for an ECU that names itself so (keys hw, sw, boot), the most specific first.
+    def recognise(self, identity: Mapping[str, str | None]) -> list[Way]:
+        """Accesses to an ECU that names itself so (keys hw, sw, boot), the most specific first.
 
-        A field the definition has patterns for must be known and match; None never does.
+        A field the access has patterns for must be known and match; None never does.
         """
-        scored = [(_score(definition, identity), definition) for definition in self]
-        fitting = [(score, definition) for score, definition in scored if score is not None]
-        fitting.sort(key=lambda pair: (-pair[0][0], -pair[0][1], pair[1].id))
-        return [definition for _, definition in fitting]
+        fitting = [
+            (score, Way(definition, access))
+            for definition in self
+            for access in definition.accesses
+            if (score := _score(access, identity)) is not None
+        ]
+        fitting.sort(key=lambda pair: (-pair[0][0], -pair[0][1], pair[1].definition.id))
+        return [way for _, way in fitting]
 
 
-def _score(definition: Definition, identity: Mapping[str, str | None]) -> Score | None:
+def _score(access: AccessDefinition, identity: Mapping[str, str | None]) -> Score | None:
     fields, literals = 0, 0
-    for name, patterns in definition.recognition.given().items():
+    for name, patterns in access.recognition.given().items():
         value = identity.get(name)
         matching = [pattern for pattern in patterns if value is not None and fnmatchcase(value, pattern)]
         if not matching:

@@ -16,7 +16,9 @@ from pydantic import ValidationError
 from appliance.definitions.errors import DefinitionError, invalid
 from appliance.definitions.explain import explain
 from appliance.definitions.library import Library
+from appliance.definitions.parsing import SchemaMismatchError, definition_from_json
 from appliance.definitions.schema import Definition
+from appliance.definitions.upgrade import former_path
 
 PACKS = Path(__file__).with_name("packs")
 USER_DIR = Path("/etc/pitbox/definitions.d")
@@ -30,11 +32,14 @@ _PLACE_IN_TOML = re.compile(r"(?P<reason>.*) \(at (?P<place>line \d+, column \d+
 
 def load_definition(path: Path) -> Definition:
     """The definition in one TOML file. Raises DefinitionError with every problem of it."""
-    data = _parsed(path, _text(path, _content(path)))
+    tables = _parsed(path, _text(path, _content(path)))
     try:
-        return Definition.model_validate_json(_json(path, data))
+        return definition_from_json(_json(path, tables))
     except ValidationError as error:
-        raise invalid(path, explain(error, Definition)) from error
+        old = tables.get("schema_version") == 1
+        raise invalid(path, explain(error, Definition, former_path if old else tuple)) from error
+    except SchemaMismatchError as error:
+        raise invalid(path, [str(error)]) from error
 
 
 def load_all(extra_dirs: Iterable[Path] = ()) -> Library:

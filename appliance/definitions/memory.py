@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from appliance.contract.places import FLASH, Range
 from appliance.definitions.fields import Strict, refuse
@@ -15,6 +15,7 @@ from appliance.definitions.fields import Strict, refuse
 ADDRESS_SPACE_BYTES = 1 << 32
 EXCLUDED_TAGS = frozenset({"immo", "immobiliser", "eeprom_key", "key", "odometer", "airbag", "crash"})
 """Contents Pitbox does not handle (design: out of bounds)."""
+_NAME = r"^[a-z0-9_]{1,30}$"
 
 
 class Sectors(Strict):
@@ -27,7 +28,7 @@ class Sectors(Strict):
 class Region(Strict):
     """A named span of memory; its sectors, in order, fill it exactly."""
 
-    name: str = Field(pattern=r"^[a-z0-9_]{1,30}$")
+    name: str = Field(pattern=_NAME)
     tag: Literal["boot", "code", "calibration", "data"]
     start: int = Field(ge=0, lt=ADDRESS_SPACE_BYTES)
     size_bytes: int = Field(ge=16, le=1 << 28)
@@ -35,18 +36,17 @@ class Region(Strict):
     writable: bool = True
     readable: bool = True
     erased_byte: int = Field(default=0xFF, ge=0, le=0xFF)
+    """By default the memory's."""
     page_bytes: int = Field(default=256, ge=1)
+    """By default the memory's."""
     block_id: int | None = Field(default=None, ge=0, le=0xFF)
+    memory: str = FLASH
+    """Name of the memory it is of, which fills it in."""
 
     @property
     def end(self) -> int:
         """First address behind the region."""
         return self.start + self.size_bytes
-
-    @property
-    def memory(self) -> str:
-        """Name of the memory it is of."""
-        return FLASH
 
     @property
     def place(self) -> Range:
@@ -56,9 +56,7 @@ class Region(Strict):
     @field_validator("name", "tag", mode="before")
     @classmethod
     def _handled(cls, word: object) -> object:
-        if isinstance(word, str) and word.lower() in EXCLUDED_TAGS:
-            raise ValueError(f"Pitbox does not handle {word.lower()} memory; leave this region out")
-        return word
+        return _refuse_excluded(word, "region")
 
     @model_validator(mode="after")
     def _filled(self) -> Region:
@@ -69,8 +67,6 @@ class Region(Strict):
         total = sum(run.size_bytes * run.count for run in self.sectors)
         if total != self.size_bytes:
             yield f"sectors add up to 0x{total:X} bytes, size_bytes is 0x{self.size_bytes:X}"
-        if any(run.size_bytes % self.page_bytes for run in self.sectors):
-            yield f"a sector is not a whole number of pages of {self.page_bytes} bytes"
         if self.end > ADDRESS_SPACE_BYTES:
             yield f"ends at 0x{self.end:X}, above the 32-bit address space"
         if self.writable and not self.readable:
@@ -90,18 +86,56 @@ class Region(Strict):
         return tuple(Range(self.memory, start, size) for start, size in self.sector_spans())
 
 
-def check_regions(regions: Sequence[Region]) -> Sequence[Region]:
-    """The regions. Raises ValueError naming every repeated name or block id and every overlap."""
-    refuse(_conflicts(regions))
-    return regions
+class Memory(Strict):
+    """One memory of the ECU, an address space of its own: a flash, an EEPROM, that of a second processor."""
+
+    name: str = Field(pattern=_NAME)
+    erased_byte: int = Field(default=0xFF, ge=0, le=0xFF)
+    """What every byte is after an erase."""
+    page_bytes: int = Field(default=256, ge=1)
+    """What is programmed as one; sectors are whole numbers of it."""
+    regions: tuple[Region, ...] = Field(min_length=1)
+
+    @field_validator("name", mode="before")
+    @classmethod
+    def _handled(cls, word: object) -> object:
+        return _refuse_excluded(word, "memory")
+
+    @field_validator("regions")
+    @classmethod
+    def _of_this_memory(cls, regions: tuple[Region, ...], info: ValidationInfo) -> tuple[Region, ...]:
+        name = info.data.get("name", "")
+        refuse(_foreign(regions, name))
+        defaults: dict[str, object] = {
+            key: info.data[key] for key in ("erased_byte", "page_bytes") if key in info.data
+        }
+        own = tuple(_with_defaults(region, {**defaults, "memory": name}) for region in regions)
+        refuse(_conflicts(own))
+        return own
+
+
+def _refuse_excluded(word: object, what: str) -> object:
+    if isinstance(word, str) and word.lower() in EXCLUDED_TAGS:
+        raise ValueError(f"Pitbox does not handle {word.lower()} memory; leave this {what} out")
+    return word
+
+
+def _with_defaults(region: Region, defaults: dict[str, object]) -> Region:
+    missing = {key: value for key, value in defaults.items() if key not in region.model_fields_set}
+    return region.model_copy(update=missing)
+
+
+def _foreign(regions: Sequence[Region], name: str) -> Iterator[str]:
+    for region in regions:
+        if "memory" in region.model_fields_set and region.memory != name:
+            yield f"region {region.name!r} says it is of memory {region.memory!r}"
 
 
 def _conflicts(regions: Sequence[Region]) -> Iterator[str]:
-    if not regions:
-        yield "there is no region"
-    names = Counter(region.name for region in regions)
+    for region in regions:
+        if any(run.size_bytes % region.page_bytes for run in region.sectors):
+            yield f"a sector of {region.name!r} is not a whole number of pages of {region.page_bytes} bytes"
     block_ids = Counter(region.block_id for region in regions if region.block_id is not None)
-    yield from (f"the name {name!r} is used {n} times" for name, n in names.items() if n > 1)
     yield from (f"block_id {number} is used {n} times" for number, n in block_ids.items() if n > 1)
     ordered = sorted(regions, key=lambda region: region.start)
     for low, high in itertools.pairwise(ordered):
@@ -109,7 +143,18 @@ def _conflicts(regions: Sequence[Region]) -> Iterator[str]:
             yield f"{low.name!r} ends at 0x{low.end:X}, inside {high.name!r} at 0x{high.start:X}"
 
 
-Regions = Annotated[tuple[Region, ...], AfterValidator(check_regions)]
+def check_memories(memories: tuple[Memory, ...]) -> tuple[Memory, ...]:
+    """The memories. Raises ValueError naming every name of a memory or of a region that is used twice."""
+    refuse(_repeated(memory.name for memory in memories))
+    refuse(_repeated(region.name for memory in memories for region in memory.regions))
+    return memories
+
+
+def _repeated(names: Iterable[str]) -> Iterator[str]:
+    yield from (f"the name {name!r} is used {n} times" for name, n in Counter(names).items() if n > 1)
+
+
+Memories = Annotated[tuple[Memory, ...], Field(min_length=1, max_length=16), AfterValidator(check_memories)]
 
 
 def out_of_reach(regions: Sequence[Region], address_bytes: int) -> Iterator[str]:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 
-from appliance.definitions.checking import Checking
 from appliance.definitions.loader import PACKS, load_dirs
-from appliance.definitions.reaching import Addressing, Bus
-from appliance.definitions.schema import Definition, Erasing, Reading
+from appliance.definitions.schema import Definition
 
 _HEAD = """\
 # Supported ECUs
@@ -28,6 +26,7 @@ _VERIFY = {
     "crc16": "CRC-16 on the target (weak)",
     "read_back": "read-back",
     "status": "the ECU's status alone (weak)",
+    "none": "nothing",
 }
 _RECOVERY = {"bootloader": "over OBD, by its bootloader", "bench": "bench only", "none": "none"}
 
@@ -45,49 +44,29 @@ def _lines(rows: Iterable[Sequence[str]]) -> str:
 
 
 def _row(definition: Definition, tests: int) -> tuple[str, ...]:
+    access = definition.best_access
+    way = access.in_words()
+    modules = ", ".join(f"`{checksum.module}`" for checksum in definition.checksums)
     return (
         f"`{definition.id}`",
         definition.name,
         definition.kind,
-        _bus(definition.bus, definition.addressing),
-        definition.method.recommended,
-        _read(definition.reading),
-        _write(definition.erasing),
-        _delta(definition.checking),
-        _VERIFY[definition.checking.method],
-        f"`{definition.checksum.module}`" if definition.checksum else "none known",
-        _RECOVERY[definition.recovery.recoverability],
-        f"*{definition.evidence.level}*",
+        way.wire,
+        definition.recommended.method,
+        way.read,
+        way.write,
+        way.delta,
+        _VERIFY[access.proof],
+        modules or "none known",
+        _RECOVERY[access.recovery.recoverability],
+        f"*{access.evidence}*",
         f"[{tests}](#{definition.id})",
     )
 
 
-def _bus(bus: Bus, addressing: Addressing) -> str:
-    rate = f"{bus.bitrate_bps // 1000}"
-    if bus.data_bitrate_bps:
-        rate += f"/{bus.data_bitrate_bps // 1000}"
-    wire = "CAN FD" if bus.kind == "can-fd" else "CAN"
-    digits = 8 if addressing.extended_ids else 3
-    pair = f"{addressing.request_id:0{digits}X}/{addressing.response_id:0{digits}X}"
-    return f"{wire} {rate} kbit/s, {addressing.mode} {pair}"
-
-
-def _read(reading: Reading) -> str:
-    service = "upload (0x35)" if reading.method == "upload" else "by address (0x23)"
-    return f"{service}, {reading.block_bytes} bytes at once"
-
-
-def _write(erasing: Erasing) -> str:
-    return "sector by sector" if erasing.by == "address" else "block by block"
-
-
-def _delta(checking: Checking) -> str:
-    return "full write" if checking.method != "hash" else f"by hash (routine 0x{checking.routine:04X})"
-
-
 def _section(definition: Definition) -> Iterator[str]:
     yield f'## <a id="{definition.id}"></a>{definition.name}\n'
-    yield f"Method: {definition.method.recommended}. {definition.method.reason}\n"
+    yield f"Method: {definition.recommended.method}. {definition.recommended.reason}\n"
     yield "Assumed, not known:\n"
     yield "".join(f"- {text}\n" for text in definition.evidence.assumptions)
     yield _lines([("Proven", "by the test"), ("---", "---"), *_proof(definition)])

@@ -22,8 +22,16 @@ _THERMAL = Path("/sys/class/thermal/thermal_zone0/temp")
 class LiveConditions:
     """Bus load and error counters now, engine speed, disk, temperature, pending updates."""
 
-    def __init__(self, definition: Definition, port: CanPort, client: UdsClient, state_dir: Path) -> None:
+    def __init__(
+        self,
+        definition: Definition,
+        engine_speed_did: int | None,
+        port: CanPort,
+        client: UdsClient,
+        state_dir: Path,
+    ) -> None:
         self._definition = definition
+        self._engine_speed_did = engine_speed_did
         self._port = port
         self._client = client
         self._state_dir = state_dir
@@ -40,7 +48,7 @@ class LiveConditions:
     async def engine_speed_rpm(self) -> float | None:
         """By OBD, or by the field that the definition names; None where the ECU does not tell."""
         rpm = await self._client.attempt(engine_speed())
-        number = self._definition.identity.engine_speed
+        number = self._engine_speed_did
         if rpm is None and number is not None:
             record = await self._client.attempt(read_data(number, _SPEED_BYTES))
             return None if record is None else int.from_bytes(record) * _RPM_PER_BIT

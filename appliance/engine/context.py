@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from appliance.checksums import ChecksumModule, module_for
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import AlarmEvent, Emit, Event
 from appliance.definitions.library import Library
@@ -107,21 +106,6 @@ def open_box(
     pinned = PinnedDefinitions(state)
     keeper = Keeper(images, blobs, emit)
     return EngineContext(settings, connection, keys, journal, blobs, images, library, pinned, keeper, emit)
-
-
-def checksum_module(definition: Definition) -> ChecksumModule | None:
-    """The module a definition names. Raises PitboxError for an unknown one."""
-    spec = definition.checksum
-    if spec is None:
-        return None
-    try:
-        return module_for(spec.module, spec.parameters)
-    except ValueError as error:
-        raise PitboxError(
-            "DEFINITION_CHECKSUM",
-            f"definition {definition.id}: {error}",
-            do_now="Correct checksum.module or checksum.parameters in the definition.",
-        ) from error
 
 
 def _refuse_lost_keys(state: Path) -> None:

@@ -8,8 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from appliance.contract.errors import PitboxError
+from appliance.definitions.access.base import AccessDefinition
+from appliance.definitions.access.uds import UdsAccessDefinition
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
+from appliance.engine.job_access import access_of, over_uds
 from appliance.flashing.context import JobContext
 from appliance.flashing.errors import access_problem
 from appliance.flashing.power import PowerGuard
@@ -37,13 +40,15 @@ class Ecu:
 
 
 @asynccontextmanager
-async def uds_client(box: EngineContext, definition: Definition, port: CanPort) -> AsyncIterator[UdsClient]:
-    """Physical and functional links to the ECU a definition describes."""
-    settings, everyone = link_settings(definition), functional_address(definition.addressing)
+async def uds_client(
+    box: EngineContext, access: UdsAccessDefinition, port: CanPort
+) -> AsyncIterator[UdsClient]:
+    """Physical and functional links to the ECU, as its access describes them."""
+    settings, everyone = link_settings(access), functional_address(access.addressing)
     client = UdsClient(
-        box.connection.open_link(port, physical_address(definition.addressing), settings),
+        box.connection.open_link(port, physical_address(access.addressing), settings),
         box.connection.open_link(port, everyone, settings) if everyone else None,
-        UdsTiming.of(definition.timing),
+        UdsTiming.of(access.timing),
     )
     try:
         yield client
@@ -53,25 +58,40 @@ async def uds_client(box: EngineContext, definition: Definition, port: CanPort) 
 
 @asynccontextmanager
 async def on_ecu(
-    box: EngineContext, job_id: str, definition: Definition, *, confirmed: bool = False
+    box: EngineContext,
+    job_id: str,
+    definition: Definition,
+    *,
+    access: AccessDefinition | None = None,
+    confirmed: bool = False,
 ) -> AsyncIterator[Ecu]:
     """Bus joined, links open, supply watched; all given back at the end. Raises PitboxError.
 
     What the ECU or the link did wrong before anything was erased becomes a PitboxError here; once something
-    was erased the heart has told it already. `confirmed` says that a person has named the car.
+    was erased the heart has told it already. `confirmed` says that a person has named the car; `access` is
+    the job's own where it is not told.
     """
+    how = over_uds(access or access_of(box.journal.job(job_id), definition))
     kept = await box.vigil.end()
-    port = box.connection.open_port(definition.bus.bitrate_bps, definition.bus.data_bitrate_bps)
-    power = PowerGuard(box.connection.meter, definition.voltage, box.emit, job_id)
+    port = box.connection.open_port(how.bus.bitrate_bps, how.bus.data_bitrate_bps)
+    power = PowerGuard(box.connection.meter, how.voltage, box.emit, job_id)
     power.start()
     try:
-        async with uds_client(box, definition, port) as client:
+        async with uds_client(box, how, port) as client:
             if kept:
                 client.keep_session()
-            access = UdsAccess(definition, client)
             car = Acquaintance(confirmed)
             job = JobContext(
-                job_id, definition, access, box.journal, box.blobs, power, box.emit, box.now, car
+                job_id,
+                definition,
+                how,
+                UdsAccess(how, client, definition),
+                box.journal,
+                box.blobs,
+                power,
+                box.emit,
+                box.now,
+                car,
             )
             yield Ecu(job, port, client)
     except AccessError as error:
@@ -80,8 +100,8 @@ async def on_ecu(
         await power.stop()
         port.close()
         _keep_voltages(box, job_id, power)
-        if must_stay(box.journal, definition, job_id):
-            box.vigil.begin(box.connection, definition)
+        if must_stay(box.journal, how, job_id):
+            box.vigil.begin(box.connection, how)
 
 
 async def require_same_ecu(job: JobContext) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from appliance.contract.errors import PitboxError
+from appliance.definitions.access.uds import UdsAccessDefinition
 from appliance.definitions.schema import Definition
 from appliance.engine.car_interface import CarInterface
 from appliance.engine.context import EngineContext
@@ -29,14 +30,23 @@ class Found:
     """The recognised ECU, and other answers on the same bus."""
 
     definition: Definition
+    access: UdsAccessDefinition
     identity: EcuIdentity
     protection: Protection
     others: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
+class _Way:
+    """One access over UDS of one definition."""
+
+    definition: Definition
+    access: UdsAccessDefinition
+
+
+@dataclass(frozen=True, slots=True)
 class _Answer:
-    signature: Definition
+    signature: UdsAccessDefinition
     identity: EcuIdentity
     protection: Protection
     state: EcuState
@@ -44,7 +54,7 @@ class _Answer:
 
 async def find_ecu(box: EngineContext, definition_id: str | None) -> Found:
     """Ask at every bit rate and address that the library (or the named definition) knows."""
-    asked = [box.definition(definition_id)] if definition_id else await _at_the_bus_rate(box)
+    asked = _ways([box.definition(definition_id)]) if definition_id else await _at_the_bus_rate(box)
     answers = await _answers(box, asked)
     if not answers:
         raise _nobody(box, len(_distinct(asked)))
@@ -52,22 +62,34 @@ async def find_ecu(box: EngineContext, definition_id: str | None) -> Found:
     if not recognised:
         applications = [answer for answer in answers if answer.state is EcuState.APPLICATION]
         raise _unknown(box, (applications or answers)[0], definition_id)
-    answer, definition = recognised[0]
+    answer, way = recognised[0]
     if answer.state is EcuState.BOOTLOADER:
-        raise in_bootloader(box, definition.id, answer.identity)
+        raise in_bootloader(box, way.definition.id, answer.identity)
     return Found(
-        definition,
+        way.definition,
+        way.access,
         answer.identity,
         answer.protection,
-        [f"{fit.id}: {other.identity.hw}" for other, fit in recognised[1:]],
+        [f"{fit.definition.id}: {other.identity.hw}" for other, fit in recognised[1:]],
     )
 
 
-async def _at_the_bus_rate(box: EngineContext) -> list[Definition]:
-    """Definitions at the rate of this bus: a frame sent at a wrong rate would disturb every other node."""
-    rates = box.connection.usable_rates(sorted({one.bus.bitrate_bps for one in box.library}, reverse=True))
+def _ways(definitions: Iterable[Definition]) -> list[_Way]:
+    return [
+        _Way(definition, access)
+        for definition in definitions
+        for access in definition.accesses
+        if isinstance(access, UdsAccessDefinition)
+    ]
+
+
+async def _at_the_bus_rate(box: EngineContext) -> list[_Way]:
+    """Ways in at the rate of this bus: a frame sent at a wrong rate would disturb every other node."""
+    ways = _ways(box.library)
+    known = sorted({way.access.bus.bitrate_bps for way in ways}, reverse=True)
+    rates = box.connection.usable_rates(known)
     found = await _detected(box.connection, rates) if len(rates) > 1 else next(iter(rates), None)
-    return [one for one in box.library if one.bus.bitrate_bps == found]
+    return [way for way in ways if way.access.bus.bitrate_bps == found]
 
 
 async def _detected(connection: CarInterface, rates_bps: tuple[int, ...]) -> int | None:
@@ -82,10 +104,10 @@ async def _detected(connection: CarInterface, rates_bps: tuple[int, ...]) -> int
     return found
 
 
-async def _answers(box: EngineContext, asked: Sequence[Definition]) -> list[_Answer]:
+async def _answers(box: EngineContext, asked: Sequence[_Way]) -> list[_Answer]:
     """A CAN FD frame is an error to classic nodes: it is sent only where nothing answers classic ones."""
-    classic = [one for one in asked if one.bus.data_bitrate_bps is None]
-    fd = [one for one in asked if one.bus.data_bitrate_bps is not None]
+    classic = [one for one in asked if one.access.bus.data_bitrate_bps is None]
+    fd = [one for one in asked if one.access.bus.data_bitrate_bps is not None]
     if classic and fd and not box.connection.fd:
         fd = []
     for group in (classic, fd):
@@ -95,24 +117,25 @@ async def _answers(box: EngineContext, asked: Sequence[Definition]) -> list[_Ans
     return []
 
 
-def _distinct(definitions: Iterable[Definition]) -> list[Definition]:
-    """One definition per bit rate, address and set of identity fields."""
-    found: dict[tuple[object, ...], Definition] = {}
-    for one in definitions:
-        found.setdefault((one.bus, one.addressing, one.identity), one)
+def _distinct(ways: Iterable[_Way]) -> list[_Way]:
+    """One way per bit rate, address and set of identity fields."""
+    found: dict[tuple[object, ...], _Way] = {}
+    for way in ways:
+        found.setdefault((way.access.bus, way.access.addressing, way.access.identity), way)
     return list(found.values())
 
 
-async def _ask(box: EngineContext, definition: Definition) -> _Answer | None:
-    port = box.connection.open_port(definition.bus.bitrate_bps, definition.bus.data_bitrate_bps)
+async def _ask(box: EngineContext, way: _Way) -> _Answer | None:
+    how = way.access
+    port = box.connection.open_port(how.bus.bitrate_bps, how.bus.data_bitrate_bps)
     try:
-        await _refuse_two_at_one_address(box, definition, port)
-        async with uds_client(box, definition, port) as client:
-            access = UdsAccess(definition, client)
+        await _refuse_two_at_one_address(box, how, port)
+        async with uds_client(box, how, port) as client:
+            access = UdsAccess(how, client, way.definition)
             state = await access.lifecycle.state()
             if state is EcuState.SILENT:
                 return None
-            return _Answer(definition, await told_identity(access), await assess_protection(client), state)
+            return _Answer(how, await told_identity(access), await assess_protection(client), state)
     except LinkLostError:  # nobody acknowledges at this bit rate
         return None
     except AccessError as error:
@@ -121,20 +144,20 @@ async def _ask(box: EngineContext, definition: Definition) -> _Answer | None:
         port.close()
 
 
-async def refuse_two_ecus(box: EngineContext, definition: Definition) -> None:
+async def refuse_two_ecus(box: EngineContext, access: UdsAccessDefinition) -> None:
     """Raises PitboxError TWO_ECUS_AT_ONE_ID; a bus that does not work is for the gates to tell."""
-    port = box.connection.open_port(definition.bus.bitrate_bps, definition.bus.data_bitrate_bps)
+    port = box.connection.open_port(access.bus.bitrate_bps, access.bus.data_bitrate_bps)
     try:
-        await _refuse_two_at_one_address(box, definition, port)
+        await _refuse_two_at_one_address(box, access, port)
     except AccessError as error:
         log.info("whether one ECU answers was not found out: %s", error)
     finally:
         port.close()
 
 
-async def _refuse_two_at_one_address(box: EngineContext, definition: Definition, port: CanPort) -> None:
-    address = physical_address(definition.addressing)
-    link = box.connection.open_link(port, address, link_settings(definition))
+async def _refuse_two_at_one_address(box: EngineContext, access: UdsAccessDefinition, port: CanPort) -> None:
+    address = physical_address(access.addressing)
+    link = box.connection.open_link(port, address, link_settings(access))
     try:
         await require_single_ecu(link, address)
     except DuplicateEcuError as error:
@@ -147,12 +170,14 @@ async def _refuse_two_at_one_address(box: EngineContext, definition: Definition,
         link.close()
 
 
-def _fit(box: EngineContext, answer: _Answer, asked: list[Definition]) -> Definition | None:
+def _fit(box: EngineContext, answer: _Answer, asked: list[_Way]) -> _Way | None:
     names = {"hw": answer.identity.hw, "sw": answer.identity.sw, "boot": answer.identity.boot}
-    for definition in box.library.recognise(names):
-        wire = (definition.addressing, definition.identity)
-        if definition in asked and wire == (answer.signature.addressing, answer.signature.identity):
-            return definition
+    by_name = {(way.definition.id, way.access.name): way for way in asked}
+    for definition, access in box.library.recognise(names):
+        way = by_name.get((definition.id, access.name))
+        told_by = (answer.signature.addressing, answer.signature.identity)
+        if way is not None and (way.access.addressing, way.access.identity) == told_by:
+            return way
     return None
 
 

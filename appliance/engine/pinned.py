@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import rfc8785
 from pydantic import ValidationError
 
 from appliance.contract.errors import PitboxError
+from appliance.definitions.parsing import SchemaMismatchError, pinned_definition
 from appliance.definitions.schema import Definition
 from appliance.vault import durable
 from appliance.vault.records import sha256_hex
@@ -29,7 +29,7 @@ class PinnedDefinitions:
 
     def pin(self, definition: Definition) -> str:
         """Keep this version; it survives a power cut once its digest is returned. Raises VaultError."""
-        data = rfc8785.dumps(definition.model_dump(mode="json"))
+        data = definition.canonical()
         digest = sha256_hex(data)
         for path in self._paths(digest):
             durable.write_atomic(path, data)
@@ -45,15 +45,21 @@ class PinnedDefinitions:
         if data is None:
             return None
         try:
-            return Definition.pinned(data)
-        except ValidationError as error:
+            return pinned_definition(data, Definition)
+        except (ValidationError, SchemaMismatchError) as error:
             raise PitboxError(
                 "DEFINITION_UNREADABLE",
                 "this build does not understand the definition that the job was begun with",
                 do_now="Run the version of Pitbox that began the job, or a newer one.",
-                details=tuple(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()),
+                details=_problems(error),
             ) from error
 
     def _paths(self, digest: str) -> tuple[Path, Path]:
         name = Path(digest).name
         return self._root / f"{name}.json", self._root / f"{name}.copy.json"
+
+
+def _problems(error: ValidationError | SchemaMismatchError) -> tuple[str, ...]:
+    if isinstance(error, SchemaMismatchError):
+        return (str(error),)
+    return tuple(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())

@@ -9,6 +9,7 @@ from appliance.contract.jobs import JobState
 from appliance.definitions.evidence import badge
 from appliance.definitions.schema import Definition
 from appliance.engine.interruptions import read_interruptions, write_interruptions
+from appliance.engine.job_access import access_of
 from appliance.flashing.history import words_of
 from appliance.flashing.journal import JobRecord, Journal, Step
 from appliance.flashing.write_order import WriteOrder
@@ -20,12 +21,12 @@ _PROVEN = (JobState.DONE.value, JobState.RESTORED.value)
 def report_of(journal: Journal, job_id: str, definition: Definition | None) -> dict[str, Any]:
     """Identity, reads, gates, blocks, verification, DTCs, voltages, wire figures, interruptions."""
     job = journal.job(job_id)
-    known = job.detail
+    known, access = job.detail, access_of(job, definition) if definition else None
     return {
         "job": job.id,
         "result": known.get("result") or job.state.value,
         "definition": job.definition_id,
-        "evidence": badge(definition) if definition else None,
+        "evidence": badge(definition, access) if definition else None,
         "identity": asdict(job.identity or EcuIdentity()),
         "method": job.method,
         "reads": known.get("reads", []),
@@ -50,7 +51,7 @@ def report_of(journal: Journal, job_id: str, definition: Definition | None) -> d
         "wire": {
             "read_efficiency": known.get("read_efficiency"),
             "write_efficiency": known.get("write_efficiency"),
-            "bitrate": definition.bus.bitrate_bps if definition else None,
+            "bitrate": access.bitrate_bps if access else None,
         },
         "interruptions": [*read_interruptions(job), *write_interruptions(journal, job_id)],
         "seconds": known.get("seconds", 0.0),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 
 from appliance.contract.errors import PitboxError
-from appliance.definitions.schema import Definition
+from appliance.definitions.access.uds import UdsAccessDefinition
 from appliance.engine.car_interface import CarInterface
 from appliance.protocols.uds.addressing import functional_address, link_settings
 from appliance.protocols.uds.client import UdsClient
@@ -25,21 +25,21 @@ class Vigil:
         self._client: UdsClient | None = None
         self._port: CanPort | None = None
 
-    def begin(self, connection: CarInterface, definition: Definition) -> None:
+    def begin(self, connection: CarInterface, access: UdsAccessDefinition) -> None:
         """Send tester present from now on. Never raises: what cannot be sent is told in the log."""
-        everyone = functional_address(definition.addressing)
+        everyone = functional_address(access.addressing)
         if everyone is None:
-            log.warning("%s has no functional address: its session ends by itself", definition.id)
+            log.warning("access %s has no functional address: the session ends by itself", access.name)
             return
-        bus = definition.bus
+        bus = access.bus
         try:
             self._port = connection.open_port(bus.bitrate_bps, bus.data_bitrate_bps)
-            link = connection.open_link(self._port, everyone, link_settings(definition))
+            link = connection.open_link(self._port, everyone, link_settings(access))
         except PitboxError as error:
             log.warning("the half-written ECU is not kept in its session: %s", error.what)
             self._close_port()
             return
-        self._client = UdsClient(link, timing=UdsTiming.of(definition.timing))
+        self._client = UdsClient(link, timing=UdsTiming.of(access.timing))
         self._client.keep_session()
 
     async def end(self) -> bool:

@@ -11,11 +11,12 @@ from pydantic import ValidationError
 
 from appliance.checksums import ChecksumUnsupported
 from appliance.contract.errors import PitboxError
+from appliance.definitions.access.uds import uds_access
 from appliance.definitions.loader import load_all
 from appliance.definitions.schema import Definition
 from appliance.engine.car_interface import MissingPorts
-from appliance.engine.context import checksum_module
 from appliance.engine.settings import EngineSettings, SimulationSettings
+from appliance.flashing.own_checksums import own_checksums
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpLink, IsoTpSettings
 from appliance.protocols.isotp.link import SoftIsoTpLink
 from drivers.can.interface import CanPort
@@ -56,7 +57,7 @@ class SimulatedCarInterface(MissingPorts):
 
     def open_port(self, bitrate_bps: int, data_bitrate_bps: int | None) -> CanPort:
         """Join the car's bus, or a dead one where the bit rates differ."""
-        bus = self._definition.bus
+        bus = uds_access(self._definition).bus
         if (bitrate_bps, data_bitrate_bps) == (bus.bitrate_bps, bus.data_bitrate_bps):
             return self.car.bus.attach("pitbox")
         return SimBus(bitrate_bps, data_bitrate_bps).attach("pitbox")
@@ -156,15 +157,14 @@ def _no_plan(what: str, details: tuple[str, ...] = ()) -> PitboxError:
 
 def with_right_checksums(definition: Definition, image: bytes) -> bytes:
     """A synthetic stock image with the checksums its family wants."""
-    spec, module = definition.checksum, checksum_module(definition)
-    if spec is None or module is None:
-        return image
-    where = region_slice(definition, spec.region)
-    try:
-        corrected = module.correct(image[where])
-    except ChecksumUnsupported:
-        return image
-    return image[: where.start] + corrected + image[where.stop :]
+    for checksum in own_checksums(definition):
+        where = region_slice(definition, checksum.region.name)
+        try:
+            corrected = checksum.module.correct(image[where])
+        except ChecksumUnsupported:
+            continue
+        image = image[: where.start] + corrected + image[where.stop :]
+    return image
 
 
 def _die() -> None:

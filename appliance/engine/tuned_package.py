@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from appliance.checksums import ChecksumRefused, ChecksumUnsupported, correct_like_stock
+from appliance.checksums import ChecksumRefused, ChecksumUnsupported
 from appliance.contract.errors import PitboxError
 from appliance.contract.places import FLASH, Range, Start
 from appliance.definitions.schema import Definition
-from appliance.engine.context import EngineContext, checksum_module
+from appliance.engine.context import EngineContext
 from appliance.engine.originals import Original, sealed_identity, sealed_regions
 from appliance.engine.plainfile import contents_of
 from appliance.engine.plaintext import Opened
-from appliance.flashing.checksum_verdict import judged
 from appliance.flashing.gates.request import Authorisation
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import JobRecord
+from appliance.flashing.own_checksums import corrected, judged, own_checksums
 from appliance.protocols.access import EcuIdentity
 from appliance.vault.errors import VaultError
 from appliance.vault.grants import GrantUse
@@ -193,22 +193,14 @@ def _refuse_unknown_regions(definition: Definition, wish: MasterWish) -> None:
 def _corrected(
     definition: Definition, original: Original, contents: dict[Start, bytes]
 ) -> dict[Start, bytes]:
-    spec, module = definition.checksum, checksum_module(definition)
-    if spec is None or module is None:
-        return contents
-    region = definition.region(spec.region)
-    if region.place.at not in contents:
-        return contents
-    stock = original.image.slice(region.place)
     try:
-        corrected, _ = correct_like_stock(module, stock, contents[region.place.at])
+        return corrected(own_checksums(definition), original.image, contents)
     except (ChecksumRefused, ChecksumUnsupported) as error:
         raise PitboxError(
             "CHECKSUM_NOT_CORRECTED",
             str(error),
             do_now="Correct the checksums in the editor that made the file.",
         ) from error
-    return {**contents, region.place.at: corrected}
 
 
 def _allowed(
@@ -230,5 +222,5 @@ def _allowed(
 def _checked(definition: Definition, original: Original, contents: dict[Start, bytes]) -> Verdict:
     """What this box would sign of the checksums: the gate's own word, so that neither outweighs the other."""
     target = original.image.overlaid(MemoryImage(contents))
-    judgement = judged(definition, checksum_module(definition), original.image, target)
+    judgement = judged(own_checksums(definition), original.image, target)
     return Verdict(judgement.verdict.value)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from appliance.contract.events import Emit, NoteEvent, Phase
+from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.schema import Definition
 from appliance.flashing.journal import Journal
 from appliance.flashing.power import PowerGuard
@@ -21,6 +22,8 @@ class JobContext:
 
     id: str
     definition: Definition
+    access_definition: AccessDefinition
+    """The one of the definition's accesses that the job takes."""
     access: EcuAccess
     journal: Journal
     blobs: BlobStore

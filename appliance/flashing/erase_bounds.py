@@ -5,23 +5,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.schema import Definition
 from appliance.flashing.errors import EraseBoundError
 from appliance.flashing.journal import Step, StepRecord
 from appliance.protocols.access import Block
 
 _TIMES_OVER = 4
-"""All writable memory may be erased so often in one write, where the definition sets no other bound."""
+"""All writable memory may be erased so often in one write, where the access sets no other bound."""
 
 
 class Wear:
     """The erases of one write since it began, or since a person allowed as many again."""
 
-    def __init__(self, job_id: str, definition: Definition, steps: Sequence[StepRecord]) -> None:
+    def __init__(
+        self, job_id: str, definition: Definition, access: AccessDefinition, steps: Sequence[StepRecord]
+    ) -> None:
         self._job_id = job_id
-        self._advice = definition.recovery.advice
-        self._most_per_block = definition.erasing.most_per_block
-        self._most_in_all = definition.erasing.most_in_all or _default_bound(definition)
+        self._advice = access.recovery.advice
+        self._most_per_block = access.erase_bounds.most_per_block
+        self._most_in_all = access.erase_bounds.most_in_all or _default_bound(definition, access)
         self._erases = _erases(steps)
 
     def another(self, block: Block) -> None:
@@ -35,9 +38,9 @@ class Wear:
         self._erases[block.start] += 1
 
 
-def _default_bound(definition: Definition) -> int:
+def _default_bound(definition: Definition, access: AccessDefinition) -> int:
     sectors = sum(len(region.sector_spans()) for region in definition.regions if region.writable)
-    return _TIMES_OVER * sectors + definition.erasing.most_per_block
+    return _TIMES_OVER * sectors + access.erase_bounds.most_per_block
 
 
 def _erases(steps: Sequence[StepRecord]) -> Counter[int | None]:

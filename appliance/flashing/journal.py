@@ -79,14 +79,28 @@ class Journal:
             self._move(sql, job_id, state)
 
     def describe(
-        self, job_id: str, definition_id: str, definition_sha256: str, method: str, identity: EcuIdentity
+        self,
+        job_id: str,
+        definition_id: str,
+        definition_sha256: str,
+        method: str,
+        identity: EcuIdentity,
+        access: str | None = None,
     ) -> None:
-        """Pin what was identified. Raises PitboxError for an unknown id."""
+        """Pin what was identified, and the definition's access by its name. Raises PitboxError."""
         with self._db.transaction() as sql:
-            self.job(job_id)
+            detail = {**self.job(job_id).detail, **({} if access is None else {"access": access})}
             sql.execute(
-                "UPDATE job SET definition_id=?, definition_sha256=?, method=?, identity=? WHERE id=?",
-                (definition_id, definition_sha256, method, identity_text(identity), job_id),
+                "UPDATE job SET definition_id=?, definition_sha256=?, method=?, identity=?, detail=? "
+                "WHERE id=?",
+                (
+                    definition_id,
+                    definition_sha256,
+                    method,
+                    identity_text(identity),
+                    json.dumps(detail),
+                    job_id,
+                ),
             )
             self._seal_job(sql, job_id)
 

@@ -65,13 +65,13 @@ class LostBlocks:
         In the second case the blocks are as they were when the application still ran, or as this write left
         them, and an ECU that stays in its bootloader all the same can be reached there.
         """
-        definition = self._job.definition
-        if definition.checking.dependencies_routine is not None:
+        access = self._job.access_definition
+        if access.judges_itself:
             return True
         known = not any(step.step is Step.RESCUE for step in self._steps)
         unfinished = history.unfinished(self._steps)
         whole = known and not any(one.start in unfinished for one in self._blocks)
-        return whole and definition.recovery.recoverability == "bootloader"
+        return whole and access.recovery.recoverability == "bootloader"
 
     async def prove(self) -> None:
         """Through the application, which runs: by the sealed hashes, then byte by byte with the blocks' rest.

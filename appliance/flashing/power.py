@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from appliance.contract.events import AlarmEvent, Emit
-from appliance.definitions.schema import Voltage
+from appliance.definitions.access.base import Voltage
 
 _SAMPLE_S = 0.017
 """Not a whole part of the 10 ms and 20 ms that mains chargers pulse with: those would look like no ripple."""

@@ -96,7 +96,7 @@ async def _as_whole_as_possible(
         target = await filled(job, target, Purpose.RECOVER)
     except AccessError as error:
         if history.touched(steps):
-            raise WriteInterruptedError(job.id, str(error), job.definition.recovery.advice) from error
+            raise WriteInterruptedError(job.id, str(error), job.access_definition.recovery.advice) from error
         raise access_problem(error) from error
     finally:
         await let_go(job)
@@ -133,7 +133,7 @@ async def _silence(job: JobContext) -> AccessError | None:
 
 def _unreachable(job: JobContext, flash: FlashRecord, silence: AccessError) -> PitboxError:
     """Only an ECU that was touched, on a wire that works, and with no bootloader left, needs the bench."""
-    recovery, why = job.definition.recovery, str(silence)
+    recovery, why = job.access_definition.recovery, str(silence)
     touched = history.touched(job.journal.steps(flash.id))
     if touched and recovery.recoverability != "bootloader" and not isinstance(silence, LinkLostError):
         job.journal.close_flash(flash.id, job.id, JobState.NEEDS_BENCH, NEEDS_BENCH)

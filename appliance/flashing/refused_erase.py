@@ -24,7 +24,7 @@ async def left_alone(job: JobContext, block: Block, before: MemoryImage | None, 
     EcuChangedError.
     """
     try:
-        if before is None or not job.definition.checking.certain:
+        if before is None or not job.access_definition.certain:
             return False
         if not await holds(job, block, before, purpose):
             return False
@@ -42,8 +42,8 @@ async def _application_is_valid(job: JobContext) -> bool:
     One that does not check itself now is told by the program that answers once the session is left, unless
     it might be silent from then on.
     """
-    stays = must_stay(job.journal, job.definition, job.id)
-    if stays and job.definition.checking.dependencies_routine is None:  # nothing but a reset would tell
+    stays = must_stay(job.journal, job.access_definition, job.id)
+    if stays and not job.access_definition.judges_itself:  # nothing but a reset would tell
         return False
     try:
         await persistently(job, Purpose.WRITE, job.access.lifecycle.commit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from appliance.contract.errors import EcuSafety
 from appliance.contract.jobs import JobState
-from appliance.definitions.schema import Definition
+from appliance.definitions.access.base import AccessDefinition
 from appliance.flashing.context import JobContext
 from appliance.flashing.journal import Journal
 from appliance.flashing.safety import standing
@@ -12,12 +12,12 @@ from appliance.flashing.safety import standing
 _MAY_BE_HALF_WRITTEN = frozenset({EcuSafety.HALF_WRITTEN, EcuSafety.UNKNOWN})
 
 
-def must_stay(journal: Journal, definition: Definition, job_id: str) -> bool:
+def must_stay(journal: Journal, access: AccessDefinition, job_id: str) -> bool:
     """Whether a job's ECU may be half written, and would answer no more once it left its session.
 
     Its default session is the application's, which is not whole; only some bootloaders answer without one.
     """
-    if definition.recovery.recoverability == "bootloader":
+    if access.recovery.recoverability == "bootloader":
         return False
     found = standing(journal, job_id)
     reachable = any(one.state != JobState.NEEDS_BENCH.value for one in found.open_writes)
@@ -26,5 +26,5 @@ def must_stay(journal: Journal, definition: Definition, job_id: str) -> bool:
 
 async def let_go(job: JobContext) -> None:
     """Give the car back its normal communication, where the ECU survives that."""
-    if not must_stay(job.journal, job.definition, job.id):
+    if not must_stay(job.journal, job.access_definition, job.id):
         await job.access.lifecycle.close()

@@ -12,10 +12,12 @@ from appliance.flashing.image import MemoryImage
 from appliance.flashing.retries import persistently
 from appliance.protocols.access import Block, Purpose
 
+_BY_HASH = ("hash", "crc16")
+
 
 def method_of(job: JobContext) -> str:
-    """How this definition proves memory: `hash`, `crc16`, `read_back` or `status`."""
-    return job.definition.checking.method
+    """How this access proves memory: `hash`, `crc16`, `read_back` or `status`."""
+    return job.access_definition.proof
 
 
 async def differing(
@@ -61,14 +63,15 @@ async def holds(job: JobContext, block: Block, expected: MemoryImage, purpose: P
 
 
 def _seams(job: JobContext, expected: MemoryImage) -> frozenset[Start]:
-    return seams_of(job.definition, expected) if job.definition.checking.verify == "hash" else frozenset()
+    access = job.access_definition
+    return seams_of(job.definition, access, expected) if access.proof in _BY_HASH else frozenset()
 
 
 async def _holds(
     job: JobContext, block: Block, expected: MemoryImage, purpose: Purpose, seams: frozenset[Start]
 ) -> bool:
     pieces = pieces_of(block, seams)
-    if len(pieces) > 1 and job.definition.checking.hash_granularity == "sector":
+    if len(pieces) > 1 and job.access_definition.hash_span == "sector":
         return await _sector_holds(job, block, pieces, expected, purpose)
     for piece in pieces:
         if not await _piece_holds(job, piece, expected, purpose):

@@ -100,7 +100,7 @@ class Write:
         self._blocks = tuple(one for one in order.blocks if target.covers(one.place))
         self._guarded = tuple(one for one in order.guarded if target.covers(one.place))
         self._before = before
-        self._checking = job.definition.checking
+        self._how = job.access_definition
         self._fresh = purpose is Purpose.WRITE
         self._loop = asyncio.get_running_loop()
         steps = job.journal.steps(flash_id)
@@ -108,7 +108,7 @@ class Write:
         self._lost = LostBlocks(job, order.blocks, known, steps, other)
         self._programmed = history.programmed(steps)
         self._unfinished = history.unfinished(steps)
-        self._wear = Wear(job.id, job.definition, steps)
+        self._wear = Wear(job.id, job.definition, job.access_definition, steps)
         self._finished: int | None = None
         self._written: list[Block] = []
         self._programmed_bytes = 0
@@ -123,7 +123,7 @@ class Write:
         except AccessError as error:
             if self._only_the_bench_helps(error):
                 self._job.journal.close_flash(self._flash_id, self._job.id, JobState.NEEDS_BENCH, NEEDS_BENCH)
-                raise NeedsBenchError(self._job.definition.recovery.advice, str(error)) from error
+                raise NeedsBenchError(self._job.access_definition.recovery.advice, str(error)) from error
             self._leave(str(error), over=self._fresh)
             raise self._told(error) from error
         except VerifyFailedError as error:
@@ -174,7 +174,7 @@ class Write:
     async def _strange_guards(self) -> list[Block]:
         """Guarded blocks that differ; a half-written ECU need not be able to tell."""
         guarded = self._guarded
-        if guarded and not self._checking.compares:
+        if guarded and not self._how.compares:
             self._job.note("this ECU compares nothing: what the write leaves alone is not looked at")
             return []
         try:
@@ -195,8 +195,8 @@ class Write:
         if method_of(self._job) != "hash":  # none that may leave a block alone on its word
             return never
         wrong = await differing(self._job, self._blocks, self._target, Phase.COMPARE, self._purpose)
-        blind = blind_in(self._job.definition, self._target)
-        wrong += [block for block in never if block.region == blind]
+        blind = blind_in(self._job.definition, self._how, self._target)
+        wrong += [block for block in never if block.region in blind]
         blocks = [block for block in self._blocks if block in wrong or block.start in self._unfinished]
         skipped = len(self._blocks) - len(blocks)
         self._job.journal.step(
@@ -237,7 +237,7 @@ class Write:
 
     async def _validate(self, block: Block) -> None:
         """The ECU's own check right after the block, where the definition asks for it. Raises AccessError."""
-        if self._checking.after_each_block and not await passes_check(
+        if self._how.checks_each_block and not await passes_check(
             self._job, block, self._target, self._purpose
         ):
             name = _names([block])[0]
@@ -248,7 +248,7 @@ class Write:
         car = self._job.car
         if not car.doubtful:
             return
-        known = (*reversed(self._written), *self._guarded) if self._checking.certain else ()
+        known = (*reversed(self._written), *self._guarded) if self._how.certain else ()
         witness = next(iter(known), None)
         if witness is None and not car.confirmed:
             raise unconfirmed(self._job)
@@ -295,7 +295,7 @@ class Write:
 
     @property
     def _provable_guards(self) -> tuple[Block, ...]:
-        return self._guarded if self._checking.compares else ()
+        return self._guarded if self._how.compares else ()
 
     def _writable(self, block: Block) -> bool:
         return self._job.definition.region(block.region).writable
@@ -387,7 +387,7 @@ class Write:
 
         Such an ECU holds on to an old transfer until its supply is cut, and is silent on this wire then.
         """
-        recoverability = self._job.definition.recovery.recoverability
+        recoverability = self._job.access_definition.recovery.recoverability
         if self._fresh or recoverability == "bootloader" or not isinstance(error, NotBegunError):
             return False
         before = self._job.journal.steps(self._flash_id)
@@ -397,7 +397,7 @@ class Write:
         return self._interrupted(str(error)) if self._touched else access_problem(error)
 
     def _interrupted(self, why: str) -> WriteInterruptedError:
-        return WriteInterruptedError(self._job.id, why, self._job.definition.recovery.advice)
+        return WriteInterruptedError(self._job.id, why, self._job.access_definition.recovery.advice)
 
     def _leave(self, why: str, *, over: bool) -> None:
         """Close a write that changed nothing, where it is over; anything else stays open."""

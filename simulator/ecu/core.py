@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from appliance.definitions.reaching import SecurityLevel
+from appliance.definitions.access.uds import UdsAccessDefinition, uds_access
+from appliance.definitions.access.uds_link import SecurityLevel
 from appliance.definitions.schema import Definition
 from simulator.ecu import spans
 from simulator.ecu.memory import FlashMemory
@@ -124,6 +125,11 @@ class Core:
             self._operation.interrupt()
 
     @property
+    def access(self) -> UdsAccessDefinition:
+        """How it is talked to: the first access over UDS of its definition."""
+        return uds_access(self.definition)
+
+    @property
     def in_bootloader(self) -> bool:
         """True while the bootloader answers."""
         return self.program is Program.BOOTLOADER
@@ -146,7 +152,7 @@ class Core:
 
     def levels(self) -> dict[int, SecurityLevel]:
         """Unlock levels the running program offers, by odd sub-function."""
-        sessions = self.definition.sessions
+        sessions = self.access.sessions
         offered = [sessions.read_security] if sessions.read_security else []
         if self.in_bootloader:
             offered.append(sessions.write_security)
@@ -154,18 +160,18 @@ class Core:
 
     def require_voltage(self) -> None:
         """Refuse outside the definition's window (NRC 0x92, 0x93). Raises RefusedError."""
-        window, present_v = self.definition.voltage, self.around.voltage_v()
+        window, present_v = self.access.voltage, self.around.voltage_v()
         require(present_v <= window.max_v, Nrc.VOLTAGE_TOO_HIGH)
         require(present_v >= window.min_v, Nrc.VOLTAGE_TOO_LOW)
 
     def require_write_access(self) -> None:
         """Refuse unless the write level is unlocked. Raises RefusedError 0x33."""
-        level = self.definition.sessions.write_security.level
+        level = self.access.sessions.write_security.level
         require(level in self.session.unlocked, Nrc.SECURITY_ACCESS_DENIED)
 
     def require_read_access(self) -> None:
         """Refuse unless the level for reading, or that for writing, is unlocked. Raises RefusedError 0x33."""
-        sessions = self.definition.sessions
+        sessions = self.access.sessions
         if sessions.read_security is not None:
             opening = {sessions.read_security.level, sessions.write_security.level}
             require(bool(opening & self.session.unlocked), Nrc.SECURITY_ACCESS_DENIED)
@@ -235,7 +241,7 @@ class Core:
 
     def timing_record(self) -> bytes:
         """P2 in ms and P2* in 10 ms, as DiagnosticSessionControl reports them."""
-        timing = self.definition.timing
+        timing = self.access.timing
         return struct.pack(">HH", timing.p2_ms, timing.p2_star_ms // 10)
 
     def _session_expired(self) -> None:

@@ -98,7 +98,7 @@ def wants_no_answer(request: bytes) -> bool:
 
 def _offered(core: Core, sid: int) -> bool:
     """Services that depend on the definition or on how the ECU is protected."""
-    reading, sessions = core.definition.reading, core.definition.sessions
+    reading, sessions = core.access.reading, core.access.sessions
     if sid in (0x23, 0x35):
         right = reading.method == ("by_address" if sid == 0x23 else "upload")
         from_boot = reading.bootloader_reads or Kind(sessions.read_session) is Kind.PROGRAMMING

@@ -113,13 +113,13 @@ class SimulatedEcu:
     def _booted(self) -> None:
         """An application marked valid is started if no strap forbids it (sources: boot-manager)."""
         core = self.core
-        if not self.records.application_valid and self.definition.checking.dependencies_routine is None:
+        if not self.records.application_valid and self.core.access.checking.dependencies_routine is None:
             core.judge_memory()
         if self._strapped:
             core.program = Program.BOOTLOADER
         elif self.records.application_valid:
             core.program = Program.APPLICATION
-        elif self.definition.recovery.recoverability == "bootloader":
+        elif self.core.access.recovery.recoverability == "bootloader":
             core.program = Program.BOOTLOADER
         else:
             core.program = Program.SILENT

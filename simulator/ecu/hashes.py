@@ -6,7 +6,7 @@ import zlib
 from dataclasses import dataclass
 from functools import cache
 
-from appliance.definitions.checking import HashKind
+from appliance.definitions.access.uds_checking import HashKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from appliance.definitions.access.uds import uds_access
 from appliance.definitions.schema import Definition
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpError, IsoTpSettings
 from drivers.can.interface import CanFrame, CanPort
@@ -56,13 +57,13 @@ class Server:
             task.cancel()
 
     def _listen_to_everyone(self, port: CanPort) -> Callable[[], None]:
-        addressing = self._core.definition.addressing
+        addressing = self._core.access.addressing
         if addressing.functional_id == addressing.request_id:
             return lambda: None
         return port.subscribe(self._on_functional, frozenset({addressing.functional_id}))
 
     def _on_functional(self, frame: CanFrame) -> None:
-        addressing = self._core.definition.addressing
+        addressing = self._core.access.addressing
         if frame.extended != addressing.extended_ids or self._core.program is Program.BOOTING:
             return
         request = single_frame_payload(frame.data, addressing.request_extension)
@@ -163,7 +164,7 @@ class Server:
 
     async def _wait_for(self, work: asyncio.Task[bytes], request: bytes) -> bool:
         """Wait for work that may take longer than P2; True if that had to be announced."""
-        timing = self._core.definition.timing
+        timing = self._core.access.timing
         try:
             if (await asyncio.wait({work}, timeout=timing.p2_ms / 1000 * FIRST_PENDING))[0]:
                 return False
@@ -200,7 +201,7 @@ class Server:
 
 def server_address(definition: Definition) -> IsoTpAddress:
     """The definition's address pair seen from the ECU."""
-    own = definition.addressing
+    own = uds_access(definition).addressing
     answer_extension = own.request_extension if own.mode == "mixed" else own.response_extension
     return IsoTpAddress(
         own.response_id, own.request_id, own.extended_ids, answer_extension, own.request_extension
@@ -209,14 +210,15 @@ def server_address(definition: Definition) -> IsoTpAddress:
 
 def server_settings(definition: Definition, options: EcuOptions) -> IsoTpSettings:
     """ISO-TP as the ECU speaks it."""
-    fd = definition.bus.kind == "can-fd"
+    access = uds_access(definition)
+    fd = access.bus.kind == "can-fd"
     longest = options.max_payload_bytes or definition.twin.max_block_bytes
     return IsoTpSettings(
         block_size=options.block_size,
         stmin=options.stmin,
         tx_frame_bytes=64 if fd else 8,
         bit_rate_switch=fd,
-        padding=definition.addressing.padding,
+        padding=access.addressing.padding,
         max_payload_bytes=longest,
         wait_frames=options.wait_frames,
     )

@@ -44,11 +44,13 @@ class StoredSum:
         memory.force(self.store_at, self.computed(memory).to_bytes(4, self.order))
 
 
-def stored_sum(definition: Definition) -> StoredSum | None:
-    """The checksum a simulated ECU can compute by itself; None for any other module."""
-    checksum = definition.checksum
-    if checksum is None or checksum.module not in ("crc32-at", "sum32-at"):
-        return None
+def stored_sums(definition: Definition) -> tuple[StoredSum, ...]:
+    """The checksums a simulated ECU can compute by itself, in the definition's order."""
+    known = (one for one in definition.checksums if one.module in ("crc32-at", "sum32-at"))
+    return tuple(_stored_sum(definition, checksum) for checksum in known)
+
+
+def _stored_sum(definition: Definition, checksum: Checksum) -> StoredSum:
     start = definition.region(checksum.region).start
     shift = start - _number(checksum, "base", start)
     given = cast(Sequence[Sequence[int]], checksum.parameters["ranges"])
@@ -69,8 +71,8 @@ def memory_is_good(
         for region in definition.regions
         if region.writable
     )
-    own = stored_sum(definition)
-    return complete and image_check is not False and (own is None or own.agrees(memory))
+    right = all(own.agrees(memory) for own in stored_sums(definition))
+    return complete and image_check is not False and right
 
 
 def _number(checksum: Checksum, name: str, default: int) -> int:

@@ -14,6 +14,7 @@ from appliance.contract.events import Emit
 from appliance.contract.jobs import JobState
 from appliance.definitions.library import Library
 from appliance.definitions.loader import PACKS, load_definition
+from appliance.definitions.parsing import definition_from_json
 from appliance.definitions.schema import Definition
 from appliance.engine.car_interface import CarInterface
 from appliance.engine.context import EngineContext, open_box
@@ -133,20 +134,21 @@ def cut_down(definition: Definition, divisor: int) -> Definition:
     """The same ECU with every sector divided; its checksum covers the smaller region."""
     if divisor == 1:
         return definition
-    data = definition.model_dump(mode="json")
-    lowest = min(region["start"] for region in data["regions"])
-    for region in data["regions"]:
+    data = json.loads(definition.canonical())
+    regions = data["memories"][0]["regions"]
+    lowest = min(region["start"] for region in regions)
+    for region in regions:
         region["start"] = lowest + (region["start"] - lowest) // divisor
         region["size_bytes"] //= divisor
         for run in region["sectors"]:
             run["size_bytes"] //= divisor
     _fit_checksum(data)
-    return Definition.model_validate_json(json.dumps(data))
+    return definition_from_json(json.dumps(data))
 
 
 def _fit_checksum(data: dict[str, Any]) -> None:
-    checksum = data["checksum"]
-    region = next(one for one in data["regions"] if one["name"] == checksum["region"])
+    (checksum,) = data["checksums"]
+    region = next(one for one in data["memories"][0]["regions"] if one["name"] == checksum["region"])
     start, end = region["start"], region["start"] + region["size_bytes"]
     fitted = {"base": start, "ranges": [[start, end - 4]], "store_at": end - 4}
     checksum["parameters"] |= {key: fitted[key] for key in fitted if key in checksum["parameters"]}

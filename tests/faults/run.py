@@ -12,6 +12,7 @@ from typing import Any
 
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import JobState
+from appliance.definitions.access.uds import uds_access
 from appliance.engine.context import EngineContext
 from appliance.engine.operations.registry import prepare
 from appliance.engine.originals import load_original
@@ -383,7 +384,7 @@ class Run:
         self._trace(f"{error} (ECU {error.ecu}), job {record.state}")
         judge_error(error, self._memories, self._ecu(), record)
         judge_rest(self._memories, self._ecu(), record)
-        bench = self._scenario.bench.definition.recovery.advice
+        bench = uds_access(self._scenario.bench.definition).recovery.advice
         self._stays_silent = lost and error.code == "ECU_SILENT" and bench in error.do_now
         self._advised.append(IGNITION_OFF in error.do_now)
         if error.code == "CAR_UNCONFIRMED":

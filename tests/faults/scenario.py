@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from appliance.definitions.access.uds import uds_access
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
-from appliance.engine.context import checksum_module
+from appliance.engine.simulation import with_right_checksums
 from simulator.ecu.options import EcuOptions
 from simulator.ecu.watch import Counter
 from simulator.faults import (
@@ -153,7 +154,7 @@ def _edit(
     dice: random.Random, definition: Definition, region: Region, start: int, size: int, memory: bytearray
 ) -> None:
     low, high = start, start + size
-    if definition.checksum is not None and definition.checksum.region == region.name:
+    if any(checksum.region == region.name for checksum in definition.checksums):
         low = max(low, region.start + min(_UNCHECKED_HEAD_BYTES, size // 2))
         high = min(high, region.end - _UNCHECKED_TAIL_BYTES)
     base = region_slice(definition, region.name).start - region.start
@@ -162,11 +163,7 @@ def _edit(
 
 
 def _corrected(definition: Definition, memory: bytes) -> bytes:
-    spec, module = definition.checksum, checksum_module(definition)
-    if spec is None or module is None:
-        return memory
-    where = region_slice(definition, spec.region)
-    return memory[: where.start] + module.correct(memory[where]) + memory[where.stop :]
+    return with_right_checksums(definition, memory)
 
 
 def _difference(definition: Definition, stock: bytes, memory: bytes) -> Change:
@@ -236,7 +233,7 @@ def _reach(scenario: Scenario) -> dict[Trigger, float]:
         Trigger.FRAME: 600 + touched / 5,
         Trigger.TIME: 2 * _STEADY_S + 2 * program_s,
     }
-    if definition.checking.verify == "read_back":
+    if uds_access(definition).checking.verify == "read_back":
         reach[Trigger.READ] = 2 * memory
     return reach
 

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from appliance.definitions.loader import PACKS, load_definition
-from appliance.engine.context import EngineContext, checksum_module, open_box
+from appliance.engine.context import EngineContext, open_box
 from appliance.engine.originals import load_original, sealed_identity, sealed_regions
 from appliance.engine.settings import EngineSettings
+from appliance.flashing.own_checksums import own_checksums
 from appliance.protocols.access import EcuIdentity
 from appliance.vault import keys as keyring
 from appliance.vault.keys import MasterKeys, Role
@@ -224,8 +225,7 @@ def _tuned(dice: random.Random, stock: bytes) -> bytes:
     data = bytearray(stock[_CALIBRATION])
     for sector in _CHANGED_SECTORS:
         data[sector * _SECTOR_BYTES + dice.randrange(_SECTOR_BYTES - 8)] ^= dice.randint(1, 255)
-    module = checksum_module(_DEFINITION)
-    assert module is not None
+    module = own_checksums(_DEFINITION)[0].module
     return stock[: _CALIBRATION.start] + module.correct(bytes(data)) + stock[_CALIBRATION.stop :]
 
 

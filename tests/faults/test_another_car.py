@@ -10,6 +10,7 @@ import pytest
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
+from appliance.definitions.access.uds import uds_access
 from appliance.engine.context import EngineContext
 from appliance.engine.operations.check import dtc
 from appliance.engine.operations.restore_without_journal import reopen
@@ -114,7 +115,7 @@ async def _plugged_into(box: EngineContext, bench: Bench, other: Car) -> None:
 async def _finished(box: EngineContext, scenario: Scenario, own: Car) -> None:
     bench = scenario.bench
     box.connection = SimulatedCarInterface(own, bench.definition)
-    if bench.definition.recovery.recoverability == "bench":
+    if uds_access(bench.definition).recovery.recoverability == "bench":
         with pytest.raises(PitboxError, match="NEEDS_BENCH"):
             await recover(box)
         return

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from appliance.definitions.loader import PACKS, load_definition
-from appliance.engine.context import checksum_module
+from appliance.flashing.own_checksums import own_checksums
 from simulator.image_synthesis import region_slice
 from tests.support.engine import Engine, place, simulated
 
@@ -51,8 +51,7 @@ def tuned_calibration(stock: bytes, dice: random.Random) -> bytes:
     data = bytearray(stock[CALIBRATION])
     for sector in CHANGED_SECTORS:
         data[sector * SECTOR_BYTES + dice.randrange(SECTOR_BYTES - 8)] ^= dice.randint(1, 255)
-    module = checksum_module(DEFINITION)
-    assert module is not None
+    module = own_checksums(DEFINITION)[0].module
     return module.correct(bytes(data))
 
 

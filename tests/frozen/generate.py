@@ -26,10 +26,11 @@ from typing import Any
 from appliance.contract.errors import PitboxError
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.schema import Definition
-from appliance.engine.context import EngineContext, checksum_module
+from appliance.engine.context import EngineContext
 from appliance.engine.operations.read import identify, read
 from appliance.engine.operations.write import recover, write
 from appliance.engine.simulation import with_right_checksums
+from appliance.flashing.own_checksums import own_checksums
 from simulator.car import Car, CarSettings, bus_for
 from simulator.faults import Fault, FaultKind, FaultPlan, Trigger
 from simulator.image_synthesis import region_slice, synthesise
@@ -67,8 +68,7 @@ class Freezer:
         data = bytearray(self.stock[where])
         for at in (len(data) // 2, len(data) // 2 + 700, len(data) - 60):
             data[at] ^= 0x5A
-        module = checksum_module(self.definition)
-        assert module is not None
+        module = own_checksums(self.definition)[0].module
         return self.stock[: where.start] + module.correct(bytes(data)) + self.stock[where.stop :]
 
     async def read_it(self) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.contract.events import Event
+from appliance.definitions.parsing import pinned_definition
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext, open_box
 from appliance.engine.settings import EngineSettings
@@ -66,7 +67,7 @@ def thawed_from(source: Path, to: Path) -> Thawed:
         expected["job"],
         expected["tuned_sha256"],
         expected["original_sha256"],
-        Definition.pinned(pinned.read_bytes()),
+        pinned_definition(pinned.read_bytes()),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from unittest.mock import patch
 
 from appliance.contract.events import AlarmEvent, Emit, NoteEvent, StateEvent
+from appliance.definitions.access.uds import uds_access
 from appliance.definitions.library import Library
 from appliance.definitions.schema import Definition
 from appliance.engine.car_interface import CarInterface
@@ -41,7 +42,9 @@ class Bench:
 
     def bus(self) -> SimBus:
         """A bus as fast as the definition says; on the running loop."""
-        return SimBus(self.definition.bus.bitrate_bps, self.definition.bus.data_bitrate_bps)
+        return SimBus(
+            uds_access(self.definition).bus.bitrate_bps, uds_access(self.definition).bus.data_bitrate_bps
+        )
 
 
 @dataclass

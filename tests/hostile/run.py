@@ -12,6 +12,7 @@ from typing import Any
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
+from appliance.definitions.access.uds import uds_access
 from appliance.engine.context import EngineContext
 from appliance.engine.operations.registry import prepare
 from appliance.engine.originals import load_original
@@ -153,7 +154,9 @@ class Run:
         if self._loose:
             raise BrokenPromiseError(f"escaped from a callback: {self._loose[0]}")
         judge_time(self._loop.time() - began)
-        judge_wear(wear, self._ecu.flash.erases, self._bench.definition.erasing.most_per_block)
+        judge_wear(
+            wear, self._ecu.flash.erases, uds_access(self._bench.definition).erase_bounds.most_per_block
+        )
         judge_rest(self._truth(), self._told())
         return outcome
 

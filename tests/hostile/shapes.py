@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from appliance.definitions.parsing import definition_from_json
 from appliance.definitions.schema import Definition
 
 SECRET = 0x0BAD_5EED
@@ -98,7 +99,7 @@ BY_NAME = {shape.name: shape for shape in SHAPES}
 
 def definition_of(shape: Shape) -> Definition:
     """What the box is told of such an ECU."""
-    return Definition.model_validate_json(json.dumps(_tables(shape)))
+    return definition_from_json(json.dumps(_tables(shape)))
 
 
 def _tables(shape: Shape) -> dict[str, Any]:

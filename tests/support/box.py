@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hmac
-import json
 import random
 from pathlib import Path
 from typing import Literal
 
 from appliance.contract.events import Event
 from appliance.contract.jobs import JobState
+from appliance.definitions.access.uds import uds_access
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.schema import Definition
 from appliance.flashing.context import JobContext
@@ -21,6 +21,7 @@ from appliance.flashing.power import Meter, PowerGuard
 from appliance.protocols.access import EcuAccess
 from appliance.vault.keys import KeyRing
 from appliance.vault.store import BlobStore
+from tests.support.definitions import raw, validated
 from tests.support.probe_access import IDENTITY
 
 JOB = "job-1"
@@ -40,17 +41,19 @@ def small_definition(
     verify: Verify = "hash", recoverability: str = "bootloader", sector_bytes: int = 4096
 ) -> Definition:
     """A shipped pack cut down to 12 sectors: 2 of boot (fixed), 6 of code, 4 of calibration."""
-    data = load_definition(PACKS / "pbx-x050.toml").model_dump(mode="json")
-    data["regions"] = [
+    data = raw(load_definition(PACKS / "pbx-x050.toml"))
+    data["memories"][0] |= {"erased_byte": 0xFF, "page_bytes": 256}
+    data["memories"][0]["regions"] = [
         _region("boot", 0x0000, 2, sector_bytes, writable=False),
         _region("code", 0x10_0000, 6, sector_bytes),
         _region("calibration", 0x20_0000, 4, sector_bytes),
     ]
-    data["checking"] |= {"verify": verify}
-    data["recovery"] |= {"recoverability": recoverability}
-    data["voltage"] |= {"steady_s": 0.5}
-    data["checksum"] = None
-    return Definition.model_validate_json(json.dumps(data))
+    (access,) = data["access"]
+    access["checking"] |= {"verify": verify}
+    access["recovery"] |= {"recoverability": recoverability}
+    access["voltage"] |= {"steady_s": 0.5}
+    data["checksums"] = []
+    return validated(data)
 
 
 def _region(name: str, start: int, count: int, size: int, *, writable: bool = True) -> dict[str, object]:
@@ -125,9 +128,10 @@ class Box:
         self.events: list[Event] = []
         self.journal = Journal(state / "journal.db", lambda: 0.0, keys.record_mac)
         self.blobs = BlobStore(state, keys)
-        power = PowerGuard(meter or SteadyMeter(), definition.voltage, self.events.append, JOB)
+        how = uds_access(definition)
+        power = PowerGuard(meter or SteadyMeter(), how.voltage, self.events.append, JOB)
         self.job = JobContext(
-            JOB, definition, access, self.journal, self.blobs, power, self.events.append, lambda: 0.0
+            JOB, definition, how, access, self.journal, self.blobs, power, self.events.append, lambda: 0.0
         )
 
     def identified(self) -> Box:
@@ -170,7 +174,7 @@ def request_for(definition: Definition, original: MemoryImage, tuned: MemoryImag
         tuned=tuned,
         tuned_file=None if tuned is None else "tuned-file",
         papers=Authorisation(own_original=True) if tuned is None else papers_for(definition, original, tuned),
-        checksum=None,
+        checksums=(),
     )
 
 

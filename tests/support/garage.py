@@ -15,11 +15,12 @@ from appliance.definitions.library import Library
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.schema import Definition
 from appliance.engine.car_interface import CarInterface
-from appliance.engine.context import EngineContext, checksum_module, open_box
+from appliance.engine.context import EngineContext, open_box
 from appliance.engine.operations.read import identify, read
 from appliance.engine.originals import load_original, sealed_identity, sealed_regions
 from appliance.engine.settings import EngineSettings
 from appliance.engine.simulation import SimulatedCarInterface, with_right_checksums
+from appliance.flashing.own_checksums import own_checksums
 from appliance.flashing.safety import tell_safety
 from appliance.protocols.access import EcuIdentity
 from appliance.vault import keys as keyring
@@ -83,8 +84,7 @@ class Garage:
         data = bytearray(self.car.ecu.memory.read(region.start, region.size_bytes))
         for at in range(0x100, 0x110):
             data[at] ^= 0x5A
-        module = checksum_module(self.definition)
-        assert module is not None
+        module = own_checksums(self.definition)[0].module
         return module.correct(bytes(data)) if corrected else bytes(data)
 
     def whole(self, calibration: bytes | None = None) -> bytes:

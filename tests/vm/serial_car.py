@@ -11,6 +11,7 @@ import asyncio
 import signal
 from pathlib import Path
 
+from appliance.definitions.access.uds import uds_access
 from appliance.definitions.loader import load_definition
 from drivers.can.interface import BusHealth, CanFrame, SentHandler
 from drivers.can.listeners import PortListeners
@@ -97,7 +98,7 @@ async def _run(line_path: Path, definition_path: Path, data_dir: Path) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     definition = load_definition(definition_path)
-    line = SerialLine(definition.bus.bitrate_bps)
+    line = SerialLine(uds_access(definition).bus.bitrate_bps)
     car = Car([definition], line, CarSettings(seed=7, data_dir=data_dir))
     try:
         async with await asyncio.start_unix_server(line.connected, line_path):

@@ -13,6 +13,7 @@ from appliance.engine.confirming import confirmed
 from appliance.engine.context import EngineContext
 from appliance.engine.ecu import on_ecu, require_same_ecu
 from appliance.engine.ecu_discovery import in_bootloader
+from appliance.engine.job_access import access_of
 from appliance.engine.originals import open_image, target_of_order
 from appliance.engine.plaintext import Opened, wiped_afterwards
 from appliance.flashing.diagnosis import clear_dtcs, new_codes, read_dtcs
@@ -53,7 +54,7 @@ async def _compare(
     box: EngineContext, job: JobRecord, definition: Definition, expected: MemoryImage, blocks: list[Block]
 ) -> tuple[dict[str, Any], list[Block]]:
     """What is told of a comparison, and the blocks that differ."""
-    by_hash = definition.checking.method == "hash"
+    by_hash = access_of(job, definition).proof == "hash"
     purpose = Purpose.WRITE if by_hash else Purpose.READ
     async with on_ecu(box, job.id, definition) as ecu:
         await require_same_ecu(ecu.job)

@@ -10,9 +10,11 @@ from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
 from appliance.contract.places import Range
 from appliance.contract.preview import Preview, RegionChange
+from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.evidence import badge
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
+from appliance.engine.job_access import access_by, access_of
 from appliance.engine.operations.restore_without_journal import chosen_original, read_with
 from appliance.engine.operations.write import identified, interrupted_flash, opened_files
 from appliance.engine.originals import Original, held_blocks, load_original, target_of_order
@@ -26,9 +28,9 @@ from appliance.protocols.access import Block, EcuIdentity
 _PROVEN = (JobState.DONE.value, JobState.RESTORED.value)
 
 
-def rituals_of(definition: Definition, when: str) -> tuple[str, ...]:
+def rituals_of(access: AccessDefinition, when: str) -> tuple[str, ...]:
     """What the technician must do at a step."""
-    return tuple(ritual.text for ritual in definition.rituals if ritual.when == when)
+    return tuple(ritual.text for ritual in access.rituals if ritual.when == when)
 
 
 async def preview_write(box: EngineContext, job_id: str, upload: str, wish: MasterWish) -> dict[str, Any]:
@@ -79,6 +81,7 @@ async def preview_rescue(box: EngineContext, definition_id: str, file_id: str | 
     """What a rescue without a journal would put back. Raises PitboxError."""
     original = chosen_original(box, definition_id, file_id)
     definition = read_with(box, original)
+    access = access_by(definition, original.method)
     blocks = held_blocks(definition, original, writable_only=True)
     return Preview(
         job=None,
@@ -86,7 +89,7 @@ async def preview_rescue(box: EngineContext, definition_id: str, file_id: str | 
         kind="original",
         definition=definition.id,
         name=definition.name,
-        evidence=badge(definition),
+        evidence=badge(definition, access),
         vin=None,
         hw=original.identity.hw,
         sw=original.identity.sw,
@@ -94,7 +97,7 @@ async def preview_rescue(box: EngineContext, definition_id: str, file_id: str | 
         target_sha256=None,
         compared_with=None,
         regions=_unknown(definition, blocks),
-        rituals=rituals_of(definition, "recovery"),
+        rituals=rituals_of(access, "recovery"),
         refused=(),
     ).as_dict()
 
@@ -144,12 +147,12 @@ def _preview(
         kind=kind,
         definition=definition.id,
         name=definition.name,
-        evidence=badge(definition),
+        evidence=badge(definition, access_of(job, definition)),
         vin=identity.vin,
         hw=identity.hw,
         sw=identity.sw,
         file=file,
-        rituals=rituals_of(definition, "recovery" if verb == "recover" else "before_write"),
+        rituals=rituals_of(access_of(job, definition), "recovery" if verb == "recover" else "before_write"),
         **(facts | more),
     )
 

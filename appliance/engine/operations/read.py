@@ -41,7 +41,8 @@ async def identify(box: EngineContext, definition_id: str | None = None) -> dict
     job_id = uuid.uuid4().hex[:12]
     box.journal.create_job(job_id)
     definition = found.definition
-    box.journal.describe(job_id, definition.id, box.pinned.pin(definition), "obd", found.identity)
+    pin, access = box.pinned.pin(definition), found.access
+    box.journal.describe(job_id, definition.id, pin, access.method, found.identity, access.name)
     box.journal.move(job_id, JobState.IDENTIFIED)
     protection = {"kind": found.protection.kind.value, "evidence": list(found.protection.evidence)}
     box.journal.note(job_id, protection=protection, found=found.others)
@@ -50,11 +51,11 @@ async def identify(box: EngineContext, definition_id: str | None = None) -> dict
         "job": job_id,
         "definition": definition.id,
         "name": definition.name,
-        "evidence": badge(definition),
+        "evidence": badge(definition, found.access),
         "identity": asdict(found.identity),
         "protection": protection,
         "method": _recommended(found),
-        "rituals": [ritual.model_dump() for ritual in definition.rituals],
+        "rituals": [ritual.model_dump() for ritual in found.access.rituals],
         "others": found.others,
     }
 
@@ -62,8 +63,8 @@ async def identify(box: EngineContext, definition_id: str | None = None) -> dict
 def _recommended(found: Found) -> dict[str, str]:
     """The definition's method, or the bench where a gateway or a certificate stands in the way."""
     if found.protection.kind is ProtectionKind.NONE:
-        method = found.definition.method
-        return {"recommended": method.recommended, "reason": method.reason}
+        recommended = found.definition.recommended
+        return {"recommended": recommended.method, "reason": recommended.reason}
     return {"recommended": "bench", "reason": found.protection.advice}
 
 

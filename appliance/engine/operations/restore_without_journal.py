@@ -7,10 +7,12 @@ from dataclasses import replace
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
+from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.schema import Definition
 from appliance.engine.confirming import misnamed, same_name
 from appliance.engine.context import EngineContext
 from appliance.engine.ecu import on_ecu
+from appliance.engine.job_access import access_by
 from appliance.engine.originals import NOT_TOLD, known_originals, order_of_original
 from appliance.engine.plaintext import wiped_afterwards
 from appliance.flashing.errors import CarUnconfirmedError, EcuChangedError, access_problem
@@ -33,10 +35,11 @@ async def reopen(
     box.journal.refuse_second_write()
     original = chosen_original(box, definition_id, file_id)
     definition = read_with(box, original)
+    access = access_by(definition, original.method)
     with wiped_afterwards() as opened:
         order = order_of_original(box, definition, original.file_id, opened)
     job_id = uuid.uuid4().hex[:12]
-    identity = await _identity(box, job_id, definition, original, car)
+    identity = await _identity(box, job_id, definition, access, original, car)
     job = JobRecord(
         job_id,
         JobState.INTERRUPTED,
@@ -45,7 +48,7 @@ async def reopen(
         original.method,
         identity,
         original.file_id,
-        {},
+        {"access": access.name},
         box.now(),
     )
     refuse_same_ecu(box.journal, job)
@@ -87,12 +90,17 @@ def chosen_original(box: EngineContext, definition_id: str, file_id: str | None)
 
 
 async def _identity(
-    box: EngineContext, job_id: str, definition: Definition, original: SealedImage, car: str | None
+    box: EngineContext,
+    job_id: str,
+    definition: Definition,
+    access: AccessDefinition,
+    original: SealedImage,
+    car: str | None,
 ) -> EcuIdentity:
     """The identity the original was read from, checked against whatever the ECU still tells."""
-    async with on_ecu(box, job_id, definition) as ecu:
+    async with on_ecu(box, job_id, definition, access=access) as ecu:
         if await ecu.job.access.lifecycle.state() is EcuState.SILENT:
-            raise _silent(definition)
+            raise _silent(access)
         told = await told_identity(ecu.job.access)
     known = _known(box, original, told)
     likeness = compare(told, known)
@@ -102,12 +110,12 @@ async def _identity(
     return replace(known, serial=told.serial or known.serial, vin=vin, bootloader_hw=told.bootloader_hw)
 
 
-def _silent(definition: Definition) -> PitboxError:
+def _silent(access: AccessDefinition) -> PitboxError:
     """A plug that sits loosely, or an ECU that a write has lost to the bench: nobody remembers which."""
     error = access_problem(EcuSilentError("the ECU does not answer"))
-    if definition.recovery.recoverability != "bootloader":
+    if access.recovery.recoverability != "bootloader":
         error.do_now += (
-            f" If it stays silent it may be half written, and needs the bench: {definition.recovery.advice}"
+            f" If it stays silent it may be half written, and needs the bench: {access.recovery.advice}"
         )
     return error
 

@@ -10,9 +10,10 @@ from appliance.contract.jobs import JobState
 from appliance.definitions.schema import Definition
 from appliance.engine.conditions import LiveConditions
 from appliance.engine.confirming import confirmed
-from appliance.engine.context import EngineContext, checksum_module
+from appliance.engine.context import EngineContext
 from appliance.engine.ecu import Ecu, on_ecu
 from appliance.engine.ecu_discovery import in_bootloader, refuse_two_ecus
+from appliance.engine.job_access import access_of, over_uds
 from appliance.engine.originals import (
     Original,
     load_original,
@@ -36,6 +37,7 @@ from appliance.flashing.errors import GatesRefusedError
 from appliance.flashing.gates.request import Authorisation, WriteRequest
 from appliance.flashing.journal import FlashRecord, JobRecord, Step
 from appliance.flashing.marks import UNFINISHED
+from appliance.flashing.own_checksums import own_checksums
 from appliance.flashing.preflight import preflight
 from appliance.flashing.progress import wire_share
 from appliance.flashing.recovering import recover as finish
@@ -180,13 +182,14 @@ async def _write(
         tuned=tuned.content,
         tuned_file=tuned.file_id,
         papers=tuned.papers,
-        checksum=checksum_module(definition),
+        checksums=own_checksums(definition),
         engine_off_stated=engine_off,
     )
     _set_outcome_aside(box, job)
-    await refuse_two_ecus(box, definition)
+    await refuse_two_ecus(box, over_uds(access_of(job, definition)))
     async with on_ecu(box, job.id, definition) as ecu:
-        live = LiveConditions(definition, ecu.port, ecu.client, box.settings.state_dir)
+        engine_speed_did = over_uds(ecu.job.access_definition).identity.engine_speed
+        live = LiveConditions(definition, engine_speed_did, ecu.port, ecu.client, box.settings.state_dir)
         box.journal.note(job.id, dtcs_before=_codes(await read_dtcs(ecu.job)))
         try:
             plan = await preflight(ecu.job, request, live)
@@ -290,7 +293,7 @@ async def _done(box: EngineContext, result: WriteResult, ecu: Ecu) -> dict[str, 
     box.emit(StateEvent(job_id, result.outcome.value))
     after = _codes(await read_dtcs(ecu.job))
     box.journal.note(job_id, dtcs_after=after)
-    rituals = [ritual.text for ritual in ecu.job.definition.rituals if ritual.when == "after_write"]
+    rituals = [ritual.text for ritual in ecu.job.access_definition.rituals if ritual.when == "after_write"]
     return {"job": job_id, **facts, "dtcs_after": after, "rituals": rituals}
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from appliance.checksums import Verdict as ChecksumVerdict
-from appliance.flashing.checksum_verdict import judged
 from appliance.flashing.gates.gate import Judgement, PaperGate, failed, passed, unknown
 from appliance.flashing.gates.request import WriteRequest, target_of
+from appliance.flashing.own_checksums import judged
 
 
 class ChecksumGate(PaperGate):
@@ -21,7 +21,7 @@ class ChecksumGate(PaperGate):
             return failed("checksum_no_image")
         if request.restores:
             return passed("as_it_was_read")
-        judgement = judged(request.definition, request.checksum, request.original, target)
+        judgement = judged(request.checksums, request.original, target)
         if judgement.verdict is ChecksumVerdict.OK:
             return passed("checksum_found", why=judgement.why)
         if judgement.verdict is not ChecksumVerdict.UNKNOWN:

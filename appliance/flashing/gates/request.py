@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from appliance.checksums import ChecksumModule
 from appliance.contract.gates import Waiver
 from appliance.contract.places import Range
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
 from appliance.flashing.image import MemoryImage
+from appliance.flashing.own_checksums import OwnChecksum
 
 _BACK_WITHOUT = frozenset({"engine_off"})
 """Gates that are not in the way of the ECU's own original where nobody knows their answer."""
@@ -58,7 +58,7 @@ class WriteRequest:
     """New content of the regions to be written; None when the original goes back."""
     tuned_file: str | None
     papers: Authorisation
-    checksum: ChecksumModule | None
+    checksums: tuple[OwnChecksum, ...]
     engine_off_stated: bool = False
     """A person's word; what the ECU itself tells outranks it."""
     waivers: Mapping[str, Waiver] = field(default_factory=dict)

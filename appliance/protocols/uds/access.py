@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from appliance.definitions.access.uds import UdsAccessDefinition
 from appliance.definitions.schema import Definition
 from appliance.protocols.uds.addressing import wire_of
 from appliance.protocols.uds.checking import MemoryProof
@@ -19,16 +20,16 @@ from appliance.protocols.uds.writing import MemoryWriter
 class UdsAccess:
     """Implements EcuAccess. The links belong to whoever made the client."""
 
-    def __init__(self, definition: Definition, client: UdsClient) -> None:
-        """Raises PitboxError if an unlock algorithm of the definition is missing."""
+    def __init__(self, definition: UdsAccessDefinition, client: UdsClient, ecu: Definition) -> None:
+        """One of the ECU's accesses. Raises PitboxError if an unlock algorithm is missing."""
         meter = TransferMeter(wire_of(definition))
-        opener = Opener(client, definition)
+        opener = Opener(client, definition, ecu.id)
         proof = MemoryProof(client, definition)
         self.identity = Identification(client, definition)
         self.lifecycle = UdsLifecycle(definition, client, opener, self.identity, proof)
         transfers = self.lifecycle.transfers
         reader = MemoryReader(client, definition.reading, transfers, meter)
         writer = MemoryWriter(client, definition, transfers, meter)
-        reaches = frozenset(region.memory for region in definition.regions)
+        reaches = frozenset(memory.name for memory in ecu.memories)
         self.memory = UdsMemory(client, opener, reader, writer, proof, meter, reaches)
         self.diagnostics = FaultMemory(client, self.identity)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from appliance.definitions.reaching import Addressing
-from appliance.definitions.schema import Definition
+from appliance.definitions.access.uds import UdsAccessDefinition
+from appliance.definitions.access.uds_link import Addressing
 from appliance.protocols.isotp.ceiling import Wire
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpSettings
 
@@ -44,7 +44,7 @@ _SLOWEST_S = 10.0
 _TIMES_THE_WIRE = 20
 
 
-def link_settings(definition: Definition) -> IsoTpSettings:
+def link_settings(definition: UdsAccessDefinition) -> IsoTpSettings:
     """No separation time and no blocks asked of the ECU: it may send as fast as the wire goes.
 
     No answer is longer than the definition's blocks make it, and none comes twenty times slower than the
@@ -63,7 +63,7 @@ def link_settings(definition: Definition) -> IsoTpSettings:
     )
 
 
-def wire_of(definition: Definition) -> Wire:
+def wire_of(definition: UdsAccessDefinition) -> Wire:
     """What the throughput of this ECU is measured against."""
     return Wire(
         definition.bus.bitrate_bps,

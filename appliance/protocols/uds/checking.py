@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.definitions.schema import Definition
+from appliance.definitions.access.uds import UdsAccessDefinition
 from appliance.protocols.access import Block
 from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.hashes import hash_of
@@ -15,7 +15,7 @@ from appliance.protocols.uds.writing import short_block_name
 class MemoryProof:
     """The routines of a definition's checking table."""
 
-    def __init__(self, client: UdsClient, definition: Definition) -> None:
+    def __init__(self, client: UdsClient, definition: UdsAccessDefinition) -> None:
         self._client = client
         self._checking = definition.checking
         writing = definition.writing

@@ -1,11 +1,11 @@
-"""The hashes that checking routines speak (check values over "123456789" in `definitions/checking.py`)."""
+"""The hashes that checking routines speak (check values over "123456789": `HashKind`)."""
 
 from __future__ import annotations
 
 import binascii
 import zlib
 
-from appliance.definitions.checking import HashKind
+from appliance.definitions.access.uds_checking import HashKind
 
 _MIRRORED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
 _REFLECTED_8005 = 0xA001

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.definitions.schema import Definition
+from appliance.definitions.access.uds import UdsAccessDefinition
 from appliance.protocols.access import EcuIdentity, EcuRefusedError, EcuSilentError, EcuState, Refusal
 from appliance.protocols.obd.services import (
     calibration_ids,
@@ -23,7 +23,7 @@ _VOLT_PER_BIT = 0.1
 class Identification:
     """Asks for what a definition's identity table names."""
 
-    def __init__(self, client: UdsClient, definition: Definition) -> None:
+    def __init__(self, client: UdsClient, definition: UdsAccessDefinition) -> None:
         self._client = client
         self._dids = definition.identity
         self._programming = definition.sessions.programming

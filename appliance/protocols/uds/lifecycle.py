@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from appliance.definitions.schema import Definition
+from appliance.definitions.access.uds import UdsAccessDefinition
 from appliance.protocols.access import EcuRefusedError, EcuSilentError, EcuState, Purpose, Refusal
 from appliance.protocols.uds.checking import MemoryProof
 from appliance.protocols.uds.client import UdsClient
@@ -25,7 +25,7 @@ class UdsLifecycle:
 
     def __init__(
         self,
-        definition: Definition,
+        definition: UdsAccessDefinition,
         client: UdsClient,
         opener: Opener,
         identification: Identification,

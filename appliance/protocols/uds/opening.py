@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from appliance.definitions.schema import Definition
+from appliance.definitions.access.uds import UdsAccessDefinition
 from appliance.protocols.access import EcuRefusedError, Purpose, Refusal
 from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.nrc import SECURITY_ACCESS_DENIED
@@ -28,13 +28,13 @@ T = TypeVar("T")
 class Opener:
     """Takes an ECU into the state a purpose needs, and back."""
 
-    def __init__(self, client: UdsClient, definition: Definition) -> None:
+    def __init__(self, client: UdsClient, definition: UdsAccessDefinition, ecu_id: str) -> None:
         """Raises PitboxError if an unlock algorithm is missing, before anything is sent."""
         self._client = client
         self._definition = definition
         self._sessions = definition.sessions
-        self._read_unlock = Unlock.of(self._sessions.read_security, definition.id)
-        self._write_unlock = Unlock.of(self._sessions.write_security, definition.id)
+        self._read_unlock = Unlock.of(self._sessions.read_security, ecu_id)
+        self._write_unlock = Unlock.of(self._sessions.write_security, ecu_id)
         self._unlock: Unlock | None = None
         self._session = DEFAULT_SESSION
         self._handed_over = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from appliance.definitions.schema import Reading
+from appliance.definitions.access.uds_memory import Reading
 from appliance.protocols.access import AccessError, EcuRefusedError, EcuSilentError, Refusal
 from appliance.protocols.uds.client import LOST, REPEAT_BACK_OFF_S, UdsClient
 from appliance.protocols.uds.conversation import BrokenTransferError, MisfitAnswerError, StepLostError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from appliance.definitions.reaching import Timing
+from appliance.definitions.access.uds_link import Timing
 from appliance.protocols.uds.services.control import SessionTiming
 
 TRANSPORT_ALLOWANCE_S = 0.1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from appliance.definitions.reaching import SecurityLevel
+from appliance.definitions.access.uds_link import SecurityLevel
 from appliance.protocols.access import EcuRefusedError, EcuSilentError
 from appliance.protocols.security.algorithms import Context, KeyAlgorithm, algorithm_for
 from appliance.protocols.uds.client import UdsClient

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from appliance.definitions.schema import Definition
+from appliance.definitions.access.uds import UdsAccessDefinition
 from appliance.protocols.access import (
     Block,
     EcuRefusedError,
@@ -51,7 +51,7 @@ class MemoryWriter:
     """Writes as a definition's erasing and writing tables say."""
 
     def __init__(
-        self, client: UdsClient, definition: Definition, transfers: Transfers, meter: TransferMeter
+        self, client: UdsClient, definition: UdsAccessDefinition, transfers: Transfers, meter: TransferMeter
     ) -> None:
         self._client = client
         self._transfers = transfers

@@ -19,7 +19,7 @@ SUCCESS_COUNTER = 0x0408
 
 def identifiers(core: Core) -> dict[int, bytes]:
     """Data identifiers the running program answers, and their present values."""
-    own, simulated = core.definition.identity, core.definition.twin
+    own, simulated = core.access.identity, core.definition.twin
     texts = {BOOT_ID: simulated.boot, HARDWARE: simulated.hw, SERIAL: simulated.serial}
     texts |= _named((own.boot, simulated.boot), (own.serial, simulated.serial))
     texts |= _named((own.bootloader_hw, simulated.hw))
@@ -29,7 +29,7 @@ def identifiers(core: Core) -> dict[int, bytes]:
 
 
 def _application_identifiers(core: Core) -> dict[int, bytes]:
-    own, simulated, records = core.definition.identity, core.definition.twin, core.nvm.records
+    own, simulated, records = core.access.identity, core.definition.twin, core.nvm.records
     texts = {VIN: simulated.vin, own.hw: simulated.hw, own.sw: simulated.sw}
     texts |= _named((own.vin, simulated.vin))
     values = {number: text.encode("ascii") for number, text in texts.items()}
@@ -39,8 +39,8 @@ def _application_identifiers(core: Core) -> dict[int, bytes]:
         values[own.voltage] = bytes((min(255, max(0, round(core.around.voltage_v() * 10))),))
     if own.engine_speed is not None:
         values[own.engine_speed] = engine_speed(core.around.engine_running())
-    if core.definition.writing.fingerprint_did is not None and records.fingerprint:
-        values[core.definition.writing.fingerprint_did] = bytes.fromhex(records.fingerprint)
+    if core.access.writing.fingerprint_did is not None and records.fingerprint:
+        values[core.access.writing.fingerprint_did] = bytes.fromhex(records.fingerprint)
     return values
 
 
@@ -62,7 +62,7 @@ def read_data(core: Core, request: bytes) -> Answer:
 
 def write_data(core: Core, request: bytes) -> Answer:
     """0x2E: the programming fingerprint is the one identifier that can be written."""
-    writing, number = core.definition.writing, int.from_bytes(request[1:3], "big")
+    writing, number = core.access.writing, int.from_bytes(request[1:3], "big")
     require(number == writing.fingerprint_did, Nrc.REQUEST_OUT_OF_RANGE)
     if core.in_bootloader:
         core.require_write_access()
@@ -75,7 +75,7 @@ def write_data(core: Core, request: bytes) -> Answer:
 
 def answer_limit(core: Core) -> int:
     """Longest answer in bytes: at least the block the definition reads at once."""
-    return max(core.definition.twin.max_block_bytes, core.definition.reading.block_bytes + 1)
+    return max(core.definition.twin.max_block_bytes, core.access.reading.block_bytes + 1)
 
 
 def parse_span(field: bytes, expected: tuple[int, int], exact: bool = True) -> tuple[int, int]:
@@ -96,7 +96,7 @@ def parse_span(field: bytes, expected: tuple[int, int], exact: bool = True) -> t
 
 def reading_format(core: Core) -> tuple[int, int]:
     """Address and size bytes of requests that read."""
-    return core.definition.reading.address_bytes, core.definition.reading.size_bytes
+    return core.access.reading.address_bytes, core.access.reading.size_bytes
 
 
 def require_reading(core: Core) -> None:
@@ -104,9 +104,9 @@ def require_reading(core: Core) -> None:
 
     Raises RefusedError 0x7F, 0x33 or, for an ECU whose bootloader never reads, 0x11.
     """
-    wanted = Kind(core.definition.sessions.read_session)
+    wanted = Kind(core.access.sessions.read_session)
     if core.in_bootloader:
-        serves = core.definition.reading.bootloader_reads or wanted is Kind.PROGRAMMING
+        serves = core.access.reading.bootloader_reads or wanted is Kind.PROGRAMMING
         require(serves, Nrc.SERVICE_NOT_SUPPORTED)
         require(core.session.kind is Kind.PROGRAMMING, Nrc.SERVICE_NOT_IN_SESSION)
     else:
@@ -115,7 +115,7 @@ def require_reading(core: Core) -> None:
 
 def read_memory(core: Core, request: bytes) -> Answer:
     """0x23 where the definition reads by address."""
-    require(core.definition.reading.method == "by_address", Nrc.SERVICE_NOT_SUPPORTED)
+    require(core.access.reading.method == "by_address", Nrc.SERVICE_NOT_SUPPORTED)
     require_reading(core)
     core.require_read_access()
     start, size = parse_span(request[1:], reading_format(core))

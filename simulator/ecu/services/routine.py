@@ -53,16 +53,14 @@ def routine_control(core: Core, request: bytes) -> Answer:
 
 def _routines(core: Core) -> dict[int | None, Routine]:
     """Routines the running program offers in its present session, by identifier."""
-    definition, checking = core.definition, core.definition.checking
+    access, checking = core.access, core.access.checking
     table: dict[int | None, Routine] = {}
     if not core.in_bootloader:
-        table[definition.sessions.precondition_routine] = _preconditions
+        table[access.sessions.precondition_routine] = _preconditions
         if checking.style in _ALSO_IN_THE_APPLICATION:
             table[checking.routine] = _CHECKS[checking.style]
     elif core.session.kind is Kind.PROGRAMMING:
-        table[definition.erasing.routine] = (
-            _erase_span if definition.erasing.by == "address" else _erase_block
-        )
+        table[access.erasing.routine] = _erase_span if access.erasing.by == "address" else _erase_block
         if checking.style in _CHECKS:
             table[checking.routine] = _CHECKS[checking.style]
         table[checking.dependencies_routine] = _dependencies
@@ -83,7 +81,7 @@ def _preconditions(core: Core, request: bytes) -> Answer:
 
 
 def _span(core: Core, request: bytes) -> tuple[int, int]:
-    writing = core.definition.writing
+    writing = core.access.writing
     by_address = writing.by == "address"
     expected = (writing.address_bytes, writing.size_bytes) if by_address else (4, 4)
     return parse_span(request[4:], expected)
@@ -113,7 +111,7 @@ def _erase(core: Core, request: bytes, start: int, size: int) -> Answer:
     sectors = core.memory.sectors(start, size) if core.writable(start, size) else None
     if sectors is None:
         raise RefusedError(Nrc.REQUEST_OUT_OF_RANGE)
-    fingerprinted = core.session.fingerprint_written or core.definition.writing.fingerprint_did is None
+    fingerprinted = core.session.fingerprint_written or core.access.writing.fingerprint_did is None
     require(fingerprinted, Nrc.CONDITIONS_NOT_CORRECT)
     core.require_voltage()
     return _erase_sectors(core, request, sectors, size)
@@ -147,7 +145,7 @@ def _require_checkable(core: Core) -> None:
 
 def _place(core: Core, record: bytes) -> tuple[int, int]:
     """The memory that an option record names, by span or as the definition's payloads do."""
-    checking, writing = core.definition.checking, core.definition.writing
+    checking, writing = core.access.checking, core.access.writing
     if checking.payloads:
         return _place_of_payload(core, record)
     by_address = writing.by == "address"
@@ -159,7 +157,7 @@ def _place(core: Core, record: bytes) -> tuple[int, int]:
 
 
 def _place_of_payload(core: Core, record: bytes) -> tuple[int, int]:
-    for one in core.definition.checking.payloads:
+    for one in core.access.checking.payloads:
         if bytes.fromhex(one.payload) == record:
             region = core.definition.region(one.region)
             start = region.start if one.start is None else one.start
@@ -178,7 +176,7 @@ async def _hash(core: Core, request: bytes, start: int, size: int) -> bytes:
 
 def _compare_range(core: Core, request: bytes) -> Answer:
     _require_checkable(core)
-    hashed = len(hash_of(core.definition.checking.hash_kind, b""))
+    hashed = len(hash_of(core.access.checking.hash_kind, b""))
     require(len(request) > 4 + hashed, Nrc.INCORRECT_LENGTH)
     start, size = _place(core, request[4:-hashed])
     return _compare(core, request, start, size, request[-hashed:])
@@ -186,7 +184,7 @@ def _compare_range(core: Core, request: bytes) -> Answer:
 
 def _compare_block(core: Core, request: bytes) -> Answer:
     core.require_write_access()
-    hashed = len(hash_of(core.definition.checking.hash_kind, b""))
+    hashed = len(hash_of(core.access.checking.hash_kind, b""))
     require(len(request) == 8 + hashed, Nrc.INCORRECT_LENGTH)
     require(request[4] == 0x01 and request[6:8] == hashed.to_bytes(2, "big"), Nrc.REQUEST_OUT_OF_RANGE)
     region = _block(core, request[5])
@@ -200,7 +198,7 @@ async def _compare(core: Core, request: bytes, start: int, size: int, expected: 
 def _check(core: Core, request: bytes) -> Answer:
     """Style `status`: whether what is named was programmed to its end; a fixed payload names everything."""
     core.require_write_access()
-    checking = core.definition.checking
+    checking = core.access.checking
     if checking.payload is None:
         return _check_spans(core, request, [_place(core, request[4:])])
     require(request[4:] == bytes.fromhex(checking.payload), Nrc.REQUEST_OUT_OF_RANGE)
@@ -216,13 +214,13 @@ async def _check_spans(core: Core, request: bytes, places: list[tuple[int, int]]
 
 def _status(core: Core, request: bytes, good: bool) -> bytes:
     """As long as the definition says; only the first byte means something."""
-    rest = bytes(core.definition.checking.status_bytes - 1)
+    rest = bytes(core.access.checking.status_bytes - 1)
     return _done(request, GOOD if good else BAD, *rest)
 
 
 async def _hashed(core: Core, start: int, size: int) -> bytes:
     await _spend(core, size)
-    return hash_of(core.definition.checking.hash_kind, core.memory.read(start, size))
+    return hash_of(core.access.checking.hash_kind, core.memory.read(start, size))
 
 
 async def _spend(core: Core, size: int) -> None:

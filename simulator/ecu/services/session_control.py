@@ -12,7 +12,7 @@ from simulator.ecu.session import Kind
 
 def session_numbers(core: Core) -> dict[int, Kind]:
     """Sub-functions of 0x10 and what they mean, as the definition numbers them."""
-    sessions = core.definition.sessions
+    sessions = core.access.sessions
     return {0x01: Kind.DEFAULT, sessions.extended: Kind.EXTENDED, sessions.programming: Kind.PROGRAMMING}
 
 
@@ -31,7 +31,7 @@ def session_control(core: Core, request: bytes) -> Answer:
 
 
 def _require_programming_conditions(core: Core) -> None:
-    sessions = core.definition.sessions
+    sessions = core.access.sessions
     require(not core.options.authentication_only, Nrc.AUTHENTICATION_REQUIRED)
     require(core.session.kind is not Kind.DEFAULT, Nrc.SUB_FUNCTION_NOT_IN_SESSION)
     checked = core.session.preconditions_checked or sessions.precondition_routine is None

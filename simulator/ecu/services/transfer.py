@@ -24,7 +24,7 @@ def request_download(core: Core, request: bytes) -> Answer:
     core.require_write_access()
     require(core.transfer is None, core.options.open_transfer_nrc)
     start, size = _download_span(core, request)
-    require(request[1] == core.definition.writing.data_format, Nrc.REQUEST_OUT_OF_RANGE)
+    require(request[1] == core.access.writing.data_format, Nrc.REQUEST_OUT_OF_RANGE)
     require(core.writable(start, size), Nrc.REQUEST_OUT_OF_RANGE)
     core.require_voltage()
     core.require_erased(start, size)
@@ -35,7 +35,7 @@ def request_download(core: Core, request: bytes) -> Answer:
 
 
 def _download_span(core: Core, request: bytes) -> tuple[int, int]:
-    writing = core.definition.writing
+    writing = core.access.writing
     address, size = parse_span(request[2:], (writing.address_bytes, writing.size_bytes))
     if writing.by == "block_id":
         region = next((one for one in core.definition.regions if one.block_id == address), None)
@@ -47,7 +47,7 @@ def _download_span(core: Core, request: bytes) -> tuple[int, int]:
 
 def request_upload(core: Core, request: bytes) -> Answer:
     """0x35 where the definition reads by upload."""
-    require(core.definition.reading.method == "upload", Nrc.SERVICE_NOT_SUPPORTED)
+    require(core.access.reading.method == "upload", Nrc.SERVICE_NOT_SUPPORTED)
     require_reading(core)
     core.require_read_access()
     require(core.transfer is None, core.options.open_transfer_nrc)

@@ -20,6 +20,7 @@ from udsoncan.client import Client
 from udsoncan.connections import PythonIsoTpConnection
 from udsoncan.exceptions import NegativeResponseException
 
+from appliance.definitions.access.uds import uds_access
 from appliance.definitions.loader import load_all
 from appliance.definitions.schema import Definition
 from simulator.image_synthesis import synthesise
@@ -49,7 +50,7 @@ class Codec(udsoncan.DidCodec):
 @contextmanager
 def foreign_client(definition: Definition, channel: str, key: KeyFunction) -> Iterator[Client]:
     """udsoncan over NotifierBasedCanStack on a simulated ECU that was just started."""
-    own = definition.addressing
+    own = uds_access(definition).addressing
     address = isotp.Address(isotp.AddressingMode.Normal_11bits, txid=own.request_id, rxid=own.response_id)
     config = udsoncan.configs.default_client_config | {
         "data_identifiers": {"default": Codec},

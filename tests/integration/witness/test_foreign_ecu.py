@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import pytest
 
+from appliance.definitions.access.uds import uds_access
 from appliance.definitions.loader import load_definition
 from appliance.definitions.schema import Definition
 from appliance.protocols.access import Block, EcuRefusedError, EcuState, Purpose, Refusal
@@ -27,6 +28,7 @@ from appliance.protocols.uds.timing import UdsTiming
 from drivers.can.pythoncan import open_port
 from tests.integration.witness import foreign_ecu
 from tests.integration.witness.buses import process
+from tests.support.definitions import with_access
 from tests.support.multicast import group, needs_multicast
 from tests.support.places import flash
 
@@ -41,7 +43,7 @@ BY_ADDRESS = {"method": "by_address", "block_bytes": 1024}
 def foreign(**reading: object) -> Definition:
     """The test-only definition, with another way of reading where one is given."""
     definition = load_definition(Path(__file__).with_name("foreign.toml"))
-    return definition.model_copy(update={"reading": definition.reading.model_copy(update=reading)})
+    return with_access(definition, reading=reading)
 
 
 def on_foreign_ecu(scenario: Callable[[UdsAccess], Awaitable[T]], definition: Definition | None = None) -> T:
@@ -49,11 +51,13 @@ def on_foreign_ecu(scenario: Callable[[UdsAccess], Awaitable[T]], definition: De
     chosen, channel = definition or foreign(), group()
 
     async def main() -> T:
-        port = open_port("udp_multicast", channel, chosen.bus.bitrate_bps)
-        link = SoftIsoTpLink(port, physical_address(chosen.addressing), link_settings(chosen))
-        client = UdsClient(link, timing=UdsTiming.of(chosen.timing))
+        port = open_port("udp_multicast", channel, uds_access(chosen).bus.bitrate_bps)
+        link = SoftIsoTpLink(
+            port, physical_address(uds_access(chosen).addressing), link_settings(uds_access(chosen))
+        )
+        client = UdsClient(link, timing=UdsTiming.of(uds_access(chosen).timing))
         try:
-            return await scenario(UdsAccess(chosen, client))
+            return await scenario(UdsAccess(uds_access(chosen), client, chosen))
         finally:
             await client.close()
             port.close()

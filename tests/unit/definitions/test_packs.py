@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from appliance.definitions.access.uds_link import SecurityLevel
 from appliance.definitions.loader import PACKS, load_dirs
-from appliance.definitions.reaching import SecurityLevel
 from appliance.definitions.schema import Definition
 
 LIBRARY = load_dirs([PACKS])

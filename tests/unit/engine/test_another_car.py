@@ -19,6 +19,7 @@ from appliance.engine.report import report_of
 from appliance.engine.simulation import SimulatedCarInterface, with_right_checksums
 from simulator.car import Car, CarSettings, bus_for
 from simulator.ecu.core import Program
+from tests.support.definitions import with_access
 from tests.support.garage import Garage, Readied, open_garage, visit
 from tests.unit.engine.test_refused_conditions import interrupted_write
 
@@ -27,8 +28,7 @@ WRONG_VIN = "WVWZZZ1KZAW000001"
 
 def recoverable(definition: Definition) -> Definition:
     """With a bootloader that stays reachable."""
-    recovery = definition.recovery.model_copy(update={"recoverability": "bootloader"})
-    return definition.model_copy(update={"recovery": recovery})
+    return with_access(definition, recovery={"recoverability": "bootloader"})
 
 
 def plug_into_another(garage: Garage) -> Car:
@@ -49,8 +49,7 @@ async def half_written(garage: Garage, *, serial: bool = True) -> None:
     """The job's own car, its ECU in the bootloader, which tells its serial number or does not."""
     definition = recoverable(garage.definition)
     if not serial:
-        identity = definition.identity.model_copy(update={"serial": None})
-        definition = definition.model_copy(update={"identity": identity})
+        definition = with_access(definition, identity={"serial": None})
     garage.use(definition)
     await interrupted_write(garage)
     garage.car.power_cut()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +15,7 @@ from appliance.engine.operations.write import recover, restore, write
 from simulator.ecu.hooks import Mishap, RequestFate
 from simulator.ecu.services import routine
 from simulator.ecu.watch import Counter
+from tests.support.definitions import raw, validated
 from tests.support.garage import Garage, Readied, visit
 
 ROUTINE = bytes.fromhex("31 01 0202")
@@ -59,11 +59,12 @@ METHODS["read back besides a status"] = "read_back"
 
 
 def with_checks(garage: Garage, checking: dict[str, Any]) -> Definition:
-    raw = garage.definition.model_dump(mode="json")
-    raw["checking"] |= checking
-    raw["reading"]["bootloader_reads"] = checking.get("verify") == "read_back"
-    raw["recovery"]["recoverability"] = "bootloader"
-    return Definition.model_validate_json(json.dumps(raw))
+    tables = raw(garage.definition)
+    (access,) = tables["access"]
+    access["checking"] |= checking
+    access["reading"]["bootloader_reads"] = checking.get("verify") == "read_back"
+    access["recovery"]["recoverability"] = "bootloader"
+    return validated(tables)
 
 
 @pytest.mark.parametrize("cut", [False, True])

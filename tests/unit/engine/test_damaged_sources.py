@@ -20,6 +20,7 @@ from appliance.flashing.journal import Step
 from appliance.flashing.write_order import WriteOrder
 from simulator.ecu.core import Program
 from simulator.ecu.watch import Counter
+from tests.support.definitions import with_access, with_regions
 from tests.support.garage import Garage, Readied, visit
 from tests.unit.engine.test_another_car import recoverable
 from tests.unit.engine.test_refused_conditions import interrupted_write
@@ -27,9 +28,8 @@ from tests.unit.engine.test_refused_conditions import interrupted_write
 
 async def half_written(garage: Garage, *, bootloader_reads: bool) -> None:
     """In its bootloader after a cut; that serves reads, or does not."""
-    recovery = garage.definition.recovery.model_copy(update={"recoverability": "bootloader"})
-    reading = garage.definition.reading.model_copy(update={"bootloader_reads": bootloader_reads})
-    garage.use(garage.definition.model_copy(update={"recovery": recovery, "reading": reading}))
+    recovery, reading = {"recoverability": "bootloader"}, {"bootloader_reads": bootloader_reads}
+    garage.use(with_access(garage.definition, recovery=recovery, reading=reading))
     await interrupted_write(garage)
     garage.car.power_cut()
     garage.car.power_up()
@@ -137,9 +137,8 @@ async def half_restored(garage: Garage, *, begun: Counter = Counter.PROGRAMMED, 
     """The tuned file was written, and its original on the way back when the supply was cut; the bootloader
     reads nothing. Gives the tuned memory.
     """
-    recovery = garage.definition.recovery.model_copy(update={"recoverability": "bootloader"})
-    reading = garage.definition.reading.model_copy(update={"bootloader_reads": False})
-    garage.use(garage.definition.model_copy(update={"recovery": recovery, "reading": reading}))
+    recovery, reading = {"recoverability": "bootloader"}, {"bootloader_reads": False}
+    garage.use(with_access(garage.definition, recovery=recovery, reading=reading))
     await write(garage.box, garage.job, garage.hand_in(garage.package()))
     tuned = garage.car.ecu.memory.whole()
     there = asyncio.get_running_loop().create_future()
@@ -210,8 +209,7 @@ def test_an_ecu_that_does_not_judge_itself_is_not_started_with_a_block_in_flight
     async def scene(garage: Garage) -> None:
         await half_restored(garage, at=100)
         rot(garage, "original", "calibration")
-        checking = garage.definition.checking.model_copy(update={"dependencies_routine": None})
-        garage.use(garage.definition.model_copy(update={"checking": checking}))
+        garage.use(with_access(garage.definition, checking={"dependencies_routine": None}))
         error = await garage.refusal(recover(garage.box))
         assert error.code == "TARGET_DAMAGED"
         (flash,) = garage.box.journal.open_flashes()
@@ -318,7 +316,7 @@ def test_an_original_goes_back_by_a_definition_that_has_got_another_region(slave
     async def scene(garage: Garage) -> None:
         last = garage.definition.regions[-1]
         more = last.model_copy(update={"name": "data", "tag": "data", "start": 0x10_0000, "block_id": None})
-        definition = garage.definition.model_copy(update={"regions": (*garage.definition.regions, more)})
+        definition = with_regions(garage.definition, (*garage.definition.regions, more))
         await write(garage.box, garage.job, garage.hand_in(garage.package()))
         garage.box.library = Library()
         garage.box.library.add(definition, PACKS / f"{definition.id}.toml")

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from appliance.contract.errors import PitboxError
+from appliance.definitions.access.uds import uds_access
 from appliance.engine.ecu import Ecu, on_ecu, require_same_ecu
 from appliance.protocols.access import EcuIdentity, EcuRefusedError, Refusal
 from drivers.can.interface import CanFrame
@@ -86,8 +87,8 @@ async def kept(garage: Garage, *, confirmed: bool) -> Ecu:
         assert ecu.job.id == garage.job
         assert ecu.job.car.confirmed is confirmed
         assert (ecu.port.bitrate_bps, ecu.port.data_bitrate_bps) == (
-            garage.definition.bus.bitrate_bps,
-            garage.definition.bus.data_bitrate_bps,
+            uds_access(garage.definition).bus.bitrate_bps,
+            uds_access(garage.definition).bus.data_bitrate_bps,
         )
         await require_same_ecu(ecu.job)
         return ecu
@@ -98,9 +99,8 @@ def test_bus_and_supply_are_given_back(slave: Readied, confirmed: bool) -> None:
     async def scene(garage: Garage) -> None:
         ecu = await kept(garage, confirmed=confirmed)
         heard: list[CanFrame] = []
-        witness = garage.box.connection.open_port(
-            garage.definition.bus.bitrate_bps, garage.definition.bus.data_bitrate_bps
-        )
+        bus = uds_access(garage.definition).bus
+        witness = garage.box.connection.open_port(bus.bitrate_bps, bus.data_bitrate_bps)
         witness.subscribe(heard.append)
         await asyncio.sleep(30)
         assert not heard, "nobody talks to the ECU any more"

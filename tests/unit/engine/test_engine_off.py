@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from appliance.engine.operations.write import restore, write
 from simulator.ecu.options import EcuOptions
+from tests.support.definitions import with_access
 from tests.support.garage import PACK, Garage, Readied, visit
 
 SILENT_ON_SPEED = {PACK: EcuOptions(tells_obd_engine_speed=False)}
@@ -17,9 +18,8 @@ def gate(garage: Garage) -> tuple[str, str]:
 
 
 def as_engine(garage: Garage, **identity: object) -> None:
-    own = garage.definition
-    changed = own.identity.model_copy(update=identity)
-    garage.use(own.model_copy(update={"kind": "engine", "identity": changed}))
+    own = with_access(garage.definition, identity=identity)
+    garage.use(own.model_copy(update={"kind": "engine"}))
 
 
 def test_unknown_is_not_running_but_wants_a_persons_word(slave: Readied) -> None:

@@ -13,6 +13,7 @@ from appliance.engine.operations.write import recover
 from appliance.protocols.access import EcuState
 from appliance.protocols.uds.lifecycle import UdsLifecycle
 from simulator.ecu.core import Program
+from tests.support.definitions import with_access
 from tests.support.garage import Garage, Readied, visit
 from tests.unit.engine.test_another_car import recoverable
 from tests.unit.engine.test_refused_conditions import interrupted_write
@@ -20,8 +21,7 @@ from tests.unit.engine.test_refused_conditions import interrupted_write
 
 async def second_job(garage: Garage) -> str:
     """Another job of the same car, identified while it was well and never read; then a write is cut off."""
-    sessions = garage.definition.sessions.model_copy(update={"read_session": "programming"})
-    garage.use(recoverable(garage.definition).model_copy(update={"sessions": sessions}))
+    garage.use(with_access(recoverable(garage.definition), sessions={"read_session": "programming"}))
     job = str((await identify(garage.box))["job"])
     await interrupted_write(garage)
     garage.car.power_cut()

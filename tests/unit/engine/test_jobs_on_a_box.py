@@ -17,6 +17,7 @@ from appliance.engine.plaintext import Opened
 from appliance.engine.report import report_of
 from appliance.flashing.image import MemoryImage
 from simulator.ecu.watch import Counter
+from tests.support.definitions import uds_access, with_access
 from tests.support.garage import Garage, Readied, open_garage, visit
 
 
@@ -175,8 +176,7 @@ def test_a_sealed_original_goes_back_without_a_journal_even_to_a_half_written_ec
     """One that was sealed before a keyed hash of the serial number was kept needs a person's word."""
 
     async def scene(garage: Garage) -> None:
-        recovery = garage.definition.recovery.model_copy(update={"recoverability": "bootloader"})
-        recoverable = garage.definition.model_copy(update={"recovery": recovery})
+        recoverable = with_access(garage.definition, recovery={"recoverability": "bootloader"})
         garage.use(recoverable)
         work = asyncio.ensure_future(write(garage.box, garage.job, garage.hand_in(garage.package())))
         await stopped_at(garage, Counter.PROGRAMMED, 20_000, work)
@@ -226,8 +226,7 @@ def test_an_ecu_that_was_never_told_of_a_blocks_end_is_rescued_without_a_journal
     """A cut between a block's last 36 and its 37: every byte is there, and the ECU does not believe it."""
 
     async def scene(garage: Garage) -> None:
-        recovery = garage.definition.recovery.model_copy(update={"recoverability": "bootloader"})
-        garage.use(garage.definition.model_copy(update={"recovery": recovery}))
+        garage.use(with_access(garage.definition, recovery={"recoverability": "bootloader"}))
         start, size = garage.definition.region("calibration").sector_spans()[1]
         with garage.car.ecu.core.nvm.update() as records:
             records.unfinished = [[start, start + size]]
@@ -252,7 +251,7 @@ def test_a_rescue_without_a_journal_names_the_bench_to_which_a_silent_ecu_may_be
         error = await garage.refusal(reopen(garage.box, garage.definition.id))
         assert error.code == "ECU_SILENT"
         assert error.do_now.startswith("Ignition on? Plug seated?")
-        assert garage.definition.recovery.advice in error.do_now
+        assert uds_access(garage.definition).recovery.advice in error.do_now
         assert len(garage.box.journal.jobs()) == 1
 
     visit(slave, scene)

@@ -7,19 +7,21 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from appliance.definitions.checking import Checking
+from appliance.definitions.reaching import Addressing, SecurityLevel
 from pydantic import ValidationError
 
 from appliance.contract.errors import PitboxError
-from appliance.definitions.checking import Checking
 from appliance.definitions.checksum import Checksum
 from appliance.definitions.errors import DefinitionError
 from appliance.definitions.library import Library
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.memory import Region
-from appliance.definitions.reaching import Addressing, SecurityLevel
+from appliance.definitions.parsing import definition_from_json
 from appliance.definitions.schema import Definition, Writing
 from appliance.engine.operations.write import restore
 from appliance.engine.pinned import PinnedDefinitions
+from tests.support.definitions import with_access, with_regions
 from tests.support.garage import Garage, Readied, visit
 
 DEFINITION = load_definition(PACKS / "pbx-x050.toml")
@@ -122,29 +124,28 @@ def test_a_stricter_check_bars_new_definitions_and_no_recovery(
 
 
 @pytest.mark.parametrize(
-    "changes",
+    "old",
     [
-        {"simulation": None},
-        {"voltage": DEFINITION.voltage.model_copy(update={"target_v": 20.0})},
-        {"recovery": DEFINITION.recovery.model_copy(update={"reset_allowed": True})},
-        {"bus": DEFINITION.bus.model_copy(update={"kind": "can-fd"})},
-        {"regions": DEFINITION.regions[:1]},
+        DEFINITION.model_copy(update={"simulation": None}),
+        with_access(DEFINITION, voltage={"target_v": 20.0}),
+        with_access(DEFINITION, recovery={"reset_allowed": True}),
+        with_access(DEFINITION, bus={"kind": "can-fd"}),
+        with_regions(DEFINITION, DEFINITION.regions[:1]),
     ],
-    ids=lambda changes: next(iter(changes)),
+    ids=["simulation", "voltage", "recovery", "bus", "regions"],
 )
 def test_what_no_file_may_say_today_is_still_read_where_it_was_pinned(
-    tmp_path: Path, changes: dict[str, object]
+    tmp_path: Path, old: Definition
 ) -> None:
-    old = DEFINITION.model_copy(update=changes)
     with pytest.raises(ValidationError):
-        Definition.model_validate_json(old.model_dump_json())
+        definition_from_json(old.canonical())
     pinned = PinnedDefinitions(tmp_path)
     assert pinned.get(pinned.pin(old)) == old
 
 
 def test_a_definition_this_build_does_not_understand_is_told(tmp_path: Path) -> None:
     pinned = PinnedDefinitions(tmp_path)
-    digest = pinned.pin(Newer.model_validate_json(DEFINITION.model_dump_json()))
+    digest = pinned.pin(Newer.model_validate_json(DEFINITION.canonical()))
     with pytest.raises(PitboxError) as refusal:
         pinned.get(digest)
     assert refusal.value.code == "DEFINITION_UNREADABLE"
@@ -159,7 +160,7 @@ def test_the_largest_definition_that_loads_is_read_back(tmp_path: Path) -> None:
         for number in range(8000)
     )
     pinned = PinnedDefinitions(tmp_path)
-    digest = pinned.pin(DEFINITION.model_copy(update={"regions": many}))
+    digest = pinned.pin(with_regions(DEFINITION, many))
     path = tmp_path / "definitions" / f"{digest}.json"
     assert path.stat().st_size > 1 << 20
     with suppress(PitboxError):

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from appliance.contract.events import GatesEvent
-from appliance.engine.context import checksum_module
 from appliance.engine.operations.write import write
 from appliance.engine.tuned_package import MasterWish
+from appliance.flashing.own_checksums import own_checksums
 from tests.support.garage import Garage, Readied, visit
 from tests.support.places import flash
 
@@ -48,8 +48,7 @@ def jpeg(garage: Garage) -> bytes:
 
 def right_jpeg(garage: Garage) -> bytes:
     """With its checksum right, as `--correct-checksums` makes it."""
-    module = checksum_module(garage.definition)
-    assert module is not None
+    module = own_checksums(garage.definition)[0].module
     return module.correct(jpeg(garage))
 
 

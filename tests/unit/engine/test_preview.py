@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from appliance.contract.errors import PitboxError
+from appliance.definitions.access.uds import uds_access
 from appliance.engine.operations import preview
 from appliance.engine.operations.registry import Recover, prepare
 from appliance.engine.operations.write import restore, write
@@ -46,7 +47,7 @@ def test_a_package_is_told_by_region_and_byte_and_stays_with_the_box(slave: Read
         result = await write(garage.box, garage.job, upload, None, told["target_sha256"])
         assert result["verify"]["sha256"] == told["target_sha256"]
         assert result["rituals"] == [
-            one.text for one in garage.definition.rituals if one.when == "after_write"
+            one.text for one in uds_access(garage.definition).rituals if one.when == "after_write"
         ]
 
     visit(slave, scene)

@@ -14,6 +14,7 @@ from appliance.engine.operations.write import restore, write
 from appliance.engine.originals import open_image, sealed_regions
 from appliance.engine.plaintext import Opened
 from simulator.ecu.watch import Counter
+from tests.support.definitions import with_regions
 from tests.support.garage import Garage, Readied, open_garage, visit
 from tests.unit.engine.test_jobs_on_a_box import stopped_at
 
@@ -94,7 +95,7 @@ def without(definition: Definition, name: str) -> Definition:
     regions = tuple(
         region.model_copy(update={"readable": region.name != name}) for region in definition.regions
     )
-    return definition.model_copy(update={"regions": regions})
+    return with_regions(definition, regions)
 
 
 @pytest.mark.parametrize("name", ["boot", "code", "calibration"])

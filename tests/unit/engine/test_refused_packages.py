@@ -161,7 +161,7 @@ def test_an_unknown_checksum_passes_only_with_the_masters_word(
 ) -> None:
     async def attempt(garage: Garage) -> None:
         tuned = garage.calibration()
-        garage.use(garage.definition.model_copy(update={"checksum": None}))
+        garage.use(garage.definition.model_copy(update={"checksums": ()}))
         upload = garage.hand_in(garage.package(checksum=word, contents={0x3_0000: tuned}))
         if passes:
             assert (await write(garage.box, garage.job, upload))["result"] == "done"

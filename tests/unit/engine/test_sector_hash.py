@@ -9,17 +9,16 @@ import pytest
 from appliance.definitions.schema import Definition
 from appliance.engine.operations.write import recover, restore, write
 from simulator.ecu.watch import Counter
+from tests.support.definitions import with_access
 from tests.support.garage import Garage, Readied, visit
 
 
 def by_sector(garage: Garage) -> Definition:
-    own = garage.definition
-    return own.model_copy(
-        update={
-            "checking": own.checking.model_copy(update={"hash_granularity": "sector"}),
-            "reading": own.reading.model_copy(update={"bootloader_reads": True}),
-            "recovery": own.recovery.model_copy(update={"recoverability": "bootloader"}),
-        }
+    return with_access(
+        garage.definition,
+        checking={"hash_granularity": "sector"},
+        reading={"bootloader_reads": True},
+        recovery={"recoverability": "bootloader"},
     )
 
 

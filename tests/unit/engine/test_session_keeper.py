@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from appliance.definitions.access.uds import uds_access
 from appliance.engine.operations.check import dtc
 from appliance.engine.operations.read import identify, read
 from appliance.engine.operations.write import recover, write
@@ -16,6 +17,7 @@ from simulator.ecu.dispatch import SERVICES
 from simulator.ecu.nrc import RefusedError
 from simulator.ecu.options import EcuOptions
 from simulator.ecu.session import Kind
+from tests.support.definitions import with_access
 from tests.support.garage import PACK, Garage, Readied, visit
 from tests.unit.engine.test_another_car import plug_into_another
 
@@ -43,7 +45,7 @@ def test_an_interrupted_write_is_finished_after_any_time(
     slave: Readied, stubborn: list[bool], only_3e_keeps: bool
 ) -> None:
     async def scene(garage: Garage) -> None:
-        assert garage.definition.recovery.recoverability == "bench"
+        assert uds_access(garage.definition).recovery.recoverability == "bench"
         error = await garage.refusal(write(garage.box, garage.job, garage.hand_in(garage.package())))
         assert error.code == "WRITE_INTERRUPTED"
         for attempt in range(2):
@@ -63,8 +65,7 @@ def test_an_interrupted_write_is_finished_after_any_time(
 
 def test_an_ecu_whose_bootloader_answers_is_let_go(slave: Readied, stubborn: list[bool]) -> None:
     async def scene(garage: Garage) -> None:
-        recovery = garage.definition.recovery.model_copy(update={"recoverability": "bootloader"})
-        garage.use(garage.definition.model_copy(update={"recovery": recovery}))
+        garage.use(with_access(garage.definition, recovery={"recoverability": "bootloader"}))
         await garage.refusal(write(garage.box, garage.job, garage.hand_in(garage.package())))
         assert not await garage.box.vigil.end()
         stubborn.clear()

@@ -16,6 +16,7 @@ from simulator.ecu.hooks import Mishap, RequestFate
 from simulator.ecu.nrc import RefusedError
 from simulator.ecu.options import EcuOptions, TransferEnd
 from simulator.ecu.transfer import Transfer
+from tests.support.definitions import with_access
 from tests.support.garage import PACK, Garage, Readied, visit
 
 ERASE = bytes.fromhex("31 01 FF00")
@@ -46,8 +47,7 @@ class Onlooker:
 
 def with_bootloader(garage: Garage, **recovery_keys: object) -> Definition:
     changes = {"recoverability": "bootloader", **recovery_keys}
-    recovery = garage.definition.recovery.model_copy(update=changes)
-    return garage.definition.model_copy(update={"recovery": recovery})
+    return with_access(garage.definition, recovery=changes)
 
 
 def options(**quirks: object) -> dict[str, EcuOptions]:

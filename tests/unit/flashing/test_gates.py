@@ -16,14 +16,16 @@ from appliance.contract.events import GatesEvent
 from appliance.contract.gates import Verdict, Waiver
 from appliance.contract.jobs import JobState
 from appliance.contract.places import FLASH
+from appliance.definitions.checksum import Checksum
 from appliance.definitions.plausible import Plausibility
-from appliance.definitions.schema import Checksum, Definition
+from appliance.definitions.schema import Definition
 from appliance.flashing.errors import GatesRefusedError
 from appliance.flashing.gates.changed_ranges import ChangedRanges
 from appliance.flashing.gates.conditions import LinkHealth
 from appliance.flashing.gates.judging import CAR_GATES, PAPER_GATES, check_request
 from appliance.flashing.gates.request import Authorisation, WriteRequest
 from appliance.flashing.image import MemoryImage
+from appliance.flashing.own_checksums import own_checksums
 from appliance.flashing.plan import FlashPlan
 from appliance.flashing.preflight import preflight
 from appliance.flashing.writing import write
@@ -389,21 +391,18 @@ def with_checksum(region: str, tuned: MemoryImage) -> WriteRequest:
     start, end = CALIBRATION.start, CALIBRATION.end - 4
     parameters: dict[str, Any] = {"base": start, "ranges": [[start, end]], "store_at": end, "order": "big"}
     spec = Checksum(module="crc32-at", region=region, parameters=parameters)
-    definition = DEFINITION.model_copy(update={"checksum": spec})
+    definition = DEFINITION.model_copy(update={"checksums": (spec,)})
     module = module_for(spec.module, parameters)
     stock = module.correct(ORIGINAL.slice(CALIBRATION.place))
     original = ORIGINAL.overlaid(MemoryImage({CALIBRATION.place.at: stock}))
-    papers = papers_for(definition, original, tuned)
-    return replace(
-        GOOD, definition=definition, original=original, tuned=tuned, checksum=module, papers=papers
-    )
+    papers, own = papers_for(definition, original, tuned), own_checksums(definition)
+    return replace(GOOD, definition=definition, original=original, tuned=tuned, checksums=own, papers=papers)
 
 
 def test_the_files_own_checksum_decides_where_the_box_can_check_it() -> None:
     request = with_checksum("calibration", TUNED)
-    assert request.checksum is not None
     assert failing(request) == ["checksum"], "the master's word does not outweigh a checksum that is wrong"
-    right = request.checksum.correct(bytes(TUNED.spans[CALIBRATION.place.at]))
+    right = request.checksums[0].module.correct(bytes(TUNED.spans[CALIBRATION.place.at]))
     assert failing(with_checksum("calibration", MemoryImage({CALIBRATION.place.at: right}))) == []
     wrong = right[:50] + bytes([right[50] ^ 1]) + right[51:]
     assert failing(with_checksum("calibration", MemoryImage({CALIBRATION.place.at: wrong}))) == ["checksum"]
@@ -419,11 +418,9 @@ def _haldex_request(edit: Callable[[bytearray], None]) -> WriteRequest:
     edited = bytearray(original.slice(CALIBRATION.place))
     edit(edited)
     tuned = MemoryImage({CALIBRATION.place.at: bytes(edited)})
-    definition = DEFINITION.model_copy(update={"checksum": spec})
-    papers = papers_for(definition, original, tuned)
-    return replace(
-        GOOD, definition=definition, original=original, tuned=tuned, checksum=module, papers=papers
-    )
+    definition = DEFINITION.model_copy(update={"checksums": (spec,)})
+    papers, own = papers_for(definition, original, tuned), own_checksums(definition)
+    return replace(GOOD, definition=definition, original=original, tuned=tuned, checksums=own, papers=papers)
 
 
 def test_a_checksum_that_the_original_keeps_elsewhere_is_no_checksum() -> None:

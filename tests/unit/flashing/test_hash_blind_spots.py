@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.places import FLASH
+from appliance.definitions.access.uds import uds_access
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.schema import Definition
 from appliance.flashing.hash_blind_spots import pieces_of, seams_of
@@ -19,6 +20,7 @@ from tests.support.places import flash
 
 E400 = load_definition(PACKS / "pbx-e400.toml")
 CALIBRATION = E400.region("calibration")
+ACCESS = uds_access(E400)
 LAST = next(block for block in blocks_of(E400) if block.end == CALIBRATION.end)
 
 
@@ -39,7 +41,7 @@ def crcs(memory: MemoryImage, *pieces: Block) -> list[int]:
 def test_the_whole_sector_hashes_alike_and_its_pieces_do_not(change: int) -> None:
     stock, tuned = image(), image(change)
     assert crcs(stock, LAST) == crcs(tuned, LAST)
-    pieces = pieces_of(LAST, seams_of(E400, tuned))
+    pieces = pieces_of(LAST, seams_of(E400, ACCESS, tuned))
     assert crcs(stock, *pieces) != crcs(tuned, *pieces)
 
 
@@ -53,26 +55,24 @@ def test_pieces_are_the_block(seams: set[int]) -> None:
 
 
 def test_only_the_sector_with_the_checksum_is_cut() -> None:
-    cut = [block for block in blocks_of(E400) if len(pieces_of(block, seams_of(E400, image()))) > 1]
+    cut = [block for block in blocks_of(E400) if len(pieces_of(block, seams_of(E400, ACCESS, image()))) > 1]
     assert cut == [LAST]
 
 
 def test_no_seams_where_there_is_no_checksum_to_look_for() -> None:
-    assert seams_of(E400.model_copy(update={"checksum": None}), image()) == frozenset()
-    assert seams_of(E400, MemoryImage({})) == frozenset()
+    assert seams_of(E400.model_copy(update={"checksums": ()}), ACCESS, image()) == frozenset()
+    assert seams_of(E400, ACCESS, MemoryImage({})) == frozenset()
 
 
 def test_blocks_compared_by_their_id_cannot_be_cut() -> None:
     s18 = load_definition(PACKS / "pbx-s18.toml")
     region = s18.region("cal")
-    assert seams_of(s18, MemoryImage({region.place.at: bytes(region.size_bytes)})) == frozenset()
+    content = MemoryImage({region.place.at: bytes(region.size_bytes)})
+    assert seams_of(s18, uds_access(s18), content) == frozenset()
 
 
 def test_a_checksum_module_that_does_not_exist_is_told() -> None:
-    checksum = E400.checksum
-    assert checksum is not None
-    unknown: Definition = E400.model_copy(
-        update={"checksum": checksum.model_copy(update={"module": "no-such"})}
-    )
+    other = E400.checksums[0].model_copy(update={"module": "no-such"})
+    unknown: Definition = E400.model_copy(update={"checksums": (other,)})
     with pytest.raises(PitboxError, match="DEFINITION_CHECKSUM"):
-        seams_of(unknown, image())
+        seams_of(unknown, ACCESS, image())

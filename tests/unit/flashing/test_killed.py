@@ -13,6 +13,7 @@ import pytest
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
+from appliance.definitions.access.uds import uds_access
 from appliance.flashing.errors import NeedsBenchError
 from appliance.flashing.plan import FlashPlan
 from appliance.flashing.recovering import mark_interrupted, recover
@@ -47,7 +48,7 @@ class Campaign:
     def born(self, faults: Sequence[Fault] = ()) -> Box:
         """A box made from what is on its disk."""
         definition = self.plan.request.definition
-        access = ProbeAccess(self.ecu, hashing=definition.checking.verify == "hash")
+        access = ProbeAccess(self.ecu, hashing=uds_access(definition).checking.verify == "hash")
         access.faults, self.calls = list(faults), access.calls
         return Box(self.killer.state, self.keys, definition, access)
 

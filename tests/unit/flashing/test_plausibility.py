@@ -22,8 +22,9 @@ from appliance.flashing.image import MemoryImage
 from appliance.flashing.plausibility import implausible
 from simulator.image_synthesis import region_slice, synthesise
 from tests.support.box import request_for
+from tests.support.definitions import with_regions
 
-DEFINITION = load_definition(PACKS / "pbx-x050.toml").model_copy(update={"checksum": None})
+DEFINITION = load_definition(PACKS / "pbx-x050.toml").model_copy(update={"checksums": ()})
 SIM = DEFINITION.simulation
 
 
@@ -251,7 +252,7 @@ def test_the_gate_knows_which_region_holds_the_vectors() -> None:
     regions = tuple(one for one in DEFINITION.regions if one.name != "boot")
     for data, refused in ((first, ["plausibility"]), (later, [])):
         made = request({"code": data})
-        definition = made.definition.model_copy(update={"regions": regions})
+        definition = with_regions(made.definition, regions)
         assert failing(replace(made, definition=definition)) == refused
 
 

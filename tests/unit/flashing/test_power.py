@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from appliance.contract.events import AlarmEvent, Event
 from appliance.contract.gates import GateVerdict
-from appliance.definitions.schema import Voltage
+from appliance.definitions.access.base import Voltage
 from appliance.flashing.gates.car_check import CarCheck
 from appliance.flashing.gates.judging import CAR_GATES, judge_car
 from appliance.flashing.image import MemoryImage

@@ -9,6 +9,7 @@ import pytest
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.events import NoteEvent
 from appliance.contract.jobs import JobState
+from appliance.definitions.access.uds import uds_access
 from appliance.definitions.schema import Definition
 from appliance.flashing.database import StorageError
 from appliance.flashing.errors import NeedsBenchError, VerifyFailedError, WriteInterruptedError
@@ -104,10 +105,10 @@ def test_an_ecu_that_never_takes_its_block_is_for_the_bench_where_no_reset_helps
     access.faults.append(Fault("program", access.calls["program"] + 1, ENDLESS, refusal))
     with pytest.raises(WriteInterruptedError):
         go_on(box, plan)
-    bench = definition.recovery.recoverability == "bench"
+    bench = uds_access(definition).recovery.recoverability == "bench"
     with pytest.raises(NeedsBenchError if bench else WriteInterruptedError, match="7F 34 22") as told:
         go_on(box, plan)
-    assert definition.recovery.advice in told.value.do_now
+    assert uds_access(definition).recovery.advice in told.value.do_now
     assert box.state is (JobState.NEEDS_BENCH if bench else JobState.INTERRUPTED)
     assert standing(box.journal, JOB).ecu is EcuSafety.HALF_WRITTEN
     access.faults.clear()
@@ -212,10 +213,10 @@ def test_silence_after_an_erase_means_what_the_definition_says(
 ) -> None:
     started(box, plan, blocks=1)
     ecu.powered = False
-    bench = definition.recovery.recoverability == "bench"
+    bench = uds_access(definition).recovery.recoverability == "bench"
     with pytest.raises(NeedsBenchError if bench else WriteInterruptedError) as caught:
         go_on(box, plan)
-    assert definition.recovery.advice in caught.value.do_now
+    assert uds_access(definition).recovery.advice in caught.value.do_now
     assert standing(box.journal, JOB).ecu is EcuSafety.HALF_WRITTEN
     assert box.state is (JobState.NEEDS_BENCH if bench else JobState.INTERRUPTED)
     assert access.calls["state"] > 1

@@ -41,6 +41,7 @@ from tests.support.box import (
     small_definition,
     tuned_from,
 )
+from tests.support.definitions import uds_access, with_access
 from tests.support.probe_access import Fault, ProbeAccess
 from tests.support.probe_ecu import ProbeEcu
 
@@ -247,8 +248,7 @@ def test_a_refused_erase_sends_no_ecu_away_that_might_not_come_back(
     """Where it does not tell whether its memory is whole, neither a reset nor the end of its session will."""
     definition = small_definition(verify, "bench")
     if not checks_itself:
-        checking = definition.checking.model_copy(update={"dependencies_routine": None})
-        definition = definition.model_copy(update={"checking": checking})
+        definition = with_access(definition, checking={"dependencies_routine": None})
     box = Box(tmp_path / "state", keys, definition, access)
     access.faults.append(Fault("erase", times=ENDLESS, error=EcuRefusedError(Refusal.AUTHENTICATION, "no")))
     access.faults.append(Fault("commit", times=ENDLESS, error=EcuRefusedError(Refusal.SEQUENCE, "no")))
@@ -311,7 +311,7 @@ def test_a_block_that_broke_off_after_it_could_not_be_begun_is_erased_again(
 
 
 def bounded(definition: Definition, **bounds: int) -> Definition:
-    return definition.model_copy(update={"erasing": definition.erasing.model_copy(update=bounds)})
+    return with_access(definition, erase_bounds=bounds)
 
 
 @pytest.mark.parametrize("bounds", [{"most_per_block": 5}, {"most_in_all": 6}], ids=str)
@@ -333,7 +333,7 @@ def test_erases_are_bounded_over_all_recoveries_until_a_person_allows_more(
     codes = []
     for attempt in (write_now, recover_now, recover_now):
         box = reborn()
-        box.job = replace(box.job, definition=definition)
+        box.job = replace(box.job, definition=definition, access_definition=uds_access(definition))
         with pytest.raises(WriteInterruptedError) as caught:
             attempt(box, plan)
         codes.append(caught.value.code)
@@ -438,8 +438,8 @@ def test_a_definition_may_have_each_block_checked_before_the_next_is_erased(
     after_each_block: bool,
 ) -> None:
     """What the ECU calls bad right after it was programmed is written again while nothing else is erased."""
-    checking = definition.checking.model_copy(update={"after_each_block": after_each_block})
-    box.job = replace(box.job, definition=definition.model_copy(update={"checking": checking}))
+    checked = with_access(definition, checking={"after_each_block": after_each_block})
+    box.job = replace(box.job, definition=checked, access_definition=uds_access(checked))
     access.hashing = True
     plan = FlashPlan(request_for(definition, original, tuned_from(definition, original)))
     access.faults.append(Fault("program", call=1, alters=lambda data: b"\0" + data[1:]))

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from appliance.definitions.access.uds import uds_access
 from appliance.definitions.schema import Definition
 from appliance.protocols.access import EcuSilentError, LinkLostError
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpError, IsoTpSettings
@@ -117,12 +118,14 @@ def on_bus(
     definitions: tuple[Definition, ...], scenario: Scenario[T], settings: CarSettings | None = None
 ) -> T:
     async def main() -> T:
-        bus = SimBus(definitions[0].bus.bitrate_bps, definitions[0].bus.data_bitrate_bps)
+        bus = SimBus(
+            uds_access(definitions[0]).bus.bitrate_bps, uds_access(definitions[0]).bus.data_bitrate_bps
+        )
         car = Car(definitions, bus, settings)
         car.power_up()
         port = bus.attach("tester")
         await asyncio.sleep(1.0)
-        link_options = link_settings(definitions[0])
+        link_options = link_settings(uds_access(definitions[0]))
         try:
             return await scenario(bus, lambda address: SoftIsoTpLink(port, address, link_options))
         finally:
@@ -248,7 +251,7 @@ def test_a_silent_car_reports_nothing() -> None:
 
 def assessed(chosen: Definition, settings: CarSettings | None = None) -> Protection:
     async def scenario(bus: SimBus, make: Callable[[IsoTpAddress], SoftIsoTpLink]) -> Protection:
-        client = UdsClient(make(physical_address(chosen.addressing)))
+        client = UdsClient(make(physical_address(uds_access(chosen).addressing)))
         return await assess_protection(client)
 
     return on_bus((chosen,), scenario, settings)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.definitions.checking import HashKind
+from appliance.definitions.access.uds_checking import HashKind
 from appliance.protocols.uds.hashes import hash_of
 from simulator.ecu.hashes import hash_of as hash_of_ecu
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import pytest
 
+from appliance.definitions.access.uds import uds_access
 from appliance.definitions.schema import Definition
 from appliance.protocols.access import AccessError, Block, EcuState, Purpose, WireMeter
 from appliance.protocols.isotp.link import SoftIsoTpLink
@@ -51,18 +52,18 @@ class Bench:
 
 def on_car(chosen: Definition, scenario: Callable[[Bench], Awaitable[T]], image: bytes | None = None) -> T:
     async def main() -> T:
-        bus = SimBus(chosen.bus.bitrate_bps, chosen.bus.data_bitrate_bps)
+        bus = SimBus(uds_access(chosen).bus.bitrate_bps, uds_access(chosen).bus.data_bitrate_bps)
         images = {} if image is None else {chosen.id: image}
         car = Car((chosen,), bus, CarSettings(seed=7, images=images))
         car.power_up()
         port = bus.attach("tester")
-        settings = link_settings(chosen)
-        physical = SoftIsoTpLink(port, physical_address(chosen.addressing), settings)
-        functional = SoftIsoTpLink(port, functional_address(chosen.addressing), settings)
-        client = UdsClient(physical, functional, UdsTiming.of(chosen.timing))
+        settings = link_settings(uds_access(chosen))
+        physical = SoftIsoTpLink(port, physical_address(uds_access(chosen).addressing), settings)
+        functional = SoftIsoTpLink(port, functional_address(uds_access(chosen).addressing), settings)
+        client = UdsClient(physical, functional, UdsTiming.of(uds_access(chosen).timing))
         await asyncio.sleep(1.0)
         try:
-            return await scenario(Bench(bus, car, UdsAccess(chosen, client)))
+            return await scenario(Bench(bus, car, UdsAccess(uds_access(chosen), client, chosen)))
         finally:
             await client.close()
             car.close()
@@ -82,7 +83,10 @@ def test_identity_state_codes_and_voltage(name: str) -> None:
         await bench.access.diagnostics.clear_dtcs()
         assert await bench.access.diagnostics.read_dtcs() == ()
         expected_v = (
-            None if bench.chosen.identity.voltage is None and not bench.chosen.identity.obd_mode_09 else 13.5
+            None
+            if uds_access(bench.chosen).identity.voltage is None
+            and not uds_access(bench.chosen).identity.obd_mode_09
+            else 13.5
         )
         assert await bench.access.diagnostics.measured_v() == expected_v
 
@@ -118,7 +122,7 @@ def test_a_block_is_erased_programmed_proven_and_put_to_use(name: str) -> None:
         assert sum(done) == block.size
         assert memory.read(block.start, block.size) == original
         proven = await access.memory.proves_equal(block, original)
-        assert proven is (None if bench.chosen.checking.style == "none" else True)
+        assert proven is (None if uds_access(bench.chosen).checking.style == "none" else True)
         if proven:
             assert await access.memory.proves_equal(block, bytes(block.size)) is False
         await access.lifecycle.commit()

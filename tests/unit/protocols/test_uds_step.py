@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from appliance.definitions.access.uds import uds_access
 from appliance.definitions.schema import Definition
 from appliance.protocols.access import Block, EcuState, Purpose
 from appliance.protocols.isotp.link import SoftIsoTpLink
@@ -37,21 +38,21 @@ def with_faults(chosen: Definition, scenario: Scenario, *faults: Fault) -> float
     """Play against a simulated car whose memory has no two pieces alike; virtual seconds it took."""
 
     async def main() -> float:
-        bus = SimBus(chosen.bus.bitrate_bps, chosen.bus.data_bitrate_bps)
+        bus = SimBus(uds_access(chosen).bus.bitrate_bps, uds_access(chosen).bus.data_bitrate_bps)
         noise = random.Random(5).randbytes(sum(region.size_bytes for region in chosen.regions))
         car = Car((chosen,), bus, CarSettings(seed=7, images={chosen.id: noise}))
         car.power_up()
         port = bus.attach("tester")
-        settings = link_settings(chosen)
+        settings = link_settings(uds_access(chosen))
         client = UdsClient(
-            SoftIsoTpLink(port, physical_address(chosen.addressing), settings),
-            SoftIsoTpLink(port, functional_address(chosen.addressing), settings),
-            UdsTiming.of(chosen.timing),
+            SoftIsoTpLink(port, physical_address(uds_access(chosen).addressing), settings),
+            SoftIsoTpLink(port, functional_address(uds_access(chosen).addressing), settings),
+            UdsTiming.of(uds_access(chosen).timing),
         )
         await asyncio.sleep(1.0)
         injector = FaultInjector(FaultPlan(faults=faults), car)
         try:
-            await scenario(UdsAccess(chosen, client), car)
+            await scenario(UdsAccess(uds_access(chosen), client, chosen), car)
             assert len(injector.struck) == len(faults), "a fault never struck"
             return asyncio.get_running_loop().time()
         finally:
@@ -73,7 +74,7 @@ def at_request(kind: FaultKind, at: int, service: int | None = None, **more: flo
     return Fault(kind=kind, on=Trigger.REQUEST, at=at, service=service, **more)
 
 
-LATE = BY_ADDRESS.timing.p2_ms / 1000 + 0.2
+LATE = uds_access(BY_ADDRESS).timing.p2_ms / 1000 + 0.2
 APART = [
     pytest.param(FaultKind.DOUBLED_ANSWER, {"delay_s": 0.0}, id="doubled"),
     pytest.param(FaultKind.DOUBLED_ANSWER, {"delay_s": 0.01}, id="doubled later"),
@@ -81,8 +82,14 @@ APART = [
     pytest.param(FaultKind.REPLAYED_ANSWER, {}, id="replayed"),
     pytest.param(FaultKind.HELD_ANSWER, {}, id="held"),
     pytest.param(FaultKind.LATE_ANSWER, {"delay_s": LATE}, id="late"),
-    pytest.param(FaultKind.DOUBLED_FRAME, {"can_id": BY_ADDRESS.addressing.request_id}, id="doubled request"),
-    pytest.param(FaultKind.DOUBLED_FRAME, {"can_id": BY_ADDRESS.addressing.response_id}, id="doubled frame"),
+    pytest.param(
+        FaultKind.DOUBLED_FRAME,
+        {"can_id": uds_access(BY_ADDRESS).addressing.request_id},
+        id="doubled request",
+    ),
+    pytest.param(
+        FaultKind.DOUBLED_FRAME, {"can_id": uds_access(BY_ADDRESS).addressing.response_id}, id="doubled frame"
+    ),
 ]
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from appliance.definitions.access.uds import uds_access
 from appliance.definitions.schema import Definition
 from appliance.protocols.access import (
     Block,
@@ -109,7 +110,7 @@ def test_the_definitions_limit_applies_besides() -> None:
     limited = definition("pbx-e400", writing={"block_bytes": 202})
     parts = [BLOCK_DATA[at : at + 200].hex() for at in (0, 200, 400)]
     steps = [asked(f"36 {n:02X} {part}", f"76 {n:02X}") for n, part in enumerate(parts, 1)]
-    write = limited.writing
+    write = uds_access(limited).writing
     assert write.block_bytes == 202
     run(
         limited,

@@ -6,12 +6,14 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from appliance.definitions.access.uds import uds_access
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.schema import Definition
 from appliance.protocols.access import Block, EcuAccess
 from appliance.protocols.uds.access import UdsAccess
 from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.timing import UdsTiming
+from tests.support.definitions import raw, validated
 
 from .scripted import ScriptedLink, SilentLink, Step, asked, later, play
 
@@ -25,10 +27,10 @@ IN_SESSION = asked("22 F186", "62 F186 02")
 
 def definition(name: str, **tables: dict[str, Any]) -> Definition:
     """A pack with some keys of some tables replaced."""
-    raw = load_definition(PACKS / f"{name}.toml").model_dump(mode="json")
+    pack = raw(load_definition(PACKS / f"{name}.toml"))
     for table, changes in tables.items():
-        raw[table] |= changes
-    return Definition.model_validate_json(json.dumps(raw))
+        (pack if table in pack else pack["access"][0])[table] |= changes
+    return validated(pack)
 
 
 def vectors(name: str) -> dict[str, Any]:
@@ -43,9 +45,9 @@ def first_block(name: str) -> Block:
 
 def run(chosen: Definition, scenario: Callable[[EcuAccess], Awaitable[T]], *steps: Step) -> T:
     async def main(link: ScriptedLink) -> T:
-        client = UdsClient(link, SilentLink(), UdsTiming.of(chosen.timing))
+        client = UdsClient(link, SilentLink(), UdsTiming.of(uds_access(chosen).timing))
         try:
-            return await scenario(UdsAccess(chosen, client))
+            return await scenario(UdsAccess(uds_access(chosen), client, chosen))
         finally:
             await client.close()
 

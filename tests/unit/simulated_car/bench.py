@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from appliance.definitions.access.uds import uds_access
+from appliance.definitions.parsing import definition_from_json
 from appliance.definitions.schema import Definition
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpSettings
 from appliance.protocols.isotp.link import SoftIsoTpLink
@@ -104,7 +106,7 @@ def build(**tables: dict[str, Any]) -> Definition:
     raw = raw_definition()
     for name, changes in tables.items():
         raw[name] = raw[name] | changes
-    return Definition.model_validate_json(json.dumps(raw))
+    return definition_from_json(json.dumps(raw))
 
 
 def build_by_block(**tables: dict[str, Any]) -> Definition:
@@ -119,7 +121,7 @@ def build_by_block(**tables: dict[str, Any]) -> Definition:
     raw["reading"] |= {"bootloader_reads": True}
     for name, changes in tables.items():
         raw[name] = raw[name] | changes
-    return Definition.model_validate_json(json.dumps(raw))
+    return definition_from_json(json.dumps(raw))
 
 
 class RawTester:
@@ -128,9 +130,9 @@ class RawTester:
     def __init__(self, bus: SimBus, definition: Definition) -> None:
         self.definition = definition
         self.port = bus.attach("tester")
-        own = definition.addressing
+        own = uds_access(definition).addressing
         mixed = own.mode == "mixed"
-        fd = definition.bus.kind == "can-fd"
+        fd = uds_access(definition).bus.kind == "can-fd"
         self.link = SoftIsoTpLink(
             self.port,
             IsoTpAddress(
@@ -166,7 +168,7 @@ class RawTester:
     def broadcast(self, request: str) -> None:
         """A functional single frame."""
         payload = bytes.fromhex(request)
-        own = self.definition.addressing
+        own = uds_access(self.definition).addressing
         head = b"" if own.request_extension is None else bytes((own.request_extension,))
         data = (head + bytes((len(payload),)) + payload).ljust(8, b"\x55")
         self.port.send(CanFrame(own.functional_id, data, own.extended_ids))

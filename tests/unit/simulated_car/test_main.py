@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.definitions.access.uds import uds_access
 from appliance.definitions.loader import load_all
 from appliance.protocols.isotp.interface import IsoTpAddress
 from appliance.protocols.isotp.link import SoftIsoTpLink
@@ -40,8 +41,8 @@ def test_another_process_reads_the_ecu_over_the_network(tmp_path: Path) -> None:
     definition, channel = load_all().get("pbx-x050"), group()
 
     async def read_vin() -> bytes:
-        port = open_port("udp_multicast", channel, definition.bus.bitrate_bps)
-        own = definition.addressing
+        port = open_port("udp_multicast", channel, uds_access(definition).bus.bitrate_bps)
+        own = uds_access(definition).addressing
         link = SoftIsoTpLink(port, IsoTpAddress(own.request_id, own.response_id))
         try:
             await link.send(b"\x22\xf1\x90")

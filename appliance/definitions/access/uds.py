@@ -1,0 +1,119 @@
+"""An access over UDS (ISO 14229): its wire, its sessions, and how it treats memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, Protocol
+
+from appliance.definitions.access.base import AccessDefinition, HashSpan, InWords, Misfit, Proof, regions_of
+from appliance.definitions.access.uds_checking import Checking
+from appliance.definitions.access.uds_link import Addressing, Bus, Identity, Sessions, Timing
+from appliance.definitions.access.uds_memory import Erasing, Reading, Writing
+from appliance.definitions.memory import Memory, not_blocks, out_of_reach
+
+_SPANS: dict[str, HashSpan] = {"hash_range": "bytes", "compare_range": "bytes", "compare_block": "block"}
+
+
+class HasAccesses(Protocol):
+    """A definition, as far as its accesses go."""
+
+    @property
+    def accesses(self) -> tuple[AccessDefinition, ...]:
+        """Every way in."""
+
+
+class UdsAccessDefinition(AccessDefinition):
+    """UDS over ISO-TP, at the car's plug or on the bench."""
+
+    method: Literal["obd", "bench"]
+    protocol: Literal["uds"]
+    bus: Bus
+    addressing: Addressing
+    timing: Timing = Timing()
+    identity: Identity
+    sessions: Sessions
+    reading: Reading
+    erasing: Erasing
+    writing: Writing
+    checking: Checking
+
+    @property
+    def proof(self) -> Proof:
+        """As the checking table says."""
+        return self.checking.method
+
+    @property
+    def hash_span(self) -> HashSpan | None:
+        """As the checking table's style and granularity say."""
+        span = _SPANS.get(self.checking.style)
+        return "sector" if span == "bytes" and self.checking.hash_granularity == "sector" else span
+
+    @property
+    def judges_itself(self) -> bool:
+        """Whether there is a routine that checks programming dependencies."""
+        return self.checking.dependencies_routine is not None
+
+    @property
+    def bitrate_bps(self) -> int:
+        """The nominal one."""
+        return self.bus.bitrate_bps
+
+    @property
+    def checks_each_block(self) -> bool:
+        """As the checking table says."""
+        return self.checking.after_each_block
+
+    def in_words(self) -> InWords:
+        """Bus and identifiers, service and size of reads, unit of writes, what a delta write rests on."""
+        upload = self.reading.method == "upload"
+        return InWords(
+            _wire(self.bus, self.addressing),
+            f"{'upload (0x35)' if upload else 'by address (0x23)'}, {self.reading.block_bytes} bytes at once",
+            "sector by sector" if self.erasing.by == "address" else "block by block",
+            f"by hash (routine 0x{self.checking.routine:04X})" if self.proof == "hash" else "full write",
+        )
+
+    def misfits(self, memories: Sequence[Memory]) -> Iterator[Misfit]:
+        """Addresses out of reach, blocks without a name, checks that cannot prove these regions."""
+        regions = regions_of(memories)
+        for problem in out_of_reach(regions, self.reading.address_bytes):
+            yield ("reading",), problem
+        by_id = {
+            "erasing": self.erasing.by == "block_id",
+            "writing": self.writing.by == "block_id",
+            "checking": self.checking.style == "compare_block",
+        }
+        if not by_id["writing"]:
+            for problem in out_of_reach(regions, self.writing.address_bytes):
+                yield ("writing",), problem
+        for table in (table for table, named in by_id.items() if named):
+            for problem in not_blocks(regions):
+                yield (table,), problem
+        for problem in self.checking.misfits(regions, self.reading.bootloader_reads):
+            yield ("checking",), problem
+
+    def blinded_by(self, module: str) -> bool:
+        """By the kind of hash that the checking table names."""
+        return self.checking.blinded_by(module)
+
+    def blind_to(self, module: str) -> Iterator[str]:
+        """Where a range may be hashed the heart leaves the stored checksum out; a block cannot be cut."""
+        yield from self.checking.blind_to(module, self.reading.bootloader_reads)
+
+
+def uds_access(definition: HasAccesses) -> UdsAccessDefinition:
+    """The first access over UDS. Raises KeyError."""
+    for access in definition.accesses:
+        if isinstance(access, UdsAccessDefinition):
+            return access
+    raise KeyError("uds")
+
+
+def _wire(bus: Bus, addressing: Addressing) -> str:
+    rate = f"{bus.bitrate_bps // 1000}"
+    if bus.data_bitrate_bps:
+        rate += f"/{bus.data_bitrate_bps // 1000}"
+    wire = "CAN FD" if bus.kind == "can-fd" else "CAN"
+    digits = 8 if addressing.extended_ids else 3
+    pair = f"{addressing.request_id:0{digits}X}/{addressing.response_id:0{digits}X}"
+    return f"{wire} {rate} kbit/s, {addressing.mode} {pair}"

@@ -1,0 +1,73 @@
+"""How memory is read, erased and written over UDS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from appliance.definitions.fields import Byte, HexBytes, Strict, Word, refuse
+
+PLAIN_DATA = 0x00
+"""The data format that says: neither compressed nor encrypted (ISO 14229-1, 14.2)."""
+
+
+class Reading(Strict):
+    """How memory is read: 0x23 by address, or 0x35/0x36/0x37 upload."""
+
+    method: Literal["by_address", "upload"]
+    block_bytes: int = Field(ge=16, le=0xFFFF)
+    """Longest piece of memory asked for at once by 0x23; for an upload the longest TransferData message, its
+    two header bytes included (0x75 may lower it)."""
+    address_bytes: int = Field(default=4, ge=1, le=5)
+    size_bytes: int = Field(default=4, ge=1, le=4)
+    bootloader_reads: bool = False
+    """True where the bootloader also serves reads, so that a read-back works after a failed write."""
+
+
+class Erasing(Strict):
+    """Erase routine (0x31 01): what names the memory.
+
+    By address: format identifier, address and size as in the download (`44 <address> <size>`, also where the
+    download goes by block id); by block id: a count of 1 and the id (`01 <id>`, sheet obd 2.1). Status 00 in
+    the answer is success.
+    """
+
+    routine: Word = 0xFF00
+    by: Literal["address", "block_id"]
+    status_bytes: int = Field(default=1, ge=0, le=64)
+    """Length of the status record in the answer, of which the first byte is 00 for success; 0 where the ECU
+    answers without a status."""
+
+
+class Writing(Strict):
+    """Download (0x34/0x36/0x37): addressing, data format and what precedes it.
+
+    By block id the address is the one-byte id, so address_bytes is 1.
+    """
+
+    by: Literal["address", "block_id"]
+    data_format: Byte = 0x00
+    address_bytes: int = Field(default=4, ge=1, le=5)
+    size_bytes: int = Field(default=4, ge=1, le=4)
+    block_bytes: int | None = Field(default=None, ge=16, le=0xFFFF)
+    """Longest TransferData message, its two header bytes included; the ECU's own maximum applies besides."""
+    fingerprint_did: Word | None = None
+    fingerprint: HexBytes | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Writing:
+        refuse(self._problems())
+        return self
+
+    def _problems(self) -> Iterator[str]:
+        if self.data_format != PLAIN_DATA:
+            yield (
+                f"data_format 0x{self.data_format:02X} is not implemented: downloads go neither compressed "
+                "nor encrypted, 0x00"
+            )
+        if (self.fingerprint_did is None) != (self.fingerprint is None):
+            yield "fingerprint_did and fingerprint go together"
+        if self.by == "block_id" and self.address_bytes != 1:
+            yield "address_bytes is 1 where by = 'block_id': the block id stands in its place"

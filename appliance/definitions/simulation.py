@@ -1,0 +1,25 @@
+"""How the simulated twin of an ECU behaves."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from appliance.definitions.fields import DtcText, Strict
+
+
+class Simulation(Strict):
+    """How the simulated twin behaves; nothing here is used on a real ECU."""
+
+    erase_ms_per_kib: float = Field(default=4.0, ge=0)
+    program_ms_per_kib: float = Field(default=2.0, ge=0)
+    hash_ms_per_kib: float = Field(default=0.25, ge=0)
+    boot_ms: float = Field(default=300.0, ge=0)
+    max_block_bytes: int = Field(default=4095, ge=18, le=0xFFFF)
+    hw: str
+    sw: str
+    boot: str
+    serial: str
+    vin: str = Field(pattern=r"^[A-HJ-NPR-Z0-9]{17}$")
+    calid: str = Field(max_length=16)
+    cvn: str = Field(default="DEADC0DE", pattern=r"^[0-9A-F]{8}$")
+    dtcs: tuple[DtcText, ...] = ()

@@ -1,0 +1,51 @@
+"""Which of its definition's accesses a job takes."""
+
+from __future__ import annotations
+
+from appliance.contract.errors import PitboxError
+from appliance.definitions.access.base import AccessDefinition
+from appliance.definitions.access.uds import UdsAccessDefinition
+from appliance.definitions.schema import Definition
+from appliance.flashing.journal import JobRecord
+
+
+def access_of(job: JobRecord, definition: Definition) -> AccessDefinition:
+    """The access that the job keeps by name; for one that keeps none, the first of its method.
+
+    Raises PitboxError where the definition has no such access.
+    """
+    name = job.detail.get("access")
+    if not isinstance(name, str):
+        return access_by(definition, job.method)
+    try:
+        return definition.access_named(name)
+    except KeyError as error:
+        raise _unknown(definition, name) from error
+
+
+def access_by(definition: Definition, method: str | None) -> AccessDefinition:
+    """The first access of a method, or the first of all where none is known. Raises PitboxError."""
+    for access in definition.accesses:
+        if method in (None, access.method):
+            return access
+    raise _unknown(definition, str(method))
+
+
+def _unknown(definition: Definition, wanted: str) -> PitboxError:
+    known = ", ".join(access.name for access in definition.accesses)
+    return PitboxError(
+        "ACCESS_UNKNOWN",
+        f"the definition {definition.id} has no access {wanted}, only {known}",
+        do_now="Put the definition's former version back, or identify the ECU again.",
+    )
+
+
+def over_uds(access: AccessDefinition) -> UdsAccessDefinition:
+    """The access, where this box can open it. Raises PitboxError."""
+    if isinstance(access, UdsAccessDefinition):
+        return access
+    raise PitboxError(
+        "ACCESS_UNSUPPORTED",
+        f"the access {access.name} is over {access.protocol}, which this box cannot open",
+        do_now="Choose another access of this ECU.",
+    )

@@ -1,0 +1,76 @@
+"""The checksums that a definition names, with the modules that know them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from appliance.checksums import ChecksumModule, Judgement, Verdict, correct_like_stock, judge, module_for
+from appliance.contract.errors import PitboxError
+from appliance.contract.places import Start
+from appliance.definitions.memory import Region
+from appliance.definitions.schema import Definition
+from appliance.flashing.image import MemoryImage
+
+_WORST_FIRST = (Verdict.FAIL, Verdict.UNKNOWN, Verdict.OK)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnChecksum:
+    """One checksum of a definition, in the definition's order."""
+
+    region: Region
+    name: str
+    module: ChecksumModule
+
+
+def own_checksums(definition: Definition) -> tuple[OwnChecksum, ...]:
+    """Every checksum of the definition. Raises PitboxError for a module that does not exist."""
+    found = []
+    for spec in definition.checksums:
+        try:
+            module = module_for(spec.module, spec.parameters)
+        except ValueError as error:
+            raise PitboxError(
+                "DEFINITION_CHECKSUM",
+                f"definition {definition.id}: {error}",
+                do_now="Correct the module or the parameters of its [[checksums]] in the definition.",
+            ) from error
+        found.append(OwnChecksum(definition.region(spec.region), spec.module, module))
+    return tuple(found)
+
+
+def judged(checksums: Sequence[OwnChecksum], original: MemoryImage, target: MemoryImage) -> Judgement:
+    """The worst judgement of all, told after the others' reasons; UNKNOWN where there is no checksum."""
+    if not checksums:
+        return Judgement(Verdict.UNKNOWN, "CHECKSUM_NO_MODULE", "no checksum module for this ECU")
+    found = [_judged(checksum, original, target) for checksum in checksums]
+    worst = next(one for verdict in _WORST_FIRST for one in found if one.verdict is verdict)
+    if worst.verdict is not Verdict.OK or len(found) == 1:
+        return worst
+    return Judgement(worst.verdict, worst.code, "; ".join(one.why for one in found))
+
+
+def _judged(checksum: OwnChecksum, original: MemoryImage, target: MemoryImage) -> Judgement:
+    region = checksum.region
+    if not all(image.covers(region.place) for image in (original, target)):
+        what = f"the stored original lacks {region.name}, which the checksum is over"
+        return Judgement(Verdict.FAIL, "CHECKSUM_NOT_READ", what)
+    stock, modified = (image.slice(region.place) for image in (original, target))
+    return judge(checksum.module, stock, modified)
+
+
+def corrected(
+    checksums: Sequence[OwnChecksum], original: MemoryImage, contents: dict[Start, bytes]
+) -> dict[Start, bytes]:
+    """The regions in `contents` with their checksums put right, one after the other in their order.
+
+    Raises ChecksumRefused or ChecksumUnsupported where one cannot be.
+    """
+    contents = dict(contents)
+    for checksum in checksums:
+        place = checksum.region.place
+        if place.at in contents:
+            stock = original.slice(place)
+            contents[place.at], _ = correct_like_stock(checksum.module, stock, contents[place.at])
+    return contents
