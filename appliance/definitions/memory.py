@@ -94,7 +94,7 @@ class Memory(Strict):
     """What every byte is after an erase."""
     page_bytes: int = Field(default=256, ge=1)
     """What is programmed as one; sectors are whole numbers of it."""
-    regions: tuple[Region, ...] = Field(min_length=1)
+    regions: tuple[Region, ...]
 
     @field_validator("name", mode="before")
     @classmethod
@@ -132,6 +132,8 @@ def _foreign(regions: Sequence[Region], name: str) -> Iterator[str]:
 
 
 def _conflicts(regions: Sequence[Region]) -> Iterator[str]:
+    if not regions:
+        yield "there is no region"
     for region in regions:
         if any(run.size_bytes % region.page_bytes for run in region.sectors):
             yield f"a sector of {region.name!r} is not a whole number of pages of {region.page_bytes} bytes"
@@ -145,6 +147,7 @@ def _conflicts(regions: Sequence[Region]) -> Iterator[str]:
 
 def check_memories(memories: tuple[Memory, ...]) -> tuple[Memory, ...]:
     """The memories. Raises ValueError naming every name of a memory or of a region that is used twice."""
+    refuse(() if memories else ["there is no memory"])
     refuse(_repeated(memory.name for memory in memories))
     refuse(_repeated(region.name for memory in memories for region in memory.regions))
     return memories
@@ -154,7 +157,7 @@ def _repeated(names: Iterable[str]) -> Iterator[str]:
     yield from (f"the name {name!r} is used {n} times" for name, n in Counter(names).items() if n > 1)
 
 
-Memories = Annotated[tuple[Memory, ...], Field(min_length=1, max_length=16), AfterValidator(check_memories)]
+Memories = Annotated[tuple[Memory, ...], Field(max_length=16), AfterValidator(check_memories)]
 
 
 def out_of_reach(regions: Sequence[Region], address_bytes: int) -> Iterator[str]:

@@ -61,7 +61,7 @@ class Definition(Strict):
     cpu: str
     evidence: Evidence
     memories: Memories
-    accesses: tuple[AnyAccess, ...] = Field(alias="access", min_length=1)
+    accesses: tuple[AnyAccess, ...] = Field(alias="access", max_length=16)
     checksums: tuple[Checksum, ...] = Field(default=(), max_length=64)
     """Judged and corrected in this order."""
     plausibility: Plausibility = Plausibility()
@@ -72,6 +72,7 @@ class Definition(Strict):
     def _fit_the_memories(
         cls, accesses: tuple[AccessDefinition, ...], info: ValidationInfo
     ) -> tuple[AccessDefinition, ...]:
+        refuse(() if accesses else ["there is no access"])
         names = Counter(access.name for access in accesses)
         refuse(f"the name {name!r} is used {n} times" for name, n in names.items() if n > 1)
         if memories := info.data.get("memories"):
@@ -163,11 +164,16 @@ def _refuse_at(problems: Iterable[Misfit]) -> None:
     """Raises ValidationError that names every problem at its own key, of a definition that comes in."""
     if not admitting():
         return
+    found: dict[tuple[int | str, ...], list[str]] = {}
+    for path, reason in problems:
+        found.setdefault(path, []).append(reason)
     details = [
         InitErrorDetails(
-            type=PydanticCustomError("value_error", "{error}", {"error": reason}), loc=path, input=None
+            type=PydanticCustomError("value_error", "{error}", {"error": "; ".join(reasons)}),
+            loc=path,
+            input=None,
         )
-        for path, reason in problems
+        for path, reasons in found.items()
     ]
     if details:
         raise ValidationError.from_exception_data("definition", details)

@@ -27,6 +27,7 @@ _FORMER: tuple[tuple[KeyPath, KeyPath], ...] = (
     (("access", 0, "erase_bounds"), ("erasing",)),
     (("access", 0), ()),
     (("memories", 0), ()),
+    (("memories",), ("regions",)),
     (("checksums", 0), ("checksum",)),
     (("checksums",), ("checksum",)),
 )

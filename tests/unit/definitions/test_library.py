@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from appliance.definitions.errors import DefinitionError
 from appliance.definitions.loader import PACKS, USER_DIR_VARIABLE, load_all, load_definition, load_dirs
 from appliance.definitions.schema import Definition
+from tests.support.definitions import with_access
 
 LIBRARY = load_dirs([PACKS])
 PACK_IDS = {path.stem for path in PACKS.glob("*.toml")}
@@ -58,7 +59,7 @@ def test_a_broken_file_is_told_and_costs_no_other_definition(own_dir: Path) -> N
 def test_an_id_that_is_taken_is_refused_and_the_first_stays(own_dir: Path, e400: str) -> None:
     (own_dir / "mine.toml").write_text(e400.replace("12.5", "9.5"), "utf-8")
     library = load_all()
-    assert library.get("pbx-e400").voltage.min_v == 12.5
+    assert library.get("pbx-e400").best_access.voltage.min_v == 12.5
     assert library.refused[0].details == (
         f"{own_dir / 'mine.toml'}: id: 'pbx-e400' is taken by {PACKS / 'pbx-e400.toml'}",
     )
@@ -87,13 +88,13 @@ def test_the_most_specific_definition_comes_first(own_dir: Path, e400: str) -> N
     (own_dir / "loose.toml").write_text(renamed(e400, "loose", hw="PBX-*"), "utf-8")
     fewer_fields = renamed(e400, "fewer-fields", hw="PBX-E400-01").replace('boot = ["E400-BL-*"]', "")
     (own_dir / "fewer.toml").write_text(fewer_fields, "utf-8")
-    found = [definition.id for definition in load_all().recognise(KNOWN)]
+    found = [way.definition.id for way in load_all().recognise(KNOWN)]
     assert found == ["exact", "pbx-e400", "loose", "fewer-fields"]
 
 
 @pytest.mark.parametrize("field", ["hw", "sw", "boot"])
 def test_an_answer_that_is_missing_or_wrong_recognises_nothing(field: str) -> None:
-    assert [definition.id for definition in LIBRARY.recognise(KNOWN)] == ["pbx-e400"]
+    assert [way.definition.id for way in LIBRARY.recognise(KNOWN)] == ["pbx-e400"]
     assert LIBRARY.recognise({**KNOWN, field: None}) == []
     assert LIBRARY.recognise({**KNOWN, field: "other"}) == []
     assert LIBRARY.recognise({name: value for name, value in KNOWN.items() if name != field}) == []
@@ -101,8 +102,8 @@ def test_an_answer_that_is_missing_or_wrong_recognises_nothing(field: str) -> No
 
 @given(hw=st.text(), sw=st.text(), boot=st.none() | st.text())
 def test_recognition_takes_any_text(hw: str, sw: str, boot: str | None) -> None:
-    for definition in LIBRARY.recognise({"hw": hw, "sw": sw, "boot": boot}):
-        assert hw.startswith("PBX-"), definition.id
+    for way in LIBRARY.recognise({"hw": hw, "sw": sw, "boot": boot}):
+        assert hw.startswith("PBX-"), way.definition.id
 
 
 def changed(definition: Definition, **update: object) -> Definition:
@@ -116,5 +117,5 @@ def test_the_digest_pins_the_content_and_nothing_else(file: Path, e400: str) -> 
     )
     assert load_definition(file).digest() == pack.digest()
     assert changed(pack, name="other").digest() != pack.digest()
-    assert changed(pack, voltage=pack.voltage.model_copy(update={"min_v": 12.4})).digest() != pack.digest()
+    assert with_access(pack, voltage={"min_v": 12.4}).digest() != pack.digest()
     assert len(bytes.fromhex(pack.digest())) == 32

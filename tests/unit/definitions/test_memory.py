@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from appliance.definitions.memory import Region, Sectors, check_regions
+from appliance.definitions.memory import Memory, Region, Sectors
 
 runs = st.lists(
     st.builds(Sectors, size_bytes=st.sampled_from([0x1000, 0x2000, 0x4000]), count=st.integers(1, 20)),
@@ -41,12 +41,29 @@ def test_regions_are_refused_exactly_when_a_byte_belongs_to_two(starts: list[int
     regions = [region(at * 0x100, (sector,), f"r{at}") for at in starts]
     taken = [page for at in starts for page in range(at, at + pages)]
     if len(taken) == len(set(taken)):
-        assert check_regions(regions) is regions
+        memory = Memory(name="flash", regions=tuple(regions))
+        assert [one.start for one in memory.regions] == [one.start for one in regions]
     else:
         with pytest.raises(ValueError, match="inside"):
-            check_regions(regions)
+            Memory(name="flash", regions=tuple(regions))
 
 
-def test_a_definition_needs_a_region() -> None:
+def test_a_memory_needs_a_region() -> None:
     with pytest.raises(ValueError, match="there is no region"):
-        check_regions(())
+        Memory(name="flash", regions=())
+
+
+def test_what_a_region_leaves_out_is_its_memorys() -> None:
+    sector = (Sectors(size_bytes=0x100, count=1),)
+    own, plain = region(0, sector, "own", erased_byte=0xFF, page_bytes=32), region(0x100, sector, "plain")
+    memory = Memory(name="eeprom", erased_byte=0x00, page_bytes=16, regions=(own, plain))
+    assert [(one.memory, one.erased_byte, one.page_bytes) for one in memory.regions] == [
+        ("eeprom", 0xFF, 32),
+        ("eeprom", 0x00, 16),
+    ]
+
+
+def test_a_region_says_no_other_memory_than_its_own() -> None:
+    one = region(0, (Sectors(size_bytes=0x100, count=1),), memory="flash")
+    with pytest.raises(ValueError, match="says it is of memory 'flash'"):
+        Memory(name="eeprom", regions=(one,))

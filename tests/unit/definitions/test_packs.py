@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from appliance.definitions.access.uds import uds_access
 from appliance.definitions.access.uds_link import SecurityLevel
 from appliance.definitions.loader import PACKS, load_dirs
 from appliance.definitions.schema import Definition
@@ -40,15 +41,15 @@ def test_every_pack_loads_under_the_name_of_its_file() -> None:
 
 
 def test_the_promised_kinds_of_ecu_are_there() -> None:
-    assert LIBRARY.get("pbx-e400").writing.by == "address"
-    assert LIBRARY.get("pbx-s18").writing.by == "block_id"
-    assert LIBRARY.get("pbx-fd20").bus.kind == "can-fd"
+    assert uds_access(LIBRARY.get("pbx-e400")).writing.by == "address"
+    assert uds_access(LIBRARY.get("pbx-s18")).writing.by == "block_id"
+    assert uds_access(LIBRARY.get("pbx-fd20")).bus.kind == "can-fd"
     assert LIBRARY.get("pbx-t300").kind == "gearbox"
-    assert LIBRARY.get("pbx-x050").recovery.recoverability == "bench"
+    assert uds_access(LIBRARY.get("pbx-x050")).recovery.recoverability == "bench"
 
 
 def test_a_pack_claims_no_more_than_simulation(definition: Definition) -> None:
-    assert definition.evidence.level == "simulated"
+    assert [access.evidence for access in definition.accesses] == ["simulated"]
     assert definition.evidence.assumptions
     assert definition.simulation.hw.startswith("PBX-")
     assert definition.simulation.vin.startswith("PBXTESTCAR")
@@ -58,14 +59,15 @@ def test_identities_are_recognised_as_the_vectors_say(
     definition: Definition, vectors: dict[str, Any]
 ) -> None:
     for identity in vectors["recognised"]:
-        assert LIBRARY.recognise(identity)[0] is definition, identity
+        assert LIBRARY.recognise(identity)[0].definition is definition, identity
     for identity in vectors["not_recognised"]:
-        assert definition not in LIBRARY.recognise(identity), identity
+        assert definition not in [way.definition for way in LIBRARY.recognise(identity)], identity
 
 
 def test_the_simulated_twin_is_recognised(definition: Definition) -> None:
     twin = definition.simulation
-    assert LIBRARY.recognise({"hw": twin.hw, "sw": twin.sw, "boot": twin.boot}) == [definition]
+    (way,) = LIBRARY.recognise({"hw": twin.hw, "sw": twin.sw, "boot": twin.boot})
+    assert way == (definition, definition.best_access)
 
 
 def test_memory_is_as_the_vectors_say(definition: Definition, vectors: dict[str, Any]) -> None:
@@ -97,15 +99,15 @@ def big_endian(value: int, size: int) -> str:
 
 
 def memory_field(definition: Definition, start: int, size: int) -> str:
-    writing = definition.writing
+    writing = uds_access(definition).writing
     identifier = f"{writing.size_bytes:X}{writing.address_bytes:X}"
     return identifier + big_endian(start, writing.address_bytes) + big_endian(size, writing.size_bytes)
 
 
 def check_vector(definition: Definition, block: dict[str, Any], fill: str) -> dict[str, Any]:
     crc = big_endian(zlib.crc32(bytes.fromhex(fill) * block["size_bytes"]), 4)
-    start = f"3101{definition.checking.routine:04X}"
-    if definition.checking.style == "compare_block":
+    start = f"3101{uds_access(definition).checking.routine:04X}"
+    if uds_access(definition).checking.style == "compare_block":
         request = f"{start}01{block['block_id']:02X}0004{crc}"
         return {"fill_byte": fill, "request": request, "response": f"71{start[2:]}00"}
     request = start + memory_field(definition, block["start"], block["size_bytes"])
@@ -113,26 +115,32 @@ def check_vector(definition: Definition, block: dict[str, Any], fill: str) -> di
 
 
 def test_requests_follow_from_the_definition(definition: Definition, vectors: dict[str, Any]) -> None:
-    block, given, sessions = vectors["first_writable_block"], vectors["requests"], definition.sessions
-    by_id = definition.writing.by == "block_id"
+    block, given, sessions = (
+        vectors["first_writable_block"],
+        vectors["requests"],
+        uds_access(definition).sessions,
+    )
+    access = uds_access(definition)
+    by_id = access.writing.by == "block_id"
     loaded = memory_field(definition, block["block_id"] if by_id else block["start"], block["size_bytes"])
     erased = f"01{block['block_id']:02X}" if by_id else loaded
-    assert given["erase"] == f"3101{definition.erasing.routine:04X}{erased}"
-    assert given["request_download"] == f"34{definition.writing.data_format:02X}{loaded}"
-    assert given["check_dependencies"] == f"3101{definition.checking.dependencies_routine:04X}"
+    assert given["erase"] == f"3101{uds_access(definition).erasing.routine:04X}{erased}"
+    assert given["request_download"] == f"34{uds_access(definition).writing.data_format:02X}{loaded}"
+    assert given["check_dependencies"] == f"3101{uds_access(definition).checking.dependencies_routine:04X}"
     assert given["precondition"] == (f"3101{sessions.precondition_routine:04X}" if by_id else None)
-    fingerprint = (
-        f"2E{definition.writing.fingerprint_did:04X}{definition.writing.fingerprint}" if by_id else None
-    )
+    fingerprint = f"2E{access.writing.fingerprint_did:04X}{access.writing.fingerprint}" if by_id else None
     assert given["fingerprint"] == fingerprint
-    if definition.checking.style == "none":
+    if uds_access(definition).checking.style == "none":
         assert given["check"] is None
     else:
         assert given["check"] == check_vector(definition, block, given["check"]["fill_byte"])
 
 
 def test_keys_answer_their_seeds(definition: Definition, vectors: dict[str, Any]) -> None:
-    levels = {"read": definition.sessions.read_security, "write": definition.sessions.write_security}
+    levels = {
+        "read": uds_access(definition).sessions.read_security,
+        "write": uds_access(definition).sessions.write_security,
+    }
     assert {entry["purpose"] for entry in vectors["security"]} == {
         use for use, level in levels.items() if level
     }

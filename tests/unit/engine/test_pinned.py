@@ -7,18 +7,19 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from appliance.definitions.checking import Checking
-from appliance.definitions.reaching import Addressing, SecurityLevel
 from pydantic import ValidationError
 
 from appliance.contract.errors import PitboxError
+from appliance.definitions.access.uds_checking import Checking
+from appliance.definitions.access.uds_link import Addressing, SecurityLevel
+from appliance.definitions.access.uds_memory import Writing
 from appliance.definitions.checksum import Checksum
 from appliance.definitions.errors import DefinitionError
 from appliance.definitions.library import Library
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.memory import Region
 from appliance.definitions.parsing import definition_from_json
-from appliance.definitions.schema import Definition, Writing
+from appliance.definitions.schema import Definition
 from appliance.engine.operations.write import restore
 from appliance.engine.pinned import PinnedDefinitions
 from tests.support.definitions import with_access, with_regions
