@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from appliance.contract.gates import GateVerdict
+from appliance.definitions.access.uds import uds_access
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.schema import Definition
 from appliance.engine import conditions
@@ -20,6 +21,7 @@ from appliance.flashing.gates.judging import CAR_GATES, judge_car
 from appliance.flashing.gates.request import Authorisation, WriteRequest
 from drivers.can.interface import BusHealth
 from simulator.virtualtime import run_virtual
+from tests.support.definitions import with_access
 from tests.support.garage import PACK
 from tests.support.probe_access import ProbeAccess
 
@@ -54,8 +56,8 @@ def pack() -> Definition:
 
 
 def engine(pack: Definition, speed_did: int | None = None, kind: str = "engine") -> Definition:
-    identity = pack.identity.model_copy(update={"engine_speed": speed_did})
-    return pack.model_copy(update={"kind": kind, "identity": identity})
+    told = with_access(pack, identity={"engine_speed": speed_did})
+    return told.model_copy(update={"kind": kind})
 
 
 def judged(
@@ -68,7 +70,7 @@ def judged(
 ) -> dict[str, GateVerdict]:
     """What these gates say of such conditions."""
     papers = Authorisation(own_original=restores)
-    request = WriteRequest("j", definition, "obd", None, None, None, None, papers, None, engine_off_stated)
+    request = WriteRequest("j", definition, "obd", None, None, None, None, papers, (), engine_off_stated)
     nobody: Any = None
     job: Any = SimpleNamespace(
         definition=definition, access=ProbeAccess(nobody), power=SimpleNamespace(measured=nobody)
@@ -93,7 +95,8 @@ def link(
 ) -> dict[str, GateVerdict]:
     port: Any = Port(before, after)
     asked: Any = client or Client()
-    live = LiveConditions(definition, port, asked, Path("/nowhere"))
+    number = uds_access(definition).identity.engine_speed
+    live = LiveConditions(definition, number, port, asked, Path("/nowhere"))
     found = judged(live, definition, {"bus_quiet", "link_clean", "engine_off"}, **said)
     assert port.looked_at[1] - port.looked_at[0] == pytest.approx(1.0)
     assert len(port.looked_at) == 2, "one look serves both gates"
@@ -170,7 +173,7 @@ def test_an_ecu_that_does_not_tell_wants_a_word(
 
 def host(definition: Definition, state: Path) -> dict[str, GateVerdict]:
     nobody: Any = None
-    live = LiveConditions(definition, nobody, nobody, state)
+    live = LiveConditions(definition, None, nobody, nobody, state)
     return judged(live, definition, {"disk", "temperature", "no_update"})
 
 
