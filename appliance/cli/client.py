@@ -57,13 +57,25 @@ class EngineClient:
         """Bytes from the engine."""
         return self._request("GET", path, None)
 
-    def events(self) -> Iterator[dict[str, Any]]:
-        """The snapshot, then every event until the stream ends, for whatever reason."""
+    def events(self, after: int | None = None) -> Iterator[dict[str, Any]]:
+        """The snapshot, then every event behind a number until the stream ends, for whatever reason.
+
+        Without a number: what happens from now on.
+        """
         connection = _UnixConnection(self._path, _SILENCE_S)
+        place = "/v1/events" if after is None else f"/v1/events?after={after}&follow=1"
         try:
-            yield from self._lines(self._ask(connection, "GET", "/v1/events", None))
+            yield from self._lines(self._ask(connection, "GET", place, None))
         finally:
             connection.close()
+
+    def told_after(self, after: int) -> Iterator[dict[str, Any]]:
+        """Every event behind a number up to now."""
+        more = True
+        while more:
+            page = self.get(f"/v1/events?after={after}")
+            yield from page["events"]
+            after, more = page["last"], page["more"]
 
     def _lines(self, response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
         if response.status != 200:

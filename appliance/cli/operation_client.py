@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from appliance.cli.asking import answer_at_terminal
@@ -15,11 +16,14 @@ from appliance.cli.problems import (
     LeftRunningError,
 )
 from appliance.cli.screen import Screen
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import ECU_IN_DANGER
 
 _SECOND_THOUGHTS_S = 3.0
 _LAST_WORD_S = 10
+_TRIES = 3
+"""So often, a second apart, an engine that is gone is asked again: one that is watched over comes back."""
+_TRY_AGAIN_S = 1.0
 _WRITING = frozenset({"write", "restore", "recover"})
 """A lost engine may have begun to erase before we heard of it."""
 
@@ -32,28 +36,41 @@ def _pause(seconds: float) -> None:
 
 
 def perform(
-    client: EngineClient, screen: Screen, verb: str, *, pause: Pause | None = _pause, **parameters: Any
+    client: EngineClient,
+    screen: Screen,
+    verb: str,
+    *,
+    pause: Pause | None = _pause,
+    retry: Pause | None = _pause,
+    **parameters: Any,
 ) -> dict[str, Any]:
     """Start an operation and show it until it is over; its result. Raises PitboxError for any other end.
 
     Ctrl-C leaves it running (LeftRunningError); a second one during `pause` cancels what is not yet writing
-    (CancelledError). Without a pause it is KeyboardInterrupt.
+    (CancelledError). Without a pause it is KeyboardInterrupt. An engine that is gone is asked again a few
+    times, with `retry` between, or not at all without; what happened meanwhile is caught up with by number.
     """
     asked = {key: value for key, value in parameters.items() if value not in (None, [], False)}
     operation = client.post("/v1/operations", {"verb": verb, **asked})
-    return _Following(client, screen, operation, pause).until_over()
+    return _Following(client, screen, operation, pause, retry).until_over()
 
 
 class _Following:
     def __init__(
-        self, client: EngineClient, screen: Screen, operation: dict[str, Any], pause: Pause | None
+        self,
+        client: EngineClient,
+        screen: Screen,
+        operation: dict[str, Any],
+        pause: Pause | None,
+        retry: Pause | None,
     ) -> None:
         self._client = client
         self._screen = screen
         self._id, self._verb = operation["id"], operation["verb"]
+        self._after = int(operation["after"])
         self._pause = pause
+        self._retry = retry
         self._in_danger = self._verb == "recover"
-        self._gates_shown = False
         self._asked: set[str] = set()
 
     def until_over(self) -> dict[str, Any]:
@@ -67,15 +84,34 @@ class _Following:
             raise EngineLostError(self._verb, in_danger=self._verb in _WRITING) from error
 
     def _follow(self) -> dict[str, Any]:
-        """Live events while the stream lasts; the engine cuts off whoever does not keep up."""
+        """Every event of the operation in its order, over as many streams as it takes."""
         operation = self._state()
         while operation["state"] == "running":
-            for event in self._client.events():
+            self._listen()
+            operation = self._persistent_state()
+        with suppress(EngineUnreachableError):  # how it ended is known
+            for event in self._client.told_after(self._after):
+                self._show(event)
+        return operation
+
+    def _listen(self) -> None:
+        """Until the operation or the stream ends."""
+        try:
+            for event in self._client.events(self._after):
                 self._show(event)
                 if self._is_end(event):
                     break
-            operation = self._state()
-        return operation
+        except EngineUnreachableError:
+            return
+
+    def _persistent_state(self) -> dict[str, Any]:
+        for _ in range(_TRIES if self._retry else 0):
+            try:
+                return self._state()
+            except EngineUnreachableError:
+                if self._retry is not None:
+                    self._retry(_TRY_AGAIN_S)
+        return self._state()
 
     def _state(self, wait_s: int = 0) -> dict[str, Any]:
         state: dict[str, Any] = self._client.get(f"/v1/operations/{self._id}?wait={wait_s}")
@@ -88,9 +124,8 @@ class _Following:
         return event["kind"] == "operation" and bool(event["id"] == self._id and event["state"] != "running")
 
     def _show(self, event: dict[str, Any]) -> None:
+        self._after = event.get("seq", self._after)
         if event["kind"] == "snapshot":
-            for latest in event["latest"].values():
-                self._show(latest)
             for question in event.get("questions", ()):
                 self._ask(question)
             return
@@ -99,10 +134,6 @@ class _Following:
             return
         if event["kind"] == "state":
             self._in_danger = event["state"] in ECU_IN_DANGER
-        if event["kind"] == "gates":
-            if self._gates_shown:
-                return
-            self._gates_shown = True
         self._screen.event(event)
 
     def _ask(self, question: dict[str, Any]) -> None:
@@ -113,12 +144,20 @@ class _Following:
         answer_at_terminal(self._client, self._screen, question)
 
     def _outcome(self, operation: dict[str, Any]) -> dict[str, Any]:
+        if operation["state"] == "interrupted":
+            raise self._stopped(operation["job"])
         if operation["state"] == "failed":
             raise PitboxError.from_dict(operation["error"])
         if operation["state"] == "cancelled":
             raise CancelledError(self._verb)
         result: dict[str, Any] = operation["result"]
         return result
+
+    def _stopped(self, job: str | None) -> EngineLostError:
+        """The engine went and is back; the operation is not."""
+        error = EngineLostError(self._verb, in_danger=self._verb in _WRITING, back=True)
+        error.ecu = EcuSafety(self._client.safety(job)["ecu"])
+        return error
 
     def _leave(self, pause: Pause) -> dict[str, Any]:
         """The first Ctrl-C leaves; the second cancels, where the engine still lets it."""

@@ -14,6 +14,10 @@ _RECOVER = (
     "pitbox-engine`, or the command that started it before, with the same --state), then `pitbox recover`: "
     "every step was noted, nothing is lost."
 )
+_RECOVER_NOW = (
+    "Leave the ignition on and the car's engine off. `pitbox jobs` shows whether the write is open, then "
+    "`pitbox recover`: every step was noted, nothing is lost."
+)
 _REPEAT = (
     "Start the box's program again (`systemctl start pitbox-engine`, or the command that started it before), "
     "then repeat the command: what was already read is kept."
@@ -44,11 +48,13 @@ class EngineUnreachableError(PitboxError):
 class EngineLostError(PitboxError):
     """The engine stopped while it worked for us."""
 
-    def __init__(self, verb: str, in_danger: bool) -> None:
+    def __init__(self, verb: str, in_danger: bool, *, back: bool = False) -> None:
+        """`back`: it was started again, and knows how far it came."""
+        again = _RECOVER_NOW if in_danger else "Repeat the command: what was already read is kept."
         super().__init__(
             "ENGINE_LOST",
-            f"the engine stopped during {verb}",
-            do_now=_RECOVER if in_danger else _REPEAT,
+            f"the engine stopped during {verb}" + (" and was started again" if back else ""),
+            do_now=again if back else _RECOVER if in_danger else _REPEAT,
             log=ENGINE_LOG,
         )
         self.in_danger = in_danger

@@ -1,4 +1,4 @@
-"""What the engine tells its listeners while it works."""
+"""What happens, as the journal keeps it and the engine tells it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+from appliance.contract.actors import Actor
 from appliance.contract.gates import GateVerdict
 from appliance.contract.places import Range
 
@@ -41,6 +42,40 @@ class StateEvent(Event):
     """The job entered a state."""
 
     state: str
+    before: str | None = None
+    """The state it left; None for a new job."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepEvent(Event):
+    """One more step of a write is in the journal."""
+
+    write: int
+    step: str
+    block_start: int | None
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OperationEvent(Event):
+    """An operation began or ended. What it gave is kept with the operation itself."""
+
+    id: str
+    verb: str
+    state: str
+    """running, done, failed, cancelled, or interrupted: the box stopped without a word."""
+    parameters_sha256: str
+    error: dict[str, object] | None
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedEvent(Event):
+    """The oldest events made room; counted from the first day on."""
+
+    events: int
+    through_seq: int
+    through_at: float
+    """Time of the last one that is gone, s since the epoch as the box's clock stood."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,4 +129,24 @@ class GatesEvent(Event):
     changes: tuple[RegionChange, ...] = ()
 
 
-Emit = Callable[[Event], None]
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event with its number, the time as the box's clock stood, and who asked.
+
+    Numbers rise and never come again; some are left out. They, not times, say what came first.
+    """
+
+    seq: int
+    at: float
+    actor: Actor
+    event: Event
+
+    def as_dict(self) -> dict[str, object]:
+        """JSON form that crosses the engine's socket."""
+        return {"seq": self.seq, "at": self.at, "actor": self.actor.as_dict(), **self.event.as_dict()}
+
+
+Tell = Callable[[Event], None]
+"""Has an event written down and told; never raises."""
+Heard = Callable[[Recorded], None]
+"""Called with each event once it is written down."""

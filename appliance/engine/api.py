@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -15,9 +16,10 @@ from appliance.contract.roles import EVERYBODY, OPERATOR_ONLY, PeerRole
 from appliance.definitions.evidence import badge
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
-from appliance.engine.event_hub import Hub
+from appliance.engine.event_hub import PAGE_EVENTS, Hub
 from appliance.engine.http_middleware import (
     MAX_FILE_BYTES,
+    actor_of,
     body_of,
     errors_as_json,
     id_of,
@@ -41,6 +43,7 @@ from appliance.flashing.safety import standing, state_of
 from appliance.vault.export import ExportFormat, export_image
 
 _LONGEST_WAIT_S = 60.0
+_NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 class Api:
@@ -82,6 +85,7 @@ class Api:
             Route("GET", "/v1/snapshot", self._snapshot, EVERYBODY),
             Route("GET", "/v1/safety", self._safety, EVERYBODY),
             Route("GET", "/v1/events", self._events, EVERYBODY),
+            Route("GET", "/v1/operations", self._operations, EVERYBODY),
             Route("POST", "/v1/operations", self._start, EVERYBODY),
             Route("GET", "/v1/operations/{id}", self._operation, EVERYBODY),
             Route("POST", "/v1/operations/{id}/cancel", self._cancel, EVERYBODY),
@@ -120,6 +124,7 @@ class Api:
             "operation": current.as_dict() if current else None,
             "recoverable": danger,
             "questions": await self._worker.call(self._open_questions),
+            "seq": self._hub.head,
             "latest": self._hub.snapshot(),
         }
 
@@ -127,17 +132,31 @@ class Api:
         return [self._told(job) for job in self._box.journal.jobs() if job.state in ECU_IN_DANGER]
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        """JSON lines: the snapshot first, then every change."""
+        """Behind the number `after`: a page as JSON, or with `follow` a stream. Without a number a stream of
+        what happens from now on.
+        """
+        after = _number_of(request.query.get("after"))
+        if after is not None and not request.query.get("follow"):
+            return await self._page(self._hub.known(after))
+        return await self._stream(request, after)
+
+    async def _page(self, after: int) -> web.Response:
+        lines, last = await self._hub.read(after)
+        lines = lines[:PAGE_EVENTS]
+        last = lines[-1]["seq"] if lines else last
+        return web.json_response(
+            {"events": lines, "after": after, "last": last, "more": last < self._hub.head}
+        )
+
+    async def _stream(self, request: web.Request, after: int | None) -> web.StreamResponse:
+        """JSON lines: the snapshot first, then every event behind `after`, by default those behind it."""
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
-        events = self._hub.listen(on_cut=lambda: _abort(request))
-        try:
-            first = await self._state()
-            await response.prepare(request)
-            await response.write(_line(first))
-            async for event in events:
-                await response.write(_line(event))
-        finally:
-            events.close()
+        first = await self._state()
+        events = self._hub.listen(after)
+        await response.prepare(request)
+        await response.write(_line(first))
+        async for event in events:
+            await response.write(_line(event))
         return response
 
     async def _start(self, request: web.Request) -> web.Response:
@@ -145,13 +164,15 @@ class Api:
         verb = str(asked.pop("verb", ""))
         work = prepare(verb, asked)
         job = str(asked["job"]) if asked.get("job") else None
-        operation = self._operator.start(verb, job, work)
+        operation = self._operator.start(verb, job, work, actor_of(request, self._box), asked)
         return web.json_response(operation.as_dict(), status=202)
 
+    async def _operations(self, request: web.Request) -> web.Response:
+        return web.json_response(await self._operator.all())
+
     async def _operation(self, request: web.Request) -> web.Response:
-        operation = self._operator.get(id_of(request, "OPERATION_UNKNOWN"))
-        await self._operator.wait(operation, min(_LONGEST_WAIT_S, seconds_of(request.query.get("wait"))))
-        return web.json_response(operation.as_dict())
+        wait_s = min(_LONGEST_WAIT_S, seconds_of(request.query.get("wait")))
+        return web.json_response(await self._operator.told(id_of(request, "OPERATION_UNKNOWN"), wait_s))
 
     async def _cancel(self, request: web.Request) -> web.Response:
         await self._operator.cancel(id_of(request, "OPERATION_UNKNOWN"))
@@ -288,10 +309,15 @@ def _usable(definition: Definition) -> dict[str, Any]:
     }
 
 
-def _abort(request: web.Request) -> None:
-    """Drop a client that does not read: its handler waits for room in a full socket."""
-    if request.transport is not None:
-        request.transport.abort()
+def _number_of(text: str | None) -> int | None:
+    """A number in a query. Raises PitboxError."""
+    if text is None:
+        return None
+    if not _NUMBER.fullmatch(text):
+        raise PitboxError(
+            "PARAMETERS_INVALID", "after is no number", do_now="Give the `seq` of the last event you know."
+        )
+    return int(text)
 
 
 def _line(data: dict[str, Any]) -> bytes:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from appliance.contract.errors import PitboxError
-from appliance.contract.events import AlarmEvent, Emit, Event
+from appliance.contract.events import AlarmEvent, Heard
 from appliance.definitions.library import Library
 from appliance.definitions.loader import load_all
 from appliance.definitions.schema import Definition
@@ -20,7 +20,7 @@ from appliance.engine.pinned import PinnedDefinitions
 from appliance.engine.second_store import Keeper
 from appliance.engine.session_keeper import Vigil
 from appliance.engine.settings import EngineSettings
-from appliance.flashing.database import JournalDamagedError
+from appliance.flashing.database import JournalDamagedError, StorageError
 from appliance.flashing.journal import Journal
 from appliance.flashing.recovering import mark_interrupted
 from appliance.vault import keys as vault_keys
@@ -44,7 +44,6 @@ class EngineContext:
     library: Library
     pinned: PinnedDefinitions
     keeper: Keeper
-    emit: Emit
     now: Callable[[], float] = time.time
     vigil: Vigil = field(default_factory=Vigil)
     uploads: dict[str, bytes] = field(default_factory=dict)
@@ -85,9 +84,12 @@ def _handed_in(data: bytes | None) -> bytes:
 
 
 def open_box(
-    settings: EngineSettings, connection: CarInterface, emit: Callable[[Event], None]
+    settings: EngineSettings, connection: CarInterface, heard: Heard = lambda recorded: None
 ) -> EngineContext:
-    """Open or create the state directory; what a power cut interrupted is noted. Raises PitboxError."""
+    """Open or create the state directory; what a power cut interrupted is noted. Raises PitboxError.
+
+    `heard` is called with each event of the journal, in the thread that uses the box.
+    """
     state = settings.state_dir
     _refuse_lost_keys(state)
     keys = vault_keys.load_or_create(state / "keys", Role(settings.role))
@@ -97,15 +99,24 @@ def open_box(
     images = ImageStore(state, keys, blobs, settings.second_dir)
     blobs.remove_temporaries()
     images.remove_temporaries()
-    journal = Journal(state / "journal.db", time.time, keys.record_mac)
+    journal = Journal(state / "journal.db", time.time, keys.record_mac, heard)
     for difference in journal.differences:
-        emit(AlarmEvent(None, "JOURNAL_DIFFERED", difference, raised=True))
+        journal.events.tell(AlarmEvent(None, "JOURNAL_DIFFERED", difference, raised=True))
     mark_interrupted(journal)
+    _interrupt_running(journal)
     settle(journal)
     library = load_all(settings.definition_dirs)
     pinned = PinnedDefinitions(state)
-    keeper = Keeper(images, blobs, emit)
-    return EngineContext(settings, connection, keys, journal, blobs, images, library, pinned, keeper, emit)
+    keeper = Keeper(images, blobs, journal.events.tell)
+    return EngineContext(settings, connection, keys, journal, blobs, images, library, pinned, keeper)
+
+
+def _interrupt_running(journal: Journal) -> None:
+    """Operations only tell what was done: a disk that is full does not keep the box from starting."""
+    try:
+        journal.operations.interrupt_running()
+    except StorageError as error:
+        log.warning("operations that were interrupted are not marked: %s", error.what)
 
 
 def _refuse_lost_keys(state: Path) -> None:

@@ -74,7 +74,7 @@ async def on_ecu(
     how = over_uds(access or access_of(box.journal.job(job_id), definition))
     kept = await box.vigil.end()
     port = box.connection.open_port(how.bus.bitrate_bps, how.bus.data_bitrate_bps)
-    power = PowerGuard(box.connection.meter, how.voltage, box.emit, job_id)
+    power = PowerGuard(box.connection.meter, how.voltage, box.journal.events.tell, job_id)
     power.start()
     try:
         async with uds_client(box, how, port) as client:
@@ -89,7 +89,6 @@ async def on_ecu(
                 box.journal,
                 box.blobs,
                 power,
-                box.emit,
                 box.now,
                 car,
             )

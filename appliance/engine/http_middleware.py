@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from appliance.contract.actors import Actor
 from appliance.contract.errors import PitboxError
 from appliance.contract.roles import PeerRole
 from appliance.engine.context import EngineContext
@@ -112,6 +113,12 @@ def role_of_request(request: web.Request, box: EngineContext) -> PeerRole | None
     """In which role somebody asks; None for strangers, and once the client has gone."""
     peer = _peer_of_request(request)
     return None if peer is None else box.settings.peer_roles.of(peer.uid)
+
+
+def actor_of(request: web.Request, box: EngineContext) -> Actor:
+    """Who asks, for the journal."""
+    peer, role = _peer_of_request(request), role_of_request(request, box)
+    return Actor("nobody" if role is None else role.value, None if peer is None else peer.uid)
 
 
 def _peer_of_request(request: web.Request) -> Peer | None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import rfc8785
+
+from appliance.contract.actors import BOX, Actor
 from appliance.contract.errors import PitboxError
 from appliance.engine.context import EngineContext
 from appliance.engine.event_hub import Hub
@@ -17,6 +21,8 @@ from appliance.engine.operations.registry import Work
 from appliance.engine.outcome import count_seconds, note_failure
 from appliance.engine.worker import Worker
 from appliance.flashing.journal import Step
+from appliance.flashing.operation_log import RUNNING, OperationLog
+from appliance.flashing.recorder import acting
 from appliance.flashing.safety import tell_safety
 
 _KEPT = 50
@@ -33,7 +39,11 @@ class Operation:
     id: str
     verb: str
     job: str | None
-    state: str = "running"
+    actor: Actor = BOX
+    parameters_sha256: str = ""
+    after: int = 0
+    """Number behind which all its events come."""
+    state: str = RUNNING
     result: dict[str, Any] | None = None
     error: dict[str, object] | None = None
     finished: asyncio.Event = field(default_factory=asyncio.Event)
@@ -46,6 +56,9 @@ class Operation:
             "id": self.id,
             "verb": self.verb,
             "job": self.job,
+            "actor": self.actor.as_dict(),
+            "parameters_sha256": self.parameters_sha256,
+            "after": self.after,
             "state": self.state,
             "result": self.result,
             "error": self.error,
@@ -64,40 +77,48 @@ class Operator:
         self.current: Operation | None = None
         """The running operation."""
 
-    def get(self, operation_id: str) -> Operation:
-        """Raises PitboxError for an unknown id."""
-        if operation_id not in self._operations:
-            raise PitboxError(
-                "OPERATION_UNKNOWN",
-                f"there is no operation {operation_id}",
-                do_now="Ask for the jobs instead.",
-            )
-        return self._operations[operation_id]
+    async def told(self, operation_id: str, wait_s: float = 0.0) -> dict[str, Any]:
+        """An operation in its JSON form, once it is over or after so many seconds; also of an earlier life.
 
-    def start(self, verb: str, job: str | None, work: Callable[[EngineContext], Work]) -> Operation:
+        Raises PitboxError for an unknown id.
+        """
+        operation = self._operations.get(operation_id)
+        if operation is not None:
+            await _over(operation, wait_s)
+            return operation.as_dict()
+        kept = await self._worker.call(lambda: self._box.journal.operations.get(operation_id))
+        if kept is None:
+            raise _unknown(operation_id)
+        return kept
+
+    async def all(self) -> list[dict[str, Any]]:
+        """Every operation that is kept, newest first."""
+        return await self._worker.call(self._box.journal.operations.all)
+
+    def start(
+        self,
+        verb: str,
+        job: str | None,
+        work: Callable[[EngineContext], Work],
+        actor: Actor,
+        parameters: Mapping[str, Any],
+    ) -> Operation:
         """Begin. Raises PitboxError ENGINE_BUSY while another operation runs, ENGINE_STOPPING at the end."""
         self.refuse_busy()
-        operation = Operation(uuid.uuid4().hex[:12], verb, job)
+        digest = hashlib.sha256(rfc8785.dumps({"verb": verb, **parameters})).hexdigest()
+        operation = Operation(uuid.uuid4().hex[:12], verb, job, actor, digest, self._hub.head)
         self._remember(operation)
-        self._hub.clear()
-        self._hub.tell({"kind": "operation", **operation.as_dict()})
         self.current = operation
         future = asyncio.wrap_future(self._worker.submit(self._run(operation, work)))
         future.add_done_callback(lambda done: self._finish(operation, done))
         return operation
 
-    async def wait(self, operation: Operation, seconds: float) -> None:
-        """Return when the operation is over, or after so many seconds."""
-        try:
-            async with asyncio.timeout(seconds):
-                await operation.finished.wait()
-        except TimeoutError:
-            return
-
     async def cancel(self, operation_id: str) -> None:
         """Stop an operation that has not erased anything. Raises PitboxError once it has."""
-        operation = self.get(operation_id)
-        if operation is self.current:
+        operation = self._operations.get(operation_id)
+        if operation is None:
+            await self.told(operation_id)  # of an earlier life: over, or unknown
+        elif operation is self.current:
             await self._worker.call(lambda: self._cancel(operation))
 
     async def close(self) -> None:
@@ -147,9 +168,31 @@ class Operator:
             for step in journal.steps(flash.id)
         )
 
-    async def _run(self, operation: Operation, work: Callable[[EngineContext], Work]) -> dict[str, Any]:
+    async def _run(self, operation: Operation, work: Callable[[EngineContext], Work]) -> _End:
         """On the worker's loop; simulated time passes only in here."""
         operation.task = asyncio.current_task()
+        with acting(operation.actor):
+            self._write_down(lambda log: log.begin(*_beginning(operation)))
+            try:
+                result = await self._work(operation, work)
+                end = _End("done", result=result)
+            except asyncio.CancelledError:
+                end = _End("cancelled")
+            except Exception as error:  # noqa: BLE001 - kept and told as the operation's outcome
+                end = _End("failed", error=told(as_ours(error), self._box))
+            job_id = end.result["job"] if end.result else None
+            self._write_down(lambda log: log.end(operation.id, end.state, job_id, end.result, end.error))
+        return end
+
+    def _write_down(self, what: Callable[[OperationLog], None]) -> None:
+        """What only tells of an operation is no reason to stop it: a write has an intent of its own."""
+        try:
+            what(self._box.journal.operations)
+            self._box.journal.events.make_room()
+        except PitboxError as error:
+            log.warning("an operation's beginning or end is not kept: %s", error.what)
+
+    async def _work(self, operation: Operation, work: Callable[[EngineContext], Work]) -> dict[str, Any]:
         loop, job_id = asyncio.get_running_loop(), self._job_of(operation)
         began = loop.time()
         self._box.writing = operation.verb in _WRITING
@@ -178,21 +221,44 @@ class Operator:
             return operation.job
         return next((flash.job_id for flash in self._box.journal.open_flashes()), None)
 
-    def _finish(self, operation: Operation, done: asyncio.Future[dict[str, Any]]) -> None:
+    def _finish(self, operation: Operation, done: asyncio.Future[_End]) -> None:
         self.current = None
-        if done.cancelled():
-            operation.state = "cancelled"
-        elif (error := done.exception()) is not None:
-            operation.state, operation.error = "failed", told(as_ours(error), self._box)
-        else:
-            operation.state, operation.result = "done", done.result()
+        end = done.result()
+        operation.state, operation.result, operation.error = end.state, end.result, end.error
         operation.finished.set()
-        self._hub.tell({"kind": "operation", **operation.as_dict()})
 
     def _remember(self, operation: Operation) -> None:
         self._operations[operation.id] = operation
         while len(self._operations) > _KEPT:
             self._operations.popitem(last=False)
+
+
+@dataclass(frozen=True)
+class _End:
+    """How an operation ended."""
+
+    state: str
+    result: dict[str, Any] | None = None
+    error: dict[str, object] | None = None
+
+
+def _beginning(operation: Operation) -> tuple[str, str, str | None, str]:
+    return operation.id, operation.verb, operation.job, operation.parameters_sha256
+
+
+async def _over(operation: Operation, seconds: float) -> None:
+    """Return when the operation is over, or after so many seconds."""
+    try:
+        async with asyncio.timeout(seconds):
+            await operation.finished.wait()
+    except TimeoutError:
+        return
+
+
+def _unknown(operation_id: str) -> PitboxError:
+    return PitboxError(
+        "OPERATION_UNKNOWN", f"there is no operation {operation_id}", do_now="Ask for the jobs instead."
+    )
 
 
 def as_ours(error: BaseException) -> PitboxError:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict, dataclass
 
-from appliance.contract.events import AlarmEvent, Emit
+from appliance.contract.events import AlarmEvent, Tell
 from appliance.vault.errors import VaultError
 from appliance.vault.images import ImageKind, ImageStore
 from appliance.vault.store import BlobStore
@@ -32,10 +32,10 @@ class Rot:
 class Keeper:
     """Compares every stored file with its hashes, and mends what one of two places has lost."""
 
-    def __init__(self, images: ImageStore, blobs: BlobStore, emit: Emit) -> None:
+    def __init__(self, images: ImageStore, blobs: BlobStore, tell: Tell) -> None:
         self._images = images
         self._blobs = blobs
-        self._emit = emit
+        self._tell_all = tell
         self._round: Iterator[None] | None = None
         self._found: list[Rot] = []
         self._before: tuple[Rot, ...] = ()
@@ -87,7 +87,7 @@ class Keeper:
         self._told.add(rot)
         text = f"stored file {rot.file}: {rot.what}" if rot.file else rot.what
         log.warning("%s", text)
-        self._emit(AlarmEvent(None, "STORED_FILE_ROT", text, raised=True))
+        self._tell_all(AlarmEvent(None, "STORED_FILE_ROT", text, raised=True))
 
 
 async def keep(

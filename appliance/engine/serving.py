@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from aiohttp import web
 
 from appliance.contract.errors import PitboxError
-from appliance.contract.events import Event
+from appliance.contract.events import Recorded
 from appliance.engine.api import Api
 from appliance.engine.car_interface import CarInterface, RealCarInterface
 from appliance.engine.context import open_box
@@ -42,13 +42,15 @@ async def serve(settings: EngineSettings) -> None:
     refuse_second_engine(settings.socket_path)
     loop, hub = asyncio.get_running_loop(), Hub()
 
-    def emit(event: Event) -> None:
-        loop.call_soon_threadsafe(hub.publish, event)
+    def heard(recorded: Recorded) -> None:
+        loop.call_soon_threadsafe(hub.publish, recorded)
 
     desk = QuestionDesk()
     worker, connection = await worker_and_connection(settings, desk)
-    box = await worker.call(lambda: open_box(settings, connection, emit))
-    desk.tell = emit
+    box = await worker.call(lambda: open_box(settings, connection, heard))
+    events = box.journal.events
+    desk.tell = events.tell
+    hub.begin(events.head, lambda *page: worker.call(lambda: events.between(*page)))
     for refused in box.library.refused:
         log.warning("%s: %s", refused.what, "; ".join(refused.details))
     operator = Operator(box, worker, hub)

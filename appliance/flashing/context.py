@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from appliance.contract.events import Emit, NoteEvent, Phase
+from appliance.contract.events import NoteEvent, Phase
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.schema import Definition
 from appliance.flashing.journal import Journal
@@ -28,16 +28,15 @@ class JobContext:
     journal: Journal
     blobs: BlobStore
     power: PowerGuard
-    emit: Emit
     now: Callable[[], float]
     car: Acquaintance = field(default_factory=Acquaintance)
     """Whether the ECU on the wire is the job's own, as this operation found."""
 
     def note(self, text: str) -> None:
         """Tell the listeners something worth knowing."""
-        self.emit(NoteEvent(self.id, text))
+        self.journal.events.tell(NoteEvent(self.id, text))
 
     def progress(self, phase: Phase, total_bytes: int) -> Progress:
         """A fresh counter for a phase."""
         ceiling = self.access.memory.meter().ceiling_bytes_per_s
-        return Progress(self.emit, self.id, phase, total_bytes, ceiling, self.power)
+        return Progress(self.journal.events.tell, self.id, phase, total_bytes, ceiling, self.power)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -95,6 +95,7 @@ class Database:
             self._sql = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._sql.row_factory = sqlite3.Row
             self._sql.execute("PRAGMA synchronous=FULL")
+            self._sql.execute("PRAGMA temp_store=MEMORY")
         if version < VERSION:
             self._migrate(version)
 
@@ -114,6 +115,16 @@ class Database:
         """Result of a SELECT. Raises StorageError, JournalDamagedError."""
         with self._translated():
             return self._sql.execute(query, values).fetchall()
+
+    def watch(self, triggers: str, **functions: tuple[int, Callable[..., None]]) -> None:
+        """Have functions, each with the number of its arguments, called by triggers of this connection alone.
+
+        They are no part of the file. Raises StorageError, JournalDamagedError.
+        """
+        with self._translated():
+            for name, (arguments, function) in functions.items():
+                self._sql.create_function(name, arguments, function)
+            self._sql.executescript(triggers)
 
     def close(self) -> None:
         """Close the connection."""
@@ -161,6 +172,7 @@ class Database:
             )
             if application != APPLICATION_ID or version < 1:
                 raise JournalDamagedError(self._path, "it is not a journal of any version")
+            self._refuse_torn(sql.execute("PRAGMA page_size").fetchone()[0])
             verdict = sql.execute("PRAGMA integrity_check").fetchone()[0]
             if verdict != "ok":
                 raise JournalDamagedError(self._path, str(verdict))
@@ -171,6 +183,12 @@ class Database:
             return int(version)
         finally:
             sql.close()
+
+    def _refuse_torn(self, page_bytes: int) -> None:
+        """SQLite takes a last page that is cut short for whole; only a log beside it can mend one."""
+        log = _beside(self._path, "-wal")
+        if self._path.stat().st_size % page_bytes and not (log.exists() and log.stat().st_size):
+            raise JournalDamagedError(self._path, "its end is missing")
 
     def _check_rows(self, sql: sqlite3.Connection) -> None:
         try:

@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from appliance.contract.errors import PitboxError
+from appliance.contract.events import Event, Heard
 from appliance.contract.jobs import JobState, may_move
 from appliance.flashing.database import Database, JournalDamagedError, StorageError
 from appliance.flashing.marks import NOTHING_ERASED, SET_ASIDE
+from appliance.flashing.operation_log import OperationLog
+from appliance.flashing.recorder import Recorder
 from appliance.flashing.rows import (
     ChunkRecord,
     FlashRecord,
@@ -44,8 +47,16 @@ log = logging.getLogger("pitbox.journal")
 class Journal:
     """All of the box's memory of what it is doing. Every method that writes is durable on return."""
 
-    def __init__(self, path: Path, now: Callable[[], float], mac: Mac) -> None:
+    def __init__(
+        self,
+        path: Path,
+        now: Callable[[], float],
+        mac: Mac,
+        heard: Heard = lambda recorded: None,
+    ) -> None:
         """Open or make it, and compare it with the record of its writes beside it.
+
+        `heard` is called with every event, in the thread that uses the journal.
 
         Raises JournalDamagedError, JournalNewerError, StorageError.
         """
@@ -55,7 +66,9 @@ class Journal:
         self._now = now
         self._mac = mac
         self._db = Database(path, mac)
-        self._record = WritesRecord(self._db, path.parent, now, mac)
+        self.events = Recorder(self._db, mac, now, heard)
+        self.operations = OperationLog(self._db, self.events, mac, now)
+        self._record = WritesRecord(self._db, self.events, path.parent, now, mac)
         self._touched: set[int] = set()
         try:
             self.differences = self._record.reconcile()
@@ -70,12 +83,12 @@ class Journal:
     def create_job(self, job_id: str) -> None:
         """A new draft. Raises PitboxError for an id that is taken."""
         draft = JobRecord(job_id, JobState.DRAFT, None, None, None, None, None, {}, self._now())
-        with self._db.transaction() as sql:
+        with self.events.change() as sql:
             self._create(sql, draft)
 
     def move(self, job_id: str, state: JobState) -> None:
         """Enter a state. Raises PitboxError for a move that does not exist."""
-        with self._db.transaction() as sql:
+        with self.events.change() as sql:
             self._move(sql, job_id, state)
 
     def describe(
@@ -88,7 +101,7 @@ class Journal:
         access: str | None = None,
     ) -> None:
         """Pin what was identified, and the definition's access by its name. Raises PitboxError."""
-        with self._db.transaction() as sql:
+        with self.events.change() as sql:
             detail = {**self.job(job_id).detail, **({} if access is None else {"access": access})}
             sql.execute(
                 "UPDATE job SET definition_id=?, definition_sha256=?, method=?, identity=?, detail=? "
@@ -106,14 +119,18 @@ class Journal:
 
     def note(self, job_id: str, **facts: object) -> None:
         """Add facts (JSON values) to the job's detail."""
-        with self._db.transaction() as sql:
-            detail = {**self.job(job_id).detail, **facts}
-            sql.execute("UPDATE job SET detail=? WHERE id=?", (json.dumps(detail), job_id))
-            self._seal_job(sql, job_id)
+        with self.events.change() as sql:
+            self._note(sql, job_id, facts)
+
+    def note_with_event(self, job_id: str, event: Event, **facts: object) -> None:
+        """Add facts to the job's detail, and tell the event that they come from."""
+        with self.events.change() as sql:
+            self._note(sql, job_id, facts)
+            self.events.add(event)
 
     def read_verified(self, job_id: str, original_file: str) -> None:
         """The original is sealed and both passes agree."""
-        with self._db.transaction() as sql:
+        with self.events.change() as sql:
             sql.execute("UPDATE job SET original_file=? WHERE id=?", (original_file, job_id))
             self._seal_job(sql, job_id)
             self._move(sql, job_id, JobState.READ_VERIFIED)
@@ -133,7 +150,7 @@ class Journal:
 
     def add_chunk(self, job_id: str, reading_pass: int, chunk: ChunkRecord) -> None:
         """A chunk of a pass is read and its sealed bytes are on the disk."""
-        with self._db.transaction() as sql:
+        with self.events.change() as sql:
             add_chunk(sql, self._mac, job_id, reading_pass, chunk)
 
     def chunks(self, job_id: str, reading_pass: int) -> dict[int, ChunkRecord]:
@@ -146,7 +163,7 @@ class Journal:
 
     def forget_chunks(self, job_id: str) -> None:
         """Start the job's reading over."""
-        with self._db.transaction() as sql:
+        with self.events.change() as sql:
             sql.execute("DELETE FROM read_chunk WHERE job_id=?", (job_id,))
 
     def refuse_second_write(self) -> None:
@@ -158,7 +175,7 @@ class Journal:
 
         Raises PitboxError while another write is open.
         """
-        with self._db.transaction() as sql:
+        with self.events.change() as sql:
             flash_id = self._open(sql, job_id, write_order)
             self._move(sql, job_id, JobState.FLASHING)
             self._changed(sql, flash_id)
@@ -176,7 +193,7 @@ class Journal:
         One commit for all of it: a power cut leaves a write to be recovered, or nothing at all. Raises
         PitboxError while another write is open.
         """
-        with self._db.transaction() as sql:
+        with self.events.change() as sql:
             self._create(sql, job)
             flash_id = self._open(sql, job.id, write_order)
             self._step(sql, flash_id, Step.RESCUE, None, None)
@@ -192,7 +209,7 @@ class Journal:
 
     def resume_flash(self, flash: FlashRecord, write_order: str) -> int:
         """Take an interrupted write up again, perhaps with another target (the original); returns its id."""
-        with self._db.transaction() as sql:
+        with self.events.change() as sql:
             self._refuse_second_write(flash.id)
             before = self._flashes("WHERE id=?", flash.id)[0].write_order
             sql.execute(
@@ -210,7 +227,7 @@ class Journal:
         self, flash_id: int, step: Step, block_start: int | None = None, detail: str | None = None
     ) -> None:
         """One more step of a write."""
-        with self._db.transaction() as sql:
+        with self.events.change() as sql:
             self._step(sql, flash_id, step, block_start, detail)
 
     def next_block(self, flash_id: int, finished: int | None, block_start: int) -> None:
@@ -219,7 +236,7 @@ class Journal:
         The first one is also put into the record of writes.
         """
         first = flash_id not in self._touched
-        with self._db.transaction() as sql:
+        with self.events.change() as sql:
             if finished is not None:
                 self._step(sql, flash_id, Step.PROGRAMMED, finished, None)
             self._step(sql, flash_id, Step.ERASE_INTENT, block_start, None)
@@ -233,13 +250,13 @@ class Journal:
         self, flash_id: int, step: Step, job_id: str, state: JobState, detail: str | None
     ) -> None:
         """A step and the job's new state in one commit."""
-        with self._db.transaction() as sql:
+        with self.events.change() as sql:
             self._step(sql, flash_id, step, None, detail)
             self._move(sql, job_id, state)
 
     def close_flash(self, flash_id: int, job_id: str, state: JobState, outcome: str) -> None:
         """The write is over: nothing is left to be recovered."""
-        with self._db.transaction() as sql:
+        with self.events.change() as sql:
             self._step(sql, flash_id, Step.CLOSED, None, outcome)
             sql.execute(
                 "UPDATE flash SET closed_at=?, outcome=? WHERE id=?", (self._now(), outcome, flash_id)
@@ -253,7 +270,7 @@ class Journal:
 
     def set_aside(self, flash_id: int, word: str) -> None:
         """An interrupted write no longer stands in another car's way; it stays to be recovered."""
-        with self._db.transaction() as sql:
+        with self.events.change() as sql:
             self._step(sql, flash_id, Step.SET_ASIDE, None, word)
             sql.execute(
                 "UPDATE flash SET closed_at=?, outcome=? WHERE id=?", (self._now(), SET_ASIDE, flash_id)
@@ -330,11 +347,16 @@ class Journal:
 
     def _withdraw(self, job_id: str, flash_id: int) -> None:
         """Nothing is kept of a job whose only write was never on record: nothing has reached the ECU."""
-        with self._db.transaction() as sql:
+        with self.events.change() as sql:
             sql.execute("DELETE FROM flash_step WHERE flash_id=?", (flash_id,))
             sql.execute("DELETE FROM flash WHERE id=?", (flash_id,))
             sql.execute("DELETE FROM job WHERE id=?", (job_id,))
             self._record.changed(sql)
+
+    def _note(self, sql: sqlite3.Connection, job_id: str, facts: dict[str, object]) -> None:
+        detail = {**self.job(job_id).detail, **facts}
+        sql.execute("UPDATE job SET detail=? WHERE id=?", (json.dumps(detail), job_id))
+        self._seal_job(sql, job_id)
 
     def _seal_job(self, sql: sqlite3.Connection, job_id: str) -> None:
         seal_rows(sql, self._mac, "job", "id=?", job_id)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from appliance.contract.events import AlarmEvent, Emit
+from appliance.contract.events import AlarmEvent, Tell
 from appliance.definitions.access.base import Voltage
 
 _SAMPLE_S = 0.017
@@ -51,10 +51,10 @@ def assess(samples: list[float], seconds: float) -> PowerReading:
 class PowerGuard:
     """Samples the supply, and holds a write until it is inside the definition's window."""
 
-    def __init__(self, meter: Meter, window: Voltage, emit: Emit, job_id: str | None = None) -> None:
+    def __init__(self, meter: Meter, window: Voltage, tell: Tell, job_id: str | None = None) -> None:
         self._meter = meter
         self.window = window
-        self._emit = emit
+        self._tell = tell
         self._job_id = job_id
         self._watcher: asyncio.Task[None] | None = None
         self._alarmed = False
@@ -117,7 +117,7 @@ class PowerGuard:
             text = (
                 "The voltmeter is silent: going on, for the ECU is half written. Check the supply yourself."
             )
-            self._emit(AlarmEvent(self._job_id, "POWER_UNKNOWN", text, True))
+            self._tell(AlarmEvent(self._job_id, "POWER_UNKNOWN", text, True))
 
     async def _sample_is_good(self) -> bool:
         try:
@@ -155,4 +155,4 @@ class PowerGuard:
             if raised
             else f"Supply is good again ({shown}): going on."
         )
-        self._emit(AlarmEvent(self._job_id, "POWER_OUT_OF_WINDOW", text, raised))
+        self._tell(AlarmEvent(self._job_id, "POWER_OUT_OF_WINDOW", text, raised))

@@ -64,9 +64,9 @@ async def _all_gates(job: JobContext, request: WriteRequest, conditions: Conditi
 
 def _keep(job: JobContext, request: WriteRequest, gates: Sequence[GateVerdict]) -> None:
     changes = _changes(request)
-    job.emit(GatesEvent(job.id, tuple(gates), changes))
-    job.journal.note(
+    job.journal.note_with_event(
         job.id,
+        GatesEvent(job.id, tuple(gates), changes),
         gates=[[gate.name, gate.verdict, gate.detail] for gate in gates],
         changes=[asdict(change) for change in changes],
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from appliance.contract.events import Emit, Phase, ProgressEvent
+from appliance.contract.events import Phase, ProgressEvent, Tell
 from appliance.flashing.power import PowerGuard
 
 _EVERY_S = 0.25
@@ -24,18 +24,18 @@ def wire_share(bytes_per_s: float, ceiling_bytes_per_s: float) -> float | None:
 
 
 class Progress:
-    """Counts bytes of one phase and emits rate, share of the wire's ceiling, time left and voltage."""
+    """Counts bytes of one phase and tells rate, share of the wire's ceiling, time left and voltage."""
 
     def __init__(
         self,
-        emit: Emit,
+        tell: Tell,
         job_id: str | None,
         phase: Phase,
         total_bytes: int,
         ceiling_bytes_per_s: float,
         power: PowerGuard,
     ) -> None:
-        self._emit = emit
+        self._tell = tell
         self._job_id = job_id
         self._phase = phase
         self._total = total_bytes
@@ -55,13 +55,13 @@ class Progress:
             self.show()
 
     def show(self) -> None:
-        """Emit the present state."""
+        """Tell the present state."""
         self._shown = self._loop.time()
         seconds = self._shown - self._began
         rate = self._moved / seconds if seconds > 0 else 0.0
         pace = rate or (self.done_bytes / seconds if seconds > 0 else 0.0)
         left = self._total - self.done_bytes
-        self._emit(
+        self._tell(
             ProgressEvent(
                 self._job_id,
                 self._phase,

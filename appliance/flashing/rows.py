@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
@@ -199,6 +200,15 @@ def refuse_strange(table: str, row: sqlite3.Row, mac: Mac) -> None:
         raise ValueError(f"a row of {table} is not what this box wrote")
 
 
+def sealed_values(table: str, columns: Mapping[str, object], mac: Mac) -> tuple[object, ...]:
+    """Values of a new row in the order of `columns`, and its keyed hash behind them."""
+    return (*columns.values(), mac(_as_bytes(table, columns)))
+
+
 def _stated(table: str, row: sqlite3.Row) -> bytes:
     columns = {name: row[name] for name in row.keys() if name not in ("mac", "at_row")}  # noqa: SIM118
+    return _as_bytes(table, columns)
+
+
+def _as_bytes(table: str, columns: Mapping[str, object]) -> bytes:
     return json.dumps([table, columns], sort_keys=True).encode()

@@ -14,13 +14,23 @@ from appliance.vault.records import sha256_hex
 
 APPLICATION_ID = 0x50_49_54_42
 """`PITB`: tells our file from any other SQLite file, and from an emptied one."""
-VERSION = 2
-"""1: rows without a keyed hash, no count of the changes to writes, absolute paths in a job's detail."""
+VERSION = 3
+"""1: rows without a keyed hash, no count of the changes to writes, absolute paths in a job's detail.
+2: no events and no operations."""
 _NEW_IN_2 = """
 CREATE INDEX steps_of_flash ON flash_step(flash_id, seq);
 CREATE TABLE meta(
     one INTEGER PRIMARY KEY CHECK(one = 1), serial INTEGER NOT NULL, mac TEXT NOT NULL DEFAULT '') STRICT;
 INSERT INTO meta(one, serial) VALUES(1, 0);
+"""
+_NEW_IN_3 = """
+CREATE TABLE event(
+    seq INTEGER PRIMARY KEY, at REAL NOT NULL, actor TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
+    mac TEXT NOT NULL DEFAULT '') STRICT;
+CREATE TABLE operation(
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, verb TEXT NOT NULL, job_id TEXT, actor TEXT NOT NULL,
+    parameters_sha256 TEXT NOT NULL, state TEXT NOT NULL, result TEXT, error TEXT,
+    began_at REAL NOT NULL, ended_at REAL, mac TEXT NOT NULL DEFAULT '') STRICT;
 """
 SCHEMA = f"""
 PRAGMA application_id = {APPLICATION_ID};
@@ -41,8 +51,11 @@ CREATE TABLE flash_step(
     flash_id INTEGER NOT NULL, seq INTEGER PRIMARY KEY, step TEXT NOT NULL, block_start INTEGER,
     at REAL NOT NULL, detail TEXT, mac TEXT NOT NULL DEFAULT '') STRICT;
 {_NEW_IN_2}
+{_NEW_IN_3}
 """
 SEALED_TABLES = ("job", "read_chunk", "flash", "flash_step", "meta")
+"""A row of these that the box did not write makes the journal a damaged one. Events and operations only tell
+what happened: theirs are looked at when they are read, and none of them can keep a box from recovering."""
 
 
 def migrate(sql: sqlite3.Connection, version: int, mac: Mac) -> None:
@@ -110,6 +123,11 @@ def _from_1(sql: sqlite3.Connection) -> None:
         sql.execute("UPDATE job SET detail=? WHERE id=?", (detail, row["id"]))
 
 
+def _from_2(sql: sqlite3.Connection) -> None:
+    for statement in _NEW_IN_3.split(";"):
+        sql.execute(statement)
+
+
 def _with_relative_paths(detail: dict[str, Any]) -> dict[str, Any]:
     """Sealed segments named from the state directory on: its last three parts are `blobs/ab/abc….age`."""
     sealed = detail.get("sealed")
@@ -118,4 +136,4 @@ def _with_relative_paths(detail: dict[str, Any]) -> dict[str, Any]:
     return detail
 
 
-_STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _from_1}
+_STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _from_1, 2: _from_2}

@@ -10,6 +10,7 @@ from pathlib import Path
 from appliance.flashing.database import Database, JournalNewerError, StorageError
 from appliance.flashing.marks import MarksFile
 from appliance.flashing.reconciling import Reconciler, marks_of, serial_of
+from appliance.flashing.recorder import Recorder
 from appliance.flashing.rows import seal_rows
 from appliance.vault.authentic import Mac, NewerRecordError
 from appliance.vault.errors import VaultError
@@ -20,8 +21,11 @@ log = logging.getLogger("pitbox.journal")
 class WritesRecord:
     """The journal's side of `writes.1` and `writes.2`."""
 
-    def __init__(self, db: Database, folder: Path, now: Callable[[], float], mac: Mac) -> None:
+    def __init__(
+        self, db: Database, recorder: Recorder, folder: Path, now: Callable[[], float], mac: Mac
+    ) -> None:
         self._db = db
+        self._recorder = recorder
         self._now = now
         self._mac = mac
         self._marks = MarksFile(folder, mac)
@@ -38,7 +42,7 @@ class WritesRecord:
         except VaultError as error:
             raise StorageError(self._marks.paths[0], error.what) from error
         newest = max(found.copies, key=lambda marks: marks.serial, default=None)
-        with self._db.transaction() as sql:
+        with self._recorder.change() as sql:
             serial = serial_of(sql)
             told: tuple[str, ...] = ()
             if newest is not None and newest.serial >= serial:

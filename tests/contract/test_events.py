@@ -6,21 +6,56 @@ import json
 
 import pytest
 
+from appliance.contract.actors import BOX, Actor, actor_of
 from appliance.contract.events import (
     AlarmEvent,
+    DroppedEvent,
     Event,
     GatesEvent,
     NoteEvent,
+    OperationEvent,
     Phase,
     ProgressEvent,
+    Recorded,
     RegionChange,
     StateEvent,
+    StepEvent,
 )
 from appliance.contract.gates import GateVerdict, Verdict, found
 from appliance.contract.places import Range
 
 SHAPES: list[tuple[Event, dict[str, object]]] = [
-    (StateEvent("j", "flashing"), {"kind": "state", "job_id": "j", "state": "flashing"}),
+    (
+        StateEvent("j", "flashing", "preflight"),
+        {"kind": "state", "job_id": "j", "state": "flashing", "before": "preflight"},
+    ),
+    (
+        StepEvent("j", 1, "programmed", 0x4000, None),
+        {
+            "kind": "step",
+            "job_id": "j",
+            "write": 1,
+            "step": "programmed",
+            "block_start": 0x4000,
+            "detail": None,
+        },
+    ),
+    (
+        OperationEvent("j", "op", "read", "failed", "ab", {"code": "X"}),
+        {
+            "kind": "operation",
+            "job_id": "j",
+            "id": "op",
+            "verb": "read",
+            "state": "failed",
+            "parameters_sha256": "ab",
+            "error": {"code": "X"},
+        },
+    ),
+    (
+        DroppedEvent(None, 100, 250, 1.5),
+        {"kind": "dropped", "job_id": None, "events": 100, "through_seq": 250, "through_at": 1.5},
+    ),
     (
         ProgressEvent("j", Phase.READ_1, 10, 20, 5.0, 0.97, 2.0, 13.5),
         {
@@ -80,6 +115,23 @@ SHAPES: list[tuple[Event, dict[str, object]]] = [
 @pytest.mark.parametrize(("event", "shape"), SHAPES, ids=lambda one: type(one).__name__)
 def test_the_shape_of_an_event(event: Event, shape: dict[str, object]) -> None:
     assert json.loads(json.dumps(event.as_dict())) == shape
+
+
+def test_a_recorded_event_says_when_in_which_order_and_who_asked() -> None:
+    told = Recorded(7, 1.5, Actor("operator", 1000), NoteEvent("j", "x")).as_dict()
+    assert json.loads(json.dumps(told)) == {
+        "seq": 7,
+        "at": 1.5,
+        "actor": {"role": "operator", "uid": 1000},
+        "kind": "note",
+        "job_id": "j",
+        "text": "x",
+    }
+
+
+@pytest.mark.parametrize("actor", [BOX, Actor("operator", 0), Actor("web", 33)])
+def test_an_actor_is_known_by_its_text(actor: Actor) -> None:
+    assert actor_of(str(actor)) == actor
 
 
 def test_every_kind_of_event_has_its_shape_above() -> None:

@@ -238,7 +238,7 @@ class Technician:
         await asyncio.sleep(_BOOT_S)
         try:
             plain = EngineSettings(state, state / "engine.sock", role="master", **settings)
-            box = open_box(plain, SimulatedCarInterface(car, definition), lambda event: None)
+            box = open_box(plain, SimulatedCarInterface(car, definition))
             try:
                 return await work(box, car)
             finally:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from appliance.contract.events import AlarmEvent, Event, GatesEvent, NoteEvent, StateEvent
+from appliance.contract.events import AlarmEvent, GatesEvent, NoteEvent, Recorded, StateEvent
 from appliance.engine.context import EngineContext
 from appliance.engine.simulation import SimulatedCarInterface
 from appliance.flashing.database import Database
@@ -147,9 +147,10 @@ class Life:
             self._box.journal.close()
         shutil.rmtree(self._own_state)
 
-    def _tell(self, event: Event) -> None:
+    def _tell(self, recorded: Recorded) -> None:
         if self.dead:
             return
+        event = recorded.event
         if isinstance(event, StateEvent):
             self._trace(f"state {event.state}")
         elif isinstance(event, NoteEvent | AlarmEvent):

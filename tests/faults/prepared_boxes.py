@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from appliance.contract.events import Emit
+from appliance.contract.events import Heard
 from appliance.contract.jobs import JobState
 from appliance.definitions.library import Library
 from appliance.definitions.loader import PACKS, load_definition
@@ -102,7 +102,7 @@ def box_on(
     state: Path,
     definition: Definition,
     connection: CarInterface,
-    emit: Emit,
+    heard: Heard,
     *,
     set_journal_aside: bool = False,
 ) -> EngineContext:
@@ -111,7 +111,7 @@ def box_on(
         state, state / "engine.sock", role="master", set_journal_aside=set_journal_aside
     )
     with patch("appliance.engine.context.load_all", lambda _dirs: Library()):
-        box = open_box(settings, connection, emit)
+        box = open_box(settings, connection, heard)
     box.library.add(definition, PACKS / f"{definition.id}.toml")
     return box
 

@@ -189,9 +189,7 @@ def _signed(root: Path, calibration: bytes, wrong: str | None) -> bytes:
     """A package of this very job, but for what is wrong with it."""
     state, made = root / "state", shop()
     nobody: Any = None
-    box: EngineContext = open_box(
-        EngineSettings(state, root / "none.sock", "slave"), nobody, lambda event: None
-    )
+    box: EngineContext = open_box(EngineSettings(state, root / "none.sock", "slave"), nobody)
     try:
         job = box.journal.job(made.job)
         original, region = load_original(box, job), _DEFINITION.region("calibration")

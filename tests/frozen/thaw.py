@@ -86,7 +86,7 @@ def live(
             box = open_box(
                 settings,
                 SimulatedCarInterface(car, definition),
-                [].append if events is None else events.append,
+                lambda told: None if events is None else events.append(told.event),
             )
             try:
                 return await work(box, car)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from appliance.contract.events import AlarmEvent, Emit, NoteEvent, StateEvent
+from appliance.contract.events import AlarmEvent, Heard, NoteEvent, StateEvent
 from appliance.definitions.access.uds import uds_access
 from appliance.definitions.library import Library
 from appliance.definitions.schema import Definition
@@ -70,10 +70,10 @@ class Benches:
         return Bench(shape, definition, stock, identified, sealed, job)
 
 
-def box_on(state: Path, definition: Definition, connection: CarInterface, emit: Emit) -> EngineContext:
+def box_on(state: Path, definition: Definition, connection: CarInterface, heard: Heard) -> EngineContext:
     """A master-role box whose library is one definition."""
     with patch("appliance.engine.context.load_all", lambda _dirs: Library()):
-        box = open_box(EngineSettings(state, state / "engine.sock", "master"), connection, emit)
+        box = open_box(EngineSettings(state, state / "engine.sock", "master"), connection, heard)
     box.library.add(definition, Path(f"{definition.id}.toml"))
     return box
 

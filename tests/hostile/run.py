@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.contract.errors import PitboxError
+from appliance.contract.events import Recorded
 from appliance.contract.jobs import JobState
 from appliance.definitions.access.uds import uds_access
 from appliance.engine.context import EngineContext
@@ -251,8 +252,8 @@ class Run:
         """What nobody waited for is an escape like any other."""
         self._loose.append(f"{context.get('exception') or context['message']!r}")
 
-    def _tell(self, event: object) -> None:
-        text = shown(event)
+    def _tell(self, recorded: Recorded) -> None:
+        text = shown(recorded.event)
         if text is not None:
             self._trace(text)
 

@@ -13,7 +13,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -362,18 +364,60 @@ def _tuned(engine: Engine, job: str) -> bytes:
     return bytes(changed)
 
 
-def test_a_client_that_does_not_read_is_cut_off_and_disturbs_nobody(root: Path) -> None:
+def test_a_client_that_does_not_read_misses_nothing_and_disturbs_nobody(root: Path) -> None:
     with running(root) as engine:
         deaf = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        deaf.settimeout(30)
         deaf.connect(str(engine.socket))
-        deaf.sendall(b"GET /v1/events HTTP/1.1\r\nHost: engine\r\n\r\n")
-        for _ in range(1000):
+        deaf.sendall(b"GET /v1/events?after=0&follow=1 HTTP/1.0\r\nHost: engine\r\n\r\n")
+        for _ in range(800):
             engine.fail("verify", job="unknown")
-        received = b"".join(iter(lambda: deaf.recv(65536), b""))
-        assert b'"kind": "snapshot"' in received
-        assert not received.endswith(b"0\r\n\r\n"), "the stream ends by being cut, not as if it were whole"
+        lines = iter(deaf.makefile("rb"))
+        next(line for line in lines if line == b"\r\n")
+        told = (json.loads(line) for line in lines)
+        assert next(told)["kind"] == "snapshot"
+        heard = list(islice((one for one in told if one["kind"] in ("operation", "behind")), 1601))
+        assert [one["kind"] for one in heard].count("behind") == 1, "it is told to catch up"
+        ended = [one for one in heard if one.get("state") == "failed"]
+        assert len({one["id"] for one in ended}) == 800
         deaf.close()
+
+
+def test_what_happened_is_told_by_number_over_a_restart(root: Path) -> None:
+    with running(root, "--pace", "20") as engine:
+        job = engine.perform("identify")["job"]
+        assert _told_after(engine, 0)[0]["kind"] == "operation"
+        begun = engine.ask("POST", "/v1/operations", {"verb": "read", "job": job})[1]
+        with engine.events() as events:
+            next(event for event in events if event["kind"] == "progress")
+            kill(engine)
+    with running(root) as successor:
+        rest = _told_after(successor, begun["after"])
+        states = [one["state"] for one in rest if one["kind"] == "operation"]
+        assert states == ["running", "interrupted"]
+        asked = [one["actor"] for one in rest if one["kind"] == "operation"]
+        assert asked == [{"role": "operator", "uid": os.getuid()}, {"role": "box", "uid": None}]
+        kept = successor.ask("GET", "/v1/operations")[1]
+        assert [(one["verb"], one["state"]) for one in kept] == [
+            ("read", "interrupted"),
+            ("identify", "done"),
+        ]
+        assert kept[1]["result"]["job"] == job
+        assert successor.ask("GET", f"/v1/operations/{begun['id']}")[1] == kept[0]
+        status, error = successor.ask("GET", "/v1/events?after=x")
+        assert (status, five_answers(error)["code"]) == (400, "PARAMETERS_INVALID")
+
+
+def _told_after(engine: Engine, after: int) -> list[dict[str, Any]]:
+    """Every event behind a number, page by page."""
+    found: list[dict[str, Any]] = []
+    more = True
+    while more:
+        page = engine.ask("GET", f"/v1/events?after={after}")[1]
+        found += page["events"]
+        after, more = page["last"], page["more"]
+    return found
 
 
 # --- bad input ------------------------------------------------------------------------------------

@@ -126,13 +126,13 @@ class Box:
         meter: Meter | None = None,
     ) -> None:
         self.events: list[Event] = []
-        self.journal = Journal(state / "journal.db", lambda: 0.0, keys.record_mac)
+        self.journal = Journal(
+            state / "journal.db", lambda: 0.0, keys.record_mac, lambda told: self.events.append(told.event)
+        )
         self.blobs = BlobStore(state, keys)
         how = uds_access(definition)
-        power = PowerGuard(meter or SteadyMeter(), how.voltage, self.events.append, JOB)
-        self.job = JobContext(
-            JOB, definition, how, access, self.journal, self.blobs, power, self.events.append, lambda: 0.0
-        )
+        power = PowerGuard(meter or SteadyMeter(), how.voltage, self.journal.events.tell, JOB)
+        self.job = JobContext(JOB, definition, how, access, self.journal, self.blobs, power, lambda: 0.0)
 
     def identified(self) -> Box:
         """A fresh job whose ECU is known."""

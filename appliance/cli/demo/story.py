@@ -99,7 +99,7 @@ class Story:
 
     def _identify(self) -> None:
         self._begin("Identify: plugged in, ignition on, engine off")
-        result = perform(self._box.client, self._screen, "identify", pause=None)
+        result = perform(self._box.client, self._screen, "identify", pause=None, retry=None)
         self._job, self._definition = result["job"], result["definition"]
         self._screen.tell(identify_lines(result))
 
@@ -172,7 +172,9 @@ class Story:
     def _perform(self, verb: str, **parameters: Any) -> dict[str, Any]:
         """An operation on the job, with what it cost on either clock."""
         before, began = self.report()["seconds"], time.perf_counter()
-        result = perform(self._box.client, self._screen, verb, pause=None, job=self._job, **parameters)
+        result = perform(
+            self._box.client, self._screen, verb, pause=None, retry=None, job=self._job, **parameters
+        )
         simulated, real = self.report()["seconds"] - before, time.perf_counter() - began
         self._tell(f"  [{simulated:.1f} s on the car's clock, {real:.1f} s here]")
         return result

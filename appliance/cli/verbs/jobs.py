@@ -107,10 +107,11 @@ def _next_of(job: dict[str, Any]) -> str:
 
 def _watch(client: EngineClient, screen: Screen, *, as_json: bool) -> Answer:
     """Until Ctrl-C, or until the engine ends. Raises EngineUnreachableError."""
-    watched = _Watched(screen)
+    watched, after = _Watched(screen), None
     try:
         while True:
-            for event in client.events():
+            for event in client.events(after):
+                after = event.get("seq", after)
                 if as_json:
                     screen.line_of_json(event)
                 else:

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from typing import Any
 
 from appliance.contract.errors import EcuSafety, PitboxError
-from appliance.contract.events import StateEvent
 from appliance.contract.jobs import JobState
 from appliance.definitions.evidence import badge
 from appliance.definitions.memory import Region
@@ -46,7 +45,6 @@ async def identify(box: EngineContext, definition_id: str | None = None) -> dict
     box.journal.move(job_id, JobState.IDENTIFIED)
     protection = {"kind": found.protection.kind.value, "evidence": list(found.protection.evidence)}
     box.journal.note(job_id, protection=protection, found=found.others)
-    box.emit(StateEvent(job_id, JobState.IDENTIFIED.value))
     return {
         "job": job_id,
         "definition": definition.id,
@@ -99,7 +97,6 @@ async def read(box: EngineContext, job_id: str, regions: Sequence[str] = ()) -> 
         box.journal.move(job_id, JobState.IDENTIFIED)
     else:
         box.journal.read_verified(job_id, original)
-    box.emit(StateEvent(job_id, box.journal.job(job_id).state.value))
     return {"job": job_id, "file": file_id, "full": full, **summary}
 
 

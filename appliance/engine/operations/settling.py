@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from appliance.contract.errors import PitboxError
-from appliance.contract.events import StateEvent
 from appliance.contract.jobs import JobState
 from appliance.engine.context import EngineContext
 from appliance.flashing.marks import NEEDS_BENCH, SETTLED
@@ -31,5 +30,4 @@ async def settle(box: EngineContext, job_id: str, by: str, reason: str) -> dict[
     known = job.detail.get("settled")
     box.journal.note(job_id, result="settled", settled=[*(known if isinstance(known, list) else []), word])
     box.journal.close_flash(flash.id, job_id, JobState.READ_VERIFIED, SETTLED)
-    box.emit(StateEvent(job_id, JobState.READ_VERIFIED.value))
     return {"job": job_id, **word}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from appliance.contract.errors import PitboxError
-from appliance.contract.events import StateEvent
 from appliance.contract.jobs import JobState
 from appliance.definitions.schema import Definition
 from appliance.engine.conditions import LiveConditions
@@ -222,7 +221,6 @@ async def _make_ready(box: EngineContext, ecu: Ecu, tuned: Tuned) -> None:
     except BaseException:
         box.journal.move(job.id, JobState.READ_VERIFIED)
         raise
-    box.emit(StateEvent(job.id, JobState.FLASHING.value))
 
 
 def _set_outcome_aside(box: EngineContext, job: JobRecord) -> None:
@@ -290,7 +288,6 @@ async def _done(box: EngineContext, result: WriteResult, ecu: Ecu) -> dict[str, 
         "identity_after": result.identity_after,
     }
     box.journal.note(job_id, **facts)
-    box.emit(StateEvent(job_id, result.outcome.value))
     after = _codes(await read_dtcs(ecu.job))
     box.journal.note(job_id, dtcs_after=after)
     rituals = [ritual.text for ritual in ecu.job.access_definition.rituals if ritual.when == "after_write"]

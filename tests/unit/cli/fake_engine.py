@@ -63,7 +63,15 @@ IDLE = {"kind": "snapshot", "operation": None, "latest": {}, "recoverable": []}
 
 def operation(state: str = "running", verb: str = "read", **more: Any) -> dict[str, Any]:
     """An operation as the engine tells it."""
-    told = {"id": "op-1", "verb": verb, "job": JOB["id"], "state": state, "result": None, "error": None}
+    told = {
+        "id": "op-1",
+        "verb": verb,
+        "job": JOB["id"],
+        "state": state,
+        "result": None,
+        "error": None,
+        "after": 0,
+    }
     return told | more
 
 
@@ -80,6 +88,8 @@ class FakeEngine:
     answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     """By path, without its query."""
     asked: list[tuple[str, Any]] = field(default_factory=list)
+    followed: list[str] = field(default_factory=list)
+    """Paths of the streams that were opened."""
     previews: list[dict[str, Any]] = field(default_factory=list)
     """What previews were asked for."""
     preview: dict[str, Any] = field(default_factory=lambda: PREVIEW)
@@ -101,6 +111,7 @@ class FakeEngine:
         known: dict[str, Any] = {
             "/v1/jobs": self.jobs,
             "/v1/uploads": {"upload": "up-1"},
+            "/v1/events": {"events": [], "after": 0, "last": 0, "more": False},
             "/v1/safety": {"ecu": "untouched", "open_writes": []},
         }
         if place == "/v1/operations":
@@ -127,7 +138,8 @@ def serving(engine: FakeEngine) -> Iterator[FakeEngine]:
                 super().handle_one_request()
 
         def do_GET(self) -> None:
-            if self.path == "/v1/events":
+            if self.path == "/v1/events" or "follow=1" in self.path:
+                engine.followed.append(self.path)
                 self._send(200, engine.stream())
             else:
                 self._send(*engine.answer("GET", self.path, b""))

@@ -107,11 +107,14 @@ def test_a_stream_that_is_cut_off_is_opened_again(
 ) -> None:
     over = operation("done", result=READ_RESULT)
     engine.states = [operation(), operation(), over]
-    late = RUNNING | {"latest": {"progress": progress(4096, "read_2")}}
-    engine.streams = [[RUNNING, progress(1024)], [late, {"kind": "operation", **over}]]
+    last = {"kind": "operation", **over}
+    engine.streams = [
+        [RUNNING, progress(1024) | {"seq": 7}],
+        [RUNNING, progress(4096, "read_2") | {"seq": 8}, last],
+    ]
     assert main(["read"]) == Exit.DONE
     assert "Read 2/2   100 %" in capsys.readouterr().err
-    assert engine.streams == []
+    assert engine.followed == ["/v1/events?after=0&follow=1", "/v1/events?after=7&follow=1"]
 
 
 def test_an_operation_that_was_over_before_we_listened_is_told(engine: FakeEngine) -> None:
@@ -216,6 +219,47 @@ def test_an_engine_that_dies_under_us(
     assert (error["code"], error["ecu"]) == ("ENGINE_LOST", "unknown")
 
 
+def test_an_engine_that_was_started_again_tells_what_it_did_not_finish(
+    engine: FakeEngine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.states = [operation(verb="recover"), operation("interrupted", "recover")]
+    engine.streams = [[RUNNING, progress(1024)]]
+    engine.answers["/v1/safety"] = (200, json.dumps({"ecu": "half_written", "open_writes": []}).encode())
+    assert main(["recover", "--job", "4a6f", "--json", "--yes"]) == Exit.HALF_WRITTEN
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert (error["code"], error["ecu"]) == ("ENGINE_LOST", "half_written")
+    assert "was started again" in error["what"]
+
+
+def test_an_engine_that_is_gone_for_a_moment_is_asked_again(engine: FakeEngine) -> None:
+    engine.states = [operation(), operation("done", result=READ_RESULT)]
+    engine.streams = [[RUNNING]]
+    tell = engine.stream
+
+    def last_words() -> bytes:
+        engine.dead = True
+        return tell()
+
+    def comes_back(_seconds: float) -> None:
+        engine.dead = False
+
+    engine.stream = last_words  # type: ignore[method-assign]
+    screen: Any = Interrupting()
+    assert perform(EngineClient(engine.socket), screen, "read", retry=comes_back) == READ_RESULT
+
+
+def test_what_happened_behind_the_end_of_a_stream_is_shown_all_the_same(
+    engine: FakeEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine.states = [operation(), operation("done", result=READ_RESULT)]
+    engine.streams = [[RUNNING]]
+    note = {"kind": "note", "job_id": None, "text": "a third read", "seq": 9}
+    page = {"events": [note], "after": 0, "last": 9, "more": False}
+    engine.answers["/v1/events"] = (200, json.dumps(page).encode())
+    assert main(["read"]) == Exit.DONE
+    assert "a third read" in capsys.readouterr().err
+
+
 class Interrupting:
     """A screen on which Ctrl-C is pressed when the first event is shown."""
 
@@ -268,7 +312,7 @@ def test_a_second_ctrl_c_too_late_cancels_nothing(engine: FakeEngine) -> None:
 def test_ctrl_c_while_writing_offers_no_cancelling(engine: FakeEngine) -> None:
     flashing = {"kind": "state", "job_id": JOB["id"], "state": "flashing"}
     engine.states = [operation(verb="write")]
-    engine.streams = [[RUNNING | {"latest": {"state": flashing}}, progress(1)]]
+    engine.streams = [[RUNNING, flashing, progress(1)]]
     screen: Any = Interrupting()
     screen.event = lambda event: _again(0) if event["kind"] == "progress" else None
     with pytest.raises(LeftRunningError):

@@ -39,7 +39,7 @@ def box_of(readied: Readied, events: list[Event], second: Path | None = None) ->
     settings = EngineSettings(
         readied.state, readied.state / "engine.sock", readied.role.value, second_dir=second
     )
-    return open_box(settings, nobody, events.append)
+    return open_box(settings, nobody, lambda told: events.append(told.event))
 
 
 @pytest.fixture

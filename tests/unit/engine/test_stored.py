@@ -45,7 +45,7 @@ def half_written(tmp_path: Path) -> Thawed:
 def opened(thawed: Thawed, **settings: Any) -> Any:
     nobody: Any = None
     plain = EngineSettings(thawed.state, thawed.state / "engine.sock", role="master")
-    return open_box(replace(plain, **settings), nobody, lambda event: None)
+    return open_box(replace(plain, **settings), nobody)
 
 
 def test_a_whole_journal_is_not_set_aside(half_written: Thawed) -> None:

@@ -502,9 +502,9 @@ def test_an_order_of_an_earlier_build_is_the_same_order() -> None:
 
 
 def test_the_newest_job_is_the_one_made_last_however_the_clock_was_set(tmp_path: Path) -> None:
-    clock = iter([2e9, 2e9, 1e9, 1e9, 1.5e9])
-    journal = Journal(tmp_path / "journal.db", lambda: next(clock), mac)
-    for job in ("first", "second", "third"):
+    clock = [2e9]
+    journal = Journal(tmp_path / "journal.db", lambda: clock[0], mac)
+    for job, clock[0] in (("first", 2e9), ("second", 1e9), ("third", 1.5e9)):
         journal.create_job(job)
     assert [job.id for job in journal.jobs()] == ["third", "second", "first"]
     journal.close()
