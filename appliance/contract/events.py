@@ -90,6 +90,8 @@ class ProgressEvent(Event):
     """Rate as a share of the wire's ceiling, 0 to 1."""
     eta_s: float | None
     voltage_v: float | None
+    wire_bytes: int | None = None
+    """Payload sent for a write: less than memory where it travels compressed, more where it was repeated."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from appliance.definitions.errors import not_simulated
 from appliance.definitions.fields import Strict, admitting, refuse
 from appliance.definitions.memory import Memories, Region
 from appliance.definitions.plausible import Plausibility
+from appliance.definitions.secrets import Secret
 from appliance.definitions.simulation import Simulation
 
 SCHEMA_VERSION = 2
@@ -64,6 +65,8 @@ class Definition(Strict):
     accesses: tuple[AnyAccess, ...] = Field(alias="access", max_length=16)
     checksums: tuple[Checksum, ...] = Field(default=(), max_length=64)
     """Judged and corrected in this order."""
+    secrets: tuple[Secret, ...] = Field(default=(), max_length=16)
+    """What only the owner has. Named here, never kept here."""
     plausibility: Plausibility = Plausibility()
     simulation: Simulation | None = None
 
@@ -96,6 +99,18 @@ class Definition(Strict):
         claims = [access.name for access in self.accesses if access.evidence == "simulated"]
         if claims and self.simulation is None:
             refuse([f"access {claims[0]!r} says 'simulated', and there is no [simulation] table"])
+        return self
+
+    @model_validator(mode="after")
+    def _secrets_known(self) -> Definition:
+        named = Counter(secret.name for secret in self.secrets)
+        refuse(f"the secret {name!r} is named {n} times" for name, n in named.items() if n > 1)
+        wanted = {name for access in self.accesses for name in access.secret_names}
+        refuse(f"no [[secrets]] is called {name!r}" for name in sorted(wanted - set(named)))
+        refuse(f"the secret {name!r} is used by no access" for name in sorted(set(named) - wanted))
+        if self.simulation is not None:
+            missing = set(named) ^ set(self.simulation.secrets)
+            refuse(f"[[secrets]] and [simulation.secrets] differ in {name!r}" for name in sorted(missing))
         return self
 
     @property

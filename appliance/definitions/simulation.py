@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
-from appliance.definitions.fields import DtcText, Strict
+from appliance.definitions.fields import DtcText, HexBytes, Strict
 
 
 class Simulation(Strict):
@@ -15,6 +17,10 @@ class Simulation(Strict):
     hash_ms_per_kib: float = Field(default=0.25, ge=0)
     boot_ms: float = Field(default=300.0, ge=0)
     max_block_bytes: int = Field(default=4095, ge=18, le=0xFFFF)
+    kind: Literal["plain", "vw", "vbf", "psa"] = "plain"
+    """Which of the simulator's ECUs it is: one that follows the tables, or a strict one of its own kind."""
+    secrets: dict[str, HexBytes] = Field(default_factory=dict, max_length=16)
+    """Invented values for the owner's secrets; the twin is built from them, and no real ECU knows them."""
     hw: str
     sw: str
     boot: str

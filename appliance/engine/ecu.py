@@ -13,6 +13,7 @@ from appliance.definitions.access.uds import UdsAccessDefinition
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
 from appliance.engine.job_access import access_of, over_uds
+from appliance.engine.owner_secrets import secrets_of
 from appliance.flashing.context import JobContext
 from appliance.flashing.errors import access_problem
 from appliance.flashing.power import PowerGuard
@@ -73,6 +74,7 @@ async def on_ecu(
     """
     how = over_uds(access or access_of(box.journal.job(job_id), definition))
     kept = await box.vigil.end()
+    secret = secrets_of(definition, box.settings.state_dir, simulated=box.connection.simulated)
     port = box.connection.open_port(how.bus.bitrate_bps, how.bus.data_bitrate_bps)
     power = PowerGuard(box.connection.meter, how.voltage, box.journal.events.tell, job_id)
     power.start()
@@ -85,7 +87,7 @@ async def on_ecu(
                 job_id,
                 definition,
                 how,
-                UdsAccess(how, client, definition),
+                UdsAccess(how, client, definition, secret),
                 box.journal,
                 box.blobs,
                 power,

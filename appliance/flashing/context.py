@@ -38,5 +38,5 @@ class JobContext:
 
     def progress(self, phase: Phase, total_bytes: int) -> Progress:
         """A fresh counter for a phase."""
-        ceiling = self.access.memory.meter().ceiling_bytes_per_s
-        return Progress(self.journal.events.tell, self.id, phase, total_bytes, ceiling, self.power)
+        meter = self.access.memory.meter
+        return Progress(self.journal.events.tell, self.id, phase, total_bytes, meter, self.power)

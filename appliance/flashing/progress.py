@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from appliance.contract.events import Phase, ProgressEvent, Tell
 from appliance.flashing.power import PowerGuard
+from appliance.protocols.access import WireMeter
 
 _EVERY_S = 0.25
 _POSSIBLE = 1.05
@@ -32,14 +34,16 @@ class Progress:
         job_id: str | None,
         phase: Phase,
         total_bytes: int,
-        ceiling_bytes_per_s: float,
+        meter: Callable[[], WireMeter],
         power: PowerGuard,
     ) -> None:
         self._tell = tell
         self._job_id = job_id
         self._phase = phase
         self._total = total_bytes
-        self._ceiling = ceiling_bytes_per_s
+        self._meter = meter
+        self._ceiling = meter().ceiling_bytes_per_s
+        self._sent_before = meter().sent_bytes
         self._power = power
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
@@ -61,6 +65,8 @@ class Progress:
         rate = self._moved / seconds if seconds > 0 else 0.0
         pace = rate or (self.done_bytes / seconds if seconds > 0 else 0.0)
         left = self._total - self.done_bytes
+        figures = self._meter()
+        on_wire = rate * figures.sent_per_memory if self._phase is Phase.WRITE else rate
         self._tell(
             ProgressEvent(
                 self._job_id,
@@ -68,8 +74,9 @@ class Progress:
                 self.done_bytes,
                 self._total,
                 rate,
-                wire_share(rate, self._ceiling),
+                wire_share(on_wire, self._ceiling),
                 left / pace if pace > 0 else None,
                 self._power.now_v,
+                figures.sent_bytes - self._sent_before if self._phase is Phase.WRITE else None,
             )
         )

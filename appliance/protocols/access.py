@@ -131,6 +131,15 @@ class WireMeter:
     ceiling_bytes_per_s: float = 0.0
     bitrate_bps: int = 0
     retries: int = field(default=0)
+    sent_bytes: int = 0
+    """The part of the payload that was sent to be programmed."""
+    sent_memory_bytes: int = 0
+    """The memory that this part stood for: more where it travelled compressed."""
+
+    @property
+    def sent_per_memory(self) -> float:
+        """Bytes sent for each byte of memory; 1.0 before anything was sent."""
+        return self.sent_bytes / self.sent_memory_bytes if self.sent_memory_bytes else 1.0
 
 
 Progress = Callable[[int], None]

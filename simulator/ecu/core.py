@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import struct
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from appliance.definitions.access.uds import UdsAccessDefinition, uds_access
 from appliance.definitions.access.uds_link import SecurityLevel
@@ -27,6 +27,9 @@ from simulator.ecu.watch import ByteWatch, Counter
 SCRATCH_START = 0xD000_0000
 SCRATCH_BYTES = 0x1000
 """RAM that the application lets a tester read and write (services 0x23 and 0x3D)."""
+
+
+Answer = bytes | Coroutine[Any, Any, bytes]
 
 
 class Program(StrEnum):
@@ -50,6 +53,14 @@ class Surroundings:
     """Called with +1 and -1 around an operation that draws current."""
     strapped: Callable[[], bool] = lambda: False
     """Whether its boot straps keep it in the boot loader; asked when it starts."""
+
+
+class Make(Protocol):
+    """A kind of ECU with services of its own; made anew whenever the ECU starts."""
+
+    @property
+    def services(self) -> Mapping[int, Callable[[bytes], Answer]]:
+        """In place of the common ones: each takes the request as it came."""
 
 
 class Core:
@@ -93,6 +104,8 @@ class Core:
         self.session = DiagnosticSession(self._session_expired)
         self.end_transfer(ended)
         self.scratch = bytearray(SCRATCH_BYTES)
+        self.make: Make | None = None
+        """Known once the first request came."""
         self.follow_up = None
         locked_out = self.nvm.records.failed_keys >= self.options.key_attempts
         self.locked_until_s = self._loop.time() + (self.options.lockout_s if locked_out else 0.0)
@@ -253,5 +266,4 @@ class Core:
             self.reset()
 
 
-Answer = bytes | Coroutine[Any, Any, bytes]
 Handler = Callable[[Core, bytes], Answer]

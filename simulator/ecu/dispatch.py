@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from simulator.ecu.core import Answer, Core, Handler, Program
+from simulator.ecu.makes import make_of
 from simulator.ecu.nrc import Nrc, RefusedError, require
 from simulator.ecu.services import data, dtc, obd, routine, security, session_control, transfer
 from simulator.ecu.session import Kind
@@ -82,10 +83,13 @@ def dispatch(core: Core, request: bytes) -> Answer:
     require(not certificate_missing, Nrc.AUTHENTICATION_REQUIRED)
     require(core.session.kind in service.sessions, Nrc.SERVICE_NOT_IN_SESSION)
     require(len(request) >= service.minimum_bytes, Nrc.INCORRECT_LENGTH)
+    own = make_of(core).services.get(request[0])
     if service.sub_functions is None:
-        return service.handle(core, request)
+        return own(request) if own else service.handle(core, request)
     number = request[1] & 0x7F
     require(number in service.sub_functions(core), Nrc.SUB_FUNCTION_NOT_SUPPORTED)
+    if own:
+        return own(request)
     return service.handle(core, bytes((request[0], number)) + request[2:])
 
 

@@ -132,6 +132,11 @@ class AccessDefinition(Strict):
         return None
 
     @property
+    def secret_names(self) -> frozenset[str]:
+        """What the owner must supply before it can be opened for a write."""
+        return frozenset()
+
+    @property
     def checks_each_block(self) -> bool:
         """Whether the ECU judges each block right after it was programmed, before the proof at the end."""
         return False

@@ -9,7 +9,8 @@ from appliance.definitions.access.base import AccessDefinition, HashSpan, InWord
 from appliance.definitions.access.uds_checking import Checking
 from appliance.definitions.access.uds_link import Addressing, Bus, Identity, Sessions, Timing
 from appliance.definitions.access.uds_memory import Erasing, Reading, Writing
-from appliance.definitions.memory import Memory, not_blocks, out_of_reach
+from appliance.definitions.memory import Memory, Region, not_blocks, out_of_reach
+from appliance.definitions.steps import Steps
 
 _SPANS: dict[str, HashSpan] = {"hash_range": "bytes", "compare_range": "bytes", "compare_block": "block"}
 
@@ -36,6 +37,8 @@ class UdsAccessDefinition(AccessDefinition):
     erasing: Erasing
     writing: Writing
     checking: Checking
+    steps: Steps = Steps()
+    """Lists that replace what the tables above say of the same."""
 
     @property
     def proof(self) -> Proof:
@@ -69,9 +72,21 @@ class UdsAccessDefinition(AccessDefinition):
         return InWords(
             _wire(self.bus, self.addressing),
             f"{'upload (0x35)' if upload else 'by address (0x23)'}, {self.reading.block_bytes} bytes at once",
-            "sector by sector" if self.erasing.by == "address" else "block by block",
+            self._written(),
             f"by hash (routine 0x{self.checking.routine:04X})" if self.proof == "hash" else "full write",
         )
+
+    @property
+    def secret_names(self) -> frozenset[str]:
+        """What the owner must supply, for its loaders and its payload."""
+        named = {name for one in self.writing.transforms for name in (one.key, one.iv) if name}
+        return self.steps.secrets | named
+
+    def _written(self) -> str:
+        unit = "sector by sector" if self.erasing.by == "address" else "block by block"
+        kinds = {"lzss-10-6": "compressed", "aes-cbc": "encrypted with the owner's key"}
+        how = " and ".join(kinds[one.name] for one in self.writing.transforms)
+        return f"{unit}, {how}" if how else unit
 
     def misfits(self, memories: Sequence[Memory]) -> Iterator[Misfit]:
         """Addresses out of reach, blocks without a name, checks that cannot prove these regions."""
@@ -83,14 +98,35 @@ class UdsAccessDefinition(AccessDefinition):
             "writing": self.writing.by == "block_id",
             "checking": self.checking.style == "compare_block",
         }
-        if not by_id["writing"]:
+        if self.writing.by == "address":
             for problem in out_of_reach(regions, self.writing.address_bytes):
                 yield ("writing",), problem
         for table in (table for table, named in by_id.items() if named):
             for problem in not_blocks(regions):
                 yield (table,), problem
+        yield from self._steps_misfits(regions)
         for problem in self.checking.misfits(regions, self.reading.bootloader_reads):
             yield ("checking",), problem
+
+    def _steps_misfits(self, regions: Sequence[Region]) -> Iterator[Misfit]:
+        """A table hands over to a list, or the list is not there; a list nobody hands over to is dead."""
+        for table, handed_over, given in (
+            ("erasing", self.erasing.by == "steps", self.steps.erase),
+            ("writing", self.writing.by == "steps", self.steps.program),
+            ("checking", self.checking.style == "steps", self.steps.prove),
+        ):
+            key = {"erasing": "erase", "writing": "program", "checking": "prove"}[table]
+            if handed_over and given is None:
+                yield (table,), f"says 'steps', and there is no [access.steps] {key}"
+            if given is not None and not handed_over:
+                yield ("steps", key), f"is given, and {table} does not say 'steps'"
+        if self.steps.names_blocks:
+            for problem in not_blocks(regions):
+                yield ("steps",), problem
+        names = {region.name for region in regions if region.writable}
+        for name in self.erasing.in_place:
+            if name not in names:
+                yield ("erasing", "in_place"), f"no writable region is called {name!r}"
 
     def blinded_by(self, module: str) -> bool:
         """By the kind of hash that the checking table names."""

@@ -42,11 +42,12 @@ class Checking(Strict):
     `hash_range` gets format identifier, address and size as erasing by address does and answers a hash;
     `compare_range` gets the expected hash behind them and answers status 00 if they agree. `compare_block`
     gets `01 <block id> <length of the hash, 2 bytes> <hash>` and answers so too (sheet obd 2.1). `status`
-    gets no hash of ours: the ECU calls its memory good, and nobody has compared it with anything.
+    gets no hash of ours: the ECU calls its memory good, and nobody has compared it with anything. `steps` is
+    a status too, asked for as the list `prove` says.
     """
 
     routine: Word | None = None
-    style: Literal["hash_range", "compare_range", "compare_block", "status", "none"]
+    style: Literal["hash_range", "compare_range", "compare_block", "status", "steps", "none"]
     hash_kind: HashKind = "crc32"
     payload: Payload | None = None
     """In place of address and size, the same for every block: for `status` alone."""
@@ -95,16 +96,16 @@ class Checking(Strict):
         return self
 
     def _problems(self) -> Iterator[str]:
-        if (self.style == "none") != (self.routine is None):
-            yield "routine belongs to every style but 'none'"
+        if (self.style in ("none", "steps")) != (self.routine is None):
+            yield "routine belongs to every style but 'none' and 'steps'"
         if self.hash_granularity == "sector" and self.style not in _SPANNED:
             yield "hash_granularity belongs to style 'hash_range' or 'compare_range'"
         if self.hash_kind != "crc32" and self.style not in _HASHED:
             yield "hash_kind belongs to a style with a hash"
         if self.verify == "hash" and self.style not in _HASHED:
             yield "verify = 'hash' needs a style that offers one"
-        if self.verify == "status" and self.style != "status":
-            yield "verify = 'status' belongs to style 'status': any hash is the better proof"
+        if self.verify == "status" and self.style not in ("status", "steps"):
+            yield "verify = 'status' belongs to style 'status' or 'steps': any hash is the better proof"
         if self.after_each_block and self.style == "none":
             yield "after_each_block needs a routine"
         yield from self._payload_problems()

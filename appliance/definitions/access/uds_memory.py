@@ -13,6 +13,9 @@ PLAIN_DATA = 0x00
 """The data format that says: neither compressed nor encrypted (ISO 14229-1, 14.2)."""
 
 
+_CHAINS: tuple[list[str], ...] = ([], ["lzss-10-6"], ["aes-cbc"], ["lzss-10-6", "aes-cbc"])
+
+
 class Reading(Strict):
     """How memory is read: 0x23 by address, or 0x35/0x36/0x37 upload."""
 
@@ -35,10 +38,30 @@ class Erasing(Strict):
     """
 
     routine: Word = 0xFF00
-    by: Literal["address", "block_id"]
+    by: Literal["address", "block_id", "steps"]
+    in_place: tuple[str, ...] = ()
+    """Regions that a download replaces without an erase; the ECU refuses to erase them."""
     status_bytes: int = Field(default=1, ge=0, le=64)
     """Length of the status record in the answer, of which the first byte is 00 for success; 0 where the ECU
     answers without a status."""
+
+
+class Transform(Strict):
+    """One of the transforms between a block and the wire.
+
+    `lzss-10-6` is LZSS with distances of 10 bits and lengths of 6, `aes-cbc` one run over the block with the
+    owner's key and start value, both named in `[[secrets]]` (sources: `vw-flash`).
+    """
+
+    name: Literal["lzss-10-6", "aes-cbc"]
+    key: str | None = None
+    iv: str | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Transform:
+        if (self.name == "aes-cbc") != (self.key is not None and self.iv is not None):
+            refuse(["key and iv name the secrets of 'aes-cbc', and of nothing else"])
+        return self
 
 
 class Writing(Strict):
@@ -47,8 +70,11 @@ class Writing(Strict):
     By block id the address is the one-byte id, so address_bytes is 1.
     """
 
-    by: Literal["address", "block_id"]
+    by: Literal["address", "block_id", "steps"]
     data_format: Byte = 0x00
+    """As the ECU numbers the transforms; 0x00 where there is none."""
+    transforms: tuple[Transform, ...] = Field(default=(), max_length=2)
+    """What is done to a block before it travels, in this order. 34 announces the length in memory."""
     address_bytes: int = Field(default=4, ge=1, le=5)
     size_bytes: int = Field(default=4, ge=1, le=4)
     block_bytes: int | None = Field(default=None, ge=16, le=0xFFFF)
@@ -62,11 +88,15 @@ class Writing(Strict):
         return self
 
     def _problems(self) -> Iterator[str]:
-        if self.data_format != PLAIN_DATA:
+        if self.data_format != PLAIN_DATA and not self.transforms:
             yield (
-                f"data_format 0x{self.data_format:02X} is not implemented: downloads go neither compressed "
-                "nor encrypted, 0x00"
+                f"data_format 0x{self.data_format:02X} is not implemented without transforms: which compress "
+                "and encrypt it, in which order?"
             )
+        if self.transforms and self.data_format == PLAIN_DATA:
+            yield "data_format 0x00 says that nothing is transformed, and transforms are given"
+        if [one.name for one in self.transforms] not in _CHAINS:
+            yield "transforms are 'lzss-10-6', 'aes-cbc', or both in this order: what is enciphered is random"
         if (self.fingerprint_did is None) != (self.fingerprint is None):
             yield "fingerprint_did and fingerprint go together"
         if self.by == "block_id" and self.address_bytes != 1:

@@ -269,11 +269,8 @@ def interrupted_flash(box: EngineContext, job_id: str | None) -> FlashRecord:
 
 async def _done(box: EngineContext, result: WriteResult, ecu: Ecu) -> dict[str, Any]:
     """Keep what the write proved before anything else is asked of the ECU."""
-    job_id, ceiling, spent = (
-        ecu.job.id,
-        ecu.job.access.memory.meter().ceiling_bytes_per_s,
-        result.programming_s,
-    )
+    job_id, spent, figures = ecu.job.id, result.programming_s, ecu.job.access.memory.meter()
+    sent_bytes = result.programmed_bytes * figures.sent_per_memory
     facts: dict[str, Any] = {
         "result": result.outcome.value,
         "blocks": {"total": result.total, "written": result.written, "skipped": result.skipped},
@@ -284,7 +281,7 @@ async def _done(box: EngineContext, result: WriteResult, ecu: Ecu) -> dict[str, 
             "sha256": result.target_sha256 or None,
             "unproven": list(result.unproven),
         },
-        "write_efficiency": wire_share(result.programmed_bytes / spent, ceiling) if spent else None,
+        "write_efficiency": wire_share(sent_bytes / spent, figures.ceiling_bytes_per_s) if spent else None,
         "identity_after": result.identity_after,
     }
     box.journal.note(job_id, **facts)

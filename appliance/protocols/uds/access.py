@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from appliance.definitions.access.uds import UdsAccessDefinition
 from appliance.definitions.schema import Definition
+from appliance.protocols.transforms import SecretNamed, none_supplied
 from appliance.protocols.uds.addressing import wire_of
 from appliance.protocols.uds.checking import MemoryProof
 from appliance.protocols.uds.client import UdsClient
@@ -20,16 +21,25 @@ from appliance.protocols.uds.writing import MemoryWriter
 class UdsAccess:
     """Implements EcuAccess. The links belong to whoever made the client."""
 
-    def __init__(self, definition: UdsAccessDefinition, client: UdsClient, ecu: Definition) -> None:
-        """One of the ECU's accesses. Raises PitboxError if an unlock algorithm is missing."""
+    def __init__(
+        self,
+        definition: UdsAccessDefinition,
+        client: UdsClient,
+        ecu: Definition,
+        secret: SecretNamed = none_supplied,
+    ) -> None:
+        """One of the ECU's accesses; `secret` gives what its owner supplied.
+
+        Raises PitboxError if an unlock algorithm is missing.
+        """
         meter = TransferMeter(wire_of(definition))
-        opener = Opener(client, definition, ecu.id)
+        opener = Opener(client, definition, ecu.id, secret)
         proof = MemoryProof(client, definition)
         self.identity = Identification(client, definition)
         self.lifecycle = UdsLifecycle(definition, client, opener, self.identity, proof)
         transfers = self.lifecycle.transfers
         reader = MemoryReader(client, definition.reading, transfers, meter)
-        writer = MemoryWriter(client, definition, transfers, meter)
+        writer = MemoryWriter(client, definition, transfers, meter, secret)
         reaches = frozenset(memory.name for memory in ecu.memories)
         self.memory = UdsMemory(client, opener, reader, writer, proof, meter, reaches)
         self.diagnostics = FaultMemory(client, self.identity)

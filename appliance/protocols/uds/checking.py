@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
 from appliance.definitions.access.uds import UdsAccessDefinition
-from appliance.protocols.access import Block
+from appliance.definitions.steps import AskStep, Wait
+from appliance.protocols.access import Block, Refusal
 from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.hashes import hash_of
 from appliance.protocols.uds.services.memory import SpanFormat
 from appliance.protocols.uds.services.routine import start_routine
 from appliance.protocols.uds.status import require_success, succeeded
+from appliance.protocols.uds.steps.asking import ask, carry_out, values_of
 from appliance.protocols.uds.writing import short_block_name
 
 
@@ -18,6 +23,7 @@ class MemoryProof:
     def __init__(self, client: UdsClient, definition: UdsAccessDefinition) -> None:
         self._client = client
         self._checking = definition.checking
+        self._prove, self._commit = definition.steps.prove, definition.steps.commit
         writing = definition.writing
         by_address = writing.by == "address"
         self._span = SpanFormat(writing.address_bytes, writing.size_bytes) if by_address else SpanFormat()
@@ -28,6 +34,8 @@ class MemoryProof:
         None where it offers no routine, or none for this block.
         """
         checking = self._checking
+        if self._prove is not None:
+            return await self._proven_by_steps(self._prove, block)
         named = self._named(block)
         if checking.routine is None or named is None:
             return None
@@ -51,10 +59,24 @@ class MemoryProof:
 
     async def check_dependencies(self) -> None:
         """Have the ECU judge all its memory. Raises EcuRefusedError PROGRAMMING if it is not good."""
+        if self._commit is not None:
+            await carry_out(self._client, self._commit, {}, Refusal.PROGRAMMING)
+            return
         routine = self._checking.dependencies_routine
         if routine is not None:
             record = await self._run(routine, b"", self._checking.dependencies_status_bytes)
             require_success(record, "the check of programming dependencies")
+
+    async def _proven_by_steps(self, steps: Sequence[AskStep], block: Block) -> bool:
+        """Whether the record of the one request is the good one; a refusal stays a refusal."""
+        good = True
+        for step in steps:
+            if isinstance(step, Wait):
+                await asyncio.sleep(step.seconds)
+            else:
+                record = await ask(self._client, step, values_of(block), harmless=True)
+                good = good and record == bytes.fromhex(step.good)
+        return good
 
     async def _run(self, routine: int, options: bytes, record_bytes: int) -> bytes:
         request = start_routine(routine, options, record_bytes=record_bytes, idempotent=True)

@@ -124,6 +124,14 @@ class UdsClient:
         with suppress(AccessError):
             await self._tester_present()
 
+    async def tell_all(self, payload: bytes) -> None:
+        """Say it to every ECU on the bus; nobody answers. Raises LinkLostError."""
+        if self._functional is None:
+            async with self._lock:
+                await self._conversation.send_silently(payload)
+        else:
+            await self._conversation.send_silently(payload, self._functional)
+
     async def release_session(self) -> None:
         """Stop sending tester present."""
         await self._keep_alive.stop()
@@ -226,8 +234,4 @@ class UdsClient:
         return await self._conversation.once(request, first_answer_s)
 
     async def _tester_present(self) -> None:
-        if self._functional is None:
-            async with self._lock:
-                await self._conversation.send_silently(TESTER_PRESENT_SILENT)
-        else:
-            await self._conversation.send_silently(TESTER_PRESENT_SILENT, self._functional)
+        await self.tell_all(TESTER_PRESENT_SILENT)

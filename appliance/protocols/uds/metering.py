@@ -21,12 +21,13 @@ half of the engine's time where the kernel moves the payloads.
 
 
 class TransferMeter:
-    """Memory bytes moved, seconds spent on them, and how fast the wire could have carried just those."""
+    """Bytes moved, seconds spent on them, and how fast the wire could have carried just those."""
 
     def __init__(self, wire: Wire) -> None:
         self._outward = wire
         self._inward = wire.mirrored()
         self._payload_bytes = 0
+        self._sent_bytes = self._sent_memory_bytes = 0
         self._busy_s = 0.0
         self._pdus = 0
         self._sampled_bytes = 0
@@ -42,9 +43,11 @@ class TransferMeter:
         finally:
             self._busy_s += loop.time() - began_s
 
-    def sent(self, header: bytes, data: bytes) -> None:
-        """A PDU of this header and these memory bytes was acknowledged."""
+    def sent(self, header: bytes, data: bytes, memory_bytes: int | None = None) -> None:
+        """A PDU was acknowledged: its payload stands for so many bytes of memory, by default its own."""
         self._moved(header, data, self._outward)
+        self._sent_bytes += len(data)
+        self._sent_memory_bytes += len(data) if memory_bytes is None else memory_bytes
 
     def received(self, header: bytes, data: bytes) -> None:
         """A PDU of this header and these memory bytes arrived."""
@@ -56,7 +59,15 @@ class TransferMeter:
             ceiling = self._sampled_bytes / self._sampled_s
         else:
             ceiling = ceiling_bytes_per_s(_CLASSIC_PDU_BYTES, self._outward)
-        return WireMeter(self._payload_bytes, self._busy_s, ceiling, self._outward.bitrate_bps, repeats)
+        return WireMeter(
+            self._payload_bytes,
+            self._busy_s,
+            ceiling,
+            self._outward.bitrate_bps,
+            repeats,
+            self._sent_bytes,
+            self._sent_memory_bytes,
+        )
 
     def _moved(self, header: bytes, data: bytes, wire: Wire) -> None:
         self._payload_bytes += len(data)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
 from appliance.definitions.access.uds import UdsAccessDefinition
-from appliance.protocols.access import EcuRefusedError, Purpose, Refusal
+from appliance.definitions.steps import OpenStep
+from appliance.protocols.access import AccessError, EcuRefusedError, Purpose, Refusal
+from appliance.protocols.transforms import SecretNamed
 from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.nrc import SECURITY_ACCESS_DENIED
 from appliance.protocols.uds.request import Request
@@ -20,6 +22,7 @@ from appliance.protocols.uds.services.control import (
 from appliance.protocols.uds.services.data import write_data
 from appliance.protocols.uds.services.routine import check_preconditions
 from appliance.protocols.uds.status import require_preconditions
+from appliance.protocols.uds.steps.opening import OpeningSteps
 from appliance.protocols.uds.unlocking import Unlock
 
 T = TypeVar("T")
@@ -28,7 +31,9 @@ T = TypeVar("T")
 class Opener:
     """Takes an ECU into the state a purpose needs, and back."""
 
-    def __init__(self, client: UdsClient, definition: UdsAccessDefinition, ecu_id: str) -> None:
+    def __init__(
+        self, client: UdsClient, definition: UdsAccessDefinition, ecu_id: str, secret: SecretNamed
+    ) -> None:
         """Raises PitboxError if an unlock algorithm is missing, before anything is sent."""
         self._client = client
         self._definition = definition
@@ -36,6 +41,10 @@ class Opener:
         self._read_unlock = Unlock.of(self._sessions.read_security, ecu_id)
         self._write_unlock = Unlock.of(self._sessions.write_security, ecu_id)
         self._unlock: Unlock | None = None
+        self._secret = secret
+        self._by_steps = OpeningSteps(client, secret, self._enter, lambda: self._perform(self._write_unlock))
+        self._list: Sequence[OpenStep] | None = None
+        """The steps that the ECU was opened by, where they are data."""
         self._session = DEFAULT_SESSION
         self._handed_over = False
         """Whether the ECU may be in its programming session, which some leave by a reset alone."""
@@ -45,17 +54,28 @@ class Opener:
     async def open(self, purpose: Purpose) -> None:
         """Session, unlock and preparations; tester present keeps them from then on.
 
+        Raises PitboxError for a secret of the owner that is missing, before anything is sent.
         An ECU that must not leave its programming session half written was kept there, by this box.
         """
+        self._list = self._steps_for(purpose)
+        self._by_steps.require_secrets(self._list or ())
+        if purpose is not Purpose.READ:
+            for name in sorted(self._definition.secret_names):
+                self._secret(name)
         kept = self._definition.recovery.recoverability != "bootloader"
         self._handed_over |= kept and purpose is Purpose.RECOVER
-        if purpose is Purpose.READ:
+        if self._list is not None:
+            await self._by_steps.run(self._list)
+        elif purpose is Purpose.READ:
             await self._open_for_reading()
         else:
             await self._open_for_writing(required=purpose is Purpose.WRITE)
 
     async def reopen(self) -> None:
         """Enter the present session anew and unlock it: the ECU forgets transfers that were under way."""
+        if self._list is not None:
+            await self._by_steps.run(self._list)
+            return
         await self._enter(self._session)
         await self._perform(self._unlock)
         if self._unlock is self._write_unlock:
@@ -64,6 +84,11 @@ class Opener:
     async def restore(self) -> None:
         """Switch everything back on and leave the session, as far as the ECU lets us."""
         await self._client.release_session()
+        for step in self._definition.steps.always:
+            try:
+                await self._by_steps.run([step])
+            except AccessError:
+                continue
         for request in (
             switch_communication(True),
             switch_dtc_setting(True),
@@ -93,6 +118,12 @@ class Opener:
             message = f"the unlocked session was lost: {error}"
             raise type(error)(Refusal.SESSION_LOST, message, error.code) from error
         self._held = self._unlock is not None
+
+    def _steps_for(self, purpose: Purpose) -> Sequence[OpenStep] | None:
+        steps = self._definition.steps
+        if purpose is Purpose.READ:
+            return steps.open_to_read
+        return (steps.recover or steps.open) if purpose is Purpose.RECOVER else steps.open
 
     async def _open_for_reading(self) -> None:
         kind = self._sessions.read_session

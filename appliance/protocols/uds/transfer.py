@@ -56,17 +56,22 @@ class Transfers:
         self._in_vain = False
         return limit
 
-    async def finish(self) -> None:
-        """Send 37. To a repeat, "wrong sequence" means that the first one was carried out."""
+    async def finish(self, record_bytes: int = 0) -> bytes | None:
+        """Send 37: its record, None where the answer was lost.
+
+        To a repeat, "wrong sequence" means that the first one was carried out.
+        """
+        record: bytes | None = None
         try:
-            await self._client.ask(exit_transfer())
+            record = await self._client.ask(exit_transfer(record_bytes))
         except (EcuSilentError, BrokenTransferError):
             try:
-                await self._client.ask(exit_transfer())
+                record = await self._client.ask(exit_transfer(record_bytes))
             except EcuRefusedError as error:
                 if error.refusal is not Refusal.SEQUENCE:
                     raise
         self._open = False
+        return record
 
     async def drop(self) -> None:
         """End what may be open. Whether that ended it is told by the answer to the next 34 or 35."""

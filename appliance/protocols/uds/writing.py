@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 
 from appliance.definitions.access.uds import UdsAccessDefinition
+from appliance.definitions.template import Template
 from appliance.protocols.access import (
     Block,
     EcuRefusedError,
@@ -13,20 +14,25 @@ from appliance.protocols.access import (
     Hold,
     NotBegunError,
     Progress,
+    Refusal,
 )
+from appliance.protocols.transforms import Piece, SecretNamed, messages, none_supplied, payload, sliced
 from appliance.protocols.uds.client import LOST, UdsClient
 from appliance.protocols.uds.conversation import BrokenTransferError
 from appliance.protocols.uds.metering import TransferMeter
+from appliance.protocols.uds.request import Request
 from appliance.protocols.uds.services.memory import SpanFormat
 from appliance.protocols.uds.services.routine import routine_results, start_routine
 from appliance.protocols.uds.services.transfer import (
     TRANSFER_HEADER_BYTES,
+    announced,
     next_counter,
     request_download,
-    send_block,
 )
 from appliance.protocols.uds.sizing import SHORTEST_BYTES, AdaptiveSize
 from appliance.protocols.uds.status import require_success
+from appliance.protocols.uds.steps.asking import carry_out, values_of
+from appliance.protocols.uds.steps.download import CloseCheck, around_download, framed, trailer_of
 from appliance.protocols.uds.transfer import Transfers
 
 _WANTS_AN_ERASE = frozenset({0x10, 0x24, 0x70, 0x71, 0x72})
@@ -51,12 +57,19 @@ class MemoryWriter:
     """Writes as a definition's erasing and writing tables say."""
 
     def __init__(
-        self, client: UdsClient, definition: UdsAccessDefinition, transfers: Transfers, meter: TransferMeter
+        self,
+        client: UdsClient,
+        definition: UdsAccessDefinition,
+        transfers: Transfers,
+        meter: TransferMeter,
+        secret: SecretNamed = none_supplied,
     ) -> None:
         self._client = client
         self._transfers = transfers
         self._erasing = definition.erasing
         self._writing = definition.writing
+        self._steps = definition.steps
+        self._secret = secret
         self._span = SpanFormat(definition.writing.address_bytes, definition.writing.size_bytes)
         self._meter = meter
         self._size: AdaptiveSize | None = None
@@ -64,13 +77,21 @@ class MemoryWriter:
         """Erased with success, and no download announced for it since."""
 
     async def erase(self, block: Block) -> None:
-        """Erase and wait for the end.
+        """Erase and wait for the end. Nothing is sent for a block that is replaced in place.
 
         Never sent twice: when the answer was lost the ECU is asked for the routine's result instead. Raises
         EcuSilentError if it cannot say.
         """
         self._erased = None
         await self._transfers.drop()
+        if block.region not in self._erasing.in_place:
+            await self._erase(block)
+        self._erased = block
+
+    async def _erase(self, block: Block) -> None:
+        if self._steps.erase is not None:
+            await carry_out(self._client, self._steps.erase, values_of(block), Refusal.PROGRAMMING)
+            return
         routine = self._erasing.routine
         try:
             options, status_bytes = self._erase_options(block), self._erasing.status_bytes
@@ -78,7 +99,6 @@ class MemoryWriter:
         except (EcuSilentError, BrokenTransferError) as lost:
             record = await self._erase_result(routine, lost)
         require_success(record, "erase")
-        self._erased = block
 
     async def _erase_result(self, routine: int, lost: Exception) -> bytes:
         try:
@@ -98,15 +118,22 @@ class MemoryWriter:
         """Download one block: 34, 36 as often as it takes, 37. Raises ValueError unless data fills it."""
         if len(data) != block.size:
             raise ValueError(f"{len(data)} bytes for a block of {block.size}")
+        before, after = around_download(self._steps.program or ())
+        await carry_out(self._client, before, values_of(block), Refusal.PROGRAMMING)
         with self._meter.moving():
             share = await self._begin(block)
-            await self._send(data, share, progress, hold)
-            await _holding(hold, self._transfers.finish)
+            check = await self._send(data, share, progress, hold)
+            await _holding(hold, partial(self._finish, check))
+        await carry_out(self._client, after, values_of(block), Refusal.PROGRAMMING)
+
+    async def _finish(self, check: CloseCheck) -> None:
+        record = await self._transfers.finish(check.record_bytes)
+        if record is not None:
+            check.require(record)
 
     async def _begin(self, block: Block) -> int:
         """Announce the block; memory bytes that one TransferData may carry."""
-        place = block_number(block) if self._writing.by == "block_id" else block.start
-        request = request_download(self._writing.data_format, self._span, place, block.size)
+        request = self._announcement(block)
         erased, in_vain = self._erased == block, self._transfers.in_vain
         self._erased = None
         try:
@@ -117,20 +144,35 @@ class MemoryWriter:
             if refusal.code in _WANTS_AN_ERASE and not (erased and in_vain):
                 raise
             raise NotBegunError(refusal.refusal, str(refusal), refusal.code) from refusal
-        return min(limit, self._writing.block_bytes or limit) - TRANSFER_HEADER_BYTES
+        trailer_bytes = len(trailer_of(self._steps.download, b""))
+        return min(limit, self._writing.block_bytes or limit) - TRANSFER_HEADER_BYTES - trailer_bytes
 
-    async def _send(self, data: bytes, share: int, progress: Progress, hold: Hold | None) -> None:
-        """A refused 36 has not counted (ISO 14229-1, 14.5): it may be sent again under its number.
+    def _announcement(self, block: Block) -> Request[int]:
+        """34; the length is that in memory, also where less travels."""
+        if self._steps.download is not None:
+            return announced(Template.of(self._steps.download.open).filled(values_of(block)))
+        place = block_number(block) if self._writing.by == "block_id" else block.start
+        return request_download(self._writing.data_format, self._span, place, block.size)
+
+    def _pieces(self, data: bytes, share: Callable[[], int]) -> Iterator[Piece]:
+        if not self._writing.transforms:
+            return sliced(data, share)
+        return messages(payload(data, self._writing.transforms, self._secret), share)
+
+    async def _send(self, data: bytes, share: int, progress: Progress, hold: Hold | None) -> CloseCheck:
+        """What the answer to 37 has to say.
+
+        A refused 36 has not counted (ISO 14229-1, 14.5): it may be sent again under its number.
 
         What a wire that loses frames taught in a block that broke off still holds in the next try.
         """
         size = self._size or AdaptiveSize(share, SHORTEST_BYTES)
         self._size = size
-        counter, at = 0, 0
-        while at < len(data):
+        download = self._steps.download
+        counter, check = 0, CloseCheck(download.close_proof if download else "none")
+        for piece in self._pieces(data, lambda: min(share, size.size)):
             counter = next_counter(counter)
-            part = data[at : at + min(share, size.size)]
-            request = send_block(counter, part)
+            request = framed(download, counter, piece.wire)
             repeats = self._client.repeats
             try:
                 await _holding(hold, partial(self._client.ask, request))
@@ -141,9 +183,11 @@ class MemoryWriter:
                 size.moved()
             else:
                 size.lost()
-            self._meter.sent(request.payload[:TRANSFER_HEADER_BYTES], part)
-            at += len(part)
-            progress(len(part))
+            self._meter.sent(request.payload[:TRANSFER_HEADER_BYTES], piece.wire, piece.memory_bytes)
+            check.sent(piece.wire)
+            if piece.memory_bytes:
+                progress(piece.memory_bytes)
+        return check
 
 
 async def _holding(hold: Hold | None, act: Callable[[], Awaitable[None]]) -> None:

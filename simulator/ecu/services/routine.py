@@ -96,7 +96,7 @@ def _block(core: Core, block_id: int) -> Region:
 
 def _erase_span(core: Core, request: bytes) -> Answer:
     core.require_write_access()
-    return _erase(core, request, *_span(core, request))
+    return erase_memory(core, request, *_span(core, request))
 
 
 def _erase_block(core: Core, request: bytes) -> Answer:
@@ -104,10 +104,11 @@ def _erase_block(core: Core, request: bytes) -> Answer:
     require(len(request) == 6, Nrc.INCORRECT_LENGTH)
     require(request[4] == 0x01, Nrc.REQUEST_OUT_OF_RANGE)
     region = _block(core, request[5])
-    return _erase(core, request, region.start, region.size_bytes)
+    return erase_memory(core, request, region.start, region.size_bytes)
 
 
-def _erase(core: Core, request: bytes, start: int, size: int) -> Answer:
+def erase_memory(core: Core, request: bytes, start: int, size: int) -> Answer:
+    """Whole sectors, answered with status 00. Raises RefusedError."""
     sectors = core.memory.sectors(start, size) if core.writable(start, size) else None
     if sectors is None:
         raise RefusedError(Nrc.REQUEST_OUT_OF_RANGE)
@@ -207,7 +208,7 @@ def _check(core: Core, request: bytes) -> Answer:
 
 
 async def _check_spans(core: Core, request: bytes, places: list[tuple[int, int]]) -> bytes:
-    await _spend(core, sum(size for _, size in places))
+    await spend(core, sum(size for _, size in places))
     unfinished = core.nvm.records.unfinished
     return _status(core, request, not any(overlaps(unfinished, at, at + size) for at, size in places))
 
@@ -219,11 +220,12 @@ def _status(core: Core, request: bytes, good: bool) -> bytes:
 
 
 async def _hashed(core: Core, start: int, size: int) -> bytes:
-    await _spend(core, size)
+    await spend(core, size)
     return hash_of(core.access.checking.hash_kind, core.memory.read(start, size))
 
 
-async def _spend(core: Core, size: int) -> None:
+async def spend(core: Core, size: int) -> None:
+    """The time that looking at so many bytes takes."""
     await asyncio.sleep(core.definition.twin.hash_ms_per_kib * size / 1024 / 1000)
 
 

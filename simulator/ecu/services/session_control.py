@@ -23,7 +23,7 @@ def session_control(core: Core, request: bytes) -> Answer:
     kind = session_numbers(core)[number]
     if kind is Kind.PROGRAMMING and not core.in_bootloader:
         _require_programming_conditions(core)
-        return _jump_to_bootloader(core, number)
+        return jump_to_bootloader(core, number)
     if kind is Kind.DEFAULT and core.in_bootloader:
         core.follow_up = core.reset
     core.enter_session(kind, number)
@@ -40,7 +40,7 @@ def _require_programming_conditions(core: Core) -> None:
     core.require_voltage()
 
 
-async def _jump_to_bootloader(core: Core, number: int) -> bytes:
+async def jump_to_bootloader(core: Core, number: int) -> bytes:
     """The bootloader, once it runs, answers for the application that handed over."""
     core.program = Program.BOOTING
     await asyncio.sleep(core.definition.twin.boot_ms / 1000)

@@ -19,7 +19,11 @@ def _max_block_bytes(rest: bytes) -> int:
 
 def request_download(data_format: int, span: SpanFormat, address: int, size: int) -> Request[int]:
     """34: answers maxNumberOfBlockLength, SID and counter included."""
-    payload = bytes((0x34, data_format)) + span.encode(address, size)
+    return announced(bytes((0x34, data_format)) + span.encode(address, size))
+
+
+def announced(payload: bytes) -> Request[int]:
+    """34 in whatever form an ECU wants it: answers maxNumberOfBlockLength."""
     return Request(payload, positive(payload, 0), _max_block_bytes)
 
 
@@ -29,10 +33,18 @@ def request_upload(data_format: int, span: SpanFormat, address: int, size: int) 
     return Request(payload, positive(payload, 0), _max_block_bytes)
 
 
-def send_block(counter: int, data: bytes) -> Request[None]:
-    """36 of a download. The ECU acknowledges a repeated counter without writing twice."""
+def send_block(counter: int, data: bytes, taken: bytes = b"") -> Request[None]:
+    """36 of a download, whose answer carries the record `taken`.
+
+    The ECU acknowledges a repeated counter without writing twice.
+    """
     payload = bytes((0x36, counter)) + data
-    return Request(payload, positive(payload, 1), nothing, idempotent=True)
+
+    def decode(rest: bytes) -> None:
+        if rest != taken:
+            raise ValueError(f"the record {rest.hex()} instead of {taken.hex()}")
+
+    return Request(payload, positive(payload, 1), decode if taken else nothing, idempotent=True)
 
 
 def fetch_block(counter: int, size: int | None = None) -> Request[bytes]:
@@ -41,10 +53,10 @@ def fetch_block(counter: int, size: int | None = None) -> Request[bytes]:
     return Request(payload, positive(payload, 1), bytes if size is None else exactly(size), idempotent=True)
 
 
-def exit_transfer() -> Request[None]:
-    """37."""
+def exit_transfer(record_bytes: int = 0) -> Request[bytes]:
+    """37: a record of so many bytes."""
     payload = bytes((0x37,))
-    return Request(payload, positive(payload, 0), nothing)
+    return Request(payload, positive(payload, 0), exactly(record_bytes))
 
 
 def next_counter(counter: int) -> int:

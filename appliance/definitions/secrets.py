@@ -1,0 +1,22 @@
+"""What only the owner has and an access needs, by name: keys of payload ciphers, loaders. Never its value."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from appliance.definitions.fields import Strict
+
+
+class Secret(Strict):
+    """One thing that the owner supplies."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,29}$")
+    role: Literal["key", "iv", "loader"]
+    about: str = Field(min_length=1, max_length=300)
+    """What it is, and where an owner has it from."""
+    least_bytes: int = Field(default=1, ge=1, le=1 << 20)
+    most_bytes: int = Field(ge=1, le=1 << 20)
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    """Where one file alone is right."""

@@ -1,0 +1,56 @@
+"""Uploads the owner's secondary boot loader to RAM and starts it (sources: `vbf`)."""
+
+from __future__ import annotations
+
+from appliance.definitions.steps import Loader
+from appliance.definitions.template import Template
+from appliance.protocols.access import EcuRefusedError, Refusal
+from appliance.protocols.uds.client import UdsClient
+from appliance.protocols.uds.request import Request, exactly, positive
+from appliance.protocols.uds.services.transfer import (
+    TRANSFER_HEADER_BYTES,
+    announced,
+    exit_transfer,
+    next_counter,
+    send_block,
+)
+from appliance.protocols.uds.steps.download import CloseCheck
+
+_IN_THE_WAY = frozenset({0x22, 0x24, 0x70})
+
+
+async def start_loader(client: UdsClient, step: Loader, image: bytes) -> None:
+    """Nothing where it runs already. Raises AccessError; the ECU's flash is not touched."""
+    if await client.attempt(_probe(step)) is not None:
+        return
+    values = {"address": step.address, "size": len(image), "entry": step.entry}
+    limit = await _begin(client, announced(Template.of(step.open).filled(values)))
+    counter, check = 0, CloseCheck(step.close_proof)
+    for at in range(0, len(image), limit - TRANSFER_HEADER_BYTES):
+        counter = next_counter(counter)
+        part = image[at : at + limit - TRANSFER_HEADER_BYTES]
+        await client.ask(send_block(counter, part))
+        check.sent(part)
+    check.require(await client.ask(exit_transfer(check.record_bytes)))
+    payload = Template.of(step.start).filled(values)
+    record = bytes.fromhex(step.started)
+    run: Request[bytes] = Request(payload, positive(payload, 3), exactly(len(record)), lookalike=True)
+    if (told := await client.ask(run)) != record:
+        message = f"the loader was not started: {told.hex().upper()} instead of {step.started}"
+        raise EcuRefusedError(Refusal.CONDITIONS, message)
+
+
+def _probe(step: Loader) -> Request[bytes]:
+    payload = bytes.fromhex(step.probe)
+    return Request(payload, positive(payload, len(payload) - 1), bytes, idempotent=True)
+
+
+async def _begin(client: UdsClient, request: Request[int]) -> int:
+    """A transfer that an earlier life of this box left open is ended first."""
+    try:
+        return await client.ask(request)
+    except EcuRefusedError as refusal:
+        if refusal.code not in _IN_THE_WAY:
+            raise
+    await client.attempt(exit_transfer())
+    return await client.ask(request)
