@@ -1,0 +1,133 @@
+"""Steps as data: what a file may say, and what is refused with its key and the reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.definitions.access.uds import uds_access
+from appliance.definitions.loader import PACKS, load_definition
+from appliance.definitions.steps import Request
+from appliance.definitions.template import Template
+
+Lines = Callable[[Path], list[str]]
+P179 = (PACKS / "pbx-p179.toml").read_text("utf-8")
+VB60 = (PACKS / "pbx-vb60.toml").read_text("utf-8")
+V381 = (PACKS / "pbx-v381.toml").read_text("utf-8")
+ERASE = 'send = "31 01 FF 00 {block_id} F0 5A", good = "02", busy = "01", every_ms = 200, most = 300'
+
+
+@pytest.mark.parametrize("name", ["pbx-p179", "pbx-vb60"])
+def test_steps_are_filled_in_as_the_vectors_say(name: str) -> None:
+    vectors: dict[str, Any] = json.loads((PACKS / "vectors" / f"{name}.json").read_text("utf-8"))
+    steps = uds_access(load_definition(PACKS / f"{name}.toml")).steps
+    block = vectors["first_writable_block"]
+    values = {"start": block["start"], "size": block["size_bytes"], "block_id": block["block_id"]}
+    assert steps.download
+    sent = {"program": Template.of(steps.download.open).filled(values).hex().upper()}
+    for key in ("erase", "prove", "commit"):
+        for step in steps.named.get(key, ()):
+            assert isinstance(step, Request)
+            sent[key] = step.template.filled(values).hex().upper()
+    assert sent == vectors["steps"]
+
+
+def test_every_step_is_told_in_words() -> None:
+    steps = uds_access(load_definition(PACKS / "pbx-vb60.toml")).steps
+    told = list(steps.in_words())
+    assert "open: unless 22D0F0 is answered: upload the owner's sbl to 0x40000000" in "\n".join(told)
+    assert "erase: send 31 01 FF 00 {start:4} {size:4}, expect 00" in told
+    assert len(told) == sum(len(steps) for steps in steps.named.values())
+
+
+@pytest.mark.parametrize(
+    ("pack", "old", "new", "line"),
+    [
+        (
+            P179,
+            "{block_id} F0 5A",
+            "{blok} F0 5A",
+            "erase[0]: there is no field {blok} here",
+        ),
+        (P179, "{block_id} F0 5A", "81 F0 5A", "erase: names no block: {block_id}, or {start} and {size}"),
+        (P179, "31 01 FF 00 {block_id} F0", "{block_id} F0", "erase[0]: send begins with a field"),
+        (P179, '"31 01 FF 00 {block_id}', '"31 01 {block_id} FF', "erase[0]: a routine is told in full"),
+        (P179, ", most = 300", "", "erase[0]: busy and most go together"),
+        (P179, "every_ms = 200, most = 300", "every_ms = 10000, most = 300", "erase: may wait 2990 s in all"),
+        (
+            P179,
+            'busy = "01", every_ms = 200, most = 300',
+            'busy = "02", most = 3',
+            "erase[0]: busy and good",
+        ),
+        (P179, ERASE, ERASE + ", may_fail = true", "erase: may_fail would turn a refusal into success"),
+        (P179, "31 03 FF 04", "31 01 FF 00", "commit[0]: erases; only the list 'erase' may"),
+        (P179, "31 01 FF 00 {block_id} F0 5A", "31 01 A0 00 {block_id}", None),
+        (P179, "31 03 FF 04", "34 00 44", "commit[0]: service 0x34 has a verb of its own: download"),
+        (P179, "31 03 FF 04", "3D 11 00", "commit[0]: service 0x3D is none that a step may ask for"),
+        (VB60, 'start = "31 01 03 01', 'start = "31 01 FF 00', "open[4]: start is the routine that erases"),
+        (VB60, 'probe = "22D0F0"', 'probe = "1101"', "open[4]: probe reads (22) or asks for presence"),
+        (VB60, 'send = "1082"', 'send = "1182"', "open[0]: send is 10, 28, 3E or 85 with the bit"),
+        (VB60, '{ verb = "unlock" }', '{ verb = "download", open = "34" }', "'download' is none of"),
+        (VB60, "seconds = 1.1", "seconds = 100", "must be less than or equal to 60"),
+    ],
+)
+def test_a_step_that_is_not_what_steps_are_for_is_refused(
+    pack: str, old: str, new: str, line: str | None, tmp_path: Path, lines: Lines
+) -> None:
+    assert old in pack
+    file = tmp_path / "mine.toml"
+    file.write_text(pack.replace(old, new, 1), "utf-8")
+    if line is None:
+        load_definition(file)
+        return
+    told = lines(file)
+    assert [one for one in told if one.startswith("access[0].steps") and line in one], told
+
+
+def test_an_erase_of_ones_own_may_not_hide_in_another_list(tmp_path: Path, lines: Lines) -> None:
+    own = P179.replace("31 01 FF 00 {block_id} F0 5A", "31 01 A0 00 {block_id}", 1)
+    file = tmp_path / "mine.toml"
+    file.write_text(own.replace("31 03 FF 04", "31 01 A0 00", 1), "utf-8")
+    assert [one for one in lines(file) if "commit[0]: erases; only the list 'erase' may" in one]
+
+
+@pytest.mark.parametrize(
+    ("pack", "old", "new", "line"),
+    [
+        (
+            P179,
+            '[access.erasing]\nby = "steps"',
+            '[access.erasing]\nby = "block_id"',
+            "steps.erase: is",
+        ),
+        (
+            VB60,
+            'commit = [{ verb = "request", send = "31 01 03 04", good = "10" }]',
+            'prove = [{ verb = "request", send = "31 01 03 04 {start:4} {size:4}" }]',
+            "steps.prove: is given, and checking does not say 'steps'",
+        ),
+        (V381, 'in_place = ["parameters"]', 'in_place = ["params"]', "erasing.in_place: no writable region"),
+        (V381, "data_format = 0xAA\n", "", "writing: data_format 0x00 says that nothing is transformed"),
+        (V381, '{ name = "lzss-10-6" },', '{ name = "lzss" },', "writing.transforms[0].name: must be"),
+        (V381, ', iv = "payload_iv"', "", "writing.transforms[1]: key and iv name the secrets of 'aes-cbc'"),
+    ],
+)
+def test_tables_and_lists_agree(
+    pack: str, old: str, new: str, line: str, tmp_path: Path, lines: Lines
+) -> None:
+    assert old in pack
+    file = tmp_path / "mine.toml"
+    file.write_text(pack.replace(old, new, 1), "utf-8")
+    told = lines(file)
+    assert [one for one in told if one.startswith(f"access[0].{line}")], told
+
+
+def test_a_secret_that_nobody_names_is_refused(tmp_path: Path, lines: Lines) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(V381.replace('name = "payload_iv"', 'name = "other"', 1), "utf-8")
+    assert [one for one in lines(file) if "no [[secrets]] is called 'payload_iv'" in one]
