@@ -14,6 +14,7 @@ from appliance.protocols.uds.access import UdsAccess
 from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.timing import UdsTiming
 from tests.support.definitions import raw, validated
+from tests.support.places import flash
 
 from .scripted import ScriptedLink, SilentLink, Step, asked, later, play
 
@@ -40,7 +41,7 @@ def vectors(name: str) -> dict[str, Any]:
 
 def first_block(name: str) -> Block:
     given_ = vectors(name)["first_writable_block"]
-    return Block(given_["region"], given_["start"], given_["size_bytes"], given_["block_id"])
+    return Block(given_["region"], flash(given_["start"], given_["size_bytes"]), given_["block_id"])
 
 
 def run(chosen: Definition, scenario: Callable[[EcuAccess], Awaitable[T]], *steps: Step) -> T:
