@@ -33,6 +33,7 @@ _IDENTITY = (
     ("boot", "Boot loader"),
     ("serial", "Serial"),
     ("vin", "VIN"),
+    ("chip_id", "Chip"),
     ("calid", "Calibration id"),
     ("cvn", "Calibration number"),
 )

@@ -15,6 +15,7 @@ from appliance.engine.context import EngineContext
 from appliance.engine.plaintext import Opened
 from appliance.flashing.errors import FINISH_TUNED, PUT_ORIGINAL_BACK
 from appliance.flashing.gaps import Gap, Target, unknown
+from appliance.flashing.gates.request import NOT_TOLD
 from appliance.flashing.history import is_rescue
 from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.flashing.journal import FlashRecord, JobRecord
@@ -33,8 +34,6 @@ _ROTTEN = frozenset(
     {"VAULT_BLOB_CHANGED", "VAULT_BLOB_MISSING", "VAULT_CANNOT_OPEN", "VAULT_IMAGE_INCOMPLETE"}
 )
 _LOST = frozenset({"VAULT_IMAGE_MISSING", "VAULT_IMAGE_DAMAGED"})
-NOT_TOLD = "unknown"
-"""In a sealed record, of an ECU that did not say."""
 
 
 @dataclass(frozen=True, slots=True)

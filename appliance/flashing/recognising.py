@@ -49,5 +49,5 @@ def _differences(likeness: Likeness, known: EcuIdentity) -> tuple[str, ...]:
 
 def told_in_words(told: EcuIdentity) -> tuple[str, ...]:
     """What the ECU told, for a person to judge."""
-    names = (*OF_ITS_KIND, *OF_ONE_ECU)
+    names = (*OF_ITS_KIND, *(name for name in OF_ONE_ECU if name != "chip_id" or told.chip_id))
     return tuple(f"{name.upper()} {getattr(told, name) or 'not told'}" for name in names)

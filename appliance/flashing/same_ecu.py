@@ -1,7 +1,7 @@
 """Whether the ECU that answers is the one a job is for: nothing is opened, erased or cleared on a guess.
 
-A serial number or a VIN belongs to one ECU alone. Hardware and boot numbers tell only its kind, and a
-bootloader may tell no more than them, or nothing: then a person must name the car.
+A serial number, a chip id or a VIN belongs to one ECU alone. Hardware and boot numbers tell only its kind,
+and a bootloader may tell no more than them, or nothing: then a person must name the car.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from appliance.protocols.access import EcuIdentity
 
-OF_ONE_ECU = ("serial", "vin")
+OF_ONE_ECU = ("serial", "vin", "chip_id")
 OF_ITS_KIND = ("hw", "boot")
 
 
@@ -42,6 +42,8 @@ class Acquaintance:
     """A person named the car at the beginning of this operation."""
     likeness: Likeness = field(default_factory=Likeness)
     """As last asked."""
+    application_dead: bool = False
+    """Only its bootloader answers, or what an access finds that needs no program at all."""
     doubtful: bool = False
     """It was asked since the link was last opened, and did not prove itself."""
 
@@ -50,7 +52,7 @@ def summary(likeness: Likeness, *, confirmed: bool) -> dict[str, object]:
     """For the report: what was told, which fields agreed, and by what the ECU was known for the job's."""
     by = [name for name in OF_ONE_ECU if name in likeness.agreed] or ["person" if confirmed else "kind"]
     told = likeness.told
-    fields = {"hw": told.hw, "sw": told.sw, "boot": told.boot, "serial": told.serial, "vin": told.vin}
+    fields = {name: getattr(told, name) for name in ("hw", "sw", "boot", "serial", "vin", "chip_id")}
     return {**fields, "compared": list(likeness.agreed), "known_by": by[0]}
 
 

@@ -153,7 +153,8 @@ class Write:
     @property
     def _purpose(self) -> Purpose:
         """Once something is erased there is no application left that could be asked for anything."""
-        return Purpose.WRITE if self._fresh and not self._touched else Purpose.RECOVER
+        dead = self._touched or self._job.car.application_dead
+        return Purpose.WRITE if self._fresh and not dead else Purpose.RECOVER
 
     async def _refuse_foreign_memory(self) -> None:
         """Blocks outside the order must hold what was read from this ECU, or the read is stale.

@@ -55,6 +55,8 @@ class EcuIdentity:
     cvn: tuple[str, ...] = ()
     bootloader_hw: str | None = None
     """Hardware as the bootloader names it, where it has a field of its own for that."""
+    chip_id: str | None = None
+    """The processor's own number, of which there is one; never that of its type."""
 
 
 class EcuState(StrEnum):

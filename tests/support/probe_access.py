@@ -63,6 +63,8 @@ class ProbeAccess:
     ecu: ProbeEcu
     hashing: bool = False
     told: EcuIdentity = IDENTITY
+    tells: bool = True
+    """Whether it has the capability of identity at all."""
     dtcs: tuple[Dtc, ...] = (Dtc("P0301-00", 0x2F),)
 
     def __post_init__(self) -> None:
@@ -84,8 +86,8 @@ class ProbeAccess:
         return self
 
     @property
-    def identity(self) -> ProbeAccess:
-        return self
+    def identity(self) -> ProbeAccess | None:
+        return self if self.tells else None
 
     @property
     def diagnostics(self) -> ProbeAccess:

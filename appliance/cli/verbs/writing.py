@@ -49,6 +49,7 @@ def add(verbs: Verbs) -> None:
         action="store_true",
         help="your word that the engine is off, where the ECU does not tell; it is recorded",
     )
+    _add_car(parser)
     plain = parser.add_argument_group("for a plain file (.bin, Intel HEX, S-record) on a master-role box")
     plain.add_argument("--use", choices=_USES, help=f"what the tuned file is for (default: {_USES[0]})")
     plain.add_argument(
@@ -73,9 +74,10 @@ def add(verbs: Verbs) -> None:
         "restore",
         restore,
         "put the ECU's own original back",
-        "Needs no licence and no internet.",
+        "Needs no licence and no internet, and no application that still runs.",
     )
     add_job(parser, "the newest that holds an original")
+    _add_car(parser)
     add_yes(parser)
     parser = add_verb(
         verbs,
@@ -94,11 +96,7 @@ def add(verbs: Verbs) -> None:
         action="store_true",
         help="after ERASE_BOUND: let blocks be erased as often again as the definition allows",
     )
-    parser.add_argument(
-        "--car",
-        metavar="VIN",
-        help="which car this is, as read off it, where the ECU itself cannot say it any more",
-    )
+    _add_car(parser)
     lost = parser.add_argument_group("when the journal is lost or knows nothing of this ECU")
     lost.add_argument(
         "--definition",
@@ -106,6 +104,14 @@ def add(verbs: Verbs) -> None:
         help="put a sealed original of this definition back, see `pitbox originals`",
     )
     lost.add_argument("--file", metavar="FILE_ID", help="which original, where there are several")
+
+
+def _add_car(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--car",
+        metavar="VIN",
+        help="which car this is, as read off it, where the ECU itself cannot say it; it is recorded",
+    )
 
 
 def write(options: argparse.Namespace, screen: Screen) -> Answer:
@@ -121,6 +127,7 @@ def write(options: argparse.Namespace, screen: Screen) -> Answer:
         "correct_checksums": options.correct_checksums,
         "made_from": options.made_from,
         "engine_off": options.engine_off,
+        "car": options.car,
     }
     target = confirm(client, screen, "write", yes=options.yes, shown=options.file.name, **asked)
     return _answer(perform(client, screen, "write", **asked, confirmed=target))
@@ -130,8 +137,9 @@ def restore(options: argparse.Namespace, screen: Screen) -> Answer:
     """Put the original back."""
     client = client_of(options)
     job = job_of(client, options, screen, writable, READ_FIRST)
-    confirm(client, screen, "restore", yes=options.yes, job=job)
-    return _answer(perform(client, screen, "restore", job=job))
+    asked = {"job": job, "car": options.car}
+    confirm(client, screen, "restore", yes=options.yes, **asked)
+    return _answer(perform(client, screen, "restore", **asked))
 
 
 def recover(options: argparse.Namespace, screen: Screen) -> Answer:

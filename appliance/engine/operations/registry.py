@@ -56,6 +56,12 @@ class Read(OfJob):
     regions: Names = []
 
 
+class Restore(OfJob):
+    """Put the ECU's own original back."""
+
+    car: CarName | None = None
+
+
 class Write(OfJob):
     """Write a file that was handed in."""
 
@@ -65,6 +71,7 @@ class Write(OfJob):
     correct_checksums: bool = False
     made_from: FileName | None = None
     engine_off: bool = False
+    car: CarName | None = None
     confirmed: Sha256 | None = None
     """What a preview said the memory will be."""
 
@@ -133,7 +140,13 @@ Work = Coroutine[Any, Any, dict[str, Any]]
 
 def _write(box: EngineContext, asked: Write) -> Work:
     return write.write(
-        box, asked.job, asked.upload, _wish(asked), asked.confirmed, engine_off=asked.engine_off
+        box,
+        asked.job,
+        asked.upload,
+        _wish(asked),
+        asked.confirmed,
+        engine_off=asked.engine_off,
+        car=asked.car,
     )
 
 
@@ -166,7 +179,7 @@ _VERBS: dict[str, tuple[type[_Parameters], _Start]] = {
     "identify": (Identify, lambda box, asked: read.identify(box, asked.definition)),
     "read": (Read, lambda box, asked: read.read(box, asked.job, asked.regions)),
     "write": (Write, _write),
-    "restore": (OfJob, lambda box, asked: write.restore(box, asked.job)),
+    "restore": (Restore, lambda box, asked: write.restore(box, asked.job, asked.car)),
     "recover": (Recover, _recover),
     "verify": (Verify, lambda box, asked: check.verify(box, asked.job, asked.file)),
     "settle": (Settle, lambda box, asked: settling.settle(box, asked.job, asked.by, asked.reason)),

@@ -13,9 +13,10 @@ from appliance.engine.confirming import misnamed, same_name
 from appliance.engine.context import EngineContext
 from appliance.engine.ecu import on_ecu
 from appliance.engine.job_access import access_by
-from appliance.engine.originals import NOT_TOLD, known_originals, order_of_original
+from appliance.engine.originals import known_originals, order_of_original
 from appliance.engine.plaintext import wiped_afterwards
 from appliance.flashing.errors import CarUnconfirmedError, EcuChangedError, access_problem
+from appliance.flashing.gates.request import NOT_TOLD
 from appliance.flashing.journal import JobRecord
 from appliance.flashing.recognising import told_in_words
 from appliance.flashing.same_ecu import compare

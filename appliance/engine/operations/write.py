@@ -61,12 +61,13 @@ async def write(
     target_sha256: str | None = None,
     *,
     engine_off: bool = False,
+    car: str | None = None,
 ) -> dict[str, Any]:
     """Write a tuned file: a signed package, or on a master-role box a plain file.
 
     `target_sha256` is what a preview said and a person confirmed: nothing else is written then. The file
     itself is let go of before the long work begins. `engine_off` is a person's word for an ECU that does
-    not tell.
+    not tell, `car` for one that tells no number of its own.
     """
     job, definition = identified(box, job_id)
     with wiped_afterwards() as opened:
@@ -74,7 +75,7 @@ async def write(
         original, tuned, plain = opened_files(box, job, definition, box.take_upload(upload), wished, opened)
         _refuse_unconfirmed(original, tuned, target_sha256)
         try:
-            return await _write(box, job, definition, original, tuned, opened, engine_off)
+            return await _write(box, job, definition, original, tuned, opened, engine_off, car)
         except GatesRefusedError as error:
             if plain:
                 error.do_now += _what_to_type(wished, definition, {gate.name for gate in error.failed})
@@ -125,13 +126,16 @@ def _refuse_unconfirmed(original: Original | None, tuned: Tuned, target_sha256: 
         )
 
 
-async def restore(box: EngineContext, job_id: str) -> dict[str, Any]:
-    """Put the ECU's own original back: offline, for everyone, always."""
+async def restore(box: EngineContext, job_id: str, car: str | None = None) -> dict[str, Any]:
+    """Put the ECU's own original back: offline, for everyone, always; also where its application is dead.
+
+    `car` is a person's word for an ECU that cannot say who it is.
+    """
     job, definition = identified(box, job_id)
     with wiped_afterwards() as opened:
         original = load_original(box, job, opened)
         return await _write(
-            box, job, definition, original, Tuned(None, Authorisation(own_original=True)), opened
+            box, job, definition, original, Tuned(None, Authorisation(own_original=True)), opened, car=car
         )
 
 
@@ -171,6 +175,7 @@ async def _write(
     tuned: Tuned,
     opened: Opened,
     engine_off: bool = False,
+    car: str | None = None,
 ) -> dict[str, Any]:
     request = WriteRequest(
         job_id=job.id,
@@ -186,26 +191,28 @@ async def _write(
     )
     _set_outcome_aside(box, job)
     await refuse_two_ecus(box, over_uds(access_of(job, definition)))
-    async with on_ecu(box, job.id, definition) as ecu:
+    async with on_ecu(box, job.id, definition, confirmed=confirmed(box, job, car)) as ecu:
         engine_speed_did = over_uds(ecu.job.access_definition).identity.engine_speed
         live = LiveConditions(definition, engine_speed_did, ecu.port, ecu.client, box.settings.state_dir)
         box.journal.note(job.id, dtcs_before=_codes(await read_dtcs(ecu.job)))
         try:
             plan = await preflight(ecu.job, request, live)
         except GatesRefusedError as refused:
-            raise await _explained(box, ecu, refused) from refused
+            raise await _explained(box, ecu, request, refused) from refused
         opened.keep(plan.target)
         await _make_ready(box, ecu, tuned)
         result = await execute(ecu.job, plan)
         return await _done(box, result, ecu)
 
 
-async def _explained(box: EngineContext, ecu: Ecu, refused: GatesRefusedError) -> PitboxError:
+async def _explained(
+    box: EngineContext, ecu: Ecu, request: WriteRequest, refused: GatesRefusedError
+) -> PitboxError:
     """Where only the bootloader answers, the request is not wrong: a write may have been forgotten."""
     access = ecu.job.access
     failed = {gate.name for gate in refused.failed}
     forgotten = "identity" in failed and "no_open_write" not in failed
-    if forgotten and await access.lifecycle.state() is EcuState.BOOTLOADER:
+    if forgotten and not request.restores and await access.lifecycle.state() is EcuState.BOOTLOADER:
         return in_bootloader(box, ecu.job.definition.id, await told_identity(access))
     return refused
 

@@ -9,6 +9,7 @@ import pytest
 
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import JobState
+from appliance.definitions.access.uds import uds_access
 from appliance.engine.operations.read import identify, read
 from appliance.engine.operations.registry import prepare
 from appliance.engine.operations.restore_without_journal import reopen
@@ -23,6 +24,7 @@ from appliance.flashing.session_end import must_stay
 from appliance.flashing.set_aside import refuse_same_ecu
 from appliance.protocols.access import EcuIdentity
 from tests.support.garage import Garage, Readied, visit
+from tests.unit.engine.test_another_car import recoverable
 from tests.unit.engine.test_refused_conditions import interrupted_write
 
 WHO, WHY = "A. Smith", "waits for a programming supply"
@@ -46,9 +48,7 @@ async def plug_into(garage: Garage, vin: str, memory: bytes) -> bytes:
 
 def with_a_bootloader(garage: Garage) -> None:
     """An ECU that survives being unplugged half written."""
-    own = garage.definition
-    recovery = own.recovery.model_copy(update={"recoverability": "bootloader"})
-    garage.use(own.model_copy(update={"recovery": recovery}))
+    garage.use(recoverable(garage.definition))
 
 
 async def another_car_read(garage: Garage) -> str:
@@ -98,7 +98,9 @@ def test_the_warning_stays_and_the_word_is_kept(slave: Readied) -> None:
         (left,) = standing(journal, garage.job).open_writes
         assert (left.set_aside_by, left.set_aside_reason, left.state) == (WHO, WHY, "interrupted")
         assert standing(journal, garage.job).ecu is EcuSafety.HALF_WRITTEN
-        assert must_stay(journal, garage.definition, garage.job), "its session is its only way back"
+        assert must_stay(journal, uds_access(garage.definition), garage.job), (
+            "its session is its only way back"
+        )
         marks = MarksFile(journal.path.parent, garage.box.keys.record_mac).read()
         assert all(copy.writes[0].in_danger for copy in marks.copies)
         again = Journal(journal.path, lambda: 0.0, garage.box.keys.record_mac)

@@ -1,0 +1,126 @@
+"""Knowing an ECU by its memory: a sample of blocks against the sealed original, where it tells no number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from appliance.flashing.context import JobContext
+from appliance.flashing.image import MemoryImage, blocks_of
+from appliance.flashing.retries import open_persistently
+from appliance.flashing.session_end import let_go
+from appliance.flashing.verifying import holds, method_of, reads_as
+from appliance.protocols.access import Block, EcuRefusedError, Purpose
+
+_SAMPLES = 4
+"""Blocks looked at of what the write covers, and as many of what it leaves alone."""
+_BY_HASH = ("hash", "crc16")
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """What a few blocks hold now."""
+
+    equal: int = 0
+    """As in the original."""
+    blank: int = 0
+    """Erased: that says nothing of whose memory it was."""
+    other: tuple[str, ...] = ()
+    """Blocks with other content."""
+
+    @property
+    def compared(self) -> int:
+        """Blocks that could be looked at."""
+        return self.equal + self.blank + len(self.other)
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """The sample, apart for what the write leaves alone and for what it covers."""
+
+    outside: Sampled
+    inside: Sampled
+
+    @property
+    def equal(self) -> int:
+        """Blocks as in the original."""
+        return self.outside.equal + self.inside.equal
+
+    @property
+    def blank(self) -> int:
+        """Erased blocks."""
+        return self.outside.blank + self.inside.blank
+
+    @property
+    def compared(self) -> int:
+        """Blocks that could be looked at."""
+        return self.outside.compared + self.inside.compared
+
+
+async def fingerprint(
+    job: JobContext, original: MemoryImage, tuned: MemoryImage | None, purpose: Purpose
+) -> Fingerprint:
+    """Open the ECU, compare, let go of it again; blocks it does not let be read are left out.
+
+    Raises AccessError and EcuChangedError.
+    """
+    writable = blocks_of(job.definition, writable_only=True)
+    inside = [one for one in writable if tuned is None or _has(tuned, one)]
+    outside = [one for one in blocks_of(job.definition) if one not in inside]
+    try:
+        await open_persistently(job, purpose)
+        return Fingerprint(
+            await _sampled(job, _spread(job, original, outside), original, purpose),
+            await _sampled(job, _spread(job, original, inside), original, purpose),
+        )
+    finally:
+        await let_go(job)
+
+
+def _spread(job: JobContext, original: MemoryImage, blocks: Sequence[Block]) -> list[Block]:
+    """A few from the first to the last, of those with content: what an original left erased tells nothing."""
+    telling = [one for one in blocks if _has(original, one) and not _is_blank(job, one, original.block(one))]
+    if len(telling) <= _SAMPLES:
+        return telling
+    return [telling[index * (len(telling) - 1) // (_SAMPLES - 1)] for index in range(_SAMPLES)]
+
+
+async def _sampled(
+    job: JobContext, blocks: Sequence[Block], original: MemoryImage, purpose: Purpose
+) -> Sampled:
+    equal, blank, other = 0, 0, []
+    for block in blocks:
+        try:
+            if await _is_as(job, block, original, purpose):
+                equal += 1
+            elif await _is_as(job, block, _erased(job, block, original), purpose):
+                blank += 1
+            else:
+                other.append(str(block))
+        except EcuRefusedError as error:
+            job.note(f"{block.region} cannot be looked at: {error}")
+    return Sampled(equal, blank, tuple(other))
+
+
+async def _is_as(job: JobContext, block: Block, image: MemoryImage, purpose: Purpose) -> bool:
+    """By a comparison on the ECU, or by reading; never by a status, which compares nothing."""
+    if method_of(job) in _BY_HASH:
+        return await holds(job, block, image, purpose)
+    return await reads_as(job, block, image, purpose)
+
+
+def _erased(job: JobContext, block: Block, original: MemoryImage) -> MemoryImage:
+    """The block as an erase leaves it, amid the original."""
+    return original.overlaid(MemoryImage({block.place.at: _blank(job, block)}))
+
+
+def _blank(job: JobContext, block: Block) -> bytes:
+    return bytes([job.definition.region(block.region).erased_byte]) * block.size
+
+
+def _is_blank(job: JobContext, block: Block, content: bytes) -> bool:
+    return content == _blank(job, block)
+
+
+def _has(image: MemoryImage, block: Block) -> bool:
+    return image.covers(block.place)
