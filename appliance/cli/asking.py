@@ -30,6 +30,8 @@ def answer_at_terminal(client: EngineClient, screen: Screen, question: Mapping[s
     def still_open() -> bool:
         return any(one["id"] == question["id"] for one in open_questions(client))
 
+    if not still_open():  # told again of what is over
+        return
     lines = list(question_lines(question))
     prompt = f"{'/'.join(question['choices']) or 'Your answer'}: "
     while (typed := screen.ask(lines, prompt, still_open)) is not None:

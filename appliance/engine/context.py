@@ -21,6 +21,7 @@ from appliance.engine.second_store import Keeper
 from appliance.engine.session_keeper import Vigil
 from appliance.engine.settings import EngineSettings
 from appliance.flashing.database import JournalDamagedError, StorageError
+from appliance.flashing.entry_record import tell_cut_entry
 from appliance.flashing.journal import Journal
 from appliance.flashing.recovering import mark_interrupted
 from appliance.vault import keys as vault_keys
@@ -105,6 +106,7 @@ def open_box(
     mark_interrupted(journal)
     _interrupt_running(journal)
     settle(journal)
+    tell_cut_entry(journal)
     library = load_all(settings.definition_dirs)
     pinned = PinnedDefinitions(state)
     keeper = Keeper(images, blobs, journal.events.tell)

@@ -12,6 +12,7 @@ from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.access.uds import UdsAccessDefinition
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
+from appliance.engine.entering import entered
 from appliance.engine.job_access import access_of, over_uds
 from appliance.engine.owner_secrets import secrets_of
 from appliance.flashing.context import JobContext
@@ -22,6 +23,7 @@ from appliance.flashing.retries import asked_patiently
 from appliance.flashing.same_ecu import Acquaintance
 from appliance.flashing.session_end import must_stay
 from appliance.protocols.access import AccessError
+from appliance.protocols.transforms import SecretNamed
 from appliance.protocols.uds.access import UdsAccess
 from appliance.protocols.uds.addressing import functional_address, link_settings, physical_address
 from appliance.protocols.uds.client import UdsClient
@@ -75,6 +77,25 @@ async def on_ecu(
     how = over_uds(access or access_of(box.journal.job(job_id), definition))
     kept = await box.vigil.end()
     secret = secrets_of(definition, box.settings.state_dir, simulated=box.connection.simulated)
+    car = Acquaintance(confirmed)
+    async with (
+        entered(box, how, job_id, kept=kept),
+        _on_wire(box, job_id, definition, how, secret, car, kept=kept) as ecu,
+    ):
+        yield ecu
+
+
+@asynccontextmanager
+async def _on_wire(
+    box: EngineContext,
+    job_id: str,
+    definition: Definition,
+    how: UdsAccessDefinition,
+    secret: SecretNamed,
+    car: Acquaintance,
+    *,
+    kept: bool,
+) -> AsyncIterator[Ecu]:
     port = box.connection.open_port(how.bus.bitrate_bps, how.bus.data_bitrate_bps)
     power = PowerGuard(box.connection.meter, how.voltage, box.journal.events.tell, job_id)
     power.start()
@@ -82,7 +103,6 @@ async def on_ecu(
         async with uds_client(box, how, port) as client:
             if kept:
                 client.keep_session()
-            car = Acquaintance(confirmed)
             job = JobContext(
                 job_id,
                 definition,

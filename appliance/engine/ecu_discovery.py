@@ -12,6 +12,7 @@ from appliance.definitions.schema import Definition
 from appliance.engine.car_interface import CarInterface
 from appliance.engine.context import EngineContext
 from appliance.engine.ecu import uds_client
+from appliance.engine.entering import entered
 from appliance.flashing.errors import access_problem
 from appliance.flashing.set_aside import unfinished_job
 from appliance.protocols.access import AccessError, EcuIdentity, EcuState, LinkLostError, told_identity
@@ -84,8 +85,11 @@ def _ways(definitions: Iterable[Definition]) -> list[_Way]:
 
 
 async def _at_the_bus_rate(box: EngineContext) -> list[_Way]:
-    """Ways in at the rate of this bus: a frame sent at a wrong rate would disturb every other node."""
-    ways = _ways(box.library)
+    """Ways in at the rate of this bus: a frame sent at a wrong rate would disturb every other node.
+
+    An ECU that has to be powered and strapped first is looked for by its name alone.
+    """
+    ways = [way for way in _ways(box.library) if not way.access.entry.steps]
     known = sorted({way.access.bus.bitrate_bps for way in ways}, reverse=True)
     rates = box.connection.usable_rates(known)
     found = await _detected(box.connection, rates) if len(rates) > 1 else next(iter(rates), None)
@@ -118,14 +122,19 @@ async def _answers(box: EngineContext, asked: Sequence[_Way]) -> list[_Answer]:
 
 
 def _distinct(ways: Iterable[_Way]) -> list[_Way]:
-    """One way per bit rate, address and set of identity fields."""
+    """One way per bit rate, address, set of identity fields and entry."""
     found: dict[tuple[object, ...], _Way] = {}
     for way in ways:
-        found.setdefault((way.access.bus, way.access.addressing, way.access.identity), way)
+        found.setdefault((way.access.bus, way.access.addressing, way.access.identity, way.access.entry), way)
     return list(found.values())
 
 
 async def _ask(box: EngineContext, way: _Way) -> _Answer | None:
+    async with entered(box, way.access):
+        return await _ask_on_wire(box, way)
+
+
+async def _ask_on_wire(box: EngineContext, way: _Way) -> _Answer | None:
     how = way.access
     port = box.connection.open_port(how.bus.bitrate_bps, how.bus.data_bitrate_bps)
     try:
@@ -145,7 +154,12 @@ async def _ask(box: EngineContext, way: _Way) -> _Answer | None:
 
 
 async def refuse_two_ecus(box: EngineContext, access: UdsAccessDefinition) -> None:
-    """Raises PitboxError TWO_ECUS_AT_ONE_ID; a bus that does not work is for the gates to tell."""
+    """Raises PitboxError TWO_ECUS_AT_ONE_ID; a bus that does not work is for the gates to tell.
+
+    One that has to be brought in first has been asked so when it was identified: nothing answers here yet.
+    """
+    if access.entry.steps:
+        return
     port = box.connection.open_port(access.bus.bitrate_bps, access.bus.data_bitrate_bps)
     try:
         await _refuse_two_at_one_address(box, access, port)
@@ -193,7 +207,8 @@ def _nobody(box: EngineContext, addresses: int) -> PitboxError:
     return PitboxError(
         "ECU_NOT_FOUND",
         what,
-        do_now="Ignition on, engine off, plug seated, supply above 12 V? Try again, or choose the bench.",
+        do_now="Ignition on, engine off, plug seated, supply above 12 V? Try again, or choose the bench. An "
+        "ECU that has to be powered first is named: `pitbox identify --definition ID`.",
     )
 
 

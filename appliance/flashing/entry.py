@@ -92,8 +92,8 @@ class Entry:
 
     async def _enter(self) -> None:
         if self._inside:
-            self._tell(EntryOutcome.ENTERED, "it was left under power, in its session")
             self._entered = True
+            self._tell_if_possible(EntryOutcome.ENTERED, "it was left under power, in its session")
             return
         for number, step in enumerate(self._choreography.steps, 1):
             await self._step(number, step)

@@ -144,6 +144,11 @@ class Recorder:
         query = "SELECT * FROM event WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
         return [self._as_told(row) for row in self._db.rows(query, after, until, most)]
 
+    def latest(self, kind: str) -> dict[str, Any] | None:
+        """The newest written event of a kind, as it is told. Raises StorageError, JournalDamagedError."""
+        rows = self._db.rows("SELECT * FROM event WHERE kind=? ORDER BY seq DESC LIMIT 1", kind)
+        return self._as_told(rows[0]) if rows else None
+
     def make_room(self) -> None:
         """Drop the oldest events of too many. Raises StorageError, JournalDamagedError."""
         if self._count > MOST_EVENTS:

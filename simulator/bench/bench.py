@@ -25,7 +25,7 @@ class BenchSettings:
     pulls: Mapping[str, bool] = field(default_factory=lambda: dict(_PULLS))
     """Levels that a powered controller gives its lines; True is high."""
     straps: Mapping[str, bool] = field(default_factory=lambda: {"boot_1": False})
-    """Levels that, found when it starts, keep it in its boot loader."""
+    """Levels that, all found when it starts, keep it in its boot loader; none for one without straps."""
 
 
 class Bench:
@@ -96,7 +96,8 @@ class Bench:
             self._car.power_cut()
             return
         straps = self.settings.straps.items()
-        self._car.strapped = all(self._level_there(name) == level for name, level in straps)
+        found = [self._level_there(name) == level for name, level in straps]
+        self._car.strapped = bool(found) and all(found)
         self._car.battery.set_level(self.supply.volts)
         self._car.connect()
         self._car.ignition = self._is_hot(Output.IGNITION) and self._level_there("reset")

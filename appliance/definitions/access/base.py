@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from appliance.definitions.choreography import Choreography
 from appliance.definitions.fields import Pattern, Strict, refuse
 from appliance.definitions.memory import Memory, Region
 
@@ -109,6 +110,8 @@ class AccessDefinition(Strict):
     voltage: Voltage
     recovery: Recovery
     rituals: tuple[Ritual, ...] = ()
+    entry: Choreography = Choreography()
+    """How the controller is powered and strapped before anything is sent, and let go afterwards."""
     erase_bounds: EraseBounds = EraseBounds()
 
     @property

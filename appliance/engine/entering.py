@@ -1,0 +1,28 @@
+"""The way into an ECU before anything is sent to it: its access's entry, on the ports of this box."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from appliance.definitions.access.base import AccessDefinition
+from appliance.engine.context import EngineContext
+from appliance.flashing.entry import Entry
+from appliance.flashing.entry_record import write_down
+from appliance.flashing.session_end import must_stay
+
+
+def entered(
+    box: EngineContext, access: AccessDefinition, job_id: str | None = None, *, kept: bool = False
+) -> Entry:
+    """`async with`: the controller is where the access needs it.
+
+    `kept`: an ECU was kept in its session till now. One that a reset would silence for good is left under
+    power at the end, and is found there by the next operation.
+    """
+
+    def stays() -> bool:
+        return job_id is not None and must_stay(box.journal, access, job_id)
+
+    inside = kept and stays()
+    record = partial(write_down, box.journal)
+    return Entry(access.entry, box.connection, record, access.name, job_id, inside=inside, stays=stays)
