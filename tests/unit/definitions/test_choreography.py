@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import tomllib
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from appliance.definitions.choreography import Choreography
 from appliance.definitions.entry_steps import SetPin
+from appliance.definitions.errors import DefinitionError
 from appliance.definitions.explain import explain
+from appliance.definitions.loader import PACKS, load_definition
+from appliance.definitions.parsing import pinned_definition
 
 BOOT = """
 [[steps]]
@@ -184,3 +188,38 @@ def test_a_pin_may_be_held_through_the_ending() -> None:
         '[[ending]]\nverb = "set_pin"\npin = "reset"\nlevel = "low"\n[[ending]]\nverb = "supply_off"',
     )
     assert isinstance(load(held).ending[0], SetPin)
+
+
+def pack_with(tmp_path: Path, entry: str) -> Path:
+    """A shipped pack whose access has this entry as well."""
+    lines = (PACKS / "pbx-x050.toml").read_text("utf-8")
+    nested = entry.replace("[[", "[[access.entry.")
+    path = tmp_path / "pbx-x050.toml"
+    path.write_text(lines.replace("[access.recognition]", f"{nested}\n[access.recognition]", 1), "utf-8")
+    return path
+
+
+def test_an_access_has_its_entry_in_its_file_and_keeps_it_when_it_is_pinned(tmp_path: Path) -> None:
+    definition = load_definition(pack_with(tmp_path, BOOT))
+    assert definition.accesses[0].entry == load(BOOT)
+    assert pinned_definition(definition.canonical()) == definition
+    assert not load_definition(PACKS / "pbx-x050.toml").accesses[0].entry.steps
+
+
+def test_what_is_wrong_with_an_entry_is_told_under_its_key_in_the_file(tmp_path: Path) -> None:
+    wrong = BOOT.replace('pin = "boot_1"\nlevel', 'pin = "bot_1"\nlevel', 1)
+    with pytest.raises(DefinitionError) as refused:
+        load_definition(pack_with(tmp_path, wrong))
+    assert "access[0].entry.steps[1].pin: must be 'boot_1'" in refused.value.details[0]
+    late = BOOT.replace('[[ending]]\nverb = "release_pin"\npin = "reset"\n', "")
+    with pytest.raises(DefinitionError) as refused:
+        load_definition(pack_with(tmp_path, late))
+    assert "access[0].entry: the ending does not release reset" in refused.value.details[0]
+
+
+def test_a_stricter_check_of_a_later_build_keeps_no_pinned_entry_from_being_read(tmp_path: Path) -> None:
+    definition = load_definition(pack_with(tmp_path, BOOT))
+    entry = definition.accesses[0].entry.model_copy(update={"ending": ()})
+    access = definition.accesses[0].model_copy(update={"entry": entry})
+    lax = definition.model_copy(update={"accesses": (access,)})
+    assert pinned_definition(lax.canonical()).accesses[0].entry == entry
