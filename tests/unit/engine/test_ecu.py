@@ -22,7 +22,8 @@ def voltage(garage: Garage) -> object:
 async def at_volts(garage: Garage, volts: float, job_id: str | None = None) -> None:
     """One operation that does nothing but wait, on this supply."""
     garage.car.battery.set_level(volts)
-    async with on_ecu(garage.box, job_id or garage.job, garage.definition):
+    how = garage.definition.best_access
+    async with on_ecu(garage.box, job_id or garage.job, garage.definition, access=how):
         await asyncio.sleep(2)
 
 
