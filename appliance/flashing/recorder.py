@@ -26,7 +26,7 @@ from appliance.contract.events import (
     StepEvent,
 )
 from appliance.flashing.database import Database, JournalDamagedError, StorageError
-from appliance.flashing.rows import refuse_strange, sealed_values
+from appliance.flashing.rows import refuse_strange, seal_of
 from appliance.vault.authentic import Mac
 
 UNWRITTEN = 1024
@@ -48,7 +48,7 @@ CREATE TEMP TRIGGER stepped AFTER INSERT ON main.flash_step BEGIN
                    NEW.block_start, NEW.detail);
 END;
 """
-_COLUMNS = ("seq", "at", "actor", "kind", "body")
+_Row = tuple[int, float, str, str, str, str]
 _actor: ContextVar[Actor] = ContextVar("actor", default=BOX)
 log = logging.getLogger("pitbox.journal")
 
@@ -79,8 +79,8 @@ class Recorder:
         self._heard = heard
         self._fresh: list[Event] = []
         """Of the transaction that is open."""
-        self._waiting: list[Recorded] = []
-        """Told, and not written yet."""
+        self._waiting: list[_Row] = []
+        """Of events told, and not written yet."""
         self._marks = _Marks()
         (found,) = db.rows("SELECT max(seq) AS last, count(*) AS events FROM event")
         self._count: int = found["events"]
@@ -107,10 +107,11 @@ class Recorder:
             if self._count > MOST_EVENTS + _SLACK:
                 self._drop(sql)
             told = [self._numbered(event) for event in self._fresh]
-            self._write(sql, [*self._waiting, *told])
-        if self._waiting or told:
-            self._written, self._sure = (told or self._waiting)[-1].seq, True
-            self._count += len(self._waiting) + len(told)
+            rows = [*self._waiting, *map(self._row, told)]
+            self._write(sql, rows)
+        if rows:
+            self._written, self._sure = rows[-1][0], True
+            self._count += len(rows)
             self._waiting = []
         for one in told:
             self._heard(one)
@@ -129,7 +130,7 @@ class Recorder:
         crowded = one.seq - self._written >= UNWRITTEN
         urgent = not passing or crowded or not self._sure
         if self._marks.reached(event) or urgent:
-            self._waiting.append(one)
+            self._waiting.append(self._row(one))
         if urgent and not self._flushed() and crowded:
             self._waiting.pop()
             log.warning("neither told nor written: %s", event)
@@ -168,16 +169,18 @@ class Recorder:
         self._next += 1
         return Recorded(self._next - 1, float(self._now()), _actor.get(), event)
 
-    def _write(self, sql: sqlite3.Connection, events: Iterable[Recorded]) -> None:
+    def _row(self, one: Recorded) -> _Row:
+        body = one.event.as_dict()
+        kind = str(body.pop("kind"))
+        actor, text = str(one.actor), json.dumps(body)
+        stated = {"seq": one.seq, "at": one.at, "actor": actor, "kind": kind, "body": text}
+        return one.seq, one.at, actor, kind, text, seal_of("event", stated, self._mac)
+
+    def _write(self, sql: sqlite3.Connection, rows: Iterable[_Row]) -> None:
         """A commit that failed may be on the disk all the same: what is there already stays."""
-        for one in events:
-            body = one.event.as_dict()
-            kind = body.pop("kind")
-            values = (one.seq, one.at, str(one.actor), kind, json.dumps(body))
-            row = sealed_values("event", dict(zip(_COLUMNS, values, strict=True)), self._mac)
-            sql.execute(
-                "INSERT OR IGNORE INTO event(seq, at, actor, kind, body, mac) VALUES(?,?,?,?,?,?)", row
-            )
+        sql.executemany(
+            "INSERT OR IGNORE INTO event(seq, at, actor, kind, body, mac) VALUES(?,?,?,?,?,?)", rows
+        )
 
     def _drop(self, sql: sqlite3.Connection) -> None:
         """Leave room for some more, and say what is gone."""

@@ -200,9 +200,9 @@ def refuse_strange(table: str, row: sqlite3.Row, mac: Mac) -> None:
         raise ValueError(f"a row of {table} is not what this box wrote")
 
 
-def sealed_values(table: str, columns: Mapping[str, object], mac: Mac) -> tuple[object, ...]:
-    """Values of a new row in the order of `columns`, and its keyed hash behind them."""
-    return (*columns.values(), mac(_as_bytes(table, columns)))
+def seal_of(table: str, columns: Mapping[str, object], mac: Mac) -> str:
+    """The keyed hash of a row that is yet to be written."""
+    return mac(_as_bytes(table, columns))
 
 
 def _stated(table: str, row: sqlite3.Row) -> bytes:
