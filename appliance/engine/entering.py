@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 
 from appliance.definitions.access.base import AccessDefinition
+from appliance.definitions.entry_steps import PIN_NAMES
+from appliance.engine.car_interface import CarInterface
 from appliance.engine.context import EngineContext
 from appliance.flashing.entry import Entry
+from appliance.flashing.entry_actions import make_safe
 from appliance.flashing.entry_record import write_down
+from appliance.flashing.errors import PortMissingError
 from appliance.flashing.session_end import must_stay
+
+log = logging.getLogger("pitbox.engine")
+
+
+def let_go(connection: CarInterface) -> None:
+    """Pins released, supply off: where the engine ends nobody watches over them. Never raises."""
+    try:
+        pins = connection.pins().names & PIN_NAMES
+    except PortMissingError:
+        return
+    try:
+        connection.supply()
+        supply = True
+    except PortMissingError:
+        supply = False
+    for problem in make_safe(connection, pins, supply=supply):
+        log.error("at the end of the engine: %s", problem)
 
 
 def entered(

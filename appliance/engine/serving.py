@@ -17,6 +17,7 @@ from appliance.contract.events import Recorded
 from appliance.engine.api import Api
 from appliance.engine.car_interface import CarInterface, RealCarInterface
 from appliance.engine.context import open_box
+from appliance.engine.entering import let_go
 from appliance.engine.event_hub import Hub
 from appliance.engine.listening import BACKLOG, listening_socket, refuse_second_engine, withdraw
 from appliance.engine.operation_runner import Operator
@@ -64,6 +65,9 @@ async def serve(settings: EngineSettings) -> None:
         await _until_stopped(signals, operator, worker)
         keeping.cancel()
         hub.close()
+    with suppress(TimeoutError):  # a thread that hangs is ended all the same
+        async with asyncio.timeout(_LAST_ANSWERS_S):
+            await worker.call(lambda: let_go(connection))
     worker.stop()
 
 

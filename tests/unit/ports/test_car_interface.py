@@ -11,6 +11,7 @@ import pytest
 from appliance.contract.errors import PitboxError
 from appliance.engine import car_interface, simulation
 from appliance.engine.car_interface import MissingPorts, RealCarInterface
+from appliance.engine.entering import let_go
 from appliance.engine.settings import EngineSettings, SimulationSettings
 from drivers.person.simulated import SimulatedPerson
 from drivers.pins.rpigpio import RpiGpioPins
@@ -71,6 +72,29 @@ def test_a_supply_with_one_of_its_two_lines_is_missing_hardware(monkeypatch: pyt
     with pytest.raises(PitboxError) as refused:
         RealCarInterface("virtual:nothing", None, "rpi:any")
     assert refused.value.code == "HARDWARE_MISSING" and "ignition" in refused.value.what
+
+
+def test_at_the_end_of_the_engine_every_line_is_let_go(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    board = GpioBoard()
+    monkeypatch.setattr(
+        car_interface,
+        "open_pins",
+        lambda spec: RpiGpioPins({"boot_1": 17, "reset": 27, "supply": 22, "ignition": 23}, board),
+    )
+    car = RealCarInterface("virtual:nothing", "simulated:13.5", "rpi:any")
+    for output in Output:
+        car.supply().switch(output, True)
+    car.pins().drive("boot_1", True)
+    let_go(car)
+    assert board.levels.keys() == {22, 23}, "the switches alone are driven"
+    assert (board.input(22), board.input(23)) == (0, 0)
+    let_go(RealCarInterface("virtual:nothing", None))
+    assert not caplog.records
+    board.broken = True
+    let_go(car)
+    assert "boot_1 is not released" in caplog.text and "supply is not switched off" in caplog.text
 
 
 @pytest.mark.parametrize("bench", [False, True])

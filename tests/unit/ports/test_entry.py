@@ -373,6 +373,18 @@ def test_an_ecu_that_would_not_come_back_keeps_its_supply_and_is_found_in_its_se
     on_bench(test)
 
 
+def test_an_ecu_that_was_left_under_power_stays_so_though_the_disk_is_full() -> None:
+    async def test(bench: EntryBench) -> None:
+        bench.bench.set_output(Output.SUPPLY, True)
+        bench.bench.set_output(Output.IGNITION, True)
+        entry = Entry(entry_of(), bench.ports, bench.record, "boot", "job-1", inside=True, stays=lambda: True)
+        async with entry:
+            assert bench.bench.supply.on == set(Output)
+        assert bench.bench.supply.on == set(Output) and not bench.events
+
+    on_bench(test, full_after=0)
+
+
 def test_where_nobody_can_tell_whether_it_comes_back_the_supply_stays_on_and_is_told() -> None:
     def unreadable() -> bool:
         raise PitboxError("STORAGE_FAILED", "the disk is gone", do_now="Repair it.")
