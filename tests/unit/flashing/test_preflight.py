@@ -6,13 +6,17 @@ from dataclasses import replace
 
 import pytest
 
+from appliance.contract.errors import PitboxError
 from appliance.contract.events import GatesEvent
 from appliance.contract.jobs import JobState
 from appliance.definitions.schema import Definition
 from appliance.flashing.errors import GatesRefusedError
 from appliance.flashing.gates.conditions import LinkHealth
 from appliance.flashing.image import MemoryImage
+from appliance.flashing.plan import FlashPlan
 from appliance.flashing.preflight import preflight
+from appliance.flashing.recovering import mark_interrupted
+from appliance.flashing.writing import write
 from simulator.virtualtime import run_virtual
 from tests.support.box import JOB, AllClear, Box, request_for, tuned_from
 from tests.support.probe_access import IDENTITY, ProbeAccess
@@ -93,3 +97,22 @@ def test_a_write_that_is_open_bars_the_next(box: Box, definition: Definition, or
         ]
         == "fail"
     )
+
+
+def test_a_plan_for_an_ecu_that_was_set_aside_meanwhile_is_not_begun(
+    box: Box, definition: Definition, original: MemoryImage, access: ProbeAccess
+) -> None:
+    """The gate said so before; the heart asks again before the first intent."""
+    box.in_preflight()
+    plan = FlashPlan(request_for(definition, original, None))
+    box.journal.create_job("other")
+    box.journal.describe("other", definition.id, definition.digest(), "obd", IDENTITY)
+    for state in (JobState.IDENTIFIED, JobState.PREFLIGHT):
+        box.journal.move("other", state)
+    flash_id = box.journal.open_flash("other", plan.order.to_json())
+    mark_interrupted(box.journal)
+    box.journal.set_aside(flash_id, '{"by": "A. Smith", "reason": "waits"}')
+    with pytest.raises(PitboxError, match="WRITE_SET_ASIDE"):
+        run_virtual(write(box.job, plan))
+    assert box.journal.open_flashes() == []
+    assert access.calls["open"] == 0
