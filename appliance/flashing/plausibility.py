@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from appliance.contract.gates import Finding, found
 from appliance.definitions.memory import Region
 from appliance.definitions.plausible import Plausibility
 from appliance.flashing.changes import changed_bytes, difference
@@ -46,7 +47,7 @@ _FAMILY_MARKS = {
 
 def implausible(
     region: Region, old: bytes, new: bytes, limits: Plausibility, lowest: bool, own_texts: Sequence[str] = ()
-) -> Iterator[str]:
+) -> Iterator[Finding]:
     """What speaks against `new` as a tune of `old`, two contents of the same whole region.
 
     `lowest` is whether it is the definition's lowest region, which starts with vectors where it is code.
@@ -59,36 +60,36 @@ def implausible(
     yield from _other_contents(region, old, new, own_texts)
     bits = _new_bits(old, new)
     if bits is not None and bits > limits.entropy_bits:
-        yield f"{region.name}: {bits:.2f} bits in every new byte, at most {limits.entropy_bits:g}: not tables"
+        yield found("implausible_noise", region=region.name, bits=bits, most_bits=limits.entropy_bits)
 
 
-def _too_much_changed(region: Region, old: bytes, new: bytes, limits: Plausibility) -> Iterator[str]:
+def _too_much_changed(region: Region, old: bytes, new: bytes, limits: Plausibility) -> Iterator[Finding]:
     code = region.tag in ("code", "boot")
     most = limits.code_changed_share if code else limits.calibration_changed_share
-    found = difference(old, new, region.erased_byte)
-    if found.share > most:
-        yield f"{region.name}: {found.share:.1%} of its content differs from the read, at most {most:.1%}"
+    share = difference(old, new, region.erased_byte).share
+    if share > most:
+        yield found("implausible_share", region=region.name, share=share, most_share=most)
 
 
 def _vectors_changed(
     region: Region, old: bytes, new: bytes, limits: Plausibility, lowest: bool
-) -> Iterator[str]:
+) -> Iterator[Finding]:
     size = limits.reset_area_bytes
     if lowest and region.tag in ("code", "boot") and old[:size] != new[:size]:
-        yield f"{region.name}: the vectors in its first {size} bytes differ from the read"
+        yield found("implausible_vectors", region=region.name, bytes=size)
 
 
-def _other_contents(region: Region, old: bytes, new: bytes, own_texts: Sequence[str]) -> Iterator[str]:
+def _other_contents(region: Region, old: bytes, new: bytes, own_texts: Sequence[str]) -> Iterator[Finding]:
     for header, kind in _HEADERS.items():
         if new.startswith(header) and not old.startswith(header):
-            yield f"{region.name}: begins as {kind} does"
+            yield found("implausible_header", region=region.name, kind=kind)
     for mark, family in _FAMILY_MARKS.items():
         if mark in new and mark not in old:
-            yield f"{region.name}: names {family}, which the read does not"
+            yield found("implausible_family", region=region.name, family=family)
     for text in own_texts:
         written = text.encode()
         if len(written) >= _SHORTEST_TEXT and written in old and written not in new:
-            yield f"{region.name}: lacks this ECU's number {text}, which the read holds"
+            yield found("implausible_number", region=region.name, number=text)
 
 
 def _new_bits(old: bytes, new: bytes) -> float | None:

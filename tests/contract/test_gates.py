@@ -46,7 +46,7 @@ def test_a_finding_has_its_own_fields_and_no_others() -> None:
 
 def test_every_text_is_said_by_a_gate_and_every_key_has_one() -> None:
     keys: set[str] = set()
-    for path in ROOM.glob("*.py"):
+    for path in (*ROOM.glob("*.py"), ROOM.with_name("plausibility.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in SAYING:
                 words = {one.value for one in node.args[:2] if isinstance(one, ast.Constant)}

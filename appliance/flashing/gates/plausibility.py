@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from appliance.contract.gates import found
 from appliance.flashing.gates.gate import Judgement, PaperGate, failed, failed_for, passed
 from appliance.flashing.gates.request import WriteRequest, whole_regions
 from appliance.flashing.plausibility import implausible
@@ -29,7 +28,7 @@ class PlausibilityGate(PaperGate):
             lowest[region.memory] = min(region.start, lowest.get(region.memory, region.start))
         own = [text for text in (request.papers.ecu_hw, request.papers.ecu_sw) if text]
         problems = [
-            found("implausible", problem=problem)
+            problem
             for region, old, new in pairs
             for problem in implausible(region, old, new, limits, region.start == lowest[region.memory], own)
         ]

@@ -170,7 +170,7 @@ def region(tag: str = "calibration", size: int = 4096, name: str = "r") -> Regio
 def problems(
     old: bytes, new: bytes, limits: Plausibility, tag: str = "calibration", lowest: bool = False
 ) -> list[str]:
-    return list(implausible(region(tag, len(old)), old, new, limits, lowest))
+    return [one.text for one in implausible(region(tag, len(old)), old, new, limits, lowest)]
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_the_ecus_own_number_must_stay() -> None:
     old = bytes(100) + b"SW-0100" + bytes(3989)
     gone = old[:100] + b"SW-0200" + old[107:]
     texts = ("SW-0100", "HW-not-in-the-read", "SW-0")
-    found = list(implausible(region(), old, gone, Plausibility(), False, texts))
+    found = [one.text for one in implausible(region(), old, gone, Plausibility(), False, texts)]
     assert found == ["r: lacks this ECU's number SW-0100, which the read holds"]
     assert list(implausible(region(), old, b"\1" + old[1:], Plausibility(), False, texts)) == []
     assert list(implausible(region(), old, gone, Plausibility(), False, ("SW-01",)))
