@@ -20,10 +20,13 @@ class Checksum(Strict):
     """One of the file's own checksums: a module of the checksum room, and the region it is over."""
 
     module: str
+    """Name of the module that knows it."""
     region: str
+    """Region that it is over."""
     memory: str | None = None
     """The memory that the region is of; need not be told."""
     parameters: dict[str, Parameter] = Field(default_factory=dict, max_length=MOST_PARAMETERS)
+    """What the module wants to know; addresses are those of the ECU."""
 
     def misfits(self, region: Region) -> Iterator[str]:
         """Why these parameters are not of that region, or cost more than a few looks at it."""

@@ -22,24 +22,40 @@ class Sectors(Strict):
     """A run of `count` equal erase sectors."""
 
     size_bytes: int = Field(ge=16, le=1 << 28)
+    """Length of one sector."""
     count: int = Field(ge=1, le=65_536)
+    """How many of them follow each other."""
 
 
 class Region(Strict):
     """A named span of memory; its sectors, in order, fill it exactly."""
 
     name: str = Field(pattern=_NAME)
+    """Name of the region, used once in the file."""
     tag: Literal["boot", "code", "calibration", "data"]
+    """What it holds. Immobiliser, key, odometer and airbag memory is refused."""
     start: int = Field(ge=0, lt=ADDRESS_SPACE_BYTES)
+    """First address."""
     size_bytes: int = Field(ge=16, le=1 << 28)
+    """Length; its sectors fill it exactly."""
     sectors: tuple[Sectors, ...] = Field(min_length=1)
+    """What erases as one, in order of address."""
     writable: bool = True
+    """Whether Pitbox may write it."""
     readable: bool = True
+    """Whether it can be read. What is written must be."""
+    unreadable_because: str | None = Field(default=None, min_length=1, max_length=200)
+    """Why it cannot be read; told where readable = false."""
+    erases_with: tuple[str, ...] = Field(default=(), max_length=64)
+    """Regions of the same memory that an erase here erases too."""
+    depends_on: tuple[str, ...] = Field(default=(), max_length=64)
+    """Regions that must be whole before the ECU takes this one."""
     erased_byte: int = Field(default=0xFF, ge=0, le=0xFF)
     """By default the memory's."""
     page_bytes: int = Field(default=256, ge=1)
     """By default the memory's."""
     block_id: int | None = Field(default=None, ge=0, le=0xFF)
+    """Number by which an ECU that takes blocks calls it."""
     memory: str = FLASH
     """Name of the memory it is of, which fills it in."""
 
@@ -69,6 +85,10 @@ class Region(Strict):
             yield f"sectors add up to 0x{total:X} bytes, size_bytes is 0x{self.size_bytes:X}"
         if self.end > ADDRESS_SPACE_BYTES:
             yield f"ends at 0x{self.end:X}, above the 32-bit address space"
+        if self.unreadable_because is not None and self.readable:
+            yield "unreadable_because belongs to readable = false"
+        if self.name in (*self.erases_with, *self.depends_on):
+            yield "erases_with and depends_on name other regions"
         if self.writable and not self.readable:
             yield "writable = true needs readable = true: what was never read could not be put back"
 
@@ -90,11 +110,13 @@ class Memory(Strict):
     """One memory of the ECU, an address space of its own: a flash, an EEPROM, that of a second processor."""
 
     name: str = Field(pattern=_NAME)
+    """Name of the memory; `flash` where there is one alone."""
     erased_byte: int = Field(default=0xFF, ge=0, le=0xFF)
     """What every byte is after an erase."""
     page_bytes: int = Field(default=256, ge=1)
     """What is programmed as one; sectors are whole numbers of it."""
     regions: tuple[Region, ...]
+    """What lies in it, by addresses of its own."""
 
     @field_validator("name", mode="before")
     @classmethod
@@ -137,6 +159,7 @@ def _conflicts(regions: Sequence[Region]) -> Iterator[str]:
     for region in regions:
         if any(run.size_bytes % region.page_bytes for run in region.sectors):
             yield f"a sector of {region.name!r} is not a whole number of pages of {region.page_bytes} bytes"
+    yield from _unfit_groups(regions)
     block_ids = Counter(region.block_id for region in regions if region.block_id is not None)
     yield from (f"block_id {number} is used {n} times" for number, n in block_ids.items() if n > 1)
     ordered = sorted(regions, key=lambda region: region.start)
@@ -145,11 +168,30 @@ def _conflicts(regions: Sequence[Region]) -> Iterator[str]:
             yield f"{low.name!r} ends at 0x{low.end:X}, inside {high.name!r} at 0x{high.start:X}"
 
 
+def _unfit_groups(regions: Sequence[Region]) -> Iterator[str]:
+    known = {region.name: region for region in regions}
+    for region in regions:
+        for name in region.erases_with:
+            if name not in known:
+                yield f"{region.name!r} erases {name!r} with it, and this memory has no such region"
+            elif region.writable and not known[name].writable:
+                yield f"{region.name!r} erases {name!r} with it, which is not writable: nothing puts it back"
+
+
+def _unknown_dependencies(memories: Sequence[Memory]) -> Iterator[str]:
+    regions = [region for memory in memories for region in memory.regions]
+    known = {region.name for region in regions}
+    for region in regions:
+        for name in set(region.depends_on) - known:
+            yield f"{region.name!r} depends on {name!r}, and no region is called so"
+
+
 def check_memories(memories: tuple[Memory, ...]) -> tuple[Memory, ...]:
     """The memories. Raises ValueError naming every name of a memory or of a region that is used twice."""
     refuse(() if memories else ["there is no memory"])
     refuse(_repeated(memory.name for memory in memories))
     refuse(_repeated(region.name for memory in memories for region in memory.regions))
+    refuse(_unknown_dependencies(memories))
     return memories
 
 
@@ -174,3 +216,15 @@ def not_blocks(regions: Sequence[Region]) -> Iterator[str]:
             yield f"region {region.name!r} has no block_id"
         if region.writable and sum(run.count for run in region.sectors) > 1:
             yield f"region {region.name!r} is named by a block id, so it has one sector"
+
+
+def ambiguous(memories: Sequence[Memory]) -> Iterator[str]:
+    """Why a bare address does not tell these memories apart."""
+    for one, other in itertools.combinations(memories, 2):
+        for region, there in itertools.product(one.regions, other.regions):
+            if region.start < there.end and there.start < region.end:
+                yield (
+                    f"{region.name!r} of {one.name!r} and {there.name!r} of {other.name!r} have the same "
+                    "addresses, which nothing tells apart on this wire: give each memory an access of its own"
+                )
+                break

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -25,7 +25,7 @@ from appliance.definitions.access.base import AccessDefinition, MethodName, Misf
 from appliance.definitions.checksum import Checksum
 from appliance.definitions.errors import not_simulated
 from appliance.definitions.fields import Strict, admitting, refuse
-from appliance.definitions.memory import Memories, Region
+from appliance.definitions.memory import Memories, Memory, Region
 from appliance.definitions.plausible import Plausibility
 from appliance.definitions.secrets import Secret
 from appliance.definitions.simulation import Simulation
@@ -40,7 +40,9 @@ class Evidence(Strict):
     """Where the facts of this definition come from, and what is assumed."""
 
     sources: tuple[str, ...] = Field(min_length=1)
+    """Where each fact was read: documents, sheets, own measurements."""
     assumptions: tuple[str, ...] = ()
+    """What is assumed and was not seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +57,31 @@ class Definition(Strict):
     """One ECU."""
 
     schema_version: Literal[2]
+    """Version of this schema; files of version 1 are read too."""
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{2,60}$")
+    """Name by which jobs and commands call the definition; never used twice."""
     name: str = Field(min_length=1)
+    """What people call the ECU."""
     kind: Literal["engine", "gearbox"]
+    """What it controls."""
     maker: str
+    """Who made the ECU."""
     cpu: str
+    """Processor and flash, in words."""
     evidence: Evidence
+    """Where the facts come from."""
     memories: Memories
+    """Every memory of the ECU, each an address space of its own."""
     accesses: tuple[AnyAccess, ...] = Field(alias="access", max_length=16)
+    """Every way in."""
     checksums: tuple[Checksum, ...] = Field(default=(), max_length=64)
     """Judged and corrected in this order."""
     secrets: tuple[Secret, ...] = Field(default=(), max_length=16)
     """What only the owner has. Named here, never kept here."""
     plausibility: Plausibility = Plausibility()
+    """How far a tuned file may be from the read it was made from."""
     simulation: Simulation | None = None
+    """How the simulated ECU behaves; not needed for real ones."""
 
     @field_validator("accesses")
     @classmethod
@@ -82,7 +95,7 @@ class Definition(Strict):
             _refuse_at(
                 ((index, *path), reason)
                 for index, access in enumerate(accesses)
-                for path, reason in access.misfits(memories)
+                for path, reason in _access_misfits(access, memories)
             )
         return accesses
 
@@ -157,6 +170,12 @@ class Definition(Strict):
     def digest(self) -> str:
         """SHA-256, in hex, of the canonical form; jobs pin it."""
         return hashlib.sha256(self.canonical()).hexdigest()
+
+
+def _access_misfits(access: AccessDefinition, memories: Sequence[Memory]) -> Iterator[Misfit]:
+    for name in sorted(set(access.memories) - {memory.name for memory in memories}):
+        yield ("memories",), f"no memory is called {name!r}"
+    yield from access.misfits(access.reached(memories))
 
 
 def _misfits(

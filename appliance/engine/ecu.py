@@ -17,6 +17,7 @@ from appliance.engine.job_access import access_of, over_uds
 from appliance.engine.owner_secrets import secrets_of
 from appliance.flashing.context import JobContext
 from appliance.flashing.errors import access_problem
+from appliance.flashing.expressible import require_expressible
 from appliance.flashing.power import PowerGuard
 from appliance.flashing.recognising import recognise
 from appliance.flashing.retries import asked_patiently
@@ -75,6 +76,7 @@ async def on_ecu(
     the job's own where it is not told.
     """
     how = over_uds(access or access_of(box.journal.job(job_id), definition))
+    require_expressible(definition, how)
     kept = await box.vigil.end()
     secret = secrets_of(definition, box.settings.state_dir, simulated=box.connection.simulated)
     car = Acquaintance(confirmed)

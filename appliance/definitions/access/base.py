@@ -28,8 +28,11 @@ class Recognition(Strict):
     """Which answers identify this ECU: shell-style patterns, all of the given fields must match."""
 
     hw: tuple[Pattern, ...] = Field(min_length=1)
+    """Patterns of the hardware number."""
     sw: tuple[Pattern, ...] = ()
+    """Patterns of the software number."""
     boot: tuple[Pattern, ...] = ()
+    """Patterns of the boot loader version."""
 
     def given(self) -> dict[str, tuple[str, ...]]:
         """The fields that have patterns, by name."""
@@ -41,10 +44,15 @@ class Voltage(Strict):
     """Supply window for writing (ISO 14229-1 NRC 0x92/0x93 is the ECU's own)."""
 
     min_v: float = Field(ge=6, le=32)
+    """Below it no write begins."""
     max_v: float = Field(ge=6, le=32)
+    """Above it no write begins."""
     target_v: float = Field(default=13.5, ge=6, le=32)
+    """What the support unit is set to."""
     ripple_v: float = Field(default=0.3, gt=0, le=2)
+    """Most that the supply may move, peak to peak."""
     steady_s: float = Field(default=5.0, gt=0, le=60)
+    """So long it must hold before a write."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Voltage:
@@ -57,10 +65,13 @@ class Recovery(Strict):
     """What can be done when a write was interrupted."""
 
     recoverability: Literal["bootloader", "bench", "none"]
+    """What a half-written ECU can be reached by: its boot loader over this access, the bench, or nothing."""
     reset_allowed: bool = False
     """True where a half-written ECU may be reset to end a transfer that nothing else ends."""
     block_order: Literal["any", "ascending"] = "ascending"
+    """Whether a recovery may take the blocks in any order."""
     advice: str = Field(min_length=1)
+    """What the technician is told when a write was interrupted."""
 
     @model_validator(mode="after")
     def _comes_back(self) -> Recovery:
@@ -73,7 +84,20 @@ class Ritual(Strict):
     """Something the technician must do at a certain step."""
 
     when: Literal["before_read", "before_write", "after_write", "recovery"]
+    """At which step."""
     text: str = Field(min_length=1)
+    """What to do, in a sentence or two."""
+
+
+class Wire(Strict):
+    """One connection between the box and the ECU's connector."""
+
+    pin: str = Field(min_length=1, max_length=40)
+    """Of the ECU's connector, as its drawing names it."""
+    to: str = Field(min_length=1, max_length=40)
+    """Terminal of the box, or of the supply."""
+    note: str | None = Field(default=None, min_length=1, max_length=200)
+    """What else a person must know of it."""
 
 
 class EraseBounds(Strict):
@@ -99,20 +123,33 @@ class AccessDefinition(Strict):
     """One way into the ECU. A protocol's own file adds the tables that only it has."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,29}$")
+    """Name of the access, used once in the file."""
     method: MethodName
+    """Where the box is connected."""
     protocol: str
+    """What is spoken; it decides which further tables there are."""
     evidence: Level
+    """How far this access is proven."""
     reason: str = Field(min_length=1)
     """Why to take this access, or what speaks against it."""
     prefer: MethodName | None = None
     """A method to prefer to this one, also where the file describes no access of it."""
     recognition: Recognition
+    """Which answers identify the ECU."""
     voltage: Voltage
+    """Supply window for writing."""
     recovery: Recovery
+    """What can be done when a write was interrupted."""
     rituals: tuple[Ritual, ...] = ()
+    """What the technician does, and when."""
     entry: Choreography = Choreography()
     """How the controller is powered and strapped before anything is sent, and let go afterwards."""
+    wiring: tuple[Wire, ...] = Field(default=(), max_length=64)
+    """How the ECU is connected, beside or in place of the car's own plug."""
+    memories: tuple[str, ...] = Field(default=(), max_length=16)
+    """Memories that this access reaches; all where none is named."""
     erase_bounds: EraseBounds = EraseBounds()
+    """How often one write may erase before a person is asked."""
 
     @property
     @abstractmethod
@@ -150,7 +187,7 @@ class AccessDefinition(Strict):
 
     @abstractmethod
     def misfits(self, memories: Sequence[Memory]) -> Iterator[Misfit]:
-        """Why this access does not go with these memories."""
+        """Why this access does not go with the memories that it reaches."""
 
     def blinded_by(self, module: str) -> bool:
         """Whether a hash over content and that checksum module's value together is always the same."""
@@ -161,6 +198,10 @@ class AccessDefinition(Strict):
         """Why a block that holds that module's checksum could not be told from another."""
         del module
         yield from ()
+
+    def reached(self, memories: Iterable[Memory]) -> tuple[Memory, ...]:
+        """Those of the ECU's memories that this access reaches."""
+        return tuple(memory for memory in memories if not self.memories or memory.name in self.memories)
 
     @property
     def compares(self) -> bool:

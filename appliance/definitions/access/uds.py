@@ -9,7 +9,7 @@ from appliance.definitions.access.base import AccessDefinition, HashSpan, InWord
 from appliance.definitions.access.uds_checking import Checking
 from appliance.definitions.access.uds_link import Addressing, Bus, Identity, Sessions, Timing
 from appliance.definitions.access.uds_memory import Erasing, Reading, Writing
-from appliance.definitions.memory import Memory, Region, not_blocks, out_of_reach
+from appliance.definitions.memory import Memory, Region, ambiguous, not_blocks, out_of_reach
 from appliance.definitions.steps import Steps
 
 _SPANS: dict[str, HashSpan] = {"hash_range": "bytes", "compare_range": "bytes", "compare_block": "block"}
@@ -27,16 +27,27 @@ class UdsAccessDefinition(AccessDefinition):
     """UDS over ISO-TP, at the car's plug or on the bench."""
 
     method: Literal["obd", "bench"]
+    """Where the box is connected."""
     protocol: Literal["uds"]
+    """UDS."""
     bus: Bus
+    """The wire."""
     addressing: Addressing
+    """Identifiers on it."""
     timing: Timing = Timing()
+    """Times that the host keeps."""
     identity: Identity
+    """Data identifiers that tell who it is."""
     sessions: Sessions
+    """Sessions and unlocks."""
     reading: Reading
+    """How memory is read."""
     erasing: Erasing
+    """How it is erased."""
     writing: Writing
+    """How it is written."""
     checking: Checking
+    """How the ECU proves it."""
     steps: Steps = Steps()
     """Lists that replace what the tables above say of the same."""
 
@@ -104,6 +115,8 @@ class UdsAccessDefinition(AccessDefinition):
         for table in (table for table, named in by_id.items() if named):
             for problem in not_blocks(regions):
                 yield (table,), problem
+        for problem in ambiguous(memories):
+            yield (), problem
         yield from self._steps_misfits(regions)
         for problem in self.checking.misfits(regions, self.reading.bootloader_reads):
             yield ("checking",), problem

@@ -32,8 +32,11 @@ class BlockPayload(Strict):
     """What names one erase block to the checking routine, or every one of a region."""
 
     region: str
+    """Name of the region."""
     start: int | None = Field(default=None, ge=0)
+    """First address of the block; every block of the region where it is left out."""
     payload: Payload
+    """What the routine gets for it."""
 
 
 class Checking(Strict):
@@ -47,8 +50,11 @@ class Checking(Strict):
     """
 
     routine: Word | None = None
+    """Identifier of the routine."""
     style: Literal["hash_range", "compare_range", "compare_block", "status", "steps", "none"]
+    """What the routine is asked, and what it answers."""
     hash_kind: HashKind = "crc32"
+    """Which hash it is."""
     payload: Payload | None = None
     """In place of address and size, the same for every block: for `status` alone."""
     payloads: tuple[BlockPayload, ...] = Field(default=(), max_length=4096)
@@ -60,9 +66,11 @@ class Checking(Strict):
     after_each_block: bool = False
     """The routine is run right after each block was programmed, too; one that fails is programmed again."""
     dependencies_routine: Word | None = 0xFF01
+    """Routine by which the ECU judges all its memory at the end of a write."""
     dependencies_status_bytes: int = Field(default=1, ge=0, le=64)
     """Length of its status record; 0 where the ECU answers without a status."""
     verify: Literal["hash", "read_back", "status"] = "hash"
+    """What a block is proven by."""
 
     @property
     def method(self) -> Proof:

@@ -20,11 +20,14 @@ class Reading(Strict):
     """How memory is read: 0x23 by address, or 0x35/0x36/0x37 upload."""
 
     method: Literal["by_address", "upload"]
+    """By address (23) or by upload (35, 36, 37)."""
     block_bytes: int = Field(ge=16, le=0xFFFF)
     """Longest piece of memory asked for at once by 0x23; for an upload the longest TransferData message, its
     two header bytes included (0x75 may lower it)."""
     address_bytes: int = Field(default=4, ge=1, le=5)
+    """Length of an address in the request."""
     size_bytes: int = Field(default=4, ge=1, le=4)
+    """Length of a size in the request."""
     bootloader_reads: bool = False
     """True where the bootloader also serves reads, so that a read-back works after a failed write."""
 
@@ -38,7 +41,9 @@ class Erasing(Strict):
     """
 
     routine: Word = 0xFF00
+    """Identifier of the routine."""
     by: Literal["address", "block_id", "steps"]
+    """What names the memory; with `steps` those say it."""
     in_place: tuple[str, ...] = ()
     """Regions that a download replaces without an erase; the ECU refuses to erase them."""
     status_bytes: int = Field(default=1, ge=0, le=64)
@@ -71,16 +76,21 @@ class Writing(Strict):
     """
 
     by: Literal["address", "block_id", "steps"]
+    """What names the memory; with `steps` those say it."""
     data_format: Byte = 0x00
     """As the ECU numbers the transforms; 0x00 where there is none."""
     transforms: tuple[Transform, ...] = Field(default=(), max_length=2)
     """What is done to a block before it travels, in this order. 34 announces the length in memory."""
     address_bytes: int = Field(default=4, ge=1, le=5)
+    """Length of an address in the request."""
     size_bytes: int = Field(default=4, ge=1, le=4)
+    """Length of a size in the request."""
     block_bytes: int | None = Field(default=None, ge=16, le=0xFFFF)
     """Longest TransferData message, its two header bytes included; the ECU's own maximum applies besides."""
     fingerprint_did: Word | None = None
+    """Identifier to which a fingerprint is written before the first block."""
     fingerprint: HexBytes | None = None
+    """What is written there."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Writing:

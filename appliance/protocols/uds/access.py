@@ -40,6 +40,6 @@ class UdsAccess:
         transfers = self.lifecycle.transfers
         reader = MemoryReader(client, definition.reading, transfers, meter)
         writer = MemoryWriter(client, definition, transfers, meter, secret)
-        reaches = frozenset(memory.name for memory in ecu.memories)
+        reaches = frozenset(memory.name for memory in definition.reached(ecu.memories))
         self.memory = UdsMemory(client, opener, reader, writer, proof, meter, reaches)
         self.diagnostics = FaultMemory(client, self.identity)
