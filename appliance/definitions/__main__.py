@@ -1,4 +1,4 @@
-"""`python -m appliance.definitions check FILE... | list [--json] | support`.
+"""`python -m appliance.definitions`: check, list, explain, new, upgrade, support, reference.
 
 Exit status: 0 all is well, 1 a definition was refused, 2 wrong usage.
 """
@@ -9,16 +9,23 @@ import argparse
 import json
 import signal
 import sys
+import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from appliance.contract.text import printable
+from appliance.definitions.access import protocols
 from appliance.definitions.errors import DefinitionError
 from appliance.definitions.evidence import badge
+from appliance.definitions.explaining import in_words
 from appliance.definitions.library import Library
 from appliance.definitions.loader import load_all, load_definition
+from appliance.definitions.reference import reference_page
 from appliance.definitions.schema import Definition
+from appliance.definitions.skeleton import skeleton
 from appliance.definitions.support import support_page
+from appliance.definitions.toml_text import toml_of
+from appliance.definitions.upgrade import upgraded
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,9 +36,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _check(options.files)
         case "list":
             return _list(load_all(), as_json=options.json)
+        case "explain":
+            return _explain(options.id)
+        case "upgrade":
+            return _upgrade(options.file, beside=options.beside)
+        case "new":
+            text = skeleton(options.protocol)
+        case "reference":
+            text = reference_page()
         case _:
-            print(support_page(), end="")
-            return 0
+            text = support_page()
+    print(text, end="")
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -41,6 +57,14 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("files", nargs="+", type=Path, metavar="FILE")
     listing = verbs.add_parser("list", help="definitions this box can use, yours included")
     listing.add_argument("--json", action="store_true", help="for machines")
+    explain = verbs.add_parser("explain", help="tell a definition in words")
+    explain.add_argument("id", metavar="ID")
+    new = verbs.add_parser("new", help="a file to begin with, every key with its meaning")
+    new.add_argument("--protocol", choices=sorted(protocols()), required=True)
+    upgrade = verbs.add_parser("upgrade", help="a file of schema 1 as one of the present schema")
+    upgrade.add_argument("file", type=Path, metavar="FILE")
+    upgrade.add_argument("--beside", action="store_true", help="write NAME.schema2.toml beside it")
+    verbs.add_parser("reference", help="every key of a definition file, as Markdown")
     verbs.add_parser("support", help="what is supported and which test proves it, as Markdown")
     return parser
 
@@ -57,6 +81,37 @@ def _check(files: Iterable[Path]) -> int:
         else:
             print(f"{path}: ok, {definition.id}, sha256 {definition.digest()}")
     return int(refused)
+
+
+def _explain(definition_id: str) -> int:
+    try:
+        for line in in_words(load_all().get(definition_id)):
+            print(printable(line))
+    except DefinitionError as error:
+        _report(error)
+        return 1
+    return 0
+
+
+def _upgrade(path: Path, *, beside: bool) -> int:
+    """The new file says what the old one said, or there is none."""
+    try:
+        definition = load_definition(path)
+        text = toml_of(upgraded(tomllib.loads(path.read_text("utf-8-sig"))))
+        new = path.with_name(f"{path.stem}.schema2.toml")
+        if not beside:
+            print(text, end="")
+        else:
+            with new.open("x", encoding="utf-8") as file:
+                file.write(text)
+            print(f"{new}: {definition.id}, sha256 {load_definition(new).digest()}")
+    except DefinitionError as error:
+        _report(error)
+        return 1
+    except OSError as error:
+        print(f"{path}: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def _list(library: Library, as_json: bool) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 
 from pydantic import Field
@@ -13,6 +14,14 @@ MOST_PARAMETERS = 32
 MOST_IN_A_LIST = 64
 MOST_PASSES = 8
 """Listed ranges may cover a region so often, all together: honest ones do it two or three times."""
+MODULES = frozenset(
+    {
+        "crc16-at", "crc32-at", "edc15-v4.1", "gm-e38", "me7", "med17", "nissan-alt2", "nissan-std",
+        "siemens-ms43", "simos", "subaru-denso", "subaru-hitachi-m32r", "sum32-at", "vw-dq250", "vw-dq381",
+        "vw-haldex5",
+    }
+)  # fmt: skip
+"""What the checksum room knows; a test compares them."""
 _DECLARED = ("crc16-at", "crc32-at", "sum32-at")
 
 
@@ -30,6 +39,10 @@ class Checksum(Strict):
 
     def misfits(self, region: Region) -> Iterator[str]:
         """Why these parameters are not of that region, or cost more than a few looks at it."""
+        if self.module not in MODULES:
+            near = difflib.get_close_matches(self.module, MODULES, n=1)
+            guess = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(MODULES))}"
+            yield f"no checksum module is called {self.module!r}; {guess}"
         for name, value in self.parameters.items():
             if isinstance(value, list):
                 yield from self._list_misfits(name, value, region)

@@ -14,9 +14,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from appliance.definitions.errors import DefinitionError, invalid
-from appliance.definitions.explain import explain
 from appliance.definitions.library import Library
 from appliance.definitions.parsing import SchemaMismatchError, definition_from_json
+from appliance.definitions.refusing import explain
 from appliance.definitions.schema import Definition
 from appliance.definitions.upgrade import former_path
 

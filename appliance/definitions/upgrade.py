@@ -20,6 +20,10 @@ _MOVED = (
 _BOUNDS = ("most_per_block", "most_in_all")
 _OF_MEMORIES = ("erased_byte", "page_bytes")
 _ONLY_NEW = ("memories", "access", "checksums", "secrets")
+_ORDER = (
+    "schema_version", "id", "name", "kind", "maker", "cpu", "evidence", "memories", "access", "checksums",
+    "plausibility", "simulation",
+)  # fmt: skip
 _FORMER: tuple[tuple[KeyPath, KeyPath], ...] = (
     (("access", 0, "evidence"), ("evidence", "level")),
     (("access", 0, "reason"), ("method", "reason")),
@@ -51,7 +55,8 @@ def upgraded(tables: Tables) -> Tables:
     if checksum is not None:
         new["checksums"] = [checksum]
     del old["schema_version"]
-    return {**old, **new}
+    together = {**old, **new}
+    return {key: together.pop(key) for key in _ORDER if key in together} | together
 
 
 def former_path(path: Sequence[int | str]) -> KeyPath:
