@@ -35,6 +35,8 @@ def in_words(definition: Definition) -> Iterator[str]:
         yield f"checksum {number}: {checksum.module} over {checksum.region}"
     if not definition.checksums:
         yield "checksums: none known; the master must sign that a file's are right"
+    for secret in definition.secrets:
+        yield f"of the owner: {secret.name} ({secret.role}), {secret.about}"
     yield f"recommended: {definition.recommended.method}. {definition.recommended.reason}"
     yield "assumed, not known:" if definition.evidence.assumptions else "assumed: nothing"
     yield from (f"  {text}" for text in definition.evidence.assumptions)
@@ -69,6 +71,7 @@ def _access(definition: Definition, access: AccessDefinition) -> Iterator[str]:
     recognised = (f"{name} {' or '.join(one)}" for name, one in access.recognition.given().items())
     yield f"  recognised by: {', '.join(recognised)}"
     yield f"  reads: {way.read}; writes: {way.write}, {way.delta}"
+    yield from (f"  {line}" for line in access.more_in_words())
     yield f"  proof: {PROOFS[access.proof]}"
     supply = access.voltage
     yield f"  supply: {supply.min_v:g} to {supply.max_v:g} V, set to {supply.target_v:g} V"

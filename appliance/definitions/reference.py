@@ -86,12 +86,19 @@ def _chunks(text: str) -> dict[str, str]:
 
 
 def _tables() -> Iterator[str]:
-    yield from _table("the file itself", (), Definition)
+    told: set[type[BaseModel]] = set()
+    yield from _table("the file itself", (), Definition, told)
     for name, model in sorted(protocols().items()):
-        yield from _table(f"`[[access]]`, protocol `{name}`", ("access",), model)
+        yield from _table(f"`[[access]]`, protocol `{name}`", ("access",), model, told)
 
 
-def _table(title: str, path: tuple[str, ...], model: type[BaseModel]) -> Iterator[str]:
+def _table(
+    title: str, path: tuple[str, ...], model: type[BaseModel], known: set[type[BaseModel]]
+) -> Iterator[str]:
+    """One table and those in it, each shape once."""
+    if model in known:
+        return
+    known.add(model)
     told, later = meanings(model), []
     yield f"### {title}\n"
     yield " ".join((model.__doc__ or "").split()) + "\n"
@@ -105,7 +112,15 @@ def _table(title: str, path: tuple[str, ...], model: type[BaseModel]) -> Iterato
         ]
     yield ""
     for key, inner in later:
-        yield from _table(f"`{'.'.join((*path, key))}`", (*path, key), inner)
+        verb = _verb(inner)
+        own = f"`{'.'.join((*path, key))}`" if verb is None else f"the step `{verb}`"
+        yield from _table(own, (*path, key), inner, known)
+
+
+def _verb(model: type[BaseModel]) -> str | None:
+    """The tag of a table that is one of several in a list."""
+    field = model.model_fields.get("verb")
+    return str(get_args(field.annotation)[0]) if field is not None else None
 
 
 def _meaning(told: str, field: FieldInfo) -> str:

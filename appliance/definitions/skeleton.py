@@ -27,7 +27,8 @@ _OWN: dict[tuple[str, ...], Any] = {
     ("access", "reason"): "Why to take this access.",
     ("access", "recovery", "advice"): "What to do when a write was interrupted.",
 }
-_LEFT_OUT = ("simulation",)
+_LEFT_OUT = ("simulation", "steps", "secrets")
+"""Tables that few ECUs need; docs/definitions.md has them."""
 
 
 def skeleton(protocol: str) -> str:
@@ -85,4 +86,4 @@ def _inner_table(
 
 
 def _stands_in_a_line(key: str) -> bool:
-    return key in ("sectors", "payloads", "wiring", "read_security", "write_security")
+    return key in ("sectors", "payloads", "transforms", "wiring", "read_security", "write_security")

@@ -51,12 +51,15 @@ class Request(Step):
     """Ask and expect: the answer's record begins with `good`; with `busy` the same is asked again."""
 
     verb: Literal["request"]
+    """Which step it is."""
     send: TemplateText
+    """Bytes of the request; fields in braces stand for the block."""
     good: HexBytes = ""
     """The record behind the echo, exactly; empty where there is none."""
     busy: HexBytes = ""
     """A record that says: not yet. The same request is repeated until it goes away (sources: `psa-flash`)."""
     every_ms: int = Field(default=500, ge=10, le=10_000)
+    """Pause between two tries."""
     most: int = Field(default=1, ge=1, le=2_000)
     """Times that it is asked in all while the ECU is busy."""
     may_fail: bool = False
@@ -103,7 +106,9 @@ class Session(Step):
     """Enter a session (0x10) and keep it."""
 
     verb: Literal["session"]
+    """Which step it is."""
     number: Byte
+    """Sub-function of the session."""
 
     def in_words(self) -> str:
         """In words."""
@@ -114,6 +119,7 @@ class Unlock(Step):
     """Unlock as sessions.write_security says."""
 
     verb: Literal["unlock"]
+    """Which step it is."""
 
     def in_words(self) -> str:
         """In words."""
@@ -124,7 +130,9 @@ class Wait(Step):
     """Let the ECU settle."""
 
     verb: Literal["wait"]
+    """Which step it is."""
     seconds: float = Field(gt=0, le=60)
+    """How long."""
 
     @property
     def longest_s(self) -> float:
@@ -140,9 +148,13 @@ class Silence(Step):
     """Tell every controller on the bus again and again to be quiet; none answers (sources: `vbf`)."""
 
     verb: Literal["silence"]
+    """Which step it is."""
     send: HexBytes = Field(min_length=4, max_length=14)
+    """What is sent, without an answer."""
     every_ms: int = Field(ge=2, le=1_000)
+    """Pause between two."""
     times: int = Field(ge=1, le=1_000)
+    """How often."""
 
     @property
     def longest_s(self) -> float:
@@ -163,17 +175,23 @@ class Loader(Step):
     """Upload the owner's secondary boot loader to RAM and start it, unless it runs already."""
 
     verb: Literal["loader"]
+    """Which step it is."""
     secret: str = Field(pattern=r"^[a-z][a-z0-9_]{0,29}$")
     """The owner's file, by the name that `[[secrets]]` gives it."""
     address: int = Field(ge=0, lt=1 << 32)
+    """Where it is loaded to."""
     entry: int = Field(ge=0, lt=1 << 32)
+    """Where it is started."""
     probe: HexBytes = Field(min_length=2)
     """A request that the loader alone answers."""
     open: TemplateText
+    """Request that announces it."""
     start: TemplateText
+    """Request that starts it."""
     started: HexBytes = ""
     """The record that says that it runs."""
     close_proof: CloseProof = "none"
+    """What the answer to 37 carries."""
 
     def in_words(self) -> str:
         """In words."""
@@ -199,12 +217,15 @@ class Download(Step):
     """The heart's block by 34, 36 and 37."""
 
     verb: Literal["download"]
+    """Which step it is."""
     open: TemplateText
+    """Request that announces the block."""
     trailer: Literal["none", "crc16-x25"] = "none"
     """Behind the data of each 36, over the whole request, little-endian (sources: `psa-flash`)."""
     taken: HexBytes = ""
     """The record of each 76 that says that the piece was taken."""
     close_proof: CloseProof = "none"
+    """What the answer to 37 carries."""
 
     def in_words(self) -> str:
         """In words."""
@@ -235,11 +256,15 @@ class Steps(Strict):
     open: tuple[OpenStep, ...] | None = Field(default=None, min_length=1, max_length=32)
     """For a write, in place of the sessions table."""
     open_to_read: tuple[OpenStep, ...] | None = Field(default=None, min_length=1, max_length=32)
+    """For a read, in place of the sessions table."""
     recover: tuple[OpenStep, ...] | None = Field(default=None, min_length=1, max_length=32)
     """For a half-written ECU; by default as `open`."""
     erase: tuple[EraseStep, ...] | None = Field(default=None, min_length=1, max_length=8)
+    """Done to erase one block."""
     program: tuple[ProgramStep, ...] | None = Field(default=None, min_length=1, max_length=8)
+    """Done to program one block."""
     prove: tuple[AskStep, ...] | None = Field(default=None, min_length=1, max_length=8)
+    """Done to have the ECU prove one block."""
     commit: tuple[AskStep, ...] | None = Field(default=None, min_length=1, max_length=8)
     """Before the reset, which is the heart's."""
     always: tuple[AlwaysStep, ...] = Field(default=(), max_length=8)

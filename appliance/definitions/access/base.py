@@ -185,6 +185,10 @@ class AccessDefinition(Strict):
     def in_words(self) -> InWords:
         """How it goes over the wire."""
 
+    def more_in_words(self) -> Iterator[str]:
+        """What else of its own a person should know, a line each."""
+        yield from ()
+
     @abstractmethod
     def misfits(self, memories: Sequence[Memory]) -> Iterator[Misfit]:
         """Why this access does not go with the memories that it reaches."""

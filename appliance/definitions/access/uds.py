@@ -99,6 +99,10 @@ class UdsAccessDefinition(AccessDefinition):
         how = " and ".join(kinds[one.name] for one in self.writing.transforms)
         return f"{unit}, {how}" if how else unit
 
+    def more_in_words(self) -> Iterator[str]:
+        """Its steps, where lists replace the tables."""
+        yield from self.steps.in_words()
+
     def misfits(self, memories: Sequence[Memory]) -> Iterator[Misfit]:
         """Addresses out of reach, blocks without a name, checks that cannot prove these regions."""
         regions = regions_of(memories)

@@ -59,8 +59,11 @@ class Transform(Strict):
     """
 
     name: Literal["lzss-10-6", "aes-cbc"]
+    """Which transform it is."""
     key: str | None = None
+    """Name of the secret that is its key."""
     iv: str | None = None
+    """Name of the secret that it begins with."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Transform:
