@@ -35,6 +35,7 @@ class Choreography(Strict):
     """What is done before an access is opened, and after it: empty for a car that needs nothing."""
 
     steps: tuple[EntryStep, ...] = Field(default=(), max_length=64)
+    """What is done before the access is opened, one after the other."""
     ending: tuple[EndingStep, ...] = Field(default=(), max_length=32)
     """Done when the work is over and when the entry fails; then every pin is released in any case."""
     keep_supply: bool = False

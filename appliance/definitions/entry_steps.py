@@ -41,10 +41,13 @@ class _Output(Step):
     _name: ClassVar[str]
 
     min_v: float = Field(ge=0, le=32)
+    """Least that must be measured."""
     max_v: float = Field(ge=0, le=32)
+    """Most that may be measured."""
     min_a: float | None = Field(default=None, ge=0, le=20)
     """Less is a wire that is open or in the wrong place. Checked where the supply measures current."""
     max_a: float | None = Field(default=None, gt=0, le=20)
+    """More is a short or a wrong wire. Checked where the supply measures current."""
     within_s: float = Field(default=2.0, gt=0, le=30)
     """How long the output may take to come to rest inside the window."""
 
@@ -77,6 +80,7 @@ class SupplyOn(_Output):
 
     _name = "supply"
     verb: Literal["supply_on"]
+    """Which step it is."""
 
 
 class IgnitionOn(_Output):
@@ -84,14 +88,18 @@ class IgnitionOn(_Output):
 
     _name = "ignition"
     verb: Literal["ignition_on"]
+    """Which step it is."""
 
 
 class SupplyOff(Step):
     """Switch the supply off and wait until its output has fallen."""
 
     verb: Literal["supply_off"]
+    """Which step it is."""
     below_v: float = Field(default=1.0, gt=0, le=5)
+    """So far the output must fall."""
     within_s: float = Field(default=5.0, gt=0, le=30)
+    """How long it may take to fall."""
 
     @property
     def told(self) -> str:
@@ -108,6 +116,7 @@ class IgnitionOff(Step):
     """Switch the ignition line off."""
 
     verb: Literal["ignition_off"]
+    """Which step it is."""
 
     @property
     def told(self) -> str:
@@ -119,8 +128,11 @@ class SetPin(Step):
     """Drive a pin and read it back: a level that does not follow ends the entry."""
 
     verb: Literal["set_pin"]
+    """Which step it is."""
     pin: PinName
+    """Which line."""
     level: Level
+    """To which level."""
 
     @property
     def told(self) -> str:
@@ -135,10 +147,15 @@ class PulsePin(Step):
     """
 
     verb: Literal["pulse_pin"]
+    """Which step it is."""
     pin: PinName
+    """Which line."""
     level: Level
+    """To which level."""
     width_ms: float = Field(ge=0.1, le=2_000)
+    """Length of a pulse."""
     times: int = Field(default=1, ge=1, le=64)
+    """How many."""
 
     @property
     def told(self) -> str:
@@ -155,7 +172,9 @@ class ReleasePin(Step):
     """Let a pin go: an input, at the level that the controller gives it."""
 
     verb: Literal["release_pin"]
+    """Which step it is."""
     pin: PinName
+    """Which line."""
 
     @property
     def told(self) -> str:
@@ -167,9 +186,13 @@ class CheckPin(Step):
     """Read a line back: a released one has the controller's own level, and an open wire has not."""
 
     verb: Literal["check_pin"]
+    """Which step it is."""
     pin: PinName
+    """Which line."""
     level: Level
+    """Which level it must have."""
     within_s: float = Field(default=0.2, ge=0, le=10)
+    """How long it may take to have it."""
 
     @property
     def told(self) -> str:
@@ -186,7 +209,9 @@ class Wait(Step):
     """Let the controller settle."""
 
     verb: Literal["wait"]
+    """Which step it is."""
     seconds: float = Field(gt=0, le=60)
+    """How long."""
 
     @property
     def told(self) -> str:
@@ -203,11 +228,15 @@ class Ask(Step):
     """Ask the person; only an answer of `go_on_with` goes on. Without choices it is a confirmation."""
 
     verb: Literal["ask"]
+    """Which step it is."""
     question: QuestionKey
     """Key of the text, for screens that translate it."""
     text: Words
+    """What the person is asked."""
     choices: tuple[Choice, ...] = Field(default=("done", "stop"), min_length=2, max_length=16)
+    """What may be answered."""
     go_on_with: tuple[Choice, ...] = Field(default=("done",), min_length=1)
+    """Answers that go on; every other one ends the entry."""
     deadline_s: float = Field(ge=5, le=1_800)
     """Unanswered so long, the entry ends and every line goes back to its safe state."""
 

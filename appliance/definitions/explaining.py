@@ -71,6 +71,8 @@ def _access(definition: Definition, access: AccessDefinition) -> Iterator[str]:
     recognised = (f"{name} {' or '.join(one)}" for name, one in access.recognition.given().items())
     yield f"  recognised by: {', '.join(recognised)}"
     yield f"  reads: {way.read}; writes: {way.write}, {way.delta}"
+    yield from (f"  entry: {step.told}" for step in access.entry.steps)
+    yield from (f"  afterwards: {step.told}" for step in access.entry.ending)
     yield from (f"  {line}" for line in access.more_in_words())
     yield f"  proof: {PROOFS[access.proof]}"
     supply = access.voltage

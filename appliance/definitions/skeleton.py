@@ -27,7 +27,7 @@ _OWN: dict[tuple[str, ...], Any] = {
     ("access", "reason"): "Why to take this access.",
     ("access", "recovery", "advice"): "What to do when a write was interrupted.",
 }
-_LEFT_OUT = ("simulation", "steps", "secrets")
+_LEFT_OUT = ("simulation", "steps", "secrets", "entry")
 """Tables that few ECUs need; docs/definitions.md has them."""
 
 
