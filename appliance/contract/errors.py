@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from typing_extensions import TypedDict
+
 
 class EcuSafety(StrEnum):
     """Is the ECU safe? The answer a technician needs before any other."""
@@ -16,6 +18,17 @@ class EcuSafety(StrEnum):
     """Erased or partly programmed: keep it powered, do not start the engine, recover."""
     UNKNOWN = "unknown"
     """The box cannot tell; treat as half written."""
+
+
+class ErrorTold(TypedDict):
+    """The five answers; `ecu` says whether the ECU is safe."""
+
+    code: str
+    what: str
+    ecu: EcuSafety
+    do_now: str
+    log: str | None
+    details: list[str]
 
 
 class PitboxError(Exception):
@@ -39,16 +52,16 @@ class PitboxError(Exception):
         self.log = log
         self.details = details
 
-    def as_dict(self) -> dict[str, object]:
+    def as_dict(self) -> ErrorTold:
         """JSON form that crosses the engine's socket."""
-        return {
-            "code": self.code,
-            "what": self.what,
-            "ecu": self.ecu.value,
-            "do_now": self.do_now,
-            "log": self.log,
-            "details": list(self.details),
-        }
+        return ErrorTold(
+            code=self.code,
+            what=self.what,
+            ecu=self.ecu,
+            do_now=self.do_now,
+            log=self.log,
+            details=list(self.details),
+        )
 
     @classmethod
     def from_dict(cls, data: dict[str, object]) -> PitboxError:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from typing_extensions import TypedDict
 
 
-@dataclass(frozen=True, slots=True)
-class RegionChange:
+class RegionChange(TypedDict):
     """One region that the write may touch."""
 
     name: str
@@ -22,8 +21,7 @@ class RegionChange:
     """Address of the last changed byte."""
 
 
-@dataclass(frozen=True, slots=True)
-class Preview:
+class Preview(TypedDict):
     """One write: of what, to which car, with what effect."""
 
     job: str | None
@@ -44,12 +42,8 @@ class Preview:
     """Hash of the memory as it will be; None where the file cannot be opened. `write` takes it back."""
     compared_with: str | None
     """What the changes are counted against: `original`, `last_write`, or None where nothing is known."""
-    regions: tuple[RegionChange, ...]
-    rituals: tuple[str, ...]
+    regions: list[RegionChange]
+    rituals: list[str]
     """What the technician must do before this is begun."""
-    refused: tuple[str, ...]
+    refused: list[str]
     """Why a gate will refuse this file in any case."""
-
-    def as_dict(self) -> dict[str, object]:
-        """JSON form that crosses the engine's socket."""
-        return asdict(self)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.entry_events import QuestionEvent
+from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import ECU_IN_DANGER
+from appliance.contract.report import Report
 from appliance.contract.roles import EVERYBODY, OPERATOR_ONLY, PeerRole
+from appliance.contract.told import DefinitionTold, JobTold, QuestionTold, RegionTold, Snapshot
 from appliance.definitions.evidence import badge
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
@@ -109,26 +112,26 @@ class Api:
         box = self._box
         return await self._from_worker(lambda: standing(box.journal, job_id, writing=box.writing).as_dict())
 
-    async def _state(self) -> dict[str, Any]:
+    async def _state(self) -> Snapshot:
         danger = await self._worker.call(self._jobs_in_danger)
         current = self._operator.current
-        return {
-            "kind": "snapshot",
-            "role": self._box.keys.role.value,
-            "device": self._box.keys.device_id,
-            "simulated": self._box.connection.simulated,
-            "voltmeter_missing": self._box.connection.voltmeter_missing,
-            "protection_gaps": list(self._gaps),
-            "journal_differences": list(self._box.journal.differences),
-            "stored_files": self._box.keeper.health(),
-            "operation": current.as_dict() if current else None,
-            "recoverable": danger,
-            "questions": await self._worker.call(self._open_questions),
-            "seq": self._hub.head,
-            "latest": self._hub.snapshot(),
-        }
+        return Snapshot(
+            kind="snapshot",
+            role=self._box.keys.role.value,
+            device=self._box.keys.device_id,
+            simulated=self._box.connection.simulated,
+            voltmeter_missing=self._box.connection.voltmeter_missing,
+            protection_gaps=list(self._gaps),
+            journal_differences=list(self._box.journal.differences),
+            stored_files=self._box.keeper.health(),
+            operation=current.as_dict() if current else None,
+            recoverable=danger,
+            questions=await self._worker.call(self._open_questions),
+            seq=self._hub.head,
+            latest=self._hub.snapshot(),
+        )
 
-    def _jobs_in_danger(self) -> list[dict[str, Any]]:
+    def _jobs_in_danger(self) -> list[JobTold]:
         return [self._told(job) for job in self._box.journal.jobs() if job.state in ECU_IN_DANGER]
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
@@ -182,15 +185,15 @@ class Api:
         """Questions to the person at the box that wait for an answer, oldest first."""
         return await self._from_worker(self._open_questions)
 
-    def _open_questions(self) -> list[dict[str, Any]]:
-        return [one.as_dict() for one in self._desk.questions()]
+    def _open_questions(self) -> list[QuestionTold]:
+        return [_question(one) for one in self._desk.questions()]
 
     async def _answer(self, request: web.Request) -> web.Response:
         """The first answer that fits counts; `by` is the name of whoever gives it."""
         question_id = id_of(request, "QUESTION_UNKNOWN")
         given = answer_in(await json_object(request))
         by = f"{given.by} ({user_of(request)})" if given.by else user_of(request)
-        return await self._from_worker(lambda: self._desk.answer(question_id, given.answer, by).as_dict())
+        return await self._from_worker(lambda: _question(self._desk.answer(question_id, given.answer, by)))
 
     async def _upload(self, request: web.Request) -> web.Response:
         """A tuned file; it is held in memory only, only the newest one, and only until it is used.
@@ -228,22 +231,22 @@ class Api:
         job_id = id_of(request, "JOB_UNKNOWN")
         return await self._from_worker(lambda: self._report_of(job_id))
 
-    def _told(self, job: JobRecord) -> dict[str, Any]:
-        return {
-            "id": job.id,
-            "state": state_of(job, self._box.writing).value,
-            "definition": job.definition_id,
-            "vin": job.identity.vin if job.identity else None,
-            "hw": job.identity.hw if job.identity else None,
-            "sw": job.identity.sw if job.identity else None,
-            "original": job.original_file,
-            "created_at": job.created_at,
-        }
+    def _told(self, job: JobRecord) -> JobTold:
+        return JobTold(
+            id=job.id,
+            state=state_of(job, self._box.writing).value,
+            definition=job.definition_id,
+            vin=job.identity.vin if job.identity else None,
+            hw=job.identity.hw if job.identity else None,
+            sw=job.identity.sw if job.identity else None,
+            original=job.original_file,
+            created_at=job.created_at,
+        )
 
     async def _from_worker(self, ask: Callable[[], Any]) -> web.Response:
         return web.json_response(await self._worker.call(ask))
 
-    def _report_of(self, job_id: str) -> dict[str, Any]:
+    def _report_of(self, job_id: str) -> Report:
         known = {definition.id: definition for definition in self._box.library}
         definition = known.get(self._box.journal.job(job_id).definition_id or "")
         return report_of(self._box.journal, job_id, definition)
@@ -272,41 +275,55 @@ class Api:
     async def _definitions(self, request: web.Request) -> web.Response:
         """Every definition; a file that was refused is listed with the error instead of its evidence."""
         usable = [_usable(one) for one in self._box.library]
-        stands = await self._worker.call(lambda: standing(self._box.journal).ecu.value)
-        refused = [
-            {
-                "id": "",
-                "name": one.what,
-                "kind": "refused",
-                "evidence": "none",
-                "refused": {**one.as_dict(), "ecu": stands},
-                "regions": [],
-            }
-            for one in self._box.library.refused
-        ]
+        stands = await self._worker.call(lambda: standing(self._box.journal).ecu)
+        refused = [_refused(one, stands) for one in self._box.library.refused]
         return web.json_response([*usable, *refused])
 
 
-def _usable(definition: Definition) -> dict[str, Any]:
+def _question(event: QuestionEvent) -> QuestionTold:
+    return QuestionTold(
+        kind="question",
+        job_id=event.job_id,
+        id=event.id,
+        key=event.key,
+        text=event.text,
+        choices=list(event.choices),
+        asked_at=event.asked_at,
+        deadline_s=event.deadline_s,
+        state=event.state.value,
+        answer=event.answer,
+        by=event.by,
+        answered_at=event.answered_at,
+        fields=event.fields,
+    )
+
+
+def _refused(error: PitboxError, stands: EcuSafety) -> DefinitionTold:
+    told = error.as_dict()
+    told["ecu"] = stands
+    return DefinitionTold(id="", name=error.what, kind="refused", evidence="none", refused=told, regions=[])
+
+
+def _usable(definition: Definition) -> DefinitionTold:
     """A definition as far as a client needs it: its regions with the sizes of their erase sectors."""
-    return {
-        "id": definition.id,
-        "name": definition.name,
-        "kind": definition.kind,
-        "evidence": badge(definition),
-        "refused": None,
-        "regions": [
-            {
-                "name": region.name,
-                "tag": region.tag,
-                "start": region.start,
-                "size_bytes": region.size_bytes,
-                "writable": region.writable,
-                "sectors": [size for _, size in region.sector_spans()],
-            }
+    return DefinitionTold(
+        id=definition.id,
+        name=definition.name,
+        kind=definition.kind,
+        evidence=badge(definition),
+        refused=None,
+        regions=[
+            RegionTold(
+                name=region.name,
+                tag=region.tag,
+                start=region.start,
+                size_bytes=region.size_bytes,
+                writable=region.writable,
+                sectors=[size for _, size in region.sector_spans()],
+            )
             for region in definition.regions
         ],
-    }
+    )
 
 
 def _number_of(text: str | None) -> int | None:
@@ -320,5 +337,5 @@ def _number_of(text: str | None) -> int | None:
     return int(text)
 
 
-def _line(data: dict[str, Any]) -> bytes:
+def _line(data: Mapping[str, object]) -> bytes:
     return json.dumps(data).encode() + b"\n"

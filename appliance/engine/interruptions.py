@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from appliance.contract.events import Phase
 from appliance.contract.jobs import JobState
+from appliance.contract.report import Interruption
 from appliance.flashing.journal import JobRecord, Journal, Step
 from appliance.flashing.write_order import WriteOrder
 
@@ -47,36 +46,36 @@ def mark_read_resumed(journal: Journal, job_id: str) -> None:
         journal.note(job_id, read_interruptions=[{**one, "resumed": True} for one in found])
 
 
-def read_interruptions(job: JobRecord) -> list[dict[str, Any]]:
+def read_interruptions(job: JobRecord) -> list[Interruption]:
     """Interruptions of the job's reads: phase, bytes of that phase that were sealed, resumed."""
     known = job.detail.get("read_interruptions")
     return known if isinstance(known, list) else []
 
 
-def write_interruptions(journal: Journal, job_id: str) -> list[dict[str, Any]]:
+def write_interruptions(journal: Journal, job_id: str) -> list[Interruption]:
     """Where each interruption of the job's last write struck, and whether the write was taken up again."""
     flash = journal.last_flash(job_id)
     if flash is None:
         return []
     sizes = {block.start: block.size for block in WriteOrder.from_json(flash.write_order).blocks}
-    found: list[dict[str, Any]] = []
+    found: list[Interruption] = []
     programmed: set[int] = set()
     for step in journal.steps(flash.id):
         if step.step is Step.PROGRAMMED and step.block_start is not None:
             programmed.add(step.block_start)
         elif step.step is Step.INTERRUPTED:
             at_byte = sum(sizes.get(start, 0) for start in programmed)
-            found.append({"phase": "write", "at_byte": at_byte, "resumed": False})
+            found.append(Interruption(phase="write", at_byte=at_byte, resumed=False))
         elif step.step in (Step.RESUMED, Step.RETARGETED) and found:
             found[-1]["resumed"] = True
     return found
 
 
-def _where(journal: Journal, job_id: str) -> dict[str, Any]:
+def _where(journal: Journal, job_id: str) -> Interruption:
     second = journal.chunks(job_id, 2)
     chunks = second or journal.chunks(job_id, 1)
-    return {
-        "phase": (Phase.READ_2 if second else Phase.READ_1).value,
-        "at_byte": sum(chunk.segment.length for chunk in chunks.values()),
-        "resumed": False,
-    }
+    return Interruption(
+        phase=(Phase.READ_2 if second else Phase.READ_1).value,
+        at_byte=sum(chunk.segment.length for chunk in chunks.values()),
+        resumed=False,
+    )

@@ -14,7 +14,9 @@ from typing import Any
 import rfc8785
 
 from appliance.contract.actors import BOX, Actor
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import ErrorTold, PitboxError
+from appliance.contract.results import Result
+from appliance.contract.told import ActorTold, OperationTold
 from appliance.engine.context import EngineContext
 from appliance.engine.event_hub import Hub
 from appliance.engine.operations.registry import Work
@@ -44,25 +46,25 @@ class Operation:
     after: int = 0
     """Number behind which all its events come."""
     state: str = RUNNING
-    result: dict[str, Any] | None = None
-    error: dict[str, object] | None = None
+    result: Result | None = None
+    error: ErrorTold | None = None
     finished: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[Any] | None = None
     """The work itself; it belongs to the worker's thread."""
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> OperationTold:
         """JSON form."""
-        return {
-            "id": self.id,
-            "verb": self.verb,
-            "job": self.job,
-            "actor": self.actor.as_dict(),
-            "parameters_sha256": self.parameters_sha256,
-            "after": self.after,
-            "state": self.state,
-            "result": self.result,
-            "error": self.error,
-        }
+        return OperationTold(
+            id=self.id,
+            verb=self.verb,
+            job=self.job,
+            actor=ActorTold(role=self.actor.role, uid=self.actor.uid),
+            parameters_sha256=self.parameters_sha256,
+            after=self.after,
+            state=self.state,
+            result=self.result,
+            error=self.error,
+        )
 
 
 class Operator:
@@ -77,7 +79,7 @@ class Operator:
         self.current: Operation | None = None
         """The running operation."""
 
-    async def told(self, operation_id: str, wait_s: float = 0.0) -> dict[str, Any]:
+    async def told(self, operation_id: str, wait_s: float = 0.0) -> OperationTold:
         """An operation in its JSON form, once it is over or after so many seconds; also of an earlier life.
 
         Raises PitboxError for an unknown id.
@@ -91,7 +93,7 @@ class Operator:
             raise _unknown(operation_id)
         return kept
 
-    async def all(self) -> list[dict[str, Any]]:
+    async def all(self) -> list[OperationTold]:
         """Every operation that is kept, newest first."""
         return await self._worker.call(self._box.journal.operations.all)
 
@@ -192,7 +194,7 @@ class Operator:
         except PitboxError as error:
             log.warning("an operation's beginning or end is not kept: %s", error.what)
 
-    async def _work(self, operation: Operation, work: Callable[[EngineContext], Work]) -> dict[str, Any]:
+    async def _work(self, operation: Operation, work: Callable[[EngineContext], Work]) -> Result:
         loop, job_id = asyncio.get_running_loop(), self._job_of(operation)
         began = loop.time()
         self._box.writing = operation.verb in _WRITING
@@ -238,8 +240,8 @@ class _End:
     """How an operation ended."""
 
     state: str
-    result: dict[str, Any] | None = None
-    error: dict[str, object] | None = None
+    result: Result | None = None
+    error: ErrorTold | None = None
 
 
 def _beginning(operation: Operation) -> tuple[str, str, str | None, str]:
@@ -273,7 +275,7 @@ def as_ours(error: BaseException) -> PitboxError:
     )
 
 
-def told(error: PitboxError, box: EngineContext) -> dict[str, object]:
+def told(error: PitboxError, box: EngineContext) -> ErrorTold:
     """The five answers, with the log's place, and a line in that log."""
     error.log = error.log or str(box.settings.log_path)
     log.warning("%s: %s", error.code, error.what)

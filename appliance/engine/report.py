@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from appliance.contract.jobs import JobState
+from appliance.contract.report import FaultCodesAround, GateTold, Report, Wire
+from appliance.contract.results import BlockCounts, Identity, SealedSegment
 from appliance.definitions.evidence import badge
 from appliance.definitions.schema import Definition
 from appliance.engine.interruptions import read_interruptions, write_interruptions
@@ -18,47 +19,62 @@ from appliance.protocols.access import EcuIdentity
 _PROVEN = (JobState.DONE.value, JobState.RESTORED.value)
 
 
-def report_of(journal: Journal, job_id: str, definition: Definition | None) -> dict[str, Any]:
+def report_of(journal: Journal, job_id: str, definition: Definition | None) -> Report:
     """Identity, reads, gates, blocks, verification, DTCs, voltages, wire figures, interruptions."""
     job = journal.job(job_id)
-    known, access = job.detail, access_of(job, definition) if definition else None
-    return {
-        "job": job.id,
-        "result": known.get("result") or job.state.value,
-        "definition": job.definition_id,
-        "evidence": badge(definition, access) if definition else None,
-        "identity": asdict(job.identity or EcuIdentity()),
-        "method": job.method,
-        "reads": known.get("reads", []),
-        "sealed": [
-            one | {"path": str(journal.path.parent / one["path"])} for one in _list(known.get("sealed"))
+    known: dict[str, Any] = job.detail
+    access = access_of(job, definition) if definition else None
+    return Report(
+        job=job.id,
+        result=known.get("result") or job.state.value,
+        definition=job.definition_id,
+        evidence=badge(definition, access) if definition else None,
+        identity=identity_told(job.identity or EcuIdentity()),
+        method=job.method,
+        reads=known.get("reads", []),
+        sealed=[
+            SealedSegment(path=str(journal.path.parent / one["path"]), ct_sha256=one["ct_sha256"])
+            for one in _list(known.get("sealed"))
         ],
-        "gates": [
-            {"name": name, "verdict": verdict, "detail": detail}
+        gates=[
+            GateTold(name=name, verdict=verdict, detail=detail)
             for name, verdict, detail in _list(known.get("gates"))
         ],
-        "blocks": _blocks(journal, job),
-        "verify": known.get("verify"),
-        "identity_after": known.get("identity_after"),
-        "car_confirmed": _list(known.get("car_confirmed")),
-        "settled": _list(known.get("settled")),
-        "set_aside": [
-            word for flash in reversed(journal.flashes(job_id)) for word in words_of(journal, flash)
-        ],
-        "earlier": _list(known.get("earlier")),
-        "dtcs": {"before": known.get("dtcs_before"), "after": known.get("dtcs_after")},
-        "voltage": known.get("voltage"),
-        "wire": {
-            "read_efficiency": known.get("read_efficiency"),
-            "write_efficiency": known.get("write_efficiency"),
-            "bitrate": access.bitrate_bps if access else None,
-        },
-        "interruptions": [*read_interruptions(job), *write_interruptions(journal, job_id)],
-        "seconds": known.get("seconds", 0.0),
-    }
+        blocks=_blocks(journal, job),
+        verify=known.get("verify"),
+        identity_after=known.get("identity_after"),
+        car_confirmed=_list(known.get("car_confirmed")),
+        settled=_list(known.get("settled")),
+        set_aside=[word for flash in reversed(journal.flashes(job_id)) for word in words_of(journal, flash)],
+        earlier=_list(known.get("earlier")),
+        dtcs=FaultCodesAround(before=known.get("dtcs_before"), after=known.get("dtcs_after")),
+        voltage=known.get("voltage"),
+        wire=Wire(
+            read_efficiency=known.get("read_efficiency"),
+            write_efficiency=known.get("write_efficiency"),
+            bitrate=access.bitrate_bps if access else None,
+        ),
+        interruptions=[*read_interruptions(job), *write_interruptions(journal, job_id)],
+        seconds=known.get("seconds", 0.0),
+    )
 
 
-def _blocks(journal: Journal, job: JobRecord) -> dict[str, int | None] | None:
+def identity_told(identity: EcuIdentity) -> Identity:
+    """What an ECU says of itself, in its JSON form."""
+    return Identity(
+        hw=identity.hw,
+        sw=identity.sw,
+        boot=identity.boot,
+        serial=identity.serial,
+        vin=identity.vin,
+        calid=list(identity.calid),
+        cvn=list(identity.cvn),
+        bootloader_hw=identity.bootloader_hw,
+        chip_id=identity.chip_id,
+    )
+
+
+def _blocks(journal: Journal, job: JobRecord) -> BlockCounts | None:
     """Blocks of the job's write over all its interruptions; what was skipped is known once all is proven."""
     flash = journal.last_flash(job.id)
     if flash is None:
@@ -70,7 +86,7 @@ def _blocks(journal: Journal, job: JobRecord) -> dict[str, int | None] | None:
     counted = Step.ERASE_INTENT if proven else Step.PROGRAMMED
     written = ordered & {step.block_start for step in journal.steps(flash.id) if step.step is counted}
     skipped = len(ordered) - len(written) if proven else None
-    return {"total": len(ordered), "written": len(written), "skipped": skipped}
+    return BlockCounts(total=len(ordered), written=len(written), skipped=skipped)
 
 
 def _list(value: object) -> list[Any]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from appliance.contract.events import AlarmEvent, Tell
+from appliance.contract.told import Rot as RotTold
+from appliance.contract.told import StoredFiles
 from appliance.vault.errors import VaultError
 from appliance.vault.images import ImageKind, ImageStore
 from appliance.vault.store import BlobStore
@@ -54,10 +56,13 @@ class Keeper:
             return False
         return True
 
-    def health(self) -> dict[str, object]:
+    def health(self) -> StoredFiles:
         """For the snapshot: rounds since the start, and all that is known not to be whole."""
         known = dict.fromkeys((*self._before, *self._found))
-        return {"rounds": self._rounds, "rot": [asdict(rot) for rot in known]}
+        return StoredFiles(
+            rounds=self._rounds,
+            rot=[RotTold(file=rot.file, start=rot.start, end=rot.end, what=rot.what) for rot in known],
+        )
 
     def _all(self) -> Iterator[None]:
         if self._blobs.second_is_missing():

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from appliance.contract.report import Word
 from appliance.flashing.journal import FlashRecord, Journal, Step, StepRecord
 
 TOUCHING = frozenset({Step.ERASE_INTENT, Step.RESCUE})
@@ -24,12 +25,12 @@ def is_rescue(journal: Journal, job_id: str) -> bool:
     )
 
 
-def words_of(journal: Journal, flash: FlashRecord) -> list[dict[str, object]]:
+def words_of(journal: Journal, flash: FlashRecord) -> list[Word]:
     """Who set a write aside, why and when, as often as somebody did."""
     return [
-        {**json.loads(step.detail or "{}"), "at": step.at}
+        Word(by=str(said["by"]), reason=str(said["reason"]), at=step.at)
         for step in journal.steps(flash.id)
-        if step.step is Step.SET_ASIDE
+        if step.step is Step.SET_ASIDE and (said := json.loads(step.detail or "{}"))
     ]
 
 

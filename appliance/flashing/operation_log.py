@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable
-from typing import Any
 
 from appliance.contract.actors import actor_of
+from appliance.contract.errors import ErrorTold
 from appliance.contract.events import OperationEvent
+from appliance.contract.results import Result
+from appliance.contract.told import ActorTold, OperationTold
 from appliance.flashing.database import Database
 from appliance.flashing.recorder import Recorder, asking
 from appliance.flashing.rows import refuse_strange, seal_rows
@@ -47,8 +49,8 @@ class OperationLog:
         operation_id: str,
         state: str,
         job_id: str | None = None,
-        result: dict[str, Any] | None = None,
-        error: dict[str, object] | None = None,
+        result: Result | None = None,
+        error: ErrorTold | None = None,
     ) -> None:
         """How it ended; `job_id` where it opened a job. Raises StorageError, JournalDamagedError."""
         with self._recorder.change() as sql:
@@ -64,11 +66,11 @@ class OperationLog:
         for row in self._db.rows("SELECT id FROM operation WHERE state=?", RUNNING):
             self.end(row["id"], INTERRUPTED)
 
-    def all(self) -> list[dict[str, Any]]:
+    def all(self) -> list[OperationTold]:
         """Every one that is kept, newest first. Raises StorageError, JournalDamagedError."""
         return [self._as_told(row) for row in self._db.rows("SELECT * FROM operation ORDER BY number DESC")]
 
-    def get(self, operation_id: str) -> dict[str, Any] | None:
+    def get(self, operation_id: str) -> OperationTold | None:
         """One of them. Raises StorageError, JournalDamagedError."""
         found = self._db.rows("SELECT * FROM operation WHERE id=?", operation_id)
         return self._as_told(found[0]) if found else None
@@ -85,22 +87,36 @@ class OperationLog:
             )
         )
 
-    def _as_told(self, row: sqlite3.Row) -> dict[str, Any]:
+    def _as_told(self, row: sqlite3.Row) -> OperationTold:
         """One that was changed on the disk says so instead of how it ended."""
-        told = {"id": row["id"], "verb": row["verb"], "job": row["job_id"], "began_at": row["began_at"]}
+        told = OperationTold(
+            id=row["id"],
+            verb=row["verb"],
+            job=row["job_id"],
+            began_at=row["began_at"],
+            actor=None,
+            state="damaged",
+            result=None,
+            error=None,
+        )
         try:
             refuse_strange("operation", row, self._mac)
-            return {
-                **told,
-                "actor": actor_of(row["actor"]).as_dict(),
-                "parameters_sha256": row["parameters_sha256"],
-                "state": row["state"],
-                "result": None if row["result"] is None else json.loads(row["result"]),
-                "error": None if row["error"] is None else json.loads(row["error"]),
-                "ended_at": row["ended_at"],
-            }
+            actor = actor_of(row["actor"])
+            whole = OperationTold(
+                id=row["id"],
+                verb=row["verb"],
+                job=row["job_id"],
+                began_at=row["began_at"],
+                actor=ActorTold(role=actor.role, uid=actor.uid),
+                parameters_sha256=row["parameters_sha256"],
+                state=row["state"],
+                result=None if row["result"] is None else json.loads(row["result"]),
+                error=None if row["error"] is None else json.loads(row["error"]),
+                ended_at=row["ended_at"],
+            )
         except ValueError:
-            return {**told, "actor": None, "state": "damaged", "result": None, "error": None}
+            return told
+        return whole
 
 
 def _json(value: object) -> str | None:

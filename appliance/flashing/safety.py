@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import ECU_IN_DANGER, JobState
+from appliance.contract.report import Word
 from appliance.contract.safety import OpenWrite, Standing
 from appliance.flashing.history import is_rescue, words_of
 from appliance.flashing.journal import FlashRecord, JobRecord, Journal, Step
@@ -86,16 +87,16 @@ def _open_write(journal: Journal, job: JobRecord, writing: bool) -> OpenWrite | 
         job.identity.hw if job.identity else None,
         state_of(job, writing).value,
         half_written=bench or _erased(journal, flash),
-        set_aside_by=str(word["by"]) if word else None,
-        set_aside_reason=str(word["reason"]) if word else None,
+        set_aside_by=word["by"] if word else None,
+        set_aside_reason=word["reason"] if word else None,
     )
 
 
-def _word(journal: Journal, flash: FlashRecord) -> dict[str, object] | None:
+def _word(journal: Journal, flash: FlashRecord) -> Word | None:
     """The newest word that set it aside; a journal made anew from its record does not know it any more."""
     if flash.outcome != SET_ASIDE:
         return None
-    forgotten: dict[str, object] = {"by": "somebody", "reason": "the journal lost who, and why"}
+    forgotten = Word(by="somebody", reason="the journal lost who, and why", at=0.0)
     return next(reversed(words_of(journal, flash)), forgotten)
 
 

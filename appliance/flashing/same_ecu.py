@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from appliance.contract.results import IdentityAfter
 from appliance.protocols.access import EcuIdentity
 
 OF_ONE_ECU = ("serial", "vin", "chip_id")
@@ -48,12 +49,20 @@ class Acquaintance:
     """It was asked since the link was last opened, and did not prove itself."""
 
 
-def summary(likeness: Likeness, *, confirmed: bool) -> dict[str, object]:
+def summary(likeness: Likeness, *, confirmed: bool) -> IdentityAfter:
     """For the report: what was told, which fields agreed, and by what the ECU was known for the job's."""
     by = [name for name in OF_ONE_ECU if name in likeness.agreed] or ["person" if confirmed else "kind"]
     told = likeness.told
-    fields = {name: getattr(told, name) for name in ("hw", "sw", "boot", "serial", "vin", "chip_id")}
-    return {**fields, "compared": list(likeness.agreed), "known_by": by[0]}
+    return IdentityAfter(
+        hw=told.hw,
+        sw=told.sw,
+        boot=told.boot,
+        serial=told.serial,
+        vin=told.vin,
+        chip_id=told.chip_id,
+        compared=list(likeness.agreed),
+        known_by=by[0],
+    )
 
 
 def compare(told: EcuIdentity, known: EcuIdentity) -> Likeness:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import Phase
 from appliance.contract.jobs import JobState
+from appliance.contract.results import IdentityAfter
 from appliance.flashing import history
 from appliance.flashing.context import JobContext
 from appliance.flashing.database import StorageError
@@ -69,7 +70,7 @@ class WriteResult:
     target_sha256: str
     programmed_bytes: int
     programming_s: float
-    identity_after: dict[str, object]
+    identity_after: IdentityAfter
     """The ECU that answered after the write, and by what it was known for the job's."""
     unproven: tuple[str, ...]
     """Blocks that were left alone, and of which no whole copy is left to compare with."""
@@ -340,12 +341,12 @@ class Write:
         await persistently(self._job, self._purpose, self._job.access.lifecycle.commit)
         self._job.journal.step(self._flash_id, Step.COMMITTED)
 
-    async def _identity_after(self) -> dict[str, object]:
+    async def _identity_after(self) -> IdentityAfter:
         """Who runs its new memory: the job's own ECU. Raises EcuChangedError, AccessError."""
         likeness = await asked_patiently(self._job, lambda: recognise(self._job))
         return summary(likeness, confirmed=self._job.car.confirmed)
 
-    def _close(self, identity_after: dict[str, object]) -> WriteResult:
+    def _close(self, identity_after: IdentityAfter) -> WriteResult:
         order = self._order
         self._job.journal.note(self._job.id, identity_after=identity_after)
         outcome = JobState.RESTORED if order.kind == "original" else JobState.DONE

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import Phase
 from appliance.contract.jobs import JobState
+from appliance.contract.results import FaultCode, FaultCodes, Verified
 from appliance.definitions.schema import Definition
 from appliance.engine.confirming import confirmed
 from appliance.engine.context import EngineContext
@@ -34,7 +34,7 @@ _MEANT = (*_WRITTEN, *UNFINISHED, SETTLED)
 """Outcomes of a write that counts: one abandoned before its first erase says nothing of the ECU."""
 
 
-async def verify(box: EngineContext, job_id: str, file_id: str | None = None) -> dict[str, Any]:
+async def verify(box: EngineContext, job_id: str, file_id: str | None = None) -> Verified:
     """Compare every block of the ECU with what it should hold, or with a stored file. Writes nothing."""
     job = box.journal.job(job_id)
     definition = box.definition(job.definition_id or "", job.definition_sha256)
@@ -52,7 +52,7 @@ async def verify(box: EngineContext, job_id: str, file_id: str | None = None) ->
 
 async def _compare(
     box: EngineContext, job: JobRecord, definition: Definition, expected: MemoryImage, blocks: list[Block]
-) -> tuple[dict[str, Any], list[Block]]:
+) -> tuple[Verified, list[Block]]:
     """What is told of a comparison, and the blocks that differ."""
     by_hash = access_of(job, definition).proof == "hash"
     purpose = Purpose.WRITE if by_hash else Purpose.READ
@@ -66,7 +66,7 @@ async def _compare(
         finally:
             await let_go(ecu.job)
         method = method_of(ecu.job) if by_hash else "read_back"
-    told = {"job": job.id, "method": method, "blocks": len(blocks), "sha256": expected.sha256()}
+    told = Verified(job=job.id, method=method, blocks=len(blocks), sha256=expected.sha256())
     return told, wrong
 
 
@@ -117,7 +117,7 @@ def _expected(
     return open_image(box, chosen, opened)
 
 
-async def dtc(box: EngineContext, job_id: str, clear: bool = False, car: str | None = None) -> dict[str, Any]:
+async def dtc(box: EngineContext, job_id: str, clear: bool = False, car: str | None = None) -> FaultCodes:
     """Fault codes now; with `clear`, before and after clearing, on the job's own ECU or the car named."""
     job = box.journal.job(job_id)
     definition = box.definition(job.definition_id or "", job.definition_sha256)
@@ -131,10 +131,10 @@ async def dtc(box: EngineContext, job_id: str, clear: bool = False, car: str | N
         raise PitboxError(
             "DTC_UNREADABLE", "the ECU did not tell its fault codes", do_now="Ignition on? Then try again."
         )
-    return {
-        "job": job_id,
-        "dtcs": [{"code": code.code, "status": code.status} for code in after or ()],
-        "before": [code.code for code in before],
-        "cleared": cleared,
-        "new": list(new_codes(before, after)),
-    }
+    return FaultCodes(
+        job=job_id,
+        dtcs=[FaultCode(code=code.code, status=code.status) for code in after or ()],
+        before=[code.code for code in before],
+        cleared=cleared,
+        new=list(new_codes(before, after)),
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
@@ -28,12 +27,12 @@ from appliance.protocols.access import Block, EcuIdentity
 _PROVEN = (JobState.DONE.value, JobState.RESTORED.value)
 
 
-def rituals_of(access: AccessDefinition, when: str) -> tuple[str, ...]:
+def rituals_of(access: AccessDefinition, when: str) -> list[str]:
     """What the technician must do at a step."""
-    return tuple(ritual.text for ritual in access.rituals if ritual.when == when)
+    return [ritual.text for ritual in access.rituals if ritual.when == when]
 
 
-async def preview_write(box: EngineContext, job_id: str, upload: str, wish: MasterWish) -> dict[str, Any]:
+async def preview_write(box: EngineContext, job_id: str, upload: str, wish: MasterWish) -> Preview:
     """A tuned file's effect; the file stays with the box for the write itself. Raises PitboxError."""
     job, definition = identified(box, job_id)
     with wiped_afterwards() as opened:
@@ -44,15 +43,17 @@ async def preview_write(box: EngineContext, job_id: str, upload: str, wish: Mast
         name = hashlib.sha256(data).hexdigest()
         if tuned.content is None or not _fits(original.image, tuned.content):
             reasons = tuned.papers.signatures or ("the file does not fit the regions of this job's original",)
-            return _preview(box, job, definition, "write", "tuned", name, refused=reasons).as_dict()
+            found = _preview(box, job, definition, "write", "tuned", name)
+            found["refused"] = list(reasons)
+            return found
         target = original.image.overlaid(tuned.content)
         chosen = [
             block for block in blocks_of(definition, writable_only=True) if _holds(tuned.content, block)
         ]
-        return _compared(box, job, definition, "write", name, original, target, chosen, opened).as_dict()
+        return _compared(box, job, definition, "write", name, original, target, chosen, opened)
 
 
-async def preview_restore(box: EngineContext, job_id: str) -> dict[str, Any]:
+async def preview_restore(box: EngineContext, job_id: str) -> Preview:
     """The effect of putting the original back. Raises PitboxError."""
     job, definition = identified(box, job_id)
     with wiped_afterwards() as opened:
@@ -61,10 +62,10 @@ async def preview_restore(box: EngineContext, job_id: str) -> dict[str, Any]:
             raise PitboxError("NO_ORIGINAL", f"job {job_id} has no stored read", do_now="Read the ECU first.")
         writable = blocks_of(definition, writable_only=True)
         name, target = original.file_id, original.image
-        return _compared(box, job, definition, "restore", name, original, target, writable, opened).as_dict()
+        return _compared(box, job, definition, "restore", name, original, target, writable, opened)
 
 
-async def preview_recover(box: EngineContext, job_id: str | None, original: bool) -> dict[str, Any]:
+async def preview_recover(box: EngineContext, job_id: str | None, original: bool) -> Preview:
     """What an interrupted write goes on with; no sealed file is opened, for a damaged one must not hinder."""
     flash = interrupted_flash(box, job_id)
     job, definition = identified(box, flash.job_id)
@@ -74,10 +75,12 @@ async def preview_recover(box: EngineContext, job_id: str | None, original: bool
         regions, name, kind = _unknown(definition, writable), order.original_file, "original"
     else:
         regions, name, kind = _unknown(definition, order.blocks), order.tuned_file, "tuned"
-    return _preview(box, job, definition, "recover", kind, name, regions=regions).as_dict()
+    found = _preview(box, job, definition, "recover", kind, name)
+    found["regions"] = regions
+    return found
 
 
-async def preview_rescue(box: EngineContext, definition_id: str, file_id: str | None) -> dict[str, Any]:
+async def preview_rescue(box: EngineContext, definition_id: str, file_id: str | None) -> Preview:
     """What a rescue without a journal would put back. Raises PitboxError."""
     original = chosen_original(box, definition_id, file_id)
     definition = read_with(box, original)
@@ -98,8 +101,8 @@ async def preview_rescue(box: EngineContext, definition_id: str, file_id: str | 
         compared_with=None,
         regions=_unknown(definition, blocks),
         rituals=rituals_of(access, "recovery"),
-        refused=(),
-    ).as_dict()
+        refused=[],
+    )
 
 
 def _compared(
@@ -121,26 +124,18 @@ def _compared(
         if not written.gaps:
             known, compared_with = written.image, "last_write"
     runs = target.changed_ranges(known)
-    regions = tuple(_change(definition, name, count, runs) for name, count in _counted(blocks).items())
+    regions = [_change(definition, name, count, runs) for name, count in _counted(blocks).items()]
     kind = "original" if verb == "restore" else "tuned"
-    return _preview(
-        box,
-        job,
-        definition,
-        verb,
-        kind,
-        file,
-        regions=regions,
-        target_sha256=target.sha256(),
-        compared_with=compared_with,
-    )
+    found = _preview(box, job, definition, verb, kind, file)
+    found |= {"regions": regions, "target_sha256": target.sha256(), "compared_with": compared_with}
+    return found
 
 
 def _preview(
-    box: EngineContext, job: JobRecord, definition: Definition, verb: str, kind: str, file: str, **more: Any
+    box: EngineContext, job: JobRecord, definition: Definition, verb: str, kind: str, file: str
 ) -> Preview:
+    """Of a file that does not open: what it would make of the memory is not known."""
     identity = job.identity or EcuIdentity()
-    facts: dict[str, Any] = {"target_sha256": None, "compared_with": None, "regions": (), "refused": ()}
     return Preview(
         job=job.id,
         verb=verb,
@@ -152,8 +147,11 @@ def _preview(
         hw=identity.hw,
         sw=identity.sw,
         file=file,
+        target_sha256=None,
+        compared_with=None,
+        regions=[],
         rituals=rituals_of(access_of(job, definition), "recovery" if verb == "recover" else "before_write"),
-        **(facts | more),
+        refused=[],
     )
 
 
@@ -178,20 +176,28 @@ def _change(definition: Definition, name: str, blocks: int, runs: Sequence[Range
     region = definition.region(name)
     inside = [common for run in runs if (common := run.common(region.place))]
     return RegionChange(
-        name,
-        region.start,
-        region.size_bytes,
-        blocks,
-        sum(one.length for one in inside),
-        inside[0].start if inside else None,
-        inside[-1].end - 1 if inside else None,
+        name=name,
+        start=region.start,
+        size_bytes=region.size_bytes,
+        blocks=blocks,
+        changed_bytes=sum(one.length for one in inside),
+        first=inside[0].start if inside else None,
+        last=inside[-1].end - 1 if inside else None,
     )
 
 
-def _unknown(definition: Definition, blocks: Iterable[Block]) -> tuple[RegionChange, ...]:
+def _unknown(definition: Definition, blocks: Iterable[Block]) -> list[RegionChange]:
     """Regions of a write whose present content nobody knows."""
     regions = ((definition.region(name), count) for name, count in _counted(blocks).items())
-    return tuple(
-        RegionChange(region.name, region.start, region.size_bytes, count, None, None, None)
+    return [
+        RegionChange(
+            name=region.name,
+            start=region.start,
+            size_bytes=region.size_bytes,
+            blocks=count,
+            changed_bytes=None,
+            first=None,
+            last=None,
+        )
         for region, count in regions
-    )
+    ]

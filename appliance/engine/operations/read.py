@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import JobState
+from appliance.contract.results import (
+    Identified,
+    Protection,
+    ReadDone,
+    ReadPass,
+    ReadSummary,
+    RecommendedMethod,
+    Ritual,
+    SealedSegment,
+)
 from appliance.definitions.evidence import badge
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
@@ -23,6 +31,7 @@ from appliance.engine.interruptions import (
 )
 from appliance.engine.originals import save_image
 from appliance.engine.plaintext import wipe_image
+from appliance.engine.report import identity_told
 from appliance.flashing.context import JobContext
 from appliance.flashing.journal import JobRecord
 from appliance.flashing.progress import wire_share
@@ -34,7 +43,7 @@ from appliance.protocols.uds.protection import ProtectionKind
 from appliance.vault.images import ImageKind
 
 
-async def identify(box: EngineContext, definition_id: str | None = None) -> dict[str, Any]:
+async def identify(box: EngineContext, definition_id: str | None = None) -> Identified:
     """Find the ECU, recognise its definition, open a job for it."""
     found = await find_ecu(box, definition_id)
     job_id = uuid.uuid4().hex[:12]
@@ -43,30 +52,34 @@ async def identify(box: EngineContext, definition_id: str | None = None) -> dict
     pin, access = box.pinned.pin(definition), found.access
     box.journal.describe(job_id, definition.id, pin, access.method, found.identity, access.name)
     box.journal.move(job_id, JobState.IDENTIFIED)
-    protection = {"kind": found.protection.kind.value, "evidence": list(found.protection.evidence)}
+    protection = Protection(
+        kind=found.protection.kind.value,
+        evidence=list(found.protection.evidence),
+        advice=found.protection.advice,
+    )
     box.journal.note(job_id, protection=protection, found=found.others)
-    return {
-        "job": job_id,
-        "definition": definition.id,
-        "name": definition.name,
-        "evidence": badge(definition, found.access),
-        "identity": asdict(found.identity),
-        "protection": protection,
-        "method": _recommended(found),
-        "rituals": [ritual.model_dump() for ritual in found.access.rituals],
-        "others": found.others,
-    }
+    return Identified(
+        job=job_id,
+        definition=definition.id,
+        name=definition.name,
+        evidence=badge(definition, found.access),
+        identity=identity_told(found.identity),
+        protection=protection,
+        method=_recommended(found),
+        rituals=[Ritual(when=ritual.when, text=ritual.text) for ritual in found.access.rituals],
+        others=found.others,
+    )
 
 
-def _recommended(found: Found) -> dict[str, str]:
+def _recommended(found: Found) -> RecommendedMethod:
     """The definition's method, or the bench where a gateway or a certificate stands in the way."""
     if found.protection.kind is ProtectionKind.NONE:
         recommended = found.definition.recommended
-        return {"recommended": recommended.method, "reason": recommended.reason}
-    return {"recommended": "bench", "reason": found.protection.advice}
+        return RecommendedMethod(recommended=recommended.method, reason=recommended.reason)
+    return RecommendedMethod(recommended="bench", reason=found.protection.advice)
 
 
-async def read(box: EngineContext, job_id: str, regions: Sequence[str] = ()) -> dict[str, Any]:
+async def read(box: EngineContext, job_id: str, regions: Sequence[str] = ()) -> ReadDone:
     """Read twice, compare, seal; a job that was interrupted while reading goes on where it stopped.
 
     The first full read is the job's original and is never replaced: a later one is kept beside it.
@@ -97,7 +110,7 @@ async def read(box: EngineContext, job_id: str, regions: Sequence[str] = ()) -> 
         box.journal.move(job_id, JobState.IDENTIFIED)
     else:
         box.journal.read_verified(job_id, original)
-    return {"job": job_id, "file": file_id, "full": full, **summary}
+    return ReadDone(job=job_id, file=file_id, full=full, **summary)
 
 
 async def _refuse_half_written(box: EngineContext, job: JobContext) -> None:
@@ -169,17 +182,20 @@ def _chosen(definition: Definition, names: Sequence[str]) -> list[Region]:
     return [region for name, region in readable.items() if not names or name in names]
 
 
-def _summary(box: EngineContext, result: ReadResult, ceiling_bytes_per_s: float) -> dict[str, Any]:
+def _summary(box: EngineContext, result: ReadResult, ceiling_bytes_per_s: float) -> ReadSummary:
     moved = sum(one.bytes for one in result.passes)
     seconds = sum(one.seconds for one in result.passes)
-    return {
-        "reads": [asdict(one) for one in result.passes],
-        "sealed": [
-            {
-                "path": str(box.blobs.path(segment.ct_sha256).relative_to(box.settings.state_dir)),
-                "ct_sha256": segment.ct_sha256,
-            }
+    return ReadSummary(
+        reads=[
+            ReadPass(sha256=one.sha256, bytes=one.bytes, seconds=one.seconds, voted_blocks=one.voted_blocks)
+            for one in result.passes
+        ],
+        sealed=[
+            SealedSegment(
+                path=str(box.blobs.path(segment.ct_sha256).relative_to(box.settings.state_dir)),
+                ct_sha256=segment.ct_sha256,
+            )
             for segment in result.segments
         ],
-        "read_efficiency": wire_share(moved / seconds, ceiling_bytes_per_s) if seconds else None,
-    }
+        read_efficiency=wire_share(moved / seconds, ceiling_bytes_per_s) if seconds else None,
+    )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from appliance.contract.errors import PitboxError
+from appliance.contract.results import PersonsWord
 from appliance.engine.context import EngineContext
 from appliance.flashing.recovering import mark_interrupted
 
 
-async def set_aside(box: EngineContext, job_id: str, by: str, reason: str) -> dict[str, Any]:
+async def set_aside(box: EngineContext, job_id: str, by: str, reason: str) -> PersonsWord:
     """Take a named person's word that another car comes first; nothing is asked of any ECU.
 
     The write stays to be recovered, its warning stays, and its ECU stays refused for every other write; name,
@@ -25,4 +25,4 @@ async def set_aside(box: EngineContext, job_id: str, by: str, reason: str) -> di
         )
     mark_interrupted(box.journal)
     box.journal.set_aside(flash.id, json.dumps({"by": by, "reason": reason}))
-    return {"job": job_id, "by": by, "reason": reason, "at": box.now()}
+    return PersonsWord(job=job_id, by=by, reason=reason, at=box.now())

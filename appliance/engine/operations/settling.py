@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
+from appliance.contract.results import PersonsWord
 from appliance.engine.context import EngineContext
 from appliance.flashing.marks import NEEDS_BENCH, SETTLED
 
 
-async def settle(box: EngineContext, job_id: str, by: str, reason: str) -> dict[str, Any]:
+async def settle(box: EngineContext, job_id: str, by: str, reason: str) -> PersonsWord:
     """Take a named person's word that the ECU of a benched job was repaired or replaced elsewhere.
 
     Nothing is asked of any ECU and nothing is proven; name, reason and time stay in the journal. Raises
@@ -26,8 +25,9 @@ async def settle(box: EngineContext, job_id: str, by: str, reason: str) -> dict[
             if unfinished
             else "`pitbox jobs` shows how each job stands; there is nothing to be settled here.",
         )
-    word = {"by": by, "reason": reason, "at": box.now()}
+    at = box.now()
+    word = {"by": by, "reason": reason, "at": at}
     known = job.detail.get("settled")
     box.journal.note(job_id, result="settled", settled=[*(known if isinstance(known, list) else []), word])
     box.journal.close_flash(flash.id, job_id, JobState.READ_VERIFIED, SETTLED)
-    return {"job": job_id, **word}
+    return PersonsWord(job=job_id, by=by, reason=reason, at=at)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
+from appliance.contract.results import BlockCounts, Proof, WriteFacts, Written
 from appliance.definitions.schema import Definition
 from appliance.engine.conditions import LiveConditions
 from appliance.engine.confirming import confirmed
@@ -62,7 +61,7 @@ async def write(
     *,
     engine_off: bool = False,
     car: str | None = None,
-) -> dict[str, Any]:
+) -> Written:
     """Write a tuned file: a signed package, or on a master-role box a plain file.
 
     `target_sha256` is what a preview said and a person confirmed: nothing else is written then. The file
@@ -126,7 +125,7 @@ def _refuse_unconfirmed(original: Original | None, tuned: Tuned, target_sha256: 
         )
 
 
-async def restore(box: EngineContext, job_id: str, car: str | None = None) -> dict[str, Any]:
+async def restore(box: EngineContext, job_id: str, car: str | None = None) -> Written:
     """Put the ECU's own original back: offline, for everyone, always; also where its application is dead.
 
     `car` is a person's word for an ECU that cannot say who it is.
@@ -146,7 +145,7 @@ async def recover(
     car: str | None = None,
     *,
     more_erases: bool = False,
-) -> dict[str, Any]:
+) -> Written:
     """Finish the interrupted write, or put the original back instead; `car` is a person's word for it.
 
     With `more_erases` a person lets blocks be erased as often again as the definition allows.
@@ -176,7 +175,7 @@ async def _write(
     opened: Opened,
     engine_off: bool = False,
     car: str | None = None,
-) -> dict[str, Any]:
+) -> Written:
     request = WriteRequest(
         job_id=job.id,
         definition=definition,
@@ -274,28 +273,28 @@ def interrupted_flash(box: EngineContext, job_id: str | None) -> FlashRecord:
     return flash
 
 
-async def _done(box: EngineContext, result: WriteResult, ecu: Ecu) -> dict[str, Any]:
+async def _done(box: EngineContext, result: WriteResult, ecu: Ecu) -> Written:
     """Keep what the write proved before anything else is asked of the ECU."""
     job_id, spent, figures = ecu.job.id, result.programming_s, ecu.job.access.memory.meter()
     sent_bytes = result.programmed_bytes * figures.sent_per_memory
-    facts: dict[str, Any] = {
-        "result": result.outcome.value,
-        "blocks": {"total": result.total, "written": result.written, "skipped": result.skipped},
-        "verify": {
-            "method": result.verify_method,
-            "blocks": result.verified_blocks,
-            "result": "partial" if result.unproven else "pass",
-            "sha256": result.target_sha256 or None,
-            "unproven": list(result.unproven),
-        },
-        "write_efficiency": wire_share(sent_bytes / spent, figures.ceiling_bytes_per_s) if spent else None,
-        "identity_after": result.identity_after,
-    }
+    facts = WriteFacts(
+        result=result.outcome.value,
+        blocks=BlockCounts(total=result.total, written=result.written, skipped=result.skipped),
+        verify=Proof(
+            method=result.verify_method,
+            blocks=result.verified_blocks,
+            result="partial" if result.unproven else "pass",
+            sha256=result.target_sha256 or None,
+            unproven=list(result.unproven),
+        ),
+        write_efficiency=wire_share(sent_bytes / spent, figures.ceiling_bytes_per_s) if spent else None,
+        identity_after=result.identity_after,
+    )
     box.journal.note(job_id, **facts)
     after = _codes(await read_dtcs(ecu.job))
     box.journal.note(job_id, dtcs_after=after)
     rituals = [ritual.text for ritual in ecu.job.access_definition.rituals if ritual.when == "after_write"]
-    return {"job": job_id, **facts, "dtcs_after": after, "rituals": rituals}
+    return Written(job=job_id, **facts, dtcs_after=after, rituals=rituals)
 
 
 def _codes(dtcs: tuple[Dtc, ...] | None) -> list[str] | None:

@@ -8,9 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from appliance.contract.errors import PitboxError
+from appliance.contract.operations import Recover
 from appliance.definitions.access.uds import uds_access
 from appliance.engine.operations import preview
-from appliance.engine.operations.registry import Recover, prepare
+from appliance.engine.operations.registry import prepare
 from appliance.engine.operations.write import restore, write
 from appliance.engine.tuned_package import MasterWish
 from appliance.vault.manifest import Verdict
@@ -40,7 +41,7 @@ def test_a_package_is_told_by_region_and_byte_and_stays_with_the_box(slave: Read
         assert change["changed_bytes"] == changed
         assert change["first"] == region.start + 0x100
         assert region.start + 0x10F <= change["last"] < region.end
-        assert (told["kind"], told["compared_with"], told["refused"]) == ("tuned", "original", ())
+        assert (told["kind"], told["compared_with"], told["refused"]) == ("tuned", "original", [])
         assert told["vin"] == garage.definition.simulation.vin
         assert told["rituals"]
         assert dict(garage.car.ecu.core.watch.totals) == before

@@ -1,0 +1,193 @@
+"""What the engine can be asked to do: a request for each verb, checked before anything starts."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal, Self, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+
+class OperationClass(StrEnum):
+    """What an operation is beside others."""
+
+    EXCLUSIVE = "exclusive"
+    """It has the ECU to itself from its beginning to its end."""
+    PREEMPTIBLE = "preemptible"
+    """It uses the ECU, and gives way to a write."""
+    HARMLESS = "harmless"
+    """It asks nothing of the ECU."""
+
+
+class Use(StrEnum):
+    """What the customer declared the tuned file is for."""
+
+    ROAD_COMPLIANT = "road_compliant"
+    MOTORSPORT_OFFROAD = "motorsport_offroad"
+    BENCH_RESEARCH = "bench_research"
+
+
+JobId = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
+CarName = Annotated[str, Field(min_length=1, max_length=64)]
+"""A VIN as a person reads it off the car, or an id where none is known."""
+Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=500)]
+"""A person's name or reason."""
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Name = Annotated[str, Field(max_length=64)]
+"""Of a region or a definition."""
+Names = Annotated[list[Name], Field(max_length=64)]
+FileName = Annotated[str, Field(pattern=r"^[0-9a-f-]{1,64}$")]
+
+
+class Parameters(BaseModel):
+    """Of a verb: nothing that is not known."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class OfJob(Parameters):
+    """Of a verb that works on a job."""
+
+    job: JobId
+
+
+class OfWrite(OfJob):
+    """What is written, and what its user states about it."""
+
+    upload: Name
+    use: Use = Use.BENCH_RESEARCH
+    changed_regions: Names = []
+    correct_checksums: bool = False
+    made_from: FileName | None = None
+    engine_off: bool = False
+    car: CarName | None = None
+    confirmed: Sha256 | None = None
+    """What a preview said the memory will be."""
+
+
+class OfRestore(OfJob):
+    """Whose original goes back."""
+
+    car: CarName | None = None
+
+
+class OfRecovery(Parameters):
+    """Which interrupted write; with a definition, which sealed original goes back without a journal."""
+
+    job: JobId | None = None
+    original: bool = False
+    more_erases: bool = False
+    definition: Name | None = None
+    file: FileName | None = None
+    car: CarName | None = None
+
+    @model_validator(mode="after")
+    def _all_used(self) -> Self:
+        """An option that would not be used is an error: its user meant something else."""
+        if self.file is not None and self.definition is None:
+            raise ValueError("file belongs to definition, which is not given")
+        if self.definition is not None and self.job is not None:
+            raise ValueError("definition opens a job of its own: give either job or definition")
+        if self.definition is not None and self.more_erases:
+            raise ValueError("with definition a new write begins: leave more_erases out")
+        if self.definition is not None and self.original:
+            raise ValueError("with definition it is always an original that goes back: leave original out")
+        return self
+
+
+class Identify(Parameters):
+    """Find and recognise the ECU."""
+
+    verb: Literal["identify"] = "identify"
+    definition: Name | None = None
+
+
+class Read(OfJob):
+    """Read twice and seal."""
+
+    verb: Literal["read"] = "read"
+    regions: Names = []
+
+
+class Write(OfWrite):
+    """Write a file that was handed in."""
+
+    verb: Literal["write"] = "write"
+
+
+class Restore(OfRestore):
+    """Put the ECU's own original back."""
+
+    verb: Literal["restore"] = "restore"
+
+
+class Recover(OfRecovery):
+    """Finish an interrupted write; with a definition, put a sealed original back without a journal."""
+
+    verb: Literal["recover"] = "recover"
+
+
+class Verify(OfJob):
+    """Compare the ECU's memory with a stored file."""
+
+    verb: Literal["verify"] = "verify"
+    file: FileName | None = None
+
+
+class Settle(OfJob):
+    """A person's word that a benched ECU was repaired or replaced elsewhere."""
+
+    verb: Literal["settle"] = "settle"
+    by: Word
+    reason: Word
+
+
+class SetAside(OfJob):
+    """A person's word that another car is served before this write is finished."""
+
+    verb: Literal["set_aside"] = "set_aside"
+    by: Word
+    reason: Word
+
+
+class Dtc(OfJob):
+    """Fault codes."""
+
+    verb: Literal["dtc"] = "dtc"
+    clear: bool = False
+    car: CarName | None = None
+
+    @model_validator(mode="after")
+    def _all_used(self) -> Self:
+        if self.car is not None and not self.clear:
+            raise ValueError("car belongs to clear, which is not given")
+        return self
+
+
+class PreviewWrite(OfWrite):
+    """What a write would do."""
+
+    verb: Literal["preview"] = "preview"
+    of: Literal["write"]
+
+
+class PreviewRestore(OfRestore):
+    """What putting the original back would do."""
+
+    verb: Literal["preview"] = "preview"
+    of: Literal["restore"]
+
+
+class PreviewRecover(OfRecovery):
+    """What a recovery would go on with."""
+
+    verb: Literal["preview"] = "preview"
+    of: Literal["recover"]
+
+
+Preview: TypeAlias = Annotated[PreviewWrite | PreviewRestore | PreviewRecover, Field(discriminator="of")]
+Operation: TypeAlias = Annotated[
+    Identify | Read | Write | Restore | Recover | Verify | Settle | SetAside | Dtc | Preview,
+    Field(discriminator="verb"),
+]
+"""Any request to start something."""

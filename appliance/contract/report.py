@@ -1,0 +1,97 @@
+"""The report of a job, in the JSON form that crosses the engine's socket: its keys are a promise."""
+
+from __future__ import annotations
+
+from typing_extensions import TypedDict
+
+from appliance.contract.results import BlockCounts, Identity, IdentityAfter, Proof, ReadPass, SealedSegment
+
+
+class GateTold(TypedDict):
+    """What a gate said before the last write."""
+
+    name: str
+    verdict: str
+    detail: str
+
+
+class Word(TypedDict):
+    """What a named person stated, and when (seconds since 1970)."""
+
+    by: str
+    reason: str
+    at: float
+
+
+class CarNamed(TypedDict):
+    """A person named the car, where its ECU could not."""
+
+    named: str
+    at: float
+
+
+class EarlierWrite(TypedDict):
+    """What an earlier write of the same job did."""
+
+    result: str | None
+    blocks: BlockCounts | None
+    verify: Proof | None
+    write_efficiency: float | None
+    dtcs_after: list[str] | None
+    identity_after: IdentityAfter | None
+
+
+class FaultCodesAround(TypedDict):
+    """Fault codes before and after a write; None where they were not read."""
+
+    before: list[str] | None
+    after: list[str] | None
+
+
+class VoltageSpan(TypedDict):
+    """Lowest and highest supply voltage over all work on the job."""
+
+    min_v: float
+    max_v: float
+
+
+class Wire(TypedDict):
+    """Rates as shares of what the wire can carry, and its bit rate in bit/s."""
+
+    read_efficiency: float | None
+    write_efficiency: float | None
+    bitrate: int | None
+
+
+class Interruption(TypedDict):
+    """Where work stopped, and whether it was taken up again."""
+
+    phase: str
+    at_byte: int
+    resumed: bool
+
+
+class Report(TypedDict):
+    """A job's whole story."""
+
+    job: str
+    result: str
+    definition: str | None
+    evidence: str | None
+    identity: Identity
+    method: str | None
+    reads: list[ReadPass]
+    sealed: list[SealedSegment]
+    gates: list[GateTold]
+    blocks: BlockCounts | None
+    verify: Proof | None
+    identity_after: IdentityAfter | None
+    car_confirmed: list[CarNamed]
+    settled: list[Word]
+    set_aside: list[Word]
+    earlier: list[EarlierWrite]
+    dtcs: FaultCodesAround
+    voltage: VoltageSpan | None
+    wire: Wire
+    interruptions: list[Interruption]
+    seconds: float

@@ -1,0 +1,180 @@
+"""What the engine answers beside reports and results, in the JSON form that crosses its socket."""
+
+from __future__ import annotations
+
+from typing import Literal, NotRequired
+
+from typing_extensions import TypedDict
+
+from appliance.contract.errors import EcuSafety, ErrorTold
+from appliance.contract.results import Result
+
+
+class ActorTold(TypedDict):
+    """Who asked; without a uid the box itself."""
+
+    role: str
+    uid: int | None
+
+
+class OperationTold(TypedDict):
+    """One thing a client asked for, and what became of it."""
+
+    id: str
+    verb: str
+    job: str | None
+    actor: ActorTold | None
+    """None where the record of it was changed on the disk."""
+    parameters_sha256: NotRequired[str]
+    after: NotRequired[int]
+    """Number behind which all its events come; of the engine's present life only."""
+    began_at: NotRequired[float]
+    """Seconds since 1970, as `ended_at`; of operations that are over."""
+    ended_at: NotRequired[float | None]
+    state: str
+    """running, done, failed, cancelled, interrupted (the box stopped without a word) or damaged."""
+    result: Result | None
+    error: ErrorTold | None
+
+
+class JobTold(TypedDict):
+    """A job in the list of jobs."""
+
+    id: str
+    state: str
+    definition: str | None
+    vin: str | None
+    hw: str | None
+    sw: str | None
+    original: str | None
+    created_at: float
+    """Seconds since 1970."""
+
+
+class OriginalTold(TypedDict):
+    """A sealed original, whatever the journal knows of it."""
+
+    file: str
+    definition: str
+    hw: str
+    sw: str
+    boot: str | None
+
+
+class RegionTold(TypedDict):
+    """A region of a definition with the sizes of its erase sectors."""
+
+    name: str
+    tag: str
+    start: int
+    size_bytes: int
+    writable: bool
+    sectors: list[int]
+
+
+class DefinitionTold(TypedDict):
+    """A definition, or a file that was refused with its error."""
+
+    id: str
+    name: str
+    kind: str
+    evidence: str
+    refused: ErrorTold | None
+    regions: list[RegionTold]
+
+
+class OpenWriteTold(TypedDict):
+    """A write that did not come to its end, and the car it belongs to."""
+
+    job: str
+    definition: str | None
+    vin: str | None
+    hw: str | None
+    state: str
+    half_written: bool
+    set_aside_by: str | None
+    set_aside_reason: str | None
+
+
+class SafetyTold(TypedDict):
+    """How the ECU asked for stands, and every write of the box that is not over."""
+
+    ecu: EcuSafety
+    open_writes: list[OpenWriteTold]
+
+
+class QuestionTold(TypedDict):
+    """A question to the person at the box."""
+
+    kind: str
+    job_id: str | None
+    id: str
+    key: str
+    text: str
+    choices: list[str]
+    asked_at: float
+    deadline_s: float
+    state: str
+    answer: str | None
+    by: str | None
+    answered_at: float | None
+    fields: dict[str, str]
+
+
+class Rot(TypedDict):
+    """A place of a stored file that is not whole."""
+
+    file: str
+    start: int
+    end: int
+    what: str
+
+
+class StoredFiles(TypedDict):
+    """How the sealed files fare: rounds of looking since the start, and what is not whole."""
+
+    rounds: int
+    rot: list[Rot]
+
+
+class Snapshot(TypedDict):
+    """All that holds now."""
+
+    kind: Literal["snapshot"]
+    role: Literal["master", "slave"]
+    device: str
+    simulated: bool
+    voltmeter_missing: str | None
+    """Why no supply voltage can be measured."""
+    protection_gaps: list[str]
+    journal_differences: list[str]
+    stored_files: StoredFiles
+    operation: OperationTold | None
+    recoverable: list[JobTold]
+    questions: list[QuestionTold]
+    seq: int
+    """Number of the newest event."""
+    latest: dict[str, dict[str, object]]
+    """The newest event of each lasting kind."""
+
+
+class EventPage(TypedDict):
+    """Events behind a number."""
+
+    events: list[dict[str, object]]
+    after: int
+    last: int
+    more: bool
+
+
+class UploadTold(TypedDict):
+    """A file that was handed in."""
+
+    upload: str
+    bytes: int
+
+
+class Cancelled(TypedDict):
+    """The operation is over or will be."""
+
+    cancelled: Literal[True]
