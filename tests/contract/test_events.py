@@ -7,6 +7,7 @@ import json
 import pytest
 
 from appliance.contract.actors import BOX, Actor, actor_of
+from appliance.contract.entry_events import EntryEvent, EntryOutcome, QuestionEvent
 from appliance.contract.events import (
     AlarmEvent,
     DroppedEvent,
@@ -68,6 +69,36 @@ SHAPES: list[tuple[Event, dict[str, object]]] = [
             "wire_share": 0.97,
             "eta_s": 2.0,
             "voltage_v": 13.5,
+            "wire_bytes": None,
+        },
+    ),
+    (
+        EntryEvent("j", "bench", EntryOutcome.DONE, "supply on", 1),
+        {
+            "kind": "entry",
+            "job_id": "j",
+            "access": "bench",
+            "outcome": "done",
+            "what": "supply on",
+            "step": 1,
+        },
+    ),
+    (
+        QuestionEvent("j", "q", "strap_set", "Is the strap set?", ("yes", "no"), 1.0, 60.0),
+        {
+            "kind": "question",
+            "job_id": "j",
+            "id": "q",
+            "key": "strap_set",
+            "text": "Is the strap set?",
+            "choices": ["yes", "no"],
+            "asked_at": 1.0,
+            "deadline_s": 60.0,
+            "state": "open",
+            "answer": None,
+            "by": None,
+            "answered_at": None,
+            "fields": {},
         },
     ),
     (NoteEvent(None, "retry"), {"kind": "note", "job_id": None, "text": "retry"}),
