@@ -14,7 +14,7 @@ from pathlib import Path
 from appliance.definitions.access.uds import uds_access
 from appliance.definitions.loader import load_definition
 from appliance.definitions.schema import Definition
-from appliance.engine.simulation import with_right_checksums
+from appliance.ports.simulated import with_right_checksums
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpLink, IsoTpSettings
 from appliance.protocols.isotp.kernel import KernelIsoTpLink
 from drivers.can.interface import CanPort

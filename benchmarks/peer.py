@@ -25,7 +25,7 @@ NO_BLOCKS: dict[str, Any] = {"blocksize": 0}
 _LONGEST_PDU_BYTES = 1 << 16
 
 
-class SimulatedCarInterface(BaseConnection):
+class SimulatedConnection(BaseConnection):
     """udsoncan's way to the simulated bus: while it waits, the loop runs, and with it simulated time."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, port: SimPort, node: CanIsoTpNode) -> None:
@@ -42,7 +42,7 @@ class SimulatedCarInterface(BaseConnection):
             self._payload = payload
             self._arrived.set()
 
-    def open(self) -> SimulatedCarInterface:
+    def open(self) -> SimulatedConnection:
         return self
 
     def close(self) -> None:

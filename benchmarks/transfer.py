@@ -85,7 +85,7 @@ class PeerBench:
         bus, self.car = self.loop.run_until_complete(_built(model))
         port = bus.attach("peer")
         node = peer.node_on(port, model.definition, params)
-        connection = peer.SimulatedCarInterface(self.loop, port, node)
+        connection = peer.SimulatedConnection(self.loop, port, node)
         self.client = peer.client_on(connection, model.definition)
 
     def close(self) -> None:

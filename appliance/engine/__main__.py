@@ -13,9 +13,9 @@ from appliance.contract.text import printable
 from appliance.engine import options
 from appliance.engine.serving import serve
 from appliance.engine.settings import EngineSettings
-from appliance.engine.simulation import require_known
 from appliance.engine.statedir import held, private_files, refuse_other_kinds, unusable
 from appliance.engine.unstarted import tell_safety_unstarted
+from appliance.ports.simulated import require_known
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,7 +23,8 @@ def main(arguments: list[str] | None = None) -> int:
     settings = options.parse(arguments)
     private_files()
     try:
-        require_known(settings)
+        if settings.simulation is not None:
+            require_known(settings.simulation, settings.definition_dirs)
         with held(settings.state_dir):
             _run(settings)
     except PitboxError as error:

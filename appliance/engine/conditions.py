@@ -2,57 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from pathlib import Path
 
-from appliance.definitions.schema import Definition
-from appliance.flashing.gates.conditions import LinkHealth
-from appliance.protocols.obd.services import engine_speed
-from appliance.protocols.uds.client import UdsClient
-from appliance.protocols.uds.services.data import read_data
-from drivers.can.interface import CanPort
+from appliance.protocols.access import EcuAccess, LinkHealth
 
-_LISTEN_S = 1.0
-_SPEED_BYTES = 2
-_RPM_PER_BIT = 0.25
 _THERMAL = Path("/sys/class/thermal/thermal_zone0/temp")
 
 
 class LiveConditions:
     """Bus load and error counters now, engine speed, disk, temperature, pending updates."""
 
-    def __init__(
-        self,
-        definition: Definition,
-        engine_speed_did: int | None,
-        port: CanPort,
-        client: UdsClient,
-        state_dir: Path,
-    ) -> None:
-        self._definition = definition
-        self._engine_speed_did = engine_speed_did
-        self._port = port
-        self._client = client
+    def __init__(self, access: EcuAccess, state_dir: Path) -> None:
+        self._access = access
         self._state_dir = state_dir
 
-    async def listen(self) -> LinkHealth:
-        """For a second."""
-        before = self._port.health()
-        await asyncio.sleep(_LISTEN_S)
-        after = self._port.health()
-        errors = after.tx_errors + after.rx_errors
-        new_errors = errors - before.tx_errors - before.rx_errors
-        return LinkHealth(after.load, errors, new_errors, after.bus_off)
+    async def listen(self) -> LinkHealth | None:
+        """For a second; None where this way into the ECU has no bus."""
+        return None if self._access.link is None else await self._access.link.listen()
 
     async def engine_speed_rpm(self) -> float | None:
-        """By OBD, or by the field that the definition names; None where the ECU does not tell."""
-        rpm = await self._client.attempt(engine_speed())
-        number = self._engine_speed_did
-        if rpm is None and number is not None:
-            record = await self._client.attempt(read_data(number, _SPEED_BYTES))
-            return None if record is None else int.from_bytes(record) * _RPM_PER_BIT
-        return rpm
+        """As the ECU tells it; None where it does not, or where no program answers."""
+        diagnostics = self._access.diagnostics
+        return None if diagnostics is None else await diagnostics.engine_speed_rpm()
 
     def free_bytes(self) -> int:
         """Where the box keeps its state. Raises OSError."""

@@ -14,7 +14,6 @@ from appliance.contract.events import AlarmEvent, Heard
 from appliance.definitions.library import Library
 from appliance.definitions.loader import load_all
 from appliance.definitions.schema import Definition
-from appliance.engine.car_interface import CarInterface
 from appliance.engine.interruptions import settle
 from appliance.engine.pinned import PinnedDefinitions
 from appliance.engine.second_store import Keeper
@@ -24,6 +23,8 @@ from appliance.flashing.database import JournalDamagedError, StorageError
 from appliance.flashing.entry_record import tell_cut_entry
 from appliance.flashing.journal import Journal
 from appliance.flashing.recovering import mark_interrupted
+from appliance.protocols.known import register_all
+from appliance.protocols.ports import CarInterface
 from appliance.vault import keys as vault_keys
 from appliance.vault.images import ImageStore
 from appliance.vault.keys import KeyRing, Role
@@ -91,6 +92,7 @@ def open_box(
 
     `heard` is called with each event of the journal, in the thread that uses the box.
     """
+    register_all()
     state = settings.state_dir
     _refuse_lost_keys(state)
     keys = vault_keys.load_or_create(state / "keys", Role(settings.role))

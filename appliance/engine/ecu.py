@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from appliance.contract.errors import PitboxError
 from appliance.definitions.access.base import AccessDefinition
-from appliance.definitions.access.uds import UdsAccessDefinition
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
 from appliance.engine.entering import entered
-from appliance.engine.job_access import access_of, over_uds
+from appliance.engine.job_access import access_of
 from appliance.engine.owner_secrets import secrets_of
 from appliance.flashing.context import JobContext
 from appliance.flashing.errors import access_problem
@@ -24,40 +22,10 @@ from appliance.flashing.retries import asked_patiently
 from appliance.flashing.same_ecu import Acquaintance
 from appliance.flashing.session_end import must_stay
 from appliance.protocols.access import AccessError
+from appliance.protocols.registry import Way, offer_of
 from appliance.protocols.transforms import SecretNamed
-from appliance.protocols.uds.access import UdsAccess
-from appliance.protocols.uds.addressing import functional_address, link_settings, physical_address
-from appliance.protocols.uds.client import UdsClient
-from appliance.protocols.uds.timing import UdsTiming
-from drivers.can.interface import CanPort
 
 log = logging.getLogger("pitbox.engine")
-
-
-@dataclass(frozen=True, slots=True)
-class Ecu:
-    """What an operation needs of the ECU it works on."""
-
-    job: JobContext
-    port: CanPort
-    client: UdsClient
-
-
-@asynccontextmanager
-async def uds_client(
-    box: EngineContext, access: UdsAccessDefinition, port: CanPort
-) -> AsyncIterator[UdsClient]:
-    """Physical and functional links to the ECU, as its access describes them."""
-    settings, everyone = link_settings(access), functional_address(access.addressing)
-    client = UdsClient(
-        box.connection.open_link(port, physical_address(access.addressing), settings),
-        box.connection.open_link(port, everyone, settings) if everyone else None,
-        UdsTiming.of(access.timing),
-    )
-    try:
-        yield client
-    finally:
-        await client.close()
 
 
 @asynccontextmanager
@@ -68,63 +36,52 @@ async def on_ecu(
     *,
     access: AccessDefinition | None = None,
     confirmed: bool = False,
-) -> AsyncIterator[Ecu]:
-    """Bus joined, links open, supply watched; all given back at the end. Raises PitboxError.
+) -> AsyncIterator[JobContext]:
+    """The ECU opened by its protocol, supply watched; all given back at the end. Raises PitboxError.
 
     What the ECU or the link did wrong before anything was erased becomes a PitboxError here; once something
     was erased the heart has told it already. `confirmed` says that a person has named the car; `access` is
     the job's own where it is not told.
     """
-    how = over_uds(access or access_of(box.journal.job(job_id), definition))
-    require_expressible(definition, how)
+    way = Way(definition, access or access_of(box.journal.job(job_id), definition))
+    require_expressible(definition, way.access)
+    offer_of(way.access)
     kept = await box.vigil.end()
     secret = secrets_of(definition, box.settings.state_dir, simulated=box.connection.simulated)
     car = Acquaintance(confirmed)
     async with (
-        entered(box, how, job_id, kept=kept),
-        _on_wire(box, job_id, definition, how, secret, car, kept=kept) as ecu,
+        entered(box, way.access, job_id, kept=kept),
+        _on_wire(box, job_id, way, secret, car, kept=kept) as ecu,
     ):
         yield ecu
 
 
 @asynccontextmanager
 async def _on_wire(
-    box: EngineContext,
-    job_id: str,
-    definition: Definition,
-    how: UdsAccessDefinition,
-    secret: SecretNamed,
-    car: Acquaintance,
-    *,
-    kept: bool,
-) -> AsyncIterator[Ecu]:
-    port = box.connection.open_port(how.bus.bitrate_bps, how.bus.data_bitrate_bps)
-    power = PowerGuard(box.connection.meter, how.voltage, box.journal.events.tell, job_id)
-    power.start()
+    box: EngineContext, job_id: str, way: Way, secret: SecretNamed, car: Acquaintance, *, kept: bool
+) -> AsyncIterator[JobContext]:
+    power = PowerGuard(box.connection.meter, way.access.voltage, box.journal.events.tell, job_id)
     try:
-        async with uds_client(box, how, port) as client:
-            if kept:
-                client.keep_session()
-            job = JobContext(
+        async with offer_of(way.access).open(box.connection, way, secret, kept=kept) as opened:
+            power.start()
+            yield JobContext(
                 job_id,
-                definition,
-                how,
-                UdsAccess(how, client, definition, secret),
+                way.definition,
+                way.access,
+                opened,
                 box.journal,
                 box.blobs,
                 power,
                 box.now,
                 car,
             )
-            yield Ecu(job, port, client)
     except AccessError as error:
         raise access_problem(error) from error
     finally:
         await power.stop()
-        port.close()
         _keep_voltages(box, job_id, power)
-        if must_stay(box.journal, how, job_id):
-            box.vigil.begin(box.connection, how)
+        if must_stay(box.journal, way.access, job_id):
+            box.vigil.begin(box.connection, way.access)
 
 
 async def require_same_ecu(job: JobContext) -> None:

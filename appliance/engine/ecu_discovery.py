@@ -1,65 +1,45 @@
-"""Finding the ECU: which bit rates and addresses answer, and which definition fits what answers."""
+"""Finding the ECU: who answers over any protocol, and which definition fits what answers."""
 
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from appliance.contract.errors import PitboxError
-from appliance.definitions.access.uds import UdsAccessDefinition
+from appliance.definitions.access.base import AccessDefinition
+from appliance.definitions.choreography import Choreography
 from appliance.definitions.schema import Definition
-from appliance.engine.car_interface import CarInterface
 from appliance.engine.context import EngineContext
-from appliance.engine.ecu import uds_client
 from appliance.engine.entering import entered
 from appliance.flashing.errors import access_problem
 from appliance.flashing.set_aside import unfinished_job
-from appliance.protocols.access import AccessError, EcuIdentity, EcuState, LinkLostError, told_identity
-from appliance.protocols.uds.access import UdsAccess
-from appliance.protocols.uds.addressing import link_settings, physical_address
-from appliance.protocols.uds.bitrate import detect_bitrate
-from appliance.protocols.uds.discovery import DuplicateEcuError, require_single_ecu
-from appliance.protocols.uds.protection import Protection, assess_protection
-from drivers.can.interface import CanPort
+from appliance.protocols.access import AccessError, DuplicateEcuError, EcuIdentity, EcuState
+from appliance.protocols.protection import Protection
+from appliance.protocols.registry import Answer, Way, offer_of, offered
 
 log = logging.getLogger("pitbox.engine")
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The recognised ECU, and other answers on the same bus."""
+    """The recognised ECU, and other answers on the same wire."""
 
     definition: Definition
-    access: UdsAccessDefinition
+    access: AccessDefinition
     identity: EcuIdentity
     protection: Protection
     others: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """One access over UDS of one definition."""
-
-    definition: Definition
-    access: UdsAccessDefinition
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    signature: UdsAccessDefinition
-    identity: EcuIdentity
-    protection: Protection
-    state: EcuState
-
-
 async def find_ecu(box: EngineContext, definition_id: str | None) -> Found:
-    """Ask at every bit rate and address that the library (or the named definition) knows."""
-    asked = _ways([box.definition(definition_id)]) if definition_id else await _at_the_bus_rate(box)
-    answers = await _answers(box, asked)
+    """Ask in every way that the library (or the named definition) knows, protocol after protocol."""
+    asked = _ways([box.definition(definition_id)] if definition_id else box.library)
+    answers = await _answers(box, asked, every=definition_id is None)
     if not answers:
-        raise _nobody(box, len(_distinct(asked)))
-    recognised = [(answer, fit) for answer in answers if (fit := _fit(box, answer, asked)) is not None]
+        raise _nobody(box, len(asked))
+    recognised = [(answer, fit) for answer in answers if (fit := _fit(box, answer)) is not None]
     if not recognised:
         applications = [answer for answer in answers if answer.state is EcuState.APPLICATION]
         raise _unknown(box, (applications or answers)[0], definition_id)
@@ -75,129 +55,72 @@ async def find_ecu(box: EngineContext, definition_id: str | None) -> Found:
     )
 
 
-def _ways(definitions: Iterable[Definition]) -> list[_Way]:
+def _ways(definitions: Iterable[Definition]) -> list[Way]:
+    """Every access that this box can speak."""
+    known = offered()
     return [
-        _Way(definition, access)
+        Way(definition, access)
         for definition in definitions
         for access in definition.accesses
-        if isinstance(access, UdsAccessDefinition)
+        if access.protocol in known
     ]
 
 
-async def _at_the_bus_rate(box: EngineContext) -> list[_Way]:
-    """Ways in at the rate of this bus: a frame sent at a wrong rate would disturb every other node.
+async def _answers(box: EngineContext, asked: Sequence[Way], *, every: bool) -> tuple[Answer, ...]:
+    """The first protocol that anybody answers to.
 
     An ECU that has to be powered and strapped first is looked for by its name alone.
     """
-    ways = [way for way in _ways(box.library) if not way.access.entry.steps]
-    known = sorted({way.access.bus.bitrate_bps for way in ways}, reverse=True)
-    rates = box.connection.usable_rates(known)
-    found = await _detected(box.connection, rates) if len(rates) > 1 else next(iter(rates), None)
-    return [way for way in ways if way.access.bus.bitrate_bps == found]
-
-
-async def _detected(connection: CarInterface, rates_bps: tuple[int, ...]) -> int | None:
-    async def open_port(bitrate_bps: int, listen_only: bool) -> CanPort:
-        if listen_only:
-            return connection.open_listener(bitrate_bps)
-        return connection.open_port(bitrate_bps, None)
-
-    found = await detect_bitrate(open_port, rates_bps)
-    if found is None:  # a controller goes on sending what nobody acknowledged, until it may only listen
-        connection.open_listener(rates_bps[0]).close()
-    return found
-
-
-async def _answers(box: EngineContext, asked: Sequence[_Way]) -> list[_Answer]:
-    """A CAN FD frame is an error to classic nodes: it is sent only where nothing answers classic ones."""
-    classic = [one for one in asked if one.access.bus.data_bitrate_bps is None]
-    fd = [one for one in asked if one.access.bus.data_bitrate_bps is not None]
-    if classic and fd and not box.connection.fd:
-        fd = []
-    for group in (classic, fd):
-        answers = [answer for one in _distinct(group) if (answer := await _ask(box, one)) is not None]
+    alike: defaultdict[tuple[str, Choreography], list[Way]] = defaultdict(list)
+    for way in asked:
+        if not (every and way.access.entry.steps):
+            alike[way.access.protocol, way.access.entry].append(way)
+    for ways in alike.values():
+        try:
+            async with entered(box, ways[0].access):
+                answers = await offer_of(ways[0].access).discover(box.connection, ways, every=every)
+        except DuplicateEcuError as error:
+            raise _two_ecus(error) from error
+        except AccessError as error:
+            raise access_problem(error) from error
         if answers:
             return answers
-    return []
+    return ()
 
 
-def _distinct(ways: Iterable[_Way]) -> list[_Way]:
-    """One way per bit rate, address, set of identity fields and entry."""
-    found: dict[tuple[object, ...], _Way] = {}
-    for way in ways:
-        found.setdefault((way.access.bus, way.access.addressing, way.access.identity, way.access.entry), way)
-    return list(found.values())
-
-
-async def _ask(box: EngineContext, way: _Way) -> _Answer | None:
-    async with entered(box, way.access):
-        return await _ask_on_wire(box, way)
-
-
-async def _ask_on_wire(box: EngineContext, way: _Way) -> _Answer | None:
-    how = way.access
-    port = box.connection.open_port(how.bus.bitrate_bps, how.bus.data_bitrate_bps)
-    try:
-        await _refuse_two_at_one_address(box, how, port)
-        async with uds_client(box, how, port) as client:
-            access = UdsAccess(how, client, way.definition)
-            state = await access.lifecycle.state()
-            if state is EcuState.SILENT:
-                return None
-            return _Answer(how, await told_identity(access), await assess_protection(client), state)
-    except LinkLostError:  # nobody acknowledges at this bit rate
-        return None
-    except AccessError as error:
-        raise access_problem(error) from error
-    finally:
-        port.close()
-
-
-async def refuse_two_ecus(box: EngineContext, access: UdsAccessDefinition) -> None:
+async def refuse_two_ecus(box: EngineContext, access: AccessDefinition) -> None:
     """Raises PitboxError TWO_ECUS_AT_ONE_ID; a bus that does not work is for the gates to tell.
 
     One that has to be brought in first has been asked so when it was identified: nothing answers here yet.
     """
     if access.entry.steps:
         return
-    port = box.connection.open_port(access.bus.bitrate_bps, access.bus.data_bitrate_bps)
     try:
-        await _refuse_two_at_one_address(box, access, port)
+        await offer_of(access).require_alone(box.connection, access)
+    except DuplicateEcuError as error:
+        raise _two_ecus(error) from error
     except AccessError as error:
         log.info("whether one ECU answers was not found out: %s", error)
-    finally:
-        port.close()
 
 
-async def _refuse_two_at_one_address(box: EngineContext, access: UdsAccessDefinition, port: CanPort) -> None:
-    address = physical_address(access.addressing)
-    link = box.connection.open_link(port, address, link_settings(access))
-    try:
-        await require_single_ecu(link, address)
-    except DuplicateEcuError as error:
-        raise PitboxError(
-            "TWO_ECUS_AT_ONE_ID",
-            str(error),
-            do_now="Unplug one of the two (a bench ECU beside the car's?). Neither was written.",
-        ) from error
-    finally:
-        link.close()
+def _two_ecus(error: DuplicateEcuError) -> PitboxError:
+    return PitboxError(
+        "TWO_ECUS_AT_ONE_ID",
+        str(error),
+        do_now="Unplug one of the two (a bench ECU beside the car's?). Neither was written.",
+    )
 
 
-def _fit(box: EngineContext, answer: _Answer, asked: list[_Way]) -> _Way | None:
+def _fit(box: EngineContext, answer: Answer) -> Way | None:
     names = {"hw": answer.identity.hw, "sw": answer.identity.sw, "boot": answer.identity.boot}
-    by_name = {(way.definition.id, way.access.name): way for way in asked}
-    for definition, access in box.library.recognise(names):
-        way = by_name.get((definition.id, access.name))
-        told_by = (answer.signature.addressing, answer.signature.identity)
-        if way is not None and (way.access.addressing, way.access.identity) == told_by:
-            return way
-    return None
+    by_name = {(way.definition.id, way.access.name): way for way in answer.ways}
+    fitting = (by_name.get((one.id, access.name)) for one, access in box.library.recognise(names))
+    return next((way for way in fitting if way is not None), None)
 
 
-def _nobody(box: EngineContext, addresses: int) -> PitboxError:
+def _nobody(box: EngineContext, ways: int) -> PitboxError:
     """Silence, with the write that may be its cause."""
-    what = f"nothing answered at {addresses} known addresses"
+    what = f"nothing answered in any of {ways} known ways"
     for flash in box.journal.open_flashes():
         return PitboxError(
             "ECU_NOT_FOUND",
@@ -229,7 +152,7 @@ def _told(identity: EcuIdentity) -> str:
     return f"HW {identity.hw or 'not told'}, SW {identity.sw or 'not told'}"
 
 
-def _unknown(box: EngineContext, answer: _Answer, definition_id: str | None) -> PitboxError:
+def _unknown(box: EngineContext, answer: Answer, definition_id: str | None) -> PitboxError:
     if answer.state is EcuState.BOOTLOADER:
         return in_bootloader(box, definition_id, answer.identity)
     told = _told(answer.identity)

@@ -7,13 +7,13 @@ from functools import partial
 
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.entry_steps import PIN_NAMES
-from appliance.engine.car_interface import CarInterface
 from appliance.engine.context import EngineContext
 from appliance.flashing.entry import Entry
 from appliance.flashing.entry_actions import make_safe
 from appliance.flashing.entry_record import write_down
-from appliance.flashing.errors import PortMissingError
 from appliance.flashing.session_end import must_stay
+from appliance.protocols.port_missing import PortMissingError
+from appliance.protocols.ports import CarInterface
 
 log = logging.getLogger("pitbox.engine")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from appliance.contract.errors import PitboxError
 from appliance.definitions.access.base import AccessDefinition
-from appliance.definitions.access.uds import UdsAccessDefinition
 from appliance.definitions.schema import Definition
 from appliance.flashing.journal import JobRecord
 
@@ -37,15 +36,4 @@ def _unknown(definition: Definition, wanted: str) -> PitboxError:
         "ACCESS_UNKNOWN",
         f"the definition {definition.id} has no access {wanted}, only {known}",
         do_now="Put the definition's former version back, or identify the ECU again.",
-    )
-
-
-def over_uds(access: AccessDefinition) -> UdsAccessDefinition:
-    """The access, where this box can open it. Raises PitboxError."""
-    if isinstance(access, UdsAccessDefinition):
-        return access
-    raise PitboxError(
-        "ACCESS_UNSUPPORTED",
-        f"the access {access.name} is over {access.protocol}, which this box cannot open",
-        do_now="Choose another access of this ECU.",
     )

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from appliance.definitions.entry_steps import PIN_NAMES
 from appliance.engine.peers import PeerRoles
-from appliance.engine.settings import EngineSettings, SimulationSettings
+from appliance.engine.settings import EngineSettings
+from appliance.ports.settings import SimulationSettings
 from drivers.supply.interface import Output
 
 

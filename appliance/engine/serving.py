@@ -15,7 +15,6 @@ from aiohttp import web
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import Recorded
 from appliance.engine.api import Api
-from appliance.engine.car_interface import CarInterface, RealCarInterface
 from appliance.engine.context import open_box
 from appliance.engine.entering import let_go
 from appliance.engine.event_hub import Hub
@@ -27,6 +26,8 @@ from appliance.engine.settings import EngineSettings
 from appliance.engine.socket_permissions import IDLE_S, Door, server_of
 from appliance.engine.watchdog import Watchdog
 from appliance.engine.worker import Worker, die
+from appliance.ports.real import RealCarInterface
+from appliance.protocols.ports import CarInterface
 from appliance.vault.memory import harden_process
 
 _LAST_ANSWERS_S = 1.0
@@ -150,11 +151,12 @@ async def worker_and_connection(settings: EngineSettings, desk: QuestionDesk) ->
     `desk` is the person at either; the time of a simulated car stands still while somebody is asked.
     """
     if settings.simulation is not None:
-        from appliance.engine import simulation  # noqa: PLC0415 - real boxes never load the simulator
+        from appliance.ports import simulated  # noqa: PLC0415 - real boxes never load the simulator
 
-        worker = Worker(simulation.loop_factory(settings.simulation), simulation.pass_time)
+        worker = Worker(simulated.loop_factory(settings.simulation), simulated.pass_time)
         desk.standing_still = worker.time_standing_still
-        connecting = _while_time_passes(worker, simulation.connect(settings, settings.simulation, desk))
+        car = simulated.connect(settings.simulation, settings.definition_dirs, desk)
+        connecting = _while_time_passes(worker, car)
         return worker, await asyncio.wrap_future(worker.submit(connecting))
     if settings.can is None:
         raise PitboxError(

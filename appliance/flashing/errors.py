@@ -10,20 +10,6 @@ from appliance.contract.places import Range
 from appliance.protocols.access import AccessError, EcuRefusedError, EcuSilentError, LinkLostError, Refusal
 
 
-class PortMissingError(PitboxError):
-    """This box has not got a port that the way into the ECU needs."""
-
-    def __init__(self, name: str, how: str = "") -> None:
-        """`how` is what gives a box that port."""
-        way = f", or {how} when the engine is started" if how else ""
-        super().__init__(
-            "PORT_MISSING",
-            f"this box has no {name}, and this way into the ECU needs it",
-            do_now=f"Choose another access, or use a box that has it{way}.",
-            details=(name,),
-        )
-
-
 class GatesRefusedError(PitboxError):
     """At least one gate did not pass; there is no Continue."""
 

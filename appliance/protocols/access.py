@@ -103,6 +103,10 @@ class LinkLostError(AccessError):
     """The wire itself failed: interface gone, bus-off, or frames that cannot be put together."""
 
 
+class DuplicateEcuError(AccessError):
+    """Two ECUs answer at one address: neither may be written."""
+
+
 class EcuRefusedError(AccessError):
     """The ECU answered no."""
 
@@ -204,6 +208,29 @@ class DiagnosticsCapability(Protocol):
     async def measured_v(self) -> float | None:
         """The ECU's own supply reading in volts, where it offers one."""
 
+    async def engine_speed_rpm(self) -> float | None:
+        """None where the ECU does not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkHealth:
+    """A bus, listened to for a while."""
+
+    load: float
+    """Share of the wire in use, 0 to 1."""
+    errors: int
+    """Counted by the controller at the end."""
+    new_errors: int
+    """More than at the beginning; below 0 where the controller counted down."""
+    bus_off: bool
+
+
+class LinkCapability(Protocol):
+    """The wire itself, where others may be on it too."""
+
+    async def listen(self) -> LinkHealth:
+        """For a second. Raises OSError."""
+
 
 class LifecycleCapability(Protocol):
     """Takes the ECU into the state that a purpose needs, and back. Every method may raise AccessError."""
@@ -239,6 +266,10 @@ class EcuAccess(Protocol):
     @property
     def diagnostics(self) -> DiagnosticsCapability | None:
         """None where no program answers questions."""
+
+    @property
+    def link(self) -> LinkCapability | None:
+        """None where nobody else can be on the wire."""
 
 
 async def told_identity(access: EcuAccess) -> EcuIdentity:

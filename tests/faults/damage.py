@@ -28,8 +28,8 @@ from appliance.engine.context import EngineContext, open_box
 from appliance.engine.operations.write import recover, restore
 from appliance.engine.originals import save_image
 from appliance.engine.settings import EngineSettings
-from appliance.engine.simulation import SimulatedCarInterface
 from appliance.flashing.safety import standing
+from appliance.ports.simulated import SimulatedCarInterface
 from appliance.protocols.access import EcuIdentity
 from appliance.vault.images import ImageKind
 from appliance.vault.records import split

@@ -15,8 +15,8 @@ from unittest.mock import patch
 
 from appliance.contract.events import AlarmEvent, GatesEvent, NoteEvent, Recorded, StateEvent
 from appliance.engine.context import EngineContext
-from appliance.engine.simulation import SimulatedCarInterface
 from appliance.flashing.database import Database
+from appliance.ports.simulated import SimulatedCarInterface
 from appliance.vault import durable
 from drivers.can.interface import CanPort
 from drivers.voltmeter.simulated import SimulatedVoltmeter

@@ -16,12 +16,12 @@ from appliance.definitions.library import Library
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.parsing import definition_from_json
 from appliance.definitions.schema import Definition
-from appliance.engine.car_interface import CarInterface
 from appliance.engine.context import EngineContext, open_box
 from appliance.engine.operations.read import identify
 from appliance.engine.originals import save_image
 from appliance.engine.settings import EngineSettings
-from appliance.engine.simulation import SimulatedCarInterface, with_right_checksums
+from appliance.ports.simulated import SimulatedCarInterface, with_right_checksums
+from appliance.protocols.ports import CarInterface
 from appliance.vault.images import ImageKind
 from appliance.vault.records import split
 from simulator.car import Car, CarSettings, bus_for

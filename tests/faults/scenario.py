@@ -10,7 +10,7 @@ from enum import StrEnum
 from appliance.definitions.access.uds import uds_access
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
-from appliance.engine.simulation import with_right_checksums
+from appliance.ports.simulated import with_right_checksums
 from simulator.ecu.options import EcuOptions
 from simulator.ecu.watch import Counter
 from simulator.faults import (

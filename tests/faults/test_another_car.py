@@ -15,9 +15,9 @@ from appliance.engine.context import EngineContext
 from appliance.engine.operations.check import dtc
 from appliance.engine.operations.restore_without_journal import reopen
 from appliance.engine.operations.write import recover, write
-from appliance.engine.simulation import SimulatedCarInterface
 from appliance.engine.tuned_package import MasterWish
 from appliance.flashing.safety import standing
+from appliance.ports.simulated import SimulatedCarInterface
 from simulator.car import Car, CarSettings, bus_for
 from simulator.ecu.watch import Counter
 from simulator.virtualtime import run_virtual

@@ -16,10 +16,10 @@ from appliance.definitions.loader import PACKS, load_definition
 from appliance.engine.conditions import LiveConditions
 from appliance.engine.context import EngineContext
 from appliance.engine.operations.registry import prepare
-from appliance.engine.simulation import SimulatedCarInterface
 from appliance.flashing import writing
 from appliance.flashing.write_order import WriteOrder
 from appliance.flashing.writing import Write
+from appliance.ports.simulated import SimulatedCarInterface
 from appliance.protocols.access import Block
 from appliance.protocols.uds.memory import UdsMemory
 from appliance.vault.errors import VaultError

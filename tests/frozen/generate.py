@@ -29,8 +29,8 @@ from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
 from appliance.engine.operations.read import identify, read
 from appliance.engine.operations.write import recover, write
-from appliance.engine.simulation import with_right_checksums
 from appliance.flashing.own_checksums import own_checksums
+from appliance.ports.simulated import with_right_checksums
 from simulator.car import Car, CarSettings, bus_for
 from simulator.faults import Fault, FaultKind, FaultPlan, Trigger
 from simulator.image_synthesis import region_slice, synthesise

@@ -16,7 +16,7 @@ from appliance.definitions.parsing import pinned_definition
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext, open_box
 from appliance.engine.settings import EngineSettings
-from appliance.engine.simulation import SimulatedCarInterface
+from appliance.ports.simulated import SimulatedCarInterface
 from simulator.car import Car, CarSettings, bus_for
 from simulator.virtualtime import run_virtual
 

@@ -17,10 +17,10 @@ from appliance.contract.events import AlarmEvent, Heard, NoteEvent, StateEvent
 from appliance.definitions.access.uds import uds_access
 from appliance.definitions.library import Library
 from appliance.definitions.schema import Definition
-from appliance.engine.car_interface import CarInterface
 from appliance.engine.context import EngineContext, open_box
 from appliance.engine.operations.registry import prepare
 from appliance.engine.settings import EngineSettings
+from appliance.protocols.ports import CarInterface
 from simulator.bus import SimBus
 from simulator.virtualtime import run_virtual
 from tests.hostile.ecu import HostileEcu

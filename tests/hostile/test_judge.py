@@ -12,6 +12,7 @@ import pytest
 
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import JobState
+from appliance.contract.places import Range
 from appliance.engine.context import EngineContext
 from appliance.engine.operations.registry import prepare
 from appliance.protocols.access import Block
@@ -75,9 +76,9 @@ def test_a_wrong_original_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     list(campaign(9, 1, "hash"))  # the box's former life is an honest one
     read = UdsMemory.read
 
-    async def misread(access: UdsMemory, start: int, length: int, *, upwards: bool = True) -> bytes:
+    async def misread(access: UdsMemory, place: Range, *, upwards: bool = True) -> bytes:
         """The same wrong bytes each time, in whatever pieces: no second look shows them."""
-        return bytes(byte ^ 1 for byte in await read(access, start, length, upwards=upwards))
+        return bytes(byte ^ 1 for byte in await read(access, place, upwards=upwards))
 
     monkeypatch.setattr(UdsMemory, "read", misread)
     assert "a wrong original was sealed" in broken_by(monkeypatch, None, "read")

@@ -13,12 +13,11 @@ from appliance.definitions.access.uds import uds_access
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.schema import Definition
 from appliance.flashing.context import JobContext
-from appliance.flashing.gates.conditions import LinkHealth
 from appliance.flashing.gates.request import Authorisation, WriteRequest
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import Journal
 from appliance.flashing.power import Meter, PowerGuard
-from appliance.protocols.access import EcuAccess
+from appliance.protocols.access import EcuAccess, LinkHealth
 from appliance.vault.keys import KeyRing
 from appliance.vault.store import BlobStore
 from tests.support.definitions import raw, validated

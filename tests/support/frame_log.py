@@ -13,8 +13,8 @@ from appliance.definitions.loader import PACKS, load_definition
 from appliance.engine.operations.check import dtc, verify
 from appliance.engine.operations.read import identify, read
 from appliance.engine.operations.write import restore, write
-from appliance.engine.simulation import with_right_checksums
 from appliance.engine.tuned_package import MasterWish
+from appliance.ports.simulated import with_right_checksums
 from appliance.vault import keys
 from appliance.vault.keys import Role
 from drivers.can.interface import CanFrame

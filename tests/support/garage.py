@@ -14,15 +14,15 @@ from appliance.contract.events import Event
 from appliance.definitions.library import Library
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.schema import Definition
-from appliance.engine.car_interface import CarInterface
 from appliance.engine.context import EngineContext, open_box
 from appliance.engine.operations.read import identify, read
 from appliance.engine.originals import load_original, sealed_identity, sealed_regions
 from appliance.engine.settings import EngineSettings
-from appliance.engine.simulation import SimulatedCarInterface, with_right_checksums
 from appliance.flashing.own_checksums import own_checksums
 from appliance.flashing.safety import tell_safety
+from appliance.ports.simulated import SimulatedCarInterface, with_right_checksums
 from appliance.protocols.access import EcuIdentity
+from appliance.protocols.ports import CarInterface
 from appliance.vault import keys as keyring
 from appliance.vault.keys import MasterKeys, Role
 from appliance.vault.manifest import Use, Verdict

@@ -81,6 +81,8 @@ class ProbeAccess:
     def memory(self) -> ProbeAccess:
         return self
 
+    link = None
+
     @property
     def lifecycle(self) -> ProbeAccess:
         return self
@@ -165,6 +167,9 @@ class ProbeAccess:
             self.dtcs = ()
 
     async def measured_v(self) -> float | None:
+        return None
+
+    async def engine_speed_rpm(self) -> float | None:
         return None
 
     def meter(self) -> WireMeter:

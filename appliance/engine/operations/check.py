@@ -57,15 +57,15 @@ async def _compare(
     by_hash = access_of(job, definition).proof == "hash"
     purpose = Purpose.WRITE if by_hash else Purpose.READ
     async with on_ecu(box, job.id, definition) as ecu:
-        await require_same_ecu(ecu.job)
-        if await ecu.job.access.lifecycle.state() is EcuState.BOOTLOADER:
-            raise in_bootloader(box, definition.id, await told_identity(ecu.job.access))
+        await require_same_ecu(ecu)
+        if await ecu.access.lifecycle.state() is EcuState.BOOTLOADER:
+            raise in_bootloader(box, definition.id, await told_identity(ecu.access))
         try:
-            await open_persistently(ecu.job, purpose)
-            wrong = await differing(ecu.job, blocks, expected, Phase.VERIFY, purpose, read=not by_hash)
+            await open_persistently(ecu, purpose)
+            wrong = await differing(ecu, blocks, expected, Phase.VERIFY, purpose, read=not by_hash)
         finally:
-            await let_go(ecu.job)
-        method = method_of(ecu.job) if by_hash else "read_back"
+            await let_go(ecu)
+        method = method_of(ecu) if by_hash else "read_back"
     told = Verified(job=job.id, method=method, blocks=len(blocks), sha256=expected.sha256())
     return told, wrong
 
@@ -123,10 +123,10 @@ async def dtc(box: EngineContext, job_id: str, clear: bool = False, car: str | N
     definition = box.definition(job.definition_id or "", job.definition_sha256)
     async with on_ecu(box, job_id, definition, confirmed=confirmed(box, job, car)) as ecu:
         known = require_very_ecu if clear else recognise
-        await asked_patiently(ecu.job, lambda: known(ecu.job))
-        before = await read_dtcs(ecu.job)
-        cleared = await clear_dtcs(ecu.job) if clear else None
-        after = await read_dtcs(ecu.job) if clear else before
+        await asked_patiently(ecu, lambda: known(ecu))
+        before = await read_dtcs(ecu)
+        cleared = await clear_dtcs(ecu) if clear else None
+        after = await read_dtcs(ecu) if clear else before
     if before is None:
         raise PitboxError(
             "DTC_UNREADABLE", "the ECU did not tell its fault codes", do_now="Ignition on? Then try again."

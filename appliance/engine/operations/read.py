@@ -39,7 +39,7 @@ from appliance.flashing.reading import ReadResult, read_twice
 from appliance.flashing.safety import standing
 from appliance.flashing.set_aside import refuse_same_ecu
 from appliance.protocols.access import EcuRefusedError, EcuState, Refusal, told_identity
-from appliance.protocols.uds.protection import ProtectionKind
+from appliance.protocols.protection import ProtectionKind
 from appliance.vault.images import ImageKind
 
 
@@ -90,11 +90,11 @@ async def read(box: EngineContext, job_id: str, regions: Sequence[str] = ()) -> 
     _begin_or_go_on(box, job)
     try:
         async with on_ecu(box, job_id, definition) as ecu:
-            await require_same_ecu(ecu.job)
+            await require_same_ecu(ecu)
             if job.original_file is None:
-                await _refuse_half_written(box, ecu.job)
-            result = await _read_all(box, ecu.job, chosen)
-            ceiling = ecu.job.access.memory.meter().ceiling_bytes_per_s
+                await _refuse_half_written(box, ecu)
+            result = await _read_all(box, ecu, chosen)
+            ceiling = ecu.access.memory.meter().ceiling_bytes_per_s
     except BaseException:
         leave_reading(box.journal, job_id)
         raise

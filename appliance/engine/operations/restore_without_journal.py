@@ -100,9 +100,9 @@ async def _identity(
 ) -> EcuIdentity:
     """The identity the original was read from, checked against whatever the ECU still tells."""
     async with on_ecu(box, job_id, definition, access=access) as ecu:
-        if await ecu.job.access.lifecycle.state() is EcuState.SILENT:
+        if await ecu.access.lifecycle.state() is EcuState.SILENT:
             raise _silent(access)
-        told = await told_identity(ecu.job.access)
+        told = await told_identity(ecu.access)
     known = _known(box, original, told)
     likeness = compare(told, known)
     if likeness.other:

@@ -9,9 +9,9 @@ from appliance.definitions.schema import Definition
 from appliance.engine.conditions import LiveConditions
 from appliance.engine.confirming import confirmed
 from appliance.engine.context import EngineContext
-from appliance.engine.ecu import Ecu, on_ecu
+from appliance.engine.ecu import on_ecu
 from appliance.engine.ecu_discovery import in_bootloader, refuse_two_ecus
-from appliance.engine.job_access import access_of, over_uds
+from appliance.engine.job_access import access_of
 from appliance.engine.originals import (
     Original,
     load_original,
@@ -30,6 +30,7 @@ from appliance.engine.tuned_package import (
     open_tuned,
     package_plain_file,
 )
+from appliance.flashing.context import JobContext
 from appliance.flashing.diagnosis import clear_dtcs, read_dtcs
 from appliance.flashing.errors import GatesRefusedError
 from appliance.flashing.gates.request import Authorisation, WriteRequest
@@ -162,7 +163,7 @@ async def recover(
         if more_erases:
             box.journal.step(flash.id, Step.ERASES_ALLOWED)
         async with on_ecu(box, job.id, definition, confirmed=confirmed(box, job, car)) as ecu:
-            result = await finish(ecu.job, flash, order, target.image, target.gaps, other)
+            result = await finish(ecu, flash, order, target.image, target.gaps, other)
             return await _done(box, result, ecu)
 
 
@@ -189,36 +190,34 @@ async def _write(
         engine_off_stated=engine_off,
     )
     _set_outcome_aside(box, job)
-    await refuse_two_ecus(box, over_uds(access_of(job, definition)))
+    await refuse_two_ecus(box, access_of(job, definition))
     async with on_ecu(box, job.id, definition, confirmed=confirmed(box, job, car)) as ecu:
-        engine_speed_did = over_uds(ecu.job.access_definition).identity.engine_speed
-        live = LiveConditions(definition, engine_speed_did, ecu.port, ecu.client, box.settings.state_dir)
-        box.journal.note(job.id, dtcs_before=_codes(await read_dtcs(ecu.job)))
+        live = LiveConditions(ecu.access, box.settings.state_dir)
+        box.journal.note(job.id, dtcs_before=_codes(await read_dtcs(ecu)))
         try:
-            plan = await preflight(ecu.job, request, live)
+            plan = await preflight(ecu, request, live)
         except GatesRefusedError as refused:
             raise await _explained(box, ecu, request, refused) from refused
         opened.keep(plan.target)
         await _make_ready(box, ecu, tuned)
-        result = await execute(ecu.job, plan)
+        result = await execute(ecu, plan)
         return await _done(box, result, ecu)
 
 
 async def _explained(
-    box: EngineContext, ecu: Ecu, request: WriteRequest, refused: GatesRefusedError
+    box: EngineContext, ecu: JobContext, request: WriteRequest, refused: GatesRefusedError
 ) -> PitboxError:
     """Where only the bootloader answers, the request is not wrong: a write may have been forgotten."""
-    access = ecu.job.access
+    access = ecu.access
     failed = {gate.name for gate in refused.failed}
     forgotten = "identity" in failed and "no_open_write" not in failed
     if forgotten and not request.restores and await access.lifecycle.state() is EcuState.BOOTLOADER:
-        return in_bootloader(box, ecu.job.definition.id, await told_identity(access))
+        return in_bootloader(box, ecu.definition.id, await told_identity(access))
     return refused
 
 
-async def _make_ready(box: EngineContext, ecu: Ecu, tuned: Tuned) -> None:
+async def _make_ready(box: EngineContext, job: JobContext, tuned: Tuned) -> None:
     """What must be durable before the first step: the sealed target, and the grant's start."""
-    job = ecu.job
     try:
         if tuned.content is not None:
             seal_target(box, job.definition, box.journal.job(job.id), tuned.content, tuned.file_id)
@@ -273,9 +272,9 @@ def interrupted_flash(box: EngineContext, job_id: str | None) -> FlashRecord:
     return flash
 
 
-async def _done(box: EngineContext, result: WriteResult, ecu: Ecu) -> Written:
+async def _done(box: EngineContext, result: WriteResult, ecu: JobContext) -> Written:
     """Keep what the write proved before anything else is asked of the ECU."""
-    job_id, spent, figures = ecu.job.id, result.programming_s, ecu.job.access.memory.meter()
+    job_id, spent, figures = ecu.id, result.programming_s, ecu.access.memory.meter()
     sent_bytes = result.programmed_bytes * figures.sent_per_memory
     facts = WriteFacts(
         result=result.outcome.value,
@@ -291,9 +290,9 @@ async def _done(box: EngineContext, result: WriteResult, ecu: Ecu) -> Written:
         identity_after=result.identity_after,
     )
     box.journal.note(job_id, **facts)
-    after = _codes(await read_dtcs(ecu.job))
+    after = _codes(await read_dtcs(ecu))
     box.journal.note(job_id, dtcs_after=after)
-    rituals = [ritual.text for ritual in ecu.job.access_definition.rituals if ritual.when == "after_write"]
+    rituals = [ritual.text for ritual in ecu.access_definition.rituals if ritual.when == "after_write"]
     return Written(job=job_id, **facts, dtcs_after=after, rituals=rituals)
 
 

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 from appliance.flashing.context import JobContext
-from appliance.flashing.gates.conditions import Conditions, LinkHealth
+from appliance.flashing.gates.conditions import Conditions
 from appliance.flashing.gates.request import WriteRequest
 from appliance.flashing.power import PowerReading
-from appliance.protocols.access import AccessError
+from appliance.protocols.access import AccessError, LinkHealth
 
 Measured = TypeVar("Measured")
 

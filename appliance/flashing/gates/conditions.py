@@ -2,21 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
-
-@dataclass(frozen=True, slots=True)
-class LinkHealth:
-    """A bus, listened to for a while."""
-
-    load: float
-    """Share of the wire in use, 0 to 1."""
-    errors: int
-    """Counted by the controller at the end."""
-    new_errors: int
-    """More than at the beginning; below 0 where the controller counted down."""
-    bus_off: bool
+from appliance.protocols.access import LinkHealth
 
 
 class Conditions(Protocol):

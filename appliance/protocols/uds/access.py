@@ -11,11 +11,13 @@ from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.faults import FaultMemory
 from appliance.protocols.uds.identity import Identification
 from appliance.protocols.uds.lifecycle import UdsLifecycle
+from appliance.protocols.uds.link_health import CanLink
 from appliance.protocols.uds.memory import UdsMemory
 from appliance.protocols.uds.metering import TransferMeter
 from appliance.protocols.uds.opening import Opener
 from appliance.protocols.uds.reading import MemoryReader
 from appliance.protocols.uds.writing import MemoryWriter
+from drivers.can.interface import CanPort
 
 
 class UdsAccess:
@@ -27,8 +29,11 @@ class UdsAccess:
         client: UdsClient,
         ecu: Definition,
         secret: SecretNamed = none_supplied,
+        port: CanPort | None = None,
     ) -> None:
         """One of the ECU's accesses; `secret` gives what its owner supplied.
+
+        `port` is the bus, where that may be listened to.
 
         Raises PitboxError if an unlock algorithm is missing.
         """
@@ -43,3 +48,4 @@ class UdsAccess:
         reaches = frozenset(memory.name for memory in definition.reached(ecu.memories))
         self.memory = UdsMemory(client, opener, reader, writer, proof, meter, reaches)
         self.diagnostics = FaultMemory(client, self.identity)
+        self.link = None if port is None else CanLink(port)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from appliance.protocols.access import AccessError
+from appliance.protocols.access import DuplicateEcuError
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpLink
 from appliance.protocols.obd.services import text
 from appliance.protocols.uds.group import ANSWER_WINDOW_S, Answers, FunctionalGroup
@@ -24,10 +24,6 @@ ADDRESSES_29_BIT = tuple(
 """Nodes 10 to 1F: engine and gearbox controllers (ISO 15765-4, 8.4)."""
 
 _POSITIVE, _NEGATIVE = 0x40, 0x7F
-
-
-class DuplicateEcuError(AccessError):
-    """Two ECUs answer at one address: neither may be written."""
 
 
 @dataclass(frozen=True, slots=True)

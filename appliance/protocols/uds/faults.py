@@ -45,6 +45,10 @@ class FaultMemory:
         """The ECU's own supply reading in volts, where it offers one."""
         return await self._identification.measured_v()
 
+    async def engine_speed_rpm(self) -> float | None:
+        """By OBD, or by the field that the definition names; None where the ECU does not tell."""
+        return await self._identification.engine_speed_rpm()
+
     async def _read_over_obd(self) -> tuple[Dtc, ...] | None:
         lists = [await self._client.attempt(ask()) for ask in (stored_dtcs, pending_dtcs, permanent_dtcs)]
         answered = [codes for codes in lists if codes is not None]

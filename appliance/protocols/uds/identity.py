@@ -7,6 +7,7 @@ from appliance.protocols.access import EcuIdentity, EcuRefusedError, EcuSilentEr
 from appliance.protocols.obd.services import (
     calibration_ids,
     calibration_numbers,
+    engine_speed,
     module_voltage,
     text,
     vin,
@@ -18,6 +19,8 @@ from appliance.protocols.uds.services.data import active_session, read_data
 _STATE_ATTEMPTS = 3
 _VOLTAGE_BYTES = 1
 _VOLT_PER_BIT = 0.1
+_SPEED_BYTES = 2
+_RPM_PER_BIT = 0.25
 
 
 class Identification:
@@ -92,6 +95,15 @@ class Identification:
         if record:
             return round(record[0] * _VOLT_PER_BIT, 1)
         return await self._client.attempt(module_voltage()) if self._dids.obd_mode_09 else None
+
+    async def engine_speed_rpm(self) -> float | None:
+        """By OBD 01 0C, or by the field that the definition names; None where the ECU does not tell."""
+        rpm = await self._client.attempt(engine_speed())
+        number = self._dids.engine_speed
+        if rpm is None and number is not None:
+            record = await self._client.attempt(read_data(number, _SPEED_BYTES))
+            return None if record is None else int.from_bytes(record) * _RPM_PER_BIT
+        return rpm
 
     async def _vin(self) -> str | None:
         found = await self._text(self._dids.vin)

@@ -9,9 +9,9 @@ answers those with "wrong length" (0x13); a gateway that filters by service refu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from appliance.protocols.access import EcuRefusedError, EcuSilentError, Refusal
+from appliance.protocols.protection import Protection, ProtectionKind
 from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.nrc import SECURITY_ACCESS_DENIED
 from appliance.protocols.uds.request import Request, positive
@@ -20,34 +20,6 @@ from appliance.protocols.uds.services.unlock import authentication_configuration
 
 EXTENDED_SESSION = 0x03
 _PROBE_ATTEMPTS = 2
-
-
-class ProtectionKind(StrEnum):
-    """What stands between the tester and programming."""
-
-    NONE = "none"
-    GATEWAY = "gateway"
-    CERTIFICATE = "certificate"
-
-
-_ADVICE = {
-    ProtectionKind.NONE: "No protection by a gateway or by certificates was seen.",
-    ProtectionKind.GATEWAY: "Protected by the maker's gateway: use authorised access or bench mode.",
-    ProtectionKind.CERTIFICATE: "This ECU wants a certificate: use authorised access or bench mode.",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Protection:
-    """The verdict and what it rests on, one sentence per observation."""
-
-    kind: ProtectionKind
-    evidence: tuple[str, ...] = ()
-
-    @property
-    def advice(self) -> str:
-        """What to tell the technician."""
-        return _ADVICE[self.kind]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from appliance.engine.operations.registry import prepare
 from appliance.engine.operations.restore_without_journal import reopen
 from appliance.engine.operations.write import recover, restore, write
 from appliance.engine.report import report_of
-from appliance.engine.simulation import SimulatedCarInterface, with_right_checksums
+from appliance.ports.simulated import SimulatedCarInterface, with_right_checksums
 from simulator.car import Car, CarSettings, bus_for
 from simulator.ecu.core import Program
 from tests.support.definitions import with_access

@@ -19,6 +19,7 @@ from appliance.engine.conditions import LiveConditions
 from appliance.flashing.gates.car_check import CarCheck
 from appliance.flashing.gates.judging import CAR_GATES, judge_car
 from appliance.flashing.gates.request import Authorisation, WriteRequest
+from appliance.protocols.uds.access import UdsAccess
 from drivers.can.interface import BusHealth
 from simulator.virtualtime import run_virtual
 from tests.support.definitions import with_access
@@ -95,8 +96,7 @@ def link(
 ) -> dict[str, GateVerdict]:
     port: Any = Port(before, after)
     asked: Any = client or Client()
-    number = uds_access(definition).identity.engine_speed
-    live = LiveConditions(definition, number, port, asked, Path("/nowhere"))
+    live = LiveConditions(UdsAccess(uds_access(definition), asked, definition, port=port), Path("/nowhere"))
     found = judged(live, definition, {"bus_quiet", "link_clean", "engine_off"}, **said)
     assert port.looked_at[1] - port.looked_at[0] == pytest.approx(1.0)
     assert len(port.looked_at) == 2, "one look serves both gates"
@@ -173,7 +173,7 @@ def test_an_ecu_that_does_not_tell_wants_a_word(
 
 def host(definition: Definition, state: Path) -> dict[str, GateVerdict]:
     nobody: Any = None
-    live = LiveConditions(definition, None, nobody, nobody, state)
+    live = LiveConditions(nobody, state)
     return judged(live, definition, {"disk", "temperature", "no_update"})
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from appliance.contract.errors import PitboxError
 from appliance.definitions.access.uds import uds_access
-from appliance.engine.ecu import Ecu, on_ecu, require_same_ecu
+from appliance.engine.ecu import on_ecu, require_same_ecu
+from appliance.flashing.context import JobContext
 from appliance.protocols.access import EcuIdentity, EcuRefusedError, Refusal
 from drivers.can.interface import CanFrame
 from tests.support.garage import Garage, Readied, visit
@@ -83,15 +84,12 @@ def test_without_a_voltmeter_nothing_is_noted(slave: Readied) -> None:
     visit(slave, scene)
 
 
-async def kept(garage: Garage, *, confirmed: bool) -> Ecu:
+async def kept(garage: Garage, *, confirmed: bool) -> JobContext:
     async with on_ecu(garage.box, garage.job, garage.definition, confirmed=confirmed) as ecu:
-        assert ecu.job.id == garage.job
-        assert ecu.job.car.confirmed is confirmed
-        assert (ecu.port.bitrate_bps, ecu.port.data_bitrate_bps) == (
-            uds_access(garage.definition).bus.bitrate_bps,
-            uds_access(garage.definition).bus.data_bitrate_bps,
-        )
-        await require_same_ecu(ecu.job)
+        assert ecu.id == garage.job
+        assert ecu.car.confirmed is confirmed
+        assert ecu.access.link is not None
+        await require_same_ecu(ecu)
         return ecu
 
 
@@ -105,10 +103,10 @@ def test_bus_and_supply_are_given_back(slave: Readied, confirmed: bool) -> None:
         witness.subscribe(heard.append)
         await asyncio.sleep(30)
         assert not heard, "nobody talks to the ECU any more"
-        seen = ecu.job.power.max_v
+        seen = ecu.power.max_v
         garage.car.battery.set_level(16.0)
         await asyncio.sleep(5)
-        assert ecu.job.power.max_v == seen, "nobody looks at the supply any more"
+        assert ecu.power.max_v == seen, "nobody looks at the supply any more"
         witness.close()
 
     visit(slave, scene)

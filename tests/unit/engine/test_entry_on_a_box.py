@@ -10,11 +10,11 @@ import pytest
 
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import JobState
-from appliance.engine.car_interface import CarInterface
 from appliance.engine.context import EngineContext
 from appliance.engine.operations.read import identify, read
 from appliance.engine.operations.write import recover, restore, write
-from appliance.engine.simulation import SimulatedCarInterface
+from appliance.ports.simulated import SimulatedCarInterface
+from appliance.protocols.ports import CarInterface
 from drivers.person.simulated import Reply, SimulatedPerson
 from drivers.supply.interface import Output
 from simulator.bench.bench import Bench, BenchSettings

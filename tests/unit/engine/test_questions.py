@@ -12,9 +12,9 @@ import pytest
 from appliance.contract.entry_events import QuestionEvent, QuestionState
 from appliance.contract.errors import PitboxError
 from appliance.engine.questions import QuestionDesk, answer_in
-from appliance.engine.settings import SimulationSettings
-from appliance.engine.simulation import loop_factory, pass_time
 from appliance.engine.worker import Worker
+from appliance.ports.settings import SimulationSettings
+from appliance.ports.simulated import loop_factory, pass_time
 from drivers.person.interface import Answer, Question, UnansweredError
 from simulator.virtualtime import run_virtual
 from tests.support.engine import five_answers, place, running

@@ -11,10 +11,10 @@ import pytest
 
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import JobState
-from appliance.engine.car_interface import MissingVoltmeter
 from appliance.engine.operations.check import verify
 from appliance.engine.operations.read import identify, read
 from appliance.engine.operations.write import recover, restore, write
+from appliance.ports.real import MissingVoltmeter
 from drivers.can.interface import CanPort
 from simulator.bus import SimBus
 from simulator.ecu.ecu import SimulatedEcu

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from appliance.definitions.loader import PACKS, load_definition
-from appliance.engine import simulation
 from appliance.engine.questions import QuestionDesk
 from appliance.engine.serving import worker_and_connection
-from appliance.engine.settings import EngineSettings, SimulationSettings
-from appliance.engine.simulation import SimulatedCarInterface
+from appliance.engine.settings import EngineSettings
+from appliance.ports.settings import SimulationSettings
+from appliance.ports.simulated import SimulatedCarInterface
 
 PACK = "pbx-x050"
 SAGS_AT_S = 60
@@ -28,13 +28,13 @@ def test_a_simulated_car_that_waits_for_its_first_operation_stands_still(
     simulated = SimulationSettings(PACK, faults=json.dumps({"faults": [sag]}))
     settings = EngineSettings(tmp_path, tmp_path / "engine.sock", simulation=simulated)
     told: list[tuple[bool, threading.Thread]] = []
-    pass_time = simulation.pass_time
+    pass_time = simulated.pass_time
 
     def listening(loop: asyncio.AbstractEventLoop, passing: bool) -> None:
         told.append((passing, threading.current_thread()))
         pass_time(loop, passing)
 
-    monkeypatch.setattr(simulation, "pass_time", listening)
+    monkeypatch.setattr(simulated, "pass_time", listening)
 
     async def scene() -> list[float]:
         worker, connection = await worker_and_connection(settings, QuestionDesk())

@@ -21,7 +21,6 @@ from appliance.definitions.plausible import Plausibility
 from appliance.definitions.schema import Definition
 from appliance.flashing.errors import GatesRefusedError
 from appliance.flashing.gates.changed_ranges import ChangedRanges
-from appliance.flashing.gates.conditions import LinkHealth
 from appliance.flashing.gates.judging import CAR_GATES, PAPER_GATES, check_request
 from appliance.flashing.gates.request import Authorisation, WriteRequest
 from appliance.flashing.image import MemoryImage
@@ -29,7 +28,7 @@ from appliance.flashing.own_checksums import own_checksums
 from appliance.flashing.plan import FlashPlan
 from appliance.flashing.preflight import preflight
 from appliance.flashing.writing import write
-from appliance.protocols.access import EcuIdentity, LinkLostError
+from appliance.protocols.access import EcuIdentity, LinkHealth, LinkLostError
 from simulator.virtualtime import run_virtual
 from tests.support.box import (
     JOB,

@@ -11,12 +11,12 @@ from appliance.contract.events import GatesEvent
 from appliance.contract.jobs import JobState
 from appliance.definitions.schema import Definition
 from appliance.flashing.errors import GatesRefusedError
-from appliance.flashing.gates.conditions import LinkHealth
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.plan import FlashPlan
 from appliance.flashing.preflight import preflight
 from appliance.flashing.recovering import mark_interrupted
 from appliance.flashing.writing import write
+from appliance.protocols.access import LinkHealth
 from simulator.virtualtime import run_virtual
 from tests.support.box import JOB, AllClear, Box, request_for, tuned_from
 from tests.support.probe_access import IDENTITY, ProbeAccess

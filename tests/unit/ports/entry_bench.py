@@ -12,8 +12,8 @@ from appliance.contract.errors import PitboxError
 from appliance.contract.events import AlarmEvent, Event
 from appliance.definitions.choreography import Choreography
 from appliance.definitions.loader import PACKS, load_definition
-from appliance.engine.simulation import SimulatedCarInterface
 from appliance.flashing.entry import Entry
+from appliance.ports.simulated import SimulatedCarInterface
 from drivers.person.simulated import Reply, SimulatedPerson
 from drivers.pins.simulated import SimulatedPins
 from drivers.supply.simulated import SimulatedSupply

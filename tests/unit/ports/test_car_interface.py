@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from appliance.contract.errors import PitboxError
-from appliance.engine import car_interface, simulation
-from appliance.engine.car_interface import MissingPorts, RealCarInterface
 from appliance.engine.entering import let_go
-from appliance.engine.settings import EngineSettings, SimulationSettings
+from appliance.ports import real, simulated
+from appliance.ports.missing import MissingPorts
+from appliance.ports.real import RealCarInterface
+from appliance.ports.settings import SimulationSettings
 from drivers.person.simulated import SimulatedPerson
 from drivers.pins.rpigpio import RpiGpioPins
 from drivers.supply.interface import Output
@@ -45,7 +46,7 @@ def test_a_missing_port_is_told_by_its_name(name: str) -> None:
 def test_the_lines_named_at_the_start_are_handed_out(monkeypatch: pytest.MonkeyPatch) -> None:
     board = GpioBoard()
     monkeypatch.setattr(
-        car_interface,
+        real,
         "open_pins",
         lambda spec: RpiGpioPins({"boot_1": 17, "supply": 22, "ignition": 23}, board),
     )
@@ -68,7 +69,7 @@ def test_pins_that_cannot_be_had_are_missing_hardware(pins: str, told: str) -> N
 
 
 def test_a_supply_with_one_of_its_two_lines_is_missing_hardware(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(car_interface, "open_pins", lambda spec: RpiGpioPins({"supply": 22}, GpioBoard()))
+    monkeypatch.setattr(real, "open_pins", lambda spec: RpiGpioPins({"supply": 22}, GpioBoard()))
     with pytest.raises(PitboxError) as refused:
         RealCarInterface("virtual:nothing", None, "rpi:any")
     assert refused.value.code == "HARDWARE_MISSING" and "ignition" in refused.value.what
@@ -79,7 +80,7 @@ def test_at_the_end_of_the_engine_every_line_is_let_go(
 ) -> None:
     board = GpioBoard()
     monkeypatch.setattr(
-        car_interface,
+        real,
         "open_pins",
         lambda spec: RpiGpioPins({"boot_1": 17, "reset": 27, "supply": 22, "ignition": 23}, board),
     )
@@ -99,11 +100,10 @@ def test_at_the_end_of_the_engine_every_line_is_let_go(
 
 @pytest.mark.parametrize("bench", [False, True])
 def test_a_simulated_ecu_lies_on_a_bench_where_that_is_asked_for(tmp_path: Path, bench: bool) -> None:
-    simulated = SimulationSettings("pbx-x050", bench=bench)
-    settings = EngineSettings(tmp_path, tmp_path / "engine.sock", simulation=simulated)
+    wanted = SimulationSettings("pbx-x050", bench=bench)
 
     async def scene() -> None:
-        connection = await simulation.connect(settings, simulated)
+        connection = await simulated.connect(wanted)
         ecu = connection.car.ecu
         assert ecu.program is (Program.OFF if bench else Program.APPLICATION)
         if bench:

@@ -9,7 +9,7 @@ import pytest
 
 from appliance.contract.errors import PitboxError
 from appliance.flashing.entry_actions import Actions, EntryError
-from appliance.flashing.errors import PortMissingError
+from appliance.protocols.port_missing import PortMissingError
 from drivers.pins.interface import Pins
 from drivers.supply.interface import Output, SupplyReading
 from simulator.virtualtime import run_virtual

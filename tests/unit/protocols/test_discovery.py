@@ -10,10 +10,11 @@ import pytest
 
 from appliance.definitions.access.uds import uds_access
 from appliance.definitions.schema import Definition
-from appliance.protocols.access import EcuSilentError, LinkLostError
+from appliance.protocols.access import DuplicateEcuError, EcuSilentError, LinkLostError
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpError, IsoTpSettings
 from appliance.protocols.isotp.link import SoftIsoTpLink
 from appliance.protocols.obd.survey import highest_motion, survey
+from appliance.protocols.protection import Protection, ProtectionKind
 from appliance.protocols.uds.addressing import link_settings, physical_address
 from appliance.protocols.uds.bitrate import LISTENED_BPS, PROBED_BPS, detect_bitrate
 from appliance.protocols.uds.client import UdsClient
@@ -22,12 +23,11 @@ from appliance.protocols.uds.discovery import (
     ADDRESSES_29_BIT,
     FUNCTIONAL_11_BIT,
     FUNCTIONAL_29_BIT,
-    DuplicateEcuError,
     find_ecus,
     require_single_ecu,
 )
 from appliance.protocols.uds.group import Answers, FunctionalGroup
-from appliance.protocols.uds.protection import Protection, ProtectionKind, assess_protection
+from appliance.protocols.uds.protection import assess_protection
 from drivers.can.interface import CanFrame, CanPort
 from simulator.bus import SimBus
 from simulator.car import Car, CarSettings

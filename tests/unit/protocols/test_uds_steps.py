@@ -14,7 +14,7 @@ from appliance.contract.errors import PitboxError
 from appliance.definitions.access.uds import uds_access
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.engine.owner_secrets import FOLDER, secrets_of
-from appliance.engine.simulation import with_right_checksums
+from appliance.ports.simulated import with_right_checksums
 from appliance.protocols.access import (
     AccessError,
     Block,

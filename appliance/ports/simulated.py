@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -14,9 +15,9 @@ from appliance.contract.errors import PitboxError
 from appliance.definitions.access.uds import uds_access
 from appliance.definitions.loader import load_all
 from appliance.definitions.schema import Definition
-from appliance.engine.car_interface import MissingPorts
-from appliance.engine.settings import EngineSettings, SimulationSettings
 from appliance.flashing.own_checksums import own_checksums
+from appliance.ports.missing import MissingPorts
+from appliance.ports.settings import SimulationSettings
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpLink, IsoTpSettings
 from appliance.protocols.isotp.link import SoftIsoTpLink
 from drivers.can.interface import CanPort
@@ -108,10 +109,10 @@ def _frozen_loop() -> VirtualLoop:
 
 
 async def connect(
-    settings: EngineSettings, simulation: SimulationSettings, person: Person | None = None
+    simulation: SimulationSettings, definition_dirs: Sequence[Path] = (), person: Person | None = None
 ) -> SimulatedCarInterface:
     """Build the car; must run on the worker's loop. Raises PitboxError."""
-    definition = load_all(settings.definition_dirs).get(simulation.definition)
+    definition = load_all(definition_dirs).get(simulation.definition)
     plan = _fault_plan(definition, simulation.faults or "{}")
     if simulation.data_dir:
         simulation.data_dir.mkdir(parents=True, exist_ok=True)
@@ -131,10 +132,9 @@ async def connect(
     return SimulatedCarInterface(car, definition, person=person)
 
 
-def require_known(settings: EngineSettings) -> None:
+def require_known(simulation: SimulationSettings, definition_dirs: Sequence[Path] = ()) -> None:
     """Before a state directory is made for it. Raises PitboxError for a simulated ECU that nobody knows."""
-    if settings.simulation is not None:
-        load_all(settings.definition_dirs).get(settings.simulation.definition)
+    load_all(definition_dirs).get(simulation.definition)
 
 
 def _fault_plan(definition: Definition, text: str) -> FaultPlan:

@@ -1,118 +1,29 @@
-"""The engine's way to a car: where every port comes from, real or simulated."""
+"""The ports of real hardware."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from appliance.contract.errors import PitboxError
-from appliance.flashing.errors import PortMissingError
+from appliance.ports.missing import MissingPorts
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpLink, IsoTpSettings
 from appliance.protocols.isotp.kernel import KernelIsoTpLink
 from appliance.protocols.isotp.link import SoftIsoTpLink
 from drivers.can import rate
 from drivers.can.interface import CanBusGoneError, CanPort
 from drivers.can.rate import BitRate, WrongBitRateError
-from drivers.ethernet.interface import Ethernet
 from drivers.factory import open_can, open_pins, open_voltmeter
-from drivers.kline.interface import KLine
 from drivers.person.interface import Person
 from drivers.pins.interface import Pins, PinsError
 from drivers.supply.interface import Output, Supply, SupplyError
 from drivers.supply.switched import SwitchedSupply
-from drivers.tap.interface import Tap
-from drivers.uart.interface import Uart
 from drivers.voltmeter.interface import Voltmeter, VoltmeterError
 from drivers.voltmeter.simulated import SimulatedVoltmeter
 
 Opened = TypeVar("Opened")
 log = logging.getLogger("pitbox.engine")
-
-
-class CarInterface(Protocol):
-    """Real hardware or a simulated car."""
-
-    @property
-    def simulated(self) -> bool:
-        """Shown wherever a result is shown."""
-
-    @property
-    def meter(self) -> Voltmeter:
-        """The supply the ECU sees."""
-
-    @property
-    def voltmeter_missing(self) -> str | None:
-        """Why the supply cannot be measured: reading is possible then, writing is not. None when it can."""
-
-    @property
-    def fd(self) -> bool:
-        """Whether CAN FD frames can be sent. Raises PitboxError."""
-
-    def open_port(self, bitrate_bps: int, data_bitrate_bps: int | None) -> CanPort:
-        """Join the bus. Raises PitboxError."""
-
-    def open_listener(self, bitrate_bps: int) -> CanPort:
-        """Hear a bus whose bit rate is not known, without disturbing it. Raises PitboxError."""
-
-    def usable_rates(self, rates_bps: Sequence[int]) -> tuple[int, ...]:
-        """Those of the bit rates that can be tried. Raises PitboxError."""
-
-    def open_link(self, port: CanPort, address: IsoTpAddress, settings: IsoTpSettings) -> IsoTpLink:
-        """An ISO-TP link over a port of this connection. Raises PitboxError."""
-
-    def kline(self) -> KLine:
-        """Raises PitboxError PORT_MISSING."""
-
-    def uart(self) -> Uart:
-        """Raises PitboxError PORT_MISSING."""
-
-    def ethernet(self) -> Ethernet:
-        """Raises PitboxError PORT_MISSING."""
-
-    def tap(self) -> Tap:
-        """Raises PitboxError PORT_MISSING."""
-
-    def pins(self) -> Pins:
-        """Lines that strap and reset a controller. Raises PitboxError PORT_MISSING."""
-
-    def supply(self) -> Supply:
-        """The bench supply. Raises PitboxError PORT_MISSING."""
-
-    def person(self) -> Person:
-        """Whoever is at the box. Raises PitboxError PORT_MISSING."""
-
-
-class MissingPorts:
-    """Base of a box with a CAN bus alone: whatever else is asked for is missing, by name."""
-
-    def kline(self) -> KLine:
-        """Raises PitboxError PORT_MISSING."""
-        raise PortMissingError("K-line")
-
-    def uart(self) -> Uart:
-        """Raises PitboxError PORT_MISSING."""
-        raise PortMissingError("UART")
-
-    def ethernet(self) -> Ethernet:
-        """Raises PitboxError PORT_MISSING."""
-        raise PortMissingError("Ethernet port")
-
-    def tap(self) -> Tap:
-        """Raises PitboxError PORT_MISSING."""
-        raise PortMissingError("test access port")
-
-    def pins(self) -> Pins:
-        """Raises PitboxError PORT_MISSING."""
-        raise PortMissingError("pins", "name them in --pins")
-
-    def supply(self) -> Supply:
-        """Raises PitboxError PORT_MISSING."""
-        raise PortMissingError("bench supply", "name supply and ignition in --pins")
-
-    def person(self) -> Person:
-        """Raises PitboxError PORT_MISSING."""
-        raise PortMissingError("person to ask")
 
 
 class MissingVoltmeter:

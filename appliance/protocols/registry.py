@@ -1,0 +1,109 @@
+"""Protocols by name: how each opens an ECU, looks for it, and keeps it in its session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from appliance.contract.errors import PitboxError
+from appliance.definitions.access.base import AccessDefinition
+from appliance.definitions.schema import Definition
+from appliance.protocols.access import EcuAccess, EcuIdentity, EcuState
+from appliance.protocols.ports import CarInterface
+from appliance.protocols.protection import Protection
+from appliance.protocols.transforms import SecretNamed
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One access of one definition."""
+
+    definition: Definition
+    access: AccessDefinition
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Whoever answered, and the ways that ask for it in just this way."""
+
+    ways: tuple[Way, ...]
+    identity: EcuIdentity
+    protection: Protection
+    state: EcuState
+
+
+class KeptSession(Protocol):
+    """A half-written ECU that is kept in its session between two operations."""
+
+    async def release(self) -> None:
+        """Hand over to whoever keeps the session from now on."""
+
+
+class Opened(Protocol):
+    """What opens an access."""
+
+    def __call__(
+        self, car: CarInterface, way: Way, secret: SecretNamed, *, kept: bool = False
+    ) -> AbstractAsyncContextManager[EcuAccess]:
+        """Ports joined, and given back at the end; `secret` gives what the ECU's owner supplied.
+
+        `kept`: the ECU was kept in its session until now.
+
+        Raises PitboxError for a port that is missing or an unlock that nobody provides.
+        """
+
+
+class Discovered(Protocol):
+    """What looks for ECUs."""
+
+    async def __call__(self, car: CarInterface, ways: Sequence[Way], *, every: bool) -> tuple[Answer, ...]:
+        """Who answers to any of these ways; `every`: all known ones, not those a person named.
+
+        Disturbs no other node. Raises AccessError, PitboxError.
+        """
+
+
+class RequiredAlone(Protocol):
+    """What makes sure that one ECU alone answers."""
+
+    async def __call__(self, car: CarInterface, access: AccessDefinition) -> None:
+        """Raises DuplicateEcuError, AccessError, PitboxError."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolOffer:
+    """All that the engine needs of a protocol."""
+
+    open: Opened
+    discover: Discovered
+    require_alone: RequiredAlone
+    keep: Callable[[CarInterface, AccessDefinition], KeptSession | None]
+    """Keep an ECU in its session; None where nothing can. Raises PitboxError."""
+
+
+_OFFERS: dict[str, ProtocolOffer] = {}
+
+
+def register(protocol: str, offer: ProtocolOffer) -> None:
+    """Make a protocol known. Raises ValueError for a name that is taken."""
+    if _OFFERS.setdefault(protocol, offer) is not offer:
+        raise ValueError(f"the protocol {protocol!r} is known already")
+
+
+def offered() -> tuple[str, ...]:
+    """Names of the protocols that this box can speak, sorted."""
+    return tuple(sorted(_OFFERS))
+
+
+def offer_of(access: AccessDefinition) -> ProtocolOffer:
+    """What opens an access. Raises PitboxError ACCESS_UNSUPPORTED."""
+    try:
+        return _OFFERS[access.protocol]
+    except KeyError as error:
+        raise PitboxError(
+            "ACCESS_UNSUPPORTED",
+            f"the access {access.name} is over {access.protocol}, which this box cannot open",
+            do_now="Choose another access of this ECU.",
+        ) from error
