@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from appliance.contract.events import Phase, ProgressEvent
 from appliance.flashing.progress import Progress, wire_share
+from appliance.protocols.access import WireMeter
 from simulator.virtualtime import run_virtual
 
 POWER: Any = SimpleNamespace(now_v=13.5)
@@ -20,7 +22,8 @@ def shown(*steps: tuple[float, int, bool], total: int = 1000, ceiling: float = 2
     events: list[Any] = []
 
     async def scene() -> None:
-        progress = Progress(events.append, "job", Phase.WRITE, total, ceiling, POWER)
+        meter = WireMeter(ceiling_bytes_per_s=ceiling)
+        progress = Progress(events.append, "job", Phase.WRITE, total, lambda: meter, POWER)
         for seconds, count, moved in steps:
             await asyncio.sleep(seconds)
             progress.add(count, moved=moved)
@@ -49,6 +52,23 @@ def test_bytes_that_were_skipped_are_done_and_not_carried() -> None:
 def test_skipped_bytes_do_not_shorten_what_must_be_carried() -> None:
     event = shown((1.0, 500, False), (1.0, 100, True))[-1]
     assert event.eta_s == 400 / 50.0
+
+
+def test_what_travels_compressed_is_told_apart_from_what_is_stored() -> None:
+    events: list[Any] = []
+    meter = WireMeter(ceiling_bytes_per_s=200.0, sent_bytes=50, sent_memory_bytes=50)
+
+    async def scene() -> None:
+        nonlocal meter
+        progress = Progress(events.append, "job", Phase.WRITE, 1000, lambda: meter, POWER)
+        await asyncio.sleep(1.0)
+        meter = replace(meter, sent_bytes=150, sent_memory_bytes=450)
+        progress.add(400)
+
+    run_virtual(scene())
+    (event,) = events
+    assert (event.done_bytes, event.bytes_per_s, event.wire_bytes) == (400, 400.0, 100)
+    assert event.wire_share == pytest.approx(400 * (150 / 450) / 200)
 
 
 def test_without_time_there_is_no_rate() -> None:
