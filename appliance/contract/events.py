@@ -52,6 +52,8 @@ class StepEvent(Event):
 
     write: int
     step: str
+    memory: str | None
+    """Of the block that the step is about, if it is about one."""
     block_start: int | None
     detail: str | None
 

@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from typing_extensions import TypedDict
+
 FLASH = "flash"
 """The one memory of an ECU, in everything that was written before memories had names."""
+
+
+class Place(TypedDict):
+    """A range as it is told and stored."""
+
+    memory: str
+    start: int
+    length: int
+
 
 Start = tuple[str, int]
 """Memory and first address: the key under which the bytes of a range are kept."""
@@ -31,10 +42,15 @@ class Range:
     @classmethod
     def from_json(cls, value: Mapping[str, object]) -> Range:
         """From how it is stored and sent: its fields by name. Raises ValueError for anything else."""
-        memory, start, length = (value.get(key) for key in ("memory", "start", "length"))
-        if not isinstance(memory, str) or not isinstance(start, int) or not isinstance(length, int):
-            raise ValueError(f"{value} is no range of a memory")
-        return cls(memory, start, length)
+        match dict(value):
+            case {"memory": str(memory), "start": int(start), "length": int(length), **rest} if not rest:
+                if bool not in (type(start), type(length)):
+                    return cls(memory, start, length)
+        raise ValueError(f"{value} is no range of a memory")
+
+    def as_dict(self) -> Place:
+        """As it is told and stored."""
+        return Place(memory=self.memory, start=self.start, length=self.length)
 
     @property
     def end(self) -> int:

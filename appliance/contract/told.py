@@ -7,6 +7,7 @@ from typing import Literal, NotRequired
 from typing_extensions import TypedDict
 
 from appliance.contract.errors import EcuSafety, ErrorTold
+from appliance.contract.places import Place
 from appliance.contract.results import Result
 
 
@@ -125,8 +126,8 @@ class Rot(TypedDict):
     """A place of a stored file that is not whole."""
 
     file: str
-    start: int
-    end: int
+    place: Place | None
+    """None where it is all of the file, or the place of all files."""
     what: str
 
 

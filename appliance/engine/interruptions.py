@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from appliance.contract.events import Phase
 from appliance.contract.jobs import JobState
+from appliance.contract.places import Start
 from appliance.contract.report import Interruption
 from appliance.flashing.journal import JobRecord, Journal, Step
 from appliance.flashing.write_order import WriteOrder
@@ -57,14 +58,14 @@ def write_interruptions(journal: Journal, job_id: str) -> list[Interruption]:
     flash = journal.last_flash(job_id)
     if flash is None:
         return []
-    sizes = {block.start: block.size for block in WriteOrder.from_json(flash.write_order).blocks}
+    sizes = {block.place.at: block.size for block in WriteOrder.from_json(flash.write_order).blocks}
     found: list[Interruption] = []
-    programmed: set[int] = set()
+    programmed: set[Start] = set()
     for step in journal.steps(flash.id):
-        if step.step is Step.PROGRAMMED and step.block_start is not None:
-            programmed.add(step.block_start)
+        if step.step is Step.PROGRAMMED and step.block is not None:
+            programmed.add(step.block)
         elif step.step is Step.INTERRUPTED:
-            at_byte = sum(sizes.get(start, 0) for start in programmed)
+            at_byte = sum(sizes.get(block, 0) for block in programmed)
             found.append(Interruption(phase="write", at_byte=at_byte, resumed=False))
         elif step.step in (Step.RESUMED, Step.RETARGETED) and found:
             found[-1]["resumed"] = True
@@ -76,6 +77,6 @@ def _where(journal: Journal, job_id: str) -> Interruption:
     chunks = second or journal.chunks(job_id, 1)
     return Interruption(
         phase=(Phase.READ_2 if second else Phase.READ_1).value,
-        at_byte=sum(chunk.segment.length for chunk in chunks.values()),
+        at_byte=sum(chunk.segment.place.length for chunk in chunks.values()),
         resumed=False,
     )

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
-from appliance.contract.places import FLASH, Range
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
@@ -56,7 +55,7 @@ def sealed_identity(box: EngineContext, identity: EcuIdentity) -> SealedIdentity
 
 def sealed_regions(regions: Iterable[Region]) -> tuple[SealedRegion, ...]:
     """Regions as the vault names them."""
-    return tuple(SealedRegion(name=r.name, start=r.start, size=r.size_bytes) for r in regions)
+    return tuple(SealedRegion(name=one.name, place=one.place) for one in regions)
 
 
 def save_image(
@@ -92,9 +91,7 @@ def seal_target(
 ) -> str:
     """Keep the new content sealed to this box until the write is closed, so that recovery needs nobody."""
     segments = tuple(
-        box.blobs.put(piece, address)
-        for place, data in tuned.pieces
-        for address, piece in split(place.start, data)
+        box.blobs.put(piece, place.at) for at, data in tuned.spans.items() for place, piece in split(at, data)
     )
     regions = [region for region in definition.regions if region.place.at in tuned.spans]
     return save_image(box, ImageKind.TUNED, job, regions, segments, job.original_file, file_id)
@@ -114,7 +111,7 @@ def load_original(box: EngineContext, job: JobRecord, opened: Opened | None = No
         if error.code not in _ROTTEN:
             raise
         raise _damaged(box, job, record) from error
-    return Original(record.file_id, (opened or Opened()).keep(_image(contents)))
+    return Original(record.file_id, (opened or Opened()).keep(MemoryImage(contents)))
 
 
 def _damaged(box: EngineContext, job: JobRecord, record: SealedImage) -> VaultError:
@@ -126,7 +123,7 @@ def _damaged(box: EngineContext, job: JobRecord, record: SealedImage) -> VaultEr
         "VAULT_ORIGINAL_DAMAGED",
         f"{places} place{'s' * (places != 1)} of the sealed original {record.file_id} cannot be used",
         do_now=_way_to_an_original(box, job),
-        details=tuple(f"0x{one.start:08X} to 0x{one.end:08X}: {one.why}" for one in salvage.damaged),
+        details=tuple(f"{one.place}: {one.why}" for one in salvage.damaged),
     )
 
 
@@ -186,7 +183,7 @@ def _strange(record: SealedImage, job: JobRecord, ecu: SealedIdentity, *, rescue
 
 def open_image(box: EngineContext, file_id: str, opened: Opened) -> MemoryImage:
     """A stored file's plaintext, to be wiped with `opened`. Raises VaultError."""
-    return opened.keep(_image(box.images.read_plaintext(box.images.load(file_id))))
+    return opened.keep(MemoryImage(box.images.read_plaintext(box.images.load(file_id))))
 
 
 def target_of_order(box: EngineContext, definition: Definition, order: WriteOrder, opened: Opened) -> Target:
@@ -217,15 +214,13 @@ def _open_what_is_left(box: EngineContext, definition: Definition, file_id: str,
 def _open_what_is_whole(box: EngineContext, file_id: str, opened: Opened) -> Target:
     record = box.images.load(file_id)
     try:
-        return Target(opened.keep(_image(box.images.read_plaintext(record))))
+        return Target(opened.keep(MemoryImage(box.images.read_plaintext(record))))
     except VaultError as error:
         log.warning("%s: %s", error.code, error.what)
     salvage = box.images.salvage(record)
-    hashes = {segment.address: segment.pt_sha256 for segment in record.segments}
-    gaps = tuple(
-        Gap(Range.between(FLASH, one.start, one.end), hashes.get(one.start)) for one in salvage.damaged
-    )
-    return Target(opened.keep(_image(salvage.contents)), gaps)
+    hashes = {segment.place: segment.pt_sha256 for segment in record.segments}
+    gaps = tuple(Gap(one.place, hashes.get(one.place)) for one in salvage.damaged)
+    return Target(opened.keep(MemoryImage(salvage.contents)), gaps)
 
 
 def _overlaid(original: Target, tuned: Target, opened: Opened) -> Target:
@@ -238,16 +233,12 @@ def _overlaid(original: Target, tuned: Target, opened: Opened) -> Target:
     return Target(image, (*tuned.gaps, *hidden))
 
 
-def _image(contents: dict[int, bytearray]) -> MemoryImage:
-    return MemoryImage({(FLASH, start): data for start, data in contents.items()})
-
-
 def held_blocks(definition: Definition, record: SealedImage, *, writable_only: bool = False) -> list[Block]:
     """The definition's blocks that a stored file has bytes for."""
     return [
         block
         for block in blocks_of(definition, writable_only=writable_only)
-        if any(one.start <= block.start and block.end <= one.end for one in record.regions)
+        if any(one.place.contains(block.place) for one in record.regions)
     ]
 
 

@@ -82,9 +82,9 @@ def _blocks(journal: Journal, job: JobRecord) -> BlockCounts | None:
     proven = flash.outcome in _PROVEN
     if proven and job.detail.get("blocks") is None:  # a later write got no further than its gates
         return None
-    ordered = {block.start for block in WriteOrder.from_json(flash.write_order).blocks}
+    ordered = {block.place.at for block in WriteOrder.from_json(flash.write_order).blocks}
     counted = Step.ERASE_INTENT if proven else Step.PROGRAMMED
-    written = ordered & {step.block_start for step in journal.steps(flash.id) if step.step is counted}
+    written = ordered & {step.block for step in journal.steps(flash.id) if step.step is counted}
     skipped = len(ordered) - len(written) if proven else None
     return BlockCounts(total=len(ordered), written=len(written), skipped=skipped)
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from appliance.contract.events import AlarmEvent, Tell
+from appliance.contract.places import Range
 from appliance.contract.told import Rot as RotTold
 from appliance.contract.told import StoredFiles
 from appliance.vault.errors import VaultError
@@ -26,8 +27,8 @@ class Rot:
     """What of a stored file cannot be had from any place."""
 
     file: str
-    start: int
-    end: int
+    place: Range | None
+    """None where it is all of the file, or the place of all files."""
     what: str
 
 
@@ -61,15 +62,18 @@ class Keeper:
         known = dict.fromkeys((*self._before, *self._found))
         return StoredFiles(
             rounds=self._rounds,
-            rot=[RotTold(file=rot.file, start=rot.start, end=rot.end, what=rot.what) for rot in known],
+            rot=[
+                RotTold(file=rot.file, place=rot.place.as_dict() if rot.place else None, what=rot.what)
+                for rot in known
+            ],
         )
 
     def _all(self) -> Iterator[None]:
         if self._blobs.second_is_missing():
-            self._tell(Rot("", 0, 0, "the second place for sealed files is not there"))
+            self._tell(Rot("", None, "the second place for sealed files is not there"))
         for file_id in self._images.file_ids():
             for error in self._images.mend(file_id):
-                self._tell(Rot(file_id, 0, 0, error.what))
+                self._tell(Rot(file_id, None, error.what))
             yield
             yield from self._segments(file_id)
 
@@ -82,7 +86,7 @@ class Keeper:
             return
         for segment in image.segments:
             for error in self._blobs.mend(segment):
-                self._tell(Rot(file_id, segment.address, segment.end, error.what))
+                self._tell(Rot(file_id, segment.place, error.what))
             yield
 
     def _tell(self, rot: Rot) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from appliance.checksums import ChecksumRefused, ChecksumUnsupported
 from appliance.contract.errors import PitboxError
-from appliance.contract.places import FLASH, Range, Start
+from appliance.contract.places import Range, Start
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
 from appliance.engine.originals import Original, sealed_identity, sealed_regions
@@ -76,7 +76,7 @@ def open_tuned(box: EngineContext, job: JobRecord, data: bytes, opened: Opened) 
     except VaultError as error:
         reasons = (f"{error.code}: {error.what}", *error.details)
         return Tuned(None, Authorisation(own_original=False, signatures=reasons))
-    content = opened.keep(MemoryImage({(FLASH, start): data for start, data in contents.items()}))
+    content = opened.keep(MemoryImage(contents))
     return Tuned(content, _papers(box, job, manifest), grant_id, new_file_id(), manifest.version)
 
 
@@ -112,9 +112,9 @@ def _papers(box: EngineContext, job: JobRecord, manifest: Manifest) -> Authorisa
         ecu_sw=ecu.sw,
         ecu_boot=ecu.boot,
         vin_matches=matches,
-        regions={region.name: Range(FLASH, region.start, region.size) for region in manifest.regions},
+        regions={region.name: region.place for region in manifest.regions},
         base_sha256=manifest.base_sha256,
-        changed_ranges=tuple(Range.between(FLASH, start, end) for start, end in manifest.changed_ranges),
+        changed_ranges=manifest.changed_ranges,
         checksum_by_master=manifest.checksum is Verdict.OK,
         use=manifest.use.value,
         consents=manifest.consents,
@@ -168,7 +168,7 @@ def _tuned_file(
         ecu=sealed_identity(box, job.identity or EcuIdentity()),
         method=job.method or "obd",
         regions=sealed_regions(region for region in definition.regions if region.place.at in contents),
-        contents={start: data for (_, start), data in contents.items()},
+        contents=contents,
         base_sha256=original.image.sha256(),
         changed_ranges=_allowed(definition, contents, wish),
         checksum=_checked(definition, original, contents),
@@ -203,12 +203,10 @@ def _corrected(
         ) from error
 
 
-def _allowed(
-    definition: Definition, contents: dict[Start, bytes], wish: MasterWish
-) -> tuple[tuple[int, int], ...]:
+def _allowed(definition: Definition, contents: dict[Start, bytes], wish: MasterWish) -> tuple[Range, ...]:
     return tuple(
         sorted(
-            (region.start, region.end)
+            region.place
             for region in definition.regions
             if region.place.at in contents
             and (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from appliance.contract.places import Start
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.schema import Definition
 from appliance.flashing.errors import EraseBoundError
@@ -29,13 +30,13 @@ class Wear:
 
     def another(self, block: Block) -> None:
         """Count an erase that is about to be asked for. Raises EraseBoundError instead of one too many."""
-        erases, in_all = self._erases[block.start], self._erases.total()
+        erases, in_all = self._erases[block.place.at], self._erases.total()
         if erases >= self._most_per_block:
             where = f"{block} was"
             raise EraseBoundError(self._job_id, where, erases, self._advice)
         if in_all >= self._most_in_all:
             raise EraseBoundError(self._job_id, "blocks were", in_all, self._advice)
-        self._erases[block.start] += 1
+        self._erases[block.place.at] += 1
 
 
 def _default_bound(definition: Definition, access: AccessDefinition) -> int:
@@ -43,11 +44,11 @@ def _default_bound(definition: Definition, access: AccessDefinition) -> int:
     return _TIMES_OVER * sectors + access.erase_bounds.most_per_block
 
 
-def _erases(steps: Sequence[StepRecord]) -> Counter[int | None]:
-    erases: Counter[int | None] = Counter()
+def _erases(steps: Sequence[StepRecord]) -> Counter[Start | None]:
+    erases: Counter[Start | None] = Counter()
     for step in steps:
         if step.step is Step.ERASES_ALLOWED:
             erases.clear()
         elif step.step is Step.ERASE_INTENT:
-            erases[step.block_start] += 1
+            erases[step.block] += 1
     return erases

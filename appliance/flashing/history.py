@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from appliance.contract.places import Start
 from appliance.contract.report import Word
 from appliance.flashing.journal import FlashRecord, Journal, Step, StepRecord
 
@@ -34,35 +35,35 @@ def words_of(journal: Journal, flash: FlashRecord) -> list[Word]:
     ]
 
 
-def programmed(steps: Sequence[StepRecord]) -> set[int | None]:
+def programmed(steps: Sequence[StepRecord]) -> set[Start | None]:
     """Starts of the blocks programmed, and not erased again, since the present target was chosen."""
-    starts: set[int | None] = set()
+    starts: set[Start | None] = set()
     for step in steps:
         if step.step is Step.RETARGETED:
             starts.clear()
         elif step.step is Step.PROGRAMMED:
-            starts.add(step.block_start)
+            starts.add(step.block)
         elif step.step is Step.ERASE_INTENT:
-            starts.discard(step.block_start)
+            starts.discard(step.block)
     return starts
 
 
-def begun(steps: Iterable[StepRecord]) -> set[int | None]:
+def begun(steps: Iterable[StepRecord]) -> set[Start | None]:
     """Starts of the blocks that the write may have erased, whatever became of them."""
-    return {step.block_start for step in steps if step.step is Step.ERASE_INTENT}
+    return {step.block for step in steps if step.step is Step.ERASE_INTENT}
 
 
-def unfinished(steps: Sequence[StepRecord]) -> set[int | None]:
+def unfinished(steps: Sequence[StepRecord]) -> set[Start | None]:
     """Starts of the blocks whose last erase was not followed by their programming to the end."""
-    starts: set[int | None] = set()
+    starts: set[Start | None] = set()
     for step in steps:
         if step.step is Step.ERASE_INTENT:
-            starts.add(step.block_start)
+            starts.add(step.block)
         elif step.step is Step.PROGRAMMED:
-            starts.discard(step.block_start)
+            starts.discard(step.block)
     return starts
 
 
-def called_incomplete(steps: Iterable[StepRecord]) -> Counter[int | None]:
+def called_incomplete(steps: Iterable[StepRecord]) -> Counter[Start | None]:
     """How often each block was written again only because the ECU called its memory incomplete."""
-    return Counter(step.block_start for step in steps if step.step is Step.INCOMPLETE)
+    return Counter(step.block for step in steps if step.step is Step.INCOMPLETE)

@@ -13,6 +13,7 @@ from typing import TypeVar
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import Event, Heard
 from appliance.contract.jobs import JobState, may_move
+from appliance.contract.places import Start
 from appliance.flashing.database import Database, JournalDamagedError, StorageError
 from appliance.flashing.marks import NOTHING_ERASED, SET_ASIDE
 from appliance.flashing.operation_log import OperationLog
@@ -153,11 +154,11 @@ class Journal:
         with self.events.change() as sql:
             add_chunk(sql, self._mac, job_id, reading_pass, chunk)
 
-    def chunks(self, job_id: str, reading_pass: int) -> dict[int, ChunkRecord]:
-        """Chunks of a pass by address."""
-        query = "SELECT * FROM read_chunk WHERE job_id=? AND pass=? ORDER BY address"
+    def chunks(self, job_id: str, reading_pass: int) -> dict[Start, ChunkRecord]:
+        """Chunks of a pass by where they begin."""
+        query = "SELECT * FROM read_chunk WHERE job_id=? AND pass=? ORDER BY memory, address"
         return {
-            chunk.address: chunk
+            chunk.segment.place.at: chunk
             for chunk in self._parsed("read_chunk", chunk_of, query, job_id, reading_pass)
         }
 
@@ -223,14 +224,12 @@ class Journal:
         self._record.remember()
         return flash.id
 
-    def step(
-        self, flash_id: int, step: Step, block_start: int | None = None, detail: str | None = None
-    ) -> None:
+    def step(self, flash_id: int, step: Step, block: Start | None = None, detail: str | None = None) -> None:
         """One more step of a write."""
         with self.events.change() as sql:
-            self._step(sql, flash_id, step, block_start, detail)
+            self._step(sql, flash_id, step, block, detail)
 
-    def next_block(self, flash_id: int, finished: int | None, block_start: int) -> None:
+    def next_block(self, flash_id: int, finished: Start | None, block: Start) -> None:
         """The block before is programmed, and this one is about to be erased: one commit for both.
 
         The first one is also put into the record of writes.
@@ -239,7 +238,7 @@ class Journal:
         with self.events.change() as sql:
             if finished is not None:
                 self._step(sql, flash_id, Step.PROGRAMMED, finished, None)
-            self._step(sql, flash_id, Step.ERASE_INTENT, block_start, None)
+            self._step(sql, flash_id, Step.ERASE_INTENT, block, None)
             if first:
                 self._changed(sql, flash_id)
         if first:
@@ -383,6 +382,6 @@ class Journal:
         self._seal_job(sql, job_id)
 
     def _step(
-        self, sql: sqlite3.Connection, flash_id: int, step: Step, block: int | None, detail: str | None
+        self, sql: sqlite3.Connection, flash_id: int, step: Step, block: Start | None, detail: str | None
     ) -> None:
         add_step(sql, self._mac, self._now(), flash_id, step, block, detail)

@@ -70,7 +70,7 @@ class LostBlocks:
             return True
         known = not any(step.step is Step.RESCUE for step in self._steps)
         unfinished = history.unfinished(self._steps)
-        whole = known and not any(one.start in unfinished for one in self._blocks)
+        whole = known and not any(one.place.at in unfinished for one in self._blocks)
         return whole and access.recovery.recoverability == "bootloader"
 
     async def prove(self) -> None:

@@ -11,13 +11,16 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import rfc8785
 
+from appliance.contract.places import FLASH, Start
 from appliance.vault.authentic import Mac, opened_record, sealed_record
 from appliance.vault.twice import Found, TwiceKept
 
-VERSION = 1
+VERSION = 2
+"""1: the block that was erased first by its address alone."""
 NEEDS_BENCH = "needs bench"
 """Outcome of a write that is closed with its ECU half written."""
 SET_ASIDE = "set aside"
@@ -45,8 +48,8 @@ class Mark:
     original_file: str | None
     write_order: str
     opened_at: float
-    first_erased: int | None
-    """Start of the block that was erased first; None while nothing was."""
+    first_erased: Start | None
+    """Where the block begins that was erased first; None while nothing was."""
     outcome: str | None
     """None while open."""
     rescue: bool = False
@@ -88,4 +91,15 @@ class MarksFile:
         record = json.loads(opened_record(_NAME, data, self._mac, VERSION))
         known = {one.name for one in fields(Mark)}
         writes = [{key: value for key, value in one.items() if key in known} for one in record["writes"]]
+        for one in writes:
+            one["first_erased"] = _start_of(record["v"], one["first_erased"])
         return Marks(record["serial"], tuple(Mark(**one) for one in writes))
+
+
+def _start_of(version: int, stated: Any) -> Start | None:
+    if stated is None:
+        return None
+    if version == 1:
+        return FLASH, stated
+    memory, start = stated
+    return memory, start

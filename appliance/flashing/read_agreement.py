@@ -56,16 +56,16 @@ async def strange_to_samples(job: JobContext, chunks: Sequence[Range], agreed: A
     What they agreed on is opened for that, in `agreed`. Raises AccessError, VaultError.
     """
     pieces = [(chunk, piece) for chunk in chunks for piece in _samples(job, chunk)]
-    taken: dict[Range, list[tuple[int, bytes]]] = {chunk: [] for chunk in chunks}
+    taken: dict[Range, list[tuple[Range, bytes]]] = {chunk: [] for chunk in chunks}
     for owner, piece in _shuffled(job, pieces):
-        taken[owner].append((piece.start, await read_range(job, piece, upwards=True)))
+        taken[owner].append((piece, await read_range(job, piece, upwards=True)))
     known = job.journal.chunks(job.id, 2)
-    agreed.open(known[chunk.start].segment for chunk in chunks)
+    agreed.open(known[chunk.at].segment for chunk in chunks)
     return [chunk for chunk, samples in taken.items() if not _holds(agreed, samples)]
 
 
-def _holds(agreed: Assembly, samples: Sequence[tuple[int, bytes]]) -> bool:
-    return all(agreed.view(at, len(piece)) == piece for at, piece in samples)
+def _holds(agreed: Assembly, samples: Sequence[tuple[Range, bytes]]) -> bool:
+    return all(agreed.view(piece) == data for piece, data in samples)
 
 
 def _samples(job: JobContext, chunk: Range) -> list[Range]:

@@ -94,7 +94,7 @@ class _Pass:
         done = self._job.journal.chunks(self._job.id, self._number)
         progress = self._job.progress(self._phase, sum(chunk.length for chunk in chunks))
         for chunk in chunks if self._upwards else reversed(chunks):
-            if self._is_done(chunk, done.get(chunk.start)):
+            if self._is_done(chunk, done.get(chunk.at)):
                 progress.add(chunk.length, moved=False)
             else:
                 await self._read_chunk(chunk, progress)
@@ -109,7 +109,7 @@ class _Pass:
 
     def _is_done(self, chunk: Range, record: ChunkRecord | None) -> bool:
         """False also for a sealed chunk that the disk lost or damaged, or one of another length."""
-        if record is None or record.segment.length != chunk.length:
+        if record is None or record.segment.place != chunk:
             return False
         try:
             self._job.blobs.get(record.segment)
@@ -122,16 +122,16 @@ class _Pass:
         data = await read_range(self._job, chunk, progress, upwards=self._upwards)
         voted = 0
         if self._number == 1:
-            segment = self._job.blobs.put(data, chunk.start)
+            segment = self._job.blobs.put(data, chunk.at)
             digest = segment.pt_sha256
         else:
             digest = hashlib.sha256(data).hexdigest()
-            first = self._job.journal.chunks(self._job.id, 1)[chunk.start]
+            first = self._job.journal.chunks(self._job.id, 1)[chunk.at]
             segment = first.segment
             if digest != first.pt_sha256:
                 agreed, voted = await vote(self._job, chunk, self._job.blobs.get(first.segment), data)
-                segment = self._job.blobs.put(agreed, chunk.start)
-        record = ChunkRecord(chunk.start, digest, segment, voted, self._loop.time() - began)
+                segment = self._job.blobs.put(agreed, chunk.at)
+        record = ChunkRecord(digest, segment, voted, self._loop.time() - began)
         self._job.journal.add_chunk(self._job.id, self._number, record)
 
 
@@ -157,7 +157,7 @@ def _result(
 ) -> ReadResult:
     """Both passes, and what they agreed on."""
     first, second = (_records(job, number, chunks) for number in (1, 2))
-    kept = (agreed.view(record.address, record.segment.length) for record in second)
+    kept = (agreed.view(record.segment.place) for record in second)
     second_sha256 = _delivered_sha256(second, kept)
     alike = [one.pt_sha256 for one in first] == [two.pt_sha256 for two in second]
     first_sha256 = (
@@ -174,15 +174,15 @@ def _result(
 
 
 def _records(job: JobContext, number: int, chunks: Sequence[Range]) -> list[ChunkRecord]:
-    """In ascending order of address."""
+    """In ascending order."""
     known = job.journal.chunks(job.id, number)
-    return sorted((known[chunk.start] for chunk in chunks), key=lambda record: record.address)
+    return [known[chunk.at] for chunk in sorted(chunks)]
 
 
 def _summary(sha256: str, records: Sequence[ChunkRecord]) -> PassSummary:
     return PassSummary(
         sha256,
-        sum(record.segment.length for record in records),
+        sum(record.segment.place.length for record in records),
         sum(record.seconds for record in records),
         sum(record.voted for record in records),
     )

@@ -11,8 +11,9 @@ import sqlite3
 from collections.abc import Iterator
 
 from appliance.contract.jobs import ECU_IN_DANGER, JobState
+from appliance.contract.places import Start
 from appliance.flashing.marks import NEEDS_BENCH, SET_ASIDE, Mark, Marks
-from appliance.flashing.rows import Step, add_step, seal_rows
+from appliance.flashing.rows import Step, add_step, block_of, seal_rows
 from appliance.vault.authentic import Mac
 
 _CLOSED_STATES = {
@@ -49,7 +50,7 @@ def _all_marks(sql: sqlite3.Connection) -> tuple[Mark, ...]:
 
 def _mark(sql: sqlite3.Connection, row: sqlite3.Row) -> Mark:
     erased = sql.execute(
-        "SELECT block_start FROM flash_step WHERE flash_id=? AND step=? ORDER BY seq LIMIT 1",
+        "SELECT memory, block_start FROM flash_step WHERE flash_id=? AND step=? ORDER BY seq LIMIT 1",
         (row["id"], Step.ERASE_INTENT.value),
     ).fetchone()
     rescue = sql.execute(
@@ -65,7 +66,7 @@ def _mark(sql: sqlite3.Connection, row: sqlite3.Row) -> Mark:
         row["original_file"],
         row["write_order"],
         row["opened_at"],
-        None if erased is None else erased["block_start"],
+        None if erased is None else block_of(erased),
         row["outcome"],
         rescue is not None,
     )
@@ -186,7 +187,7 @@ class Reconciler:
         seal_rows(self._sql, self._mac, "flash", "id=?", mark.flash_id)
         seal_rows(self._sql, self._mac, "job", "id=?", mark.job_id)
 
-    def _step(self, flash_id: int, step: Step, block: int | None, detail: str | None) -> None:
+    def _step(self, flash_id: int, step: Step, block: Start | None, detail: str | None) -> None:
         add_step(self._sql, self._mac, self._now, flash_id, step, block, detail)
 
 

@@ -45,7 +45,7 @@ CREATE TEMP TRIGGER withdrawn AFTER DELETE ON main.job
     BEGIN SELECT moved(OLD.id, OLD.state, 'cancelled'); END;
 CREATE TEMP TRIGGER stepped AFTER INSERT ON main.flash_step BEGIN
     SELECT stepped((SELECT job_id FROM main.flash WHERE id = NEW.flash_id), NEW.flash_id, NEW.step,
-                   NEW.block_start, NEW.detail);
+                   NEW.memory, NEW.block_start, NEW.detail);
 END;
 """
 _Row = tuple[int, float, str, str, str, str]
@@ -88,7 +88,7 @@ class Recorder:
         self._written = self._next - 1
         self._sure = False
         """Whether this life has written a number of its own."""
-        db.watch(_WATCH, moved=(3, self._on_move), stepped=(5, self._on_step))
+        db.watch(_WATCH, moved=(3, self._on_move), stepped=(6, self._on_step))
 
     @property
     def head(self) -> int:
@@ -210,9 +210,15 @@ class Recorder:
         self.add(StateEvent(job_id, state, before))
 
     def _on_step(
-        self, job_id: str | None, flash_id: int, step: str, block_start: int | None, detail: str | None
+        self,
+        job_id: str | None,
+        flash_id: int,
+        step: str,
+        memory: str | None,
+        block_start: int | None,
+        detail: str | None,
     ) -> None:
-        self.add(StepEvent(job_id, flash_id, step, block_start, detail))
+        self.add(StepEvent(job_id, flash_id, step, memory, block_start, detail))
 
 
 class _Marks:

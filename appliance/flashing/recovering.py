@@ -104,7 +104,7 @@ async def _as_whole_as_possible(
         order.check_target(target.image.sha256())
     lost = unknown(order.blocks, target.image)
     begun = history.begun(steps)
-    if not _is_of(flash, order) and lost and (other or any(block.start in begun for block in lost)):
+    if not _is_of(flash, order) and lost and (other or any(block.place.at in begun for block in lost)):
         raise TargetDamagedError([str(gap) for gap in target.gaps], other)
     return target
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from appliance.contract.jobs import JobState
+from appliance.contract.places import Start
 from appliance.protocols.access import EcuIdentity
 from appliance.vault.authentic import Mac
 from appliance.vault.records import Segment
@@ -57,9 +58,8 @@ class JobRecord:
 
 @dataclass(frozen=True, slots=True)
 class ChunkRecord:
-    """One chunk of one reading pass."""
+    """One chunk of one reading pass: what came, and the segment that was kept of it."""
 
-    address: int
     pt_sha256: str
     segment: Segment
     voted: int
@@ -81,7 +81,8 @@ class StepRecord:
     """One recorded step of a write."""
 
     step: Step
-    block_start: int | None
+    block: Start | None
+    """Where the block begins that it is about."""
     at: float
     detail: str | None
 
@@ -118,7 +119,7 @@ def identity_text(identity: EcuIdentity) -> str:
 def chunk_of(row: sqlite3.Row) -> ChunkRecord:
     """A row of `read_chunk`."""
     segment = Segment(**json.loads(row["segment"]))
-    return ChunkRecord(row["address"], row["pt_sha256"], segment, row["voted"], row["seconds"])
+    return ChunkRecord(row["pt_sha256"], segment, row["voted"], row["seconds"])
 
 
 def flash_of(row: sqlite3.Row) -> FlashRecord:
@@ -128,7 +129,12 @@ def flash_of(row: sqlite3.Row) -> FlashRecord:
 
 def step_of(row: sqlite3.Row) -> StepRecord:
     """A row of `flash_step`."""
-    return StepRecord(Step(row["step"]), row["block_start"], row["at"], row["detail"])
+    return StepRecord(Step(row["step"]), block_of(row), row["at"], row["detail"])
+
+
+def block_of(row: sqlite3.Row) -> Start | None:
+    """Where the block of a row of `flash_step` begins."""
+    return None if row["block_start"] is None else (row["memory"], row["block_start"])
 
 
 def add_job(sql: sqlite3.Connection, mac: Mac, job: JobRecord) -> None:
@@ -153,22 +159,22 @@ def add_job(sql: sqlite3.Connection, mac: Mac, job: JobRecord) -> None:
 
 
 def add_chunk(sql: sqlite3.Connection, mac: Mac, job_id: str, reading_pass: int, chunk: ChunkRecord) -> None:
-    """A row of `read_chunk`, sealed; it takes the place of an earlier one of the same address."""
+    """A row of `read_chunk`, sealed; it takes the stead of an earlier one of the same place."""
     sql.execute(
         "INSERT OR REPLACE INTO read_chunk("
-        "job_id, pass, address, pt_sha256, segment, voted, seconds) VALUES(?,?,?,?,?,?,?)",
+        "job_id, pass, memory, address, pt_sha256, segment, voted, seconds) VALUES(?,?,?,?,?,?,?,?)",
         (
             job_id,
             reading_pass,
-            chunk.address,
+            *chunk.segment.place.at,
             chunk.pt_sha256,
             json.dumps(asdict(chunk.segment)),
             chunk.voted,
             chunk.seconds,
         ),
     )
-    where = "job_id=? AND pass=? AND address=?"
-    seal_rows(sql, mac, "read_chunk", where, job_id, reading_pass, chunk.address)
+    where = "job_id=? AND pass=? AND memory=? AND address=?"
+    seal_rows(sql, mac, "read_chunk", where, job_id, reading_pass, *chunk.segment.place.at)
 
 
 def add_step(
@@ -177,13 +183,13 @@ def add_step(
     now: float,
     flash_id: int,
     step: Step,
-    block: int | None,
+    block: Start | None,
     detail: str | None,
 ) -> None:
     """One more step of a write, sealed."""
     cursor = sql.execute(
-        "INSERT INTO flash_step(flash_id, step, block_start, at, detail) VALUES(?,?,?,?,?)",
-        (flash_id, step.value, block, now, detail),
+        "INSERT INTO flash_step(flash_id, step, memory, block_start, at, detail) VALUES(?,?,?,?,?,?)",
+        (flash_id, step.value, *(block or (None, None)), now, detail),
     )
     seal_rows(sql, mac, "flash_step", "seq=?", cursor.lastrowid)
 

@@ -8,15 +8,17 @@ from collections.abc import Callable
 from pathlib import PurePath
 from typing import Any
 
-from appliance.flashing.rows import seal_rows
+from appliance.contract.places import FLASH
+from appliance.flashing.rows import refuse_strange, seal_rows
 from appliance.vault.authentic import Mac
-from appliance.vault.records import sha256_hex
+from appliance.vault.records import placed, sha256_hex
 
 APPLICATION_ID = 0x50_49_54_42
 """`PITB`: tells our file from any other SQLite file, and from an emptied one."""
-VERSION = 3
+VERSION = 4
 """1: rows without a keyed hash, no count of the changes to writes, absolute paths in a job's detail.
-2: no events and no operations."""
+2: no events and no operations.
+3: places without their memory."""
 _NEW_IN_2 = """
 CREATE INDEX steps_of_flash ON flash_step(flash_id, seq);
 CREATE TABLE meta(
@@ -32,6 +34,10 @@ CREATE TABLE operation(
     parameters_sha256 TEXT NOT NULL, state TEXT NOT NULL, result TEXT, error TEXT,
     began_at REAL NOT NULL, ended_at REAL, mac TEXT NOT NULL DEFAULT '') STRICT;
 """
+_READ_CHUNK = """CREATE TABLE read_chunk(
+    job_id TEXT NOT NULL, pass INTEGER NOT NULL, memory TEXT NOT NULL, address INTEGER NOT NULL,
+    pt_sha256 TEXT NOT NULL, segment TEXT NOT NULL, voted INTEGER NOT NULL, seconds REAL NOT NULL,
+    mac TEXT NOT NULL DEFAULT '', PRIMARY KEY(job_id, pass, memory, address)) STRICT"""
 SCHEMA = f"""
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
@@ -39,17 +45,14 @@ CREATE TABLE job(
     id TEXT PRIMARY KEY, state TEXT NOT NULL, definition_id TEXT, definition_sha256 TEXT, method TEXT,
     identity TEXT, original_file TEXT, detail TEXT NOT NULL DEFAULT '{{}}',
     created_at REAL NOT NULL, updated_at REAL NOT NULL, mac TEXT NOT NULL DEFAULT '') STRICT;
-CREATE TABLE read_chunk(
-    job_id TEXT NOT NULL, pass INTEGER NOT NULL, address INTEGER NOT NULL, pt_sha256 TEXT NOT NULL,
-    segment TEXT NOT NULL, voted INTEGER NOT NULL, seconds REAL NOT NULL, mac TEXT NOT NULL DEFAULT '',
-    PRIMARY KEY(job_id, pass, address)) STRICT;
+{_READ_CHUNK};
 CREATE TABLE flash(
     id INTEGER PRIMARY KEY, job_id TEXT NOT NULL, write_order TEXT NOT NULL, mac TEXT NOT NULL DEFAULT '',
     opened_at REAL NOT NULL, closed_at REAL, outcome TEXT) STRICT;
 CREATE UNIQUE INDEX one_open_flash ON flash(closed_at IS NULL) WHERE closed_at IS NULL;
 CREATE TABLE flash_step(
     flash_id INTEGER NOT NULL, seq INTEGER PRIMARY KEY, step TEXT NOT NULL, block_start INTEGER,
-    at REAL NOT NULL, detail TEXT, mac TEXT NOT NULL DEFAULT '') STRICT;
+    memory TEXT, at REAL NOT NULL, detail TEXT, mac TEXT NOT NULL DEFAULT '') STRICT;
 {_NEW_IN_2}
 {_NEW_IN_3}
 """
@@ -61,8 +64,12 @@ what happened: theirs are looked at when they are read, and none of them can kee
 def migrate(sql: sqlite3.Connection, version: int, mac: Mac) -> None:
     """Bring a journal of an earlier version to the present one, inside the caller's transaction.
 
-    Raises ValueError for a row of the old version that its own check refuses, and for strange tables.
+    Raises ValueError for a row of the old version that its own check refuses, which a new keyed hash would
+    make genuine, and for strange tables.
     """
+    for table in SEALED_TABLES if version > 1 else ():
+        for row in sql.execute(f"SELECT * FROM {table}").fetchall():
+            refuse_strange(table, row, mac)
     for step in range(version, VERSION):
         _STEPS[step](sql)
         sql.execute(f"PRAGMA user_version = {step + 1}")
@@ -136,4 +143,29 @@ def _with_relative_paths(detail: dict[str, Any]) -> dict[str, Any]:
     return detail
 
 
-_STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _from_1, 2: _from_2}
+def _from_3(sql: sqlite3.Connection) -> None:
+    """Every ECU had one memory."""
+    sql.execute("ALTER TABLE flash_step ADD COLUMN memory TEXT")
+    sql.execute("UPDATE flash_step SET memory=? WHERE block_start IS NOT NULL", (FLASH,))
+    sql.execute("ALTER TABLE read_chunk RENAME TO old_chunk")
+    sql.execute(_READ_CHUNK)
+    for row in sql.execute("SELECT * FROM old_chunk").fetchall():
+        segment = placed(json.loads(row["segment"]), "address", "length")
+        sql.execute(
+            "INSERT INTO read_chunk("
+            "job_id, pass, memory, address, pt_sha256, segment, voted, seconds) VALUES(?,?,?,?,?,?,?,?)",
+            (
+                row["job_id"],
+                row["pass"],
+                FLASH,
+                row["address"],
+                row["pt_sha256"],
+                json.dumps(segment),
+                row["voted"],
+                row["seconds"],
+            ),
+        )
+    sql.execute("DROP TABLE old_chunk")
+
+
+_STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _from_1, 2: _from_2, 3: _from_3}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import Phase
 from appliance.contract.jobs import JobState
+from appliance.contract.places import Start
 from appliance.contract.results import IdentityAfter
 from appliance.flashing import history
 from appliance.flashing.context import JobContext
@@ -110,7 +111,7 @@ class Write:
         self._programmed = history.programmed(steps)
         self._unfinished = history.unfinished(steps)
         self._wear = Wear(job.id, job.definition, job.access_definition, steps)
-        self._finished: int | None = None
+        self._finished: Start | None = None
         self._written: list[Block] = []
         self._programmed_bytes = 0
         self._programming_s = 0.0
@@ -193,13 +194,13 @@ class Write:
         A block that was in flight is written again though it holds the target already: an ECU that was never
         told of its end calls its memory incomplete.
         """
-        never = [block for block in self._blocks if block.start not in self._programmed]
+        never = [block for block in self._blocks if block.place.at not in self._programmed]
         if method_of(self._job) != "hash":  # none that may leave a block alone on its word
             return never
         wrong = await differing(self._job, self._blocks, self._target, Phase.COMPARE, self._purpose)
         blind = blind_in(self._job.definition, self._how, self._target)
         wrong += [block for block in never if block.region in blind]
-        blocks = [block for block in self._blocks if block in wrong or block.start in self._unfinished]
+        blocks = [block for block in self._blocks if block in wrong or block.place.at in self._unfinished]
         skipped = len(self._blocks) - len(blocks)
         self._job.journal.step(
             self._flash_id, Step.SKIPPED, detail=f"{skipped} blocks already hold the target"
@@ -233,7 +234,7 @@ class Write:
                 continue
             self._programming_s += self._loop.time() - started
             self._programmed_bytes += block.size
-            self._finished = block.start
+            self._finished = block.place.at
             self._written.append(block)
             return
 
@@ -277,7 +278,7 @@ class Write:
         except EraseBoundError:
             self._flush_finished()
             raise
-        self._job.journal.next_block(self._flash_id, self._finished, block.start)
+        self._job.journal.next_block(self._flash_id, self._finished, block.place.at)
         self._finished = None
 
     async def _prove(self) -> None:
@@ -320,7 +321,7 @@ class Write:
                     raise
                 why = f"{error}, though every block holds its target"
             self._job.note(f"{why}: writing {_names([block])[0]} again")
-            self._job.journal.step(self._flash_id, Step.INCOMPLETE, block.start, why)
+            self._job.journal.step(self._flash_id, Step.INCOMPLETE, block.place.at, why)
             await open_persistently(self._job, self._purpose)
             await self._rewrite_all([block])
             await self._prove()
@@ -331,10 +332,10 @@ class Write:
         left = [
             block
             for block in self._blocks
-            if block not in self._written and tried[block.start] < _MOST_INCOMPLETE
+            if block not in self._written and tried[block.place.at] < _MOST_INCOMPLETE
         ]
         return min(
-            left, key=lambda block: (block.start in self._programmed, tried[block.start]), default=None
+            left, key=lambda block: (block.place.at in self._programmed, tried[block.place.at]), default=None
         )
 
     async def _commit(self) -> None:

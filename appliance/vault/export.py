@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from itertools import pairwise
 
+from appliance.contract.places import Start
 from appliance.vault.errors import VaultError
 from appliance.vault.images import ImageStore, SealedImage
 from appliance.vault.keys import KeyRing, Role
@@ -26,9 +27,11 @@ def export_image(image: SealedImage, images: ImageStore, keys: KeyRing, export_f
     """The image's content in `export_format`; the caller decides where plaintext may go.
 
     VAULT_SLAVE_NO_EXPORT in the slave role, before anything is decrypted; VAULT_EXPORT_GAPS for a `.bin` of
-    regions that do not touch (bytes between them are not invented); else what `read_plaintext` raises.
+    regions that do not touch (bytes between them are not invented); VAULT_EXPORT_MEMORIES for an image of
+    several memories, which no such file can tell apart; else what `read_plaintext` raises.
     """
     _refuse_slave(keys)
+    _refuse_memories(image.regions)
     if export_format is ExportFormat.BIN:
         _refuse_gaps(image.regions)
     contents = images.read_plaintext(image)
@@ -47,10 +50,20 @@ def _refuse_slave(keys: KeyRing) -> None:
         )
 
 
+def _refuse_memories(regions: tuple[Region, ...]) -> None:
+    memories = sorted({region.place.memory for region in regions})
+    if len(memories) > 1:
+        raise VaultError(
+            "VAULT_EXPORT_MEMORIES",
+            f"the file holds the memories {', '.join(memories)}, and an export has room for one",
+            do_now="Read a single memory (`pitbox read --regions`), and export that.",
+        )
+
+
 def _refuse_gaps(regions: tuple[Region, ...]) -> None:
-    ordered = sorted(regions, key=lambda region: region.start)
+    ordered = sorted(regions, key=lambda region: region.place)
     for below, above in pairwise(ordered):
-        if below.end != above.start:
+        if below.place.end != above.place.start:
             raise VaultError(
                 "VAULT_EXPORT_GAPS",
                 f"there is a gap between {below.name} and {above.name}, and a .bin has no addresses",
@@ -58,13 +71,13 @@ def _refuse_gaps(regions: tuple[Region, ...]) -> None:
             )
 
 
-def _encode(contents: dict[int, bytearray], export_format: ExportFormat) -> bytes:
+def _encode(contents: dict[Start, bytearray], export_format: ExportFormat) -> bytes:
     if export_format is ExportFormat.BIN:
-        return b"".join(bytes(contents[start]) for start in sorted(contents))
+        return b"".join(bytes(contents[at]) for at in sorted(contents))
     import bincopy  # noqa: PLC0415 - hardly ever needed, and several megabytes
 
     file = bincopy.BinFile()
-    for start, content in contents.items():
+    for (_, start), content in contents.items():
         file.add_binary(content, address=start)
     writer = file.as_ihex if export_format is ExportFormat.IHEX else file.as_srec
     text: str = writer(number_of_data_bytes=_RECORD_DATA_BYTES, address_length_bits=_ADDRESS_BITS)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
+from appliance.contract.places import Range, Start
 from appliance.vault import durable
 from appliance.vault.authentic import NewerRecordError, opened_record, sealed_record
 from appliance.vault.errors import VaultError
@@ -29,8 +30,9 @@ from appliance.vault.store import BlobStore
 
 RECORD_MAX_BYTES = 16 * 1024 * 1024
 """Thousands of regions have as many segments: what was sealed must be read back."""
-VERSION: Final = 3
-"""1: without the job and the definition's digest. 2: without the serial number's keyed hash."""
+VERSION: Final = 4
+"""1: without the job and the definition's digest. 2: without the serial number's keyed hash.
+3: without memories, a start and a size alone."""
 _NAME = "image"
 _SUFFIX = ".json"
 
@@ -48,7 +50,9 @@ class ImageKind(StrEnum):
 class SealedImage(Record):
     """What the box knows of one stored file; its bytes are in the blob store."""
 
-    v: Literal[1, 2, 3] = VERSION
+    WITHOUT_MEMORIES: ClassVar[int] = 3
+
+    v: Literal[4] = VERSION
     file_id: FileId
     kind: Annotated[ImageKind, Field(strict=False)]
     definition: Name
@@ -69,8 +73,8 @@ class SealedImage(Record):
         check_layout(self.regions, self.segments)
         return self
 
-    def missing(self) -> tuple[tuple[int, int], ...]:
-        """The (start, end) address ranges that are not sealed yet; empty when the image is complete."""
+    def missing(self) -> tuple[Range, ...]:
+        """The ranges that are not sealed yet; empty when the image is complete."""
         return gaps(self.regions, self.segments)
 
 
@@ -78,17 +82,15 @@ class SealedImage(Record):
 class Damage:
     """A range of an image that cannot be had from any place."""
 
-    start: int
-    end: int
-    """First address behind it."""
+    place: Range
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Salvage:
-    """An image as far as it is whole: runs of bytes by address, and the ranges between them."""
+    """An image as far as it is whole: runs of bytes by where they begin, and the ranges between them."""
 
-    contents: dict[int, bytearray] = field(repr=False)
+    contents: dict[Start, bytearray] = field(repr=False)
     damaged: tuple[Damage, ...]
 
 
@@ -182,8 +184,8 @@ class ImageStore:
         places = [self._root] if self._second is None else [self._root, self._second]
         return tuple(sorted({path.stem for place in places for path in place.glob(f"*{_SUFFIX}")}))
 
-    def read_plaintext(self, image: SealedImage) -> dict[int, bytearray]:
-        """The image's bytes by region start, in memory only; `wipe` them after use.
+    def read_plaintext(self, image: SealedImage) -> dict[Start, bytearray]:
+        """The image's bytes by where a region begins, in memory only; `wipe` them after use.
 
         VAULT_IMAGE_INCOMPLETE when a part was never read: bytes are not invented. Else what `BlobStore.get`
         raises.
@@ -194,25 +196,26 @@ class ImageStore:
                 "VAULT_IMAGE_INCOMPLETE",
                 f"the stored file {image.file_id} is not complete",
                 do_now="Finish the read, then repeat the step.",
-                details=tuple(f"missing 0x{start:08X} to 0x{end:08X}" for start, end in missing),
+                details=tuple(f"missing {place}" for place in missing),
             )
         return assemble(image.regions, image.segments, self._blobs.get)
 
     def salvage(self, image: SealedImage) -> Salvage:
         """Everything of the image that is whole, and exactly what is not. `wipe` the contents after use."""
-        pieces: list[tuple[int, bytearray]] = []
-        damaged = [Damage(start, end, "it was never read") for start, end in image.missing()]
-        for segment in sorted(image.segments, key=lambda one: one.address):
+        contents: dict[Start, bytearray] = {}
+        run, behind = bytearray(), None
+        damaged = [Damage(place, "it was never read") for place in image.missing()]
+        for segment in sorted(image.segments, key=lambda one: one.place):
             try:
                 data = self._blobs.get(segment)
             except VaultError as error:
-                damaged.append(Damage(segment.address, segment.end, error.what))
+                damaged.append(Damage(segment.place, error.what))
                 continue
-            if pieces and pieces[-1][0] + len(pieces[-1][1]) == segment.address:
-                pieces[-1][1].extend(data)
-            else:
-                pieces.append((segment.address, bytearray(data)))
-        return Salvage(dict(pieces), tuple(sorted(damaged, key=lambda one: one.start)))
+            if segment.place.at != behind:
+                run = contents[segment.place.at] = bytearray()
+            run += data
+            behind = (segment.place.memory, segment.place.end)
+        return Salvage(contents, tuple(sorted(damaged, key=lambda one: one.place)))
 
     def remove_temporaries(self) -> int:
         """Delete what a power cut left half-written; how many files. Call once at start."""
@@ -220,7 +223,7 @@ class ImageStore:
 
     def _checked(self, data: bytes, file_id: str) -> SealedImage:
         body = opened_record(_NAME, data, self._keys.record_mac, VERSION)
-        image = SealedImage.model_validate_json(body)
+        image = SealedImage.read(body)
         if image.file_id != file_id:
             raise ValueError(f"it describes {image.file_id}")
         return image

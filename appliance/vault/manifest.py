@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from appliance.vault.records import (
-    ADDRESS_SPACE,
-    Address,
     EcuIdentity,
     FileId,
     Name,
+    Place,
     Record,
     Region,
     Segment,
@@ -56,7 +55,9 @@ class GrantOp(StrEnum):
 class Manifest(Record):
     """A tuned file: for which box, job and ECU, made from what, changing what, sealed in which segments."""
 
-    v: Literal[1] = 1
+    WITHOUT_MEMORIES: ClassVar[int] = 1
+
+    v: Literal[2] = 2
     suite: Literal["age1-x25519"] = "age1-x25519"
     kind: Literal["tuned"] = "tuned"
     file_id: FileId
@@ -69,8 +70,8 @@ class Manifest(Record):
     segments: Annotated[tuple[Segment, ...], Field(min_length=1)]
     base_sha256: Sha256
     """`records.content_sha256` of the original read this file was made from."""
-    changed_ranges: Annotated[tuple[tuple[Address, int], ...], Field(max_length=CHANGED_RANGES_MAX)]
-    """[start, end) addresses; outside of them the file equals the original read."""
+    changed_ranges: Annotated[tuple[Place, ...], Field(max_length=CHANGED_RANGES_MAX)]
+    """Outside of them the file equals the original read."""
     checksum: Annotated[Verdict, Field(strict=False)]
     use: Annotated[Use, Field(strict=False)]
     version: Annotated[int, Field(ge=1)]
@@ -88,14 +89,12 @@ class Manifest(Record):
         return self
 
     def _check_changed_ranges(self) -> None:
-        for start, end in self.changed_ranges:
-            if not start < end <= ADDRESS_SPACE:
-                raise ValueError(f"changed range at 0x{start:08X} is empty or inverted")
-            if not any(r.start <= start and end <= r.end for r in self.regions):
-                raise ValueError(f"changed range at 0x{start:08X} is not inside one region")
-        for (_, end), (start, _) in pairwise(self.changed_ranges):
-            if start < end:
-                raise ValueError(f"changed ranges overlap or are not sorted at 0x{start:08X}")
+        for place in self.changed_ranges:
+            if not any(region.place.contains(place) for region in self.regions):
+                raise ValueError(f"changed range {place} is not inside one region")
+        for lower, upper in pairwise(self.changed_ranges):
+            if lower > upper or lower.overlaps(upper):
+                raise ValueError(f"changed ranges overlap or are not sorted at {upper}")
 
 
 class GrantTerms(Record):

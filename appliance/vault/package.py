@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from appliance.contract.places import Range, Start
 from appliance.vault import container, durable
 from appliance.vault.agekey import AgeIdentity
 from appliance.vault.container import Member
@@ -42,16 +43,16 @@ _ASK_AGAIN = "Do not use this file. Ask the file service for it again."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TunedFile:
-    """What the maker of a tuned file states about it; `contents` is the plaintext by region start."""
+    """What the maker of a tuned file states about it; `contents` is the plaintext by where it begins."""
 
     job_id: str
     definition: str
     ecu: EcuIdentity
     method: str
     regions: tuple[Region, ...]
-    contents: Mapping[int, bytes | bytearray] = field(repr=False)
+    contents: Mapping[Start, bytes | bytearray] = field(repr=False)
     base_sha256: str
-    changed_ranges: tuple[tuple[int, int], ...]
+    changed_ranges: tuple[Range, ...]
     checksum: Verdict
     use: Use
     version: int = 1
@@ -105,8 +106,10 @@ def inspect_package(source: Path | bytes, keys: KeyRing) -> Package:
         return _inspect(reader, keys)
 
 
-def open_package(source: Path | bytes, keys: KeyRing, use: GrantUse) -> tuple[Manifest, dict[int, bytearray]]:
-    """The manifest and the plaintext by region start of a package, in memory only; `wipe` it after use.
+def open_package(
+    source: Path | bytes, keys: KeyRing, use: GrantUse
+) -> tuple[Manifest, dict[Start, bytearray]]:
+    """The manifest and the plaintext by region of a package, in memory only; `wipe` it after use.
 
     Raises what `inspect_package` and `check_grant` raise, and VAULT_GRANT_SEALED or VAULT_CANNOT_OPEN.
     """
@@ -121,36 +124,36 @@ def open_package(source: Path | bytes, keys: KeyRing, use: GrantUse) -> tuple[Ma
 
 
 def changed_ranges(
-    base: Mapping[int, bytes | bytearray], tuned: Mapping[int, bytes | bytearray]
-) -> tuple[tuple[int, int], ...]:
-    """The [start, end) addresses where `tuned` differs from `base`, in whole chunks of DIFF_CHUNK_BYTES.
+    base: Mapping[Start, bytes | bytearray], tuned: Mapping[Start, bytes | bytearray]
+) -> tuple[Range, ...]:
+    """Where `tuned` differs from `base`, in whole chunks of DIFF_CHUNK_BYTES.
 
     `ValueError` when the two do not have the same regions.
     """
     if {s: len(data) for s, data in base.items()} != {s: len(data) for s, data in tuned.items()}:
         raise ValueError("the tuned file and its base do not have the same regions")
-    found = (span for start in sorted(base) for span in _changed_in(start, base[start], tuned[start]))
-    return tuple(found)
+    return tuple(place for at in sorted(base) for place in _changed_in(at, base[at], tuned[at]))
 
 
-def _changed_in(start: int, base: bytes | bytearray, tuned: bytes | bytearray) -> Iterator[tuple[int, int]]:
+def _changed_in(at: Start, base: bytes | bytearray, tuned: bytes | bytearray) -> Iterator[Range]:
+    whole = Range(*at, len(base))
     opened: int | None = None
     for offset in range(0, len(base), DIFF_CHUNK_BYTES):
         chunk = slice(offset, offset + DIFF_CHUNK_BYTES)
         if base[chunk] != tuned[chunk]:
             opened = offset if opened is None else opened
         elif opened is not None:
-            yield start + opened, start + offset
+            yield whole.part(opened, offset - opened)
             opened = None
     if opened is not None:
-        yield start + opened, start + len(base)
+        yield whole.part(opened, len(base))
 
 
 def _seal_regions(tuned: TunedFile, identity: AgeIdentity) -> list[tuple[Segment, bytes]]:
     return [
-        seal_segment(piece, address, [identity.recipient])
-        for start, content in sorted(tuned.contents.items())
-        for address, piece in split(start, content)
+        seal_segment(piece, place.at, [identity.recipient])
+        for at, content in sorted(tuned.contents.items())
+        for place, piece in split(at, content)
     ]
 
 

@@ -6,12 +6,15 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, ClassVar, Self
 
 import rfc8785
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 from pydantic.dataclasses import dataclass
+
+from appliance.contract.places import FLASH, Range, Start
 
 SEGMENT_MAX_BYTES = 256 * 1024
 SEAL_OVERHEAD_MAX_BYTES = 4096
@@ -19,6 +22,7 @@ SEAL_OVERHEAD_MAX_BYTES = 4096
 _ZEROS = bytes(64 * 1024)
 IMAGE_MAX_BYTES = 32 * 1024 * 1024
 ADDRESS_SPACE = 1 << 32
+_NAME_MAX = 128
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
@@ -31,14 +35,52 @@ def _is_uuid(text: str) -> str:
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileId = Annotated[str, AfterValidator(_is_uuid)]
-Name = Annotated[str, Field(min_length=1, max_length=128)]
-Address = Annotated[int, Field(ge=0, lt=ADDRESS_SPACE)]
+Name = Annotated[str, Field(min_length=1, max_length=_NAME_MAX)]
+
+
+def _place(value: object) -> Range:
+    """A range that lies in an address space of 32 bits."""
+    if isinstance(value, Mapping):
+        value = Range.from_json(value)
+    if not isinstance(value, Range):
+        raise ValueError("not a memory, a start and a length")
+    if not 0 < len(value.memory) <= _NAME_MAX:
+        raise ValueError("a memory has a name of 1 to 128 characters")
+    if value.start < 0 or value.length < 1 or value.end > ADDRESS_SPACE:
+        raise ValueError(f"{value} is empty, or not in an address space of 32 bits")
+    return value
+
+
+def _of_a_region(place: Range) -> Range:
+    if place.length > IMAGE_MAX_BYTES:
+        raise ValueError(f"{place} is longer than {IMAGE_MAX_BYTES} bytes")
+    return place
+
+
+def _of_a_segment(place: Range) -> Range:
+    if place.length > SEGMENT_MAX_BYTES:
+        raise ValueError(f"{place} is longer than {SEGMENT_MAX_BYTES} bytes")
+    return place
+
+
+Place = Annotated[Range, PlainValidator(_place), PlainSerializer(asdict)]
 
 
 class Record(BaseModel):
     """A frozen JSON record that refuses unknown fields and wrong types."""
 
     model_config = ConfigDict(**_STRICT, frozen=True)
+    WITHOUT_MEMORIES: ClassVar[int] = 0
+    """Up to this version (`v`) the record named no memory: its ECU had one."""
+
+    @classmethod
+    def read(cls, stated: bytes) -> Self:
+        """From its JSON in this version's form, or in an earlier one's. Raises ValueError."""
+        value = json.loads(stated)
+        version = value.get("v") if isinstance(value, dict) else None
+        if type(version) is not int or not 0 < version <= cls.WITHOUT_MEMORIES:
+            return cls.model_validate_json(stated)
+        return cls.model_validate_json(json.dumps(_with_memories(value) | {"v": cls.WITHOUT_MEMORIES + 1}))
 
     def canonical(self) -> bytes:
         """The record as RFC 8785 canonical JSON, the form that is signed and hashed."""
@@ -59,32 +101,52 @@ class EcuIdentity(Record):
 
 
 class Region(Record):
-    """A named range of an ECU's memory; `size` in bytes."""
+    """A named range of an ECU's memory."""
 
     name: Name
-    start: Address
-    size: Annotated[int, Field(ge=1, le=IMAGE_MAX_BYTES)]
-
-    @property
-    def end(self) -> int:
-        """First address behind the region."""
-        return self.start + self.size
+    place: Annotated[Place, AfterValidator(_of_a_region)]
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
 class Segment:
     """One sealed object: where its plaintext belongs and the hashes and lengths (bytes) of both forms."""
 
-    address: Address
-    length: Annotated[int, Field(ge=1, le=SEGMENT_MAX_BYTES)]
+    place: Annotated[Place, AfterValidator(_of_a_segment)]
     pt_sha256: Sha256
     ct_sha256: Sha256
     ct_len: Annotated[int, Field(ge=1, le=SEGMENT_MAX_BYTES + SEAL_OVERHEAD_MAX_BYTES)]
 
-    @property
-    def end(self) -> int:
-        """First address behind the segment."""
-        return self.address + self.length
+
+def placed(stated: object, start: str, length: str) -> object:
+    """What named its place by a start and a length under these keys, in the one memory its ECU had.
+
+    None, which no record allows there, for anything else: two forms are not mixed.
+    """
+    if not isinstance(stated, dict) or "place" in stated or not {start, length} <= stated.keys():
+        return None
+    rest = {key: value for key, value in stated.items() if key not in (start, length)}
+    return rest | {"place": {"memory": FLASH, "start": stated[start], "length": stated[length]}}
+
+
+def _with_memories(stated: dict[str, object]) -> dict[str, object]:
+    """A record in the form that named no memory, as it is stated now; what is odd in it stays odd."""
+    forms: dict[str, Callable[[object], object]] = {
+        "regions": lambda one: placed(one, "start", "size"),
+        "segments": lambda one: placed(one, "address", "length"),
+        "changed_ranges": _from_pair,
+    }
+    return {
+        key: [forms[key](one) for one in value] if key in forms and isinstance(value, list) else value
+        for key, value in stated.items()
+    }
+
+
+def _from_pair(pair: object) -> object:
+    """From a first address and the one behind the last."""
+    match pair:
+        case [int(start), int(end)]:
+            return {"memory": FLASH, "start": start, "length": end - start}
+    return None
 
 
 def new_file_id() -> str:
@@ -97,11 +159,11 @@ def sha256_hex(data: bytes | bytearray) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def content_sha256(contents: Mapping[int, bytes | bytearray]) -> str:
-    """Hash of an image: SHA-256 over its regions' bytes, lowest start address first, nothing between them."""
+def content_sha256(contents: Mapping[Start, bytes | bytearray]) -> str:
+    """Hash of an image: SHA-256 over its regions' bytes, by memory and address, nothing between them."""
     digest = hashlib.sha256()
-    for start in sorted(contents):
-        digest.update(contents[start])
+    for at in sorted(contents):
+        digest.update(contents[at])
     return digest.hexdigest()
 
 
@@ -120,59 +182,60 @@ def parse_canonical(data: bytes) -> object:
     return value
 
 
-def split(start: int, content: bytes | bytearray) -> Iterator[tuple[int, bytes]]:
-    """Cut a region into (address, bytes) pieces of at most SEGMENT_MAX_BYTES."""
+def split(at: Start, content: bytes | bytearray) -> Iterator[tuple[Range, bytes]]:
+    """Cut what begins there into pieces of at most SEGMENT_MAX_BYTES."""
+    whole = Range(*at, len(content))
     for offset in range(0, len(content), SEGMENT_MAX_BYTES):
-        yield start + offset, bytes(content[offset : offset + SEGMENT_MAX_BYTES])
+        yield whole.part(offset, SEGMENT_MAX_BYTES), bytes(content[offset : offset + SEGMENT_MAX_BYTES])
 
 
 def check_layout(regions: Sequence[Region], segments: Sequence[Segment]) -> None:
     """`ValueError` when regions share a name or bytes, segments overlap, or one lies outside its region."""
     if len({region.name for region in regions}) != len(regions):
         raise ValueError("two regions have one name")
-    if sum(region.size for region in regions) > IMAGE_MAX_BYTES:
+    if sum(region.place.length for region in regions) > IMAGE_MAX_BYTES:
         raise ValueError(f"regions together exceed {IMAGE_MAX_BYTES} bytes")
-    _refuse_overlap("regions", [(region.start, region.end) for region in regions])
-    _refuse_overlap("segments", [(segment.address, segment.end) for segment in segments])
+    _refuse_overlap("regions", [region.place for region in regions])
+    _refuse_overlap("segments", [segment.place for segment in segments])
     for segment in segments:
-        if not any(r.start <= segment.address and segment.end <= r.end for r in regions):
-            raise ValueError(f"segment at 0x{segment.address:08X} is not inside one region")
+        if not any(region.place.contains(segment.place) for region in regions):
+            raise ValueError(f"segment {segment.place} is not inside one region")
 
 
-def _refuse_overlap(what: str, spans: list[tuple[int, int]]) -> None:
-    for (_, end), (start, _) in pairwise(sorted(spans)):
-        if start < end:
-            raise ValueError(f"{what} overlap at 0x{start:08X}")
+def _refuse_overlap(what: str, places: list[Range]) -> None:
+    for lower, upper in pairwise(sorted(places)):
+        if lower.overlaps(upper):
+            raise ValueError(f"{what} overlap at {upper}")
 
 
-def gaps(regions: Sequence[Region], segments: Sequence[Segment]) -> tuple[tuple[int, int], ...]:
-    """The (start, end) ranges of the regions that no segment holds: what a resumed read still has to read."""
-    return tuple(
-        gap for region in sorted(regions, key=lambda r: r.start) for gap in _gaps_in(region, segments)
-    )
+def gaps(regions: Sequence[Region], segments: Sequence[Segment]) -> tuple[Range, ...]:
+    """What of the regions no segment holds: what a resumed read still has to read."""
+    held = sorted(segment.place for segment in segments)
+    return tuple(gap for whole in sorted(region.place for region in regions) for gap in _gaps_in(whole, held))
 
 
-def _gaps_in(region: Region, segments: Sequence[Segment]) -> Iterator[tuple[int, int]]:
-    position = region.start
-    inside = (s for s in segments if region.start <= s.address < region.end)
-    for segment in sorted(inside, key=lambda s: s.address):
-        if segment.address > position:
-            yield position, segment.address
-        position = segment.end
-    if position < region.end:
-        yield position, region.end
+def _gaps_in(whole: Range, held: Sequence[Range]) -> Iterator[Range]:
+    position = whole.start
+    for place in held:
+        if not place.overlaps(whole):
+            continue
+        if place.start > position:
+            yield Range.between(whole.memory, position, place.start)
+        position = place.end
+    if position < whole.end:
+        yield Range.between(whole.memory, position, whole.end)
 
 
 def assemble(
     regions: Sequence[Region], segments: Sequence[Segment], read: Callable[[Segment], bytes]
-) -> dict[int, bytearray]:
-    """Put the plaintext of complete `segments` together per region start; wiped again when `read` raises."""
-    contents = {region.start: bytearray(region.size) for region in regions}
+) -> dict[Start, bytearray]:
+    """Put the plaintext of complete `segments` together by region; wiped again when `read` raises."""
+    contents = {region.place.at: bytearray(region.place.length) for region in regions}
     try:
         for segment in segments:
-            start = max(s for s in contents if s <= segment.address)
-            offset = segment.address - start
-            contents[start][offset : offset + segment.length] = read(segment)
+            home = next(region.place for region in regions if region.place.contains(segment.place))
+            offset = segment.place.start - home.start
+            contents[home.at][offset : offset + segment.place.length] = read(segment)
     except BaseException:
         wipe(*contents.values())
         raise

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pyrage
 
+from appliance.contract.places import Range, Start
 from appliance.vault.agekey import AgeIdentity
 from appliance.vault.errors import VaultError
 from appliance.vault.records import Segment, sha256_hex
@@ -41,17 +42,14 @@ def open_sealed(sealed: bytes, identities: Sequence[AgeIdentity]) -> bytes:
         ) from error
 
 
-def seal_segment(
-    plaintext: bytes | bytearray, address: int, recipients: Sequence[str]
-) -> tuple[Segment, bytes]:
-    """Seal what belongs at `address`; the segment's description and its ciphertext.
+def seal_segment(plaintext: bytes | bytearray, at: Start, recipients: Sequence[str]) -> tuple[Segment, bytes]:
+    """Seal what belongs at `at`; the segment's description and its ciphertext.
 
     `ValueError` when it is empty or longer than SEGMENT_MAX_BYTES.
     """
     sealed = seal(plaintext, recipients)
     segment = Segment(
-        address=address,
-        length=len(plaintext),
+        place=Range(*at, len(plaintext)),
         pt_sha256=sha256_hex(plaintext),
         ct_sha256=sha256_hex(sealed),
         ct_len=len(sealed),
@@ -74,11 +72,11 @@ def open_segment(segment: Segment, sealed: bytes, identities: Sequence[AgeIdenti
 def open_checked(segment: Segment, sealed: bytes, identities: Sequence[AgeIdentity]) -> bytes:
     """`open_segment` for a ciphertext that has passed `check_sealed` just now."""
     plaintext = open_sealed(sealed, identities)
-    if len(plaintext) != segment.length or sha256_hex(plaintext) != segment.pt_sha256:
+    if len(plaintext) != segment.place.length or sha256_hex(plaintext) != segment.pt_sha256:
         raise _changed(segment, "its content is not what was recorded")
     return plaintext
 
 
 def _changed(segment: Segment, why: str) -> VaultError:
-    what = f"the sealed segment for address 0x{segment.address:08X} is refused: {why}"
+    what = f"the sealed segment for {segment.place} is refused: {why}"
     return VaultError("VAULT_BLOB_CHANGED", what, do_now=_RESTORE)

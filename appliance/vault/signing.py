@@ -51,7 +51,7 @@ def verify(token: bytes, typ: Typ, master: MasterPublic, model: type[RecordT]) -
     payload = _verified_payload(token, typ, master)
     try:
         parse_canonical(payload)
-        return model.model_validate_json(payload)
+        return model.read(payload)
     except ValueError as error:
         raise VaultError(
             "VAULT_SCHEMA_INVALID",

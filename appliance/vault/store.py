@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from appliance.contract.places import Start
 from appliance.vault import durable
 from appliance.vault.errors import VaultError
 from appliance.vault.keys import KeyRing
@@ -25,13 +26,13 @@ class BlobStore:
         self._identities = keys.identities()
         durable.make_directory(self._root)
 
-    def put(self, plaintext: bytes | bytearray, address: int) -> Segment:
-        """Seal what was read at `address` (1 byte to 256 KiB); it survives a power cut once this returns.
+    def put(self, plaintext: bytes | bytearray, at: Start) -> Segment:
+        """Seal what was read at `at` (1 byte to 256 KiB); it survives a power cut once this returns.
 
         `ValueError` for another length; VAULT_DISK_FULL, VAULT_DISK_READ_ONLY or VAULT_DISK_FAILED, and then
         nothing of it is visible.
         """
-        segment, sealed = seal_segment(plaintext, address, self._recipients)
+        segment, sealed = seal_segment(plaintext, at, self._recipients)
         path = self.path(segment.ct_sha256)
         durable.make_directory(path.parent)
         durable.write_atomic(path, sealed)
@@ -102,7 +103,7 @@ def _sealed_in(root: Path, segment: Segment) -> bytes:
     if sealed is None:
         raise VaultError(
             "VAULT_BLOB_MISSING",
-            f"the sealed segment for address 0x{segment.address:08X} is not in the store",
+            f"the sealed segment for {segment.place} is not in the store",
             do_now="Fetch the file from the file service again, or read the ECU again.",
         )
     check_sealed(segment, sealed)

@@ -31,12 +31,13 @@ SHAPES: list[tuple[Event, dict[str, object]]] = [
         {"kind": "state", "job_id": "j", "state": "flashing", "before": "preflight"},
     ),
     (
-        StepEvent("j", 1, "programmed", 0x4000, None),
+        StepEvent("j", 1, "programmed", "flash", 0x4000, None),
         {
             "kind": "step",
             "job_id": "j",
             "write": 1,
             "step": "programmed",
+            "memory": "flash",
             "block_start": 0x4000,
             "detail": None,
         },

@@ -98,9 +98,9 @@ def _add_a_stranger(box: EngineContext, freezer: Freezer, older: Path) -> None:
     )
     dice, regions = random.Random("stranger"), freezer.definition.regions
     segments = tuple(
-        box.blobs.put(piece, address)
+        box.blobs.put(piece, place.at)
         for region in regions
-        for address, piece in split(region.start, dice.randbytes(region.size_bytes))
+        for place, piece in split(region.place.at, dice.randbytes(region.size_bytes))
     )
     file_id = save_image(box, ImageKind.ORIGINAL, box.journal.job("stranger"), regions, segments)
     for state in (JobState.IDENTIFIED, JobState.READING):

@@ -171,9 +171,9 @@ async def _identify_and_seal(bench: Bench) -> tuple[str, str]:
     job_id = str((await identify(box, definition.id))["job"])
     regions = sorted(definition.regions, key=lambda region: region.start)
     segments = tuple(
-        box.blobs.put(piece, address)
+        box.blobs.put(piece, place.at)
         for region in regions
-        for address, piece in split(region.start, car.ecu.memory.read(region.start, region.size_bytes))
+        for place, piece in split(region.place.at, car.ecu.memory.read(region.start, region.size_bytes))
     )
     file_id = save_image(box, ImageKind.ORIGINAL, box.journal.job(job_id), regions, segments)
     box.journal.move(job_id, JobState.READING)

@@ -286,8 +286,8 @@ class Run:
             segment = dice.choice(box.images.load(file_id).segments)
             self._trace(flip(dice, box.blobs.path(segment.ct_sha256)))
             if kind is Hardship.ORIGINAL_DAMAGED:
-                at = place_of(self._scenario.bench.definition, segment.address)
-                self._rotten = slice(at, at + segment.length)
+                at = place_of(self._scenario.bench.definition, segment.place.start)
+                self._rotten = slice(at, at + segment.place.length)
 
     def _brew(self, attempt: int) -> Storm:
         """Have the attempt's faults wait for their triggers."""

@@ -323,7 +323,7 @@ def test_a_box_that_writes_what_rotted_is_caught(monkeypatch: pytest.MonkeyPatch
         try:
             return get(store, segment)
         except VaultError:
-            return bytes(segment.length)
+            return bytes(segment.place.length)
 
     monkeypatch.setattr(BlobStore, "get", unchecked)
     at_once(monkeypatch, Hardship.ORIGINAL_DAMAGED)
@@ -338,7 +338,7 @@ def test_a_box_that_finishes_with_a_rotten_tuned_file_is_caught(monkeypatch: pyt
         try:
             return get(store, segment)
         except VaultError:
-            return bytes(segment.length)
+            return bytes(segment.place.length)
 
     behind_a_death(monkeypatch, Hardship.TUNED_DAMAGED)
     assert broken_in(campaign(SEED, 6, T300.id)) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from appliance.engine.context import EngineContext
 from appliance.engine.operations.write import recover, restore
 from appliance.engine.originals import known_originals
 from appliance.engine.report import report_of
-from appliance.flashing.journal import Step
+from appliance.flashing.database import JournalDamagedError
+from appliance.flashing.journal import Journal, Step
+from appliance.vault import keys as keyring
 from simulator.car import Car
 from tests.frozen.thaw import FROZEN, Thawed, live, thaw
 
@@ -39,6 +42,30 @@ def test_what_was_known_is_known(frozen: Thawed) -> None:
         assert report_of(box.journal, job.id, frozen.definition)["job"] == frozen.job
 
     live(frozen, look)
+
+
+@pytest.mark.parametrize("frozen", [one for one in WHOLE if "read" in one], indirect=True)
+def test_what_was_read_is_of_the_memory_that_there_was(frozen: Thawed) -> None:
+    async def look(box: EngineContext, car: Car) -> None:
+        wanted = {region.place.at for region in frozen.definition.regions}
+        for number in (1, 2):
+            assert set(box.journal.chunks(frozen.job, number)) == wanted
+
+    live(frozen, look)
+
+
+@pytest.mark.parametrize("frozen", [one for one in HALF_WRITTEN if one[:3] != "v1/"], indirect=True)
+@pytest.mark.parametrize(
+    "change",
+    ["UPDATE flash_step SET block_start=0 WHERE block_start IS NOT NULL", "UPDATE job SET definition_id=''"],
+)
+def test_a_row_that_was_changed_is_not_made_genuine_by_a_migration(frozen: Thawed, change: str) -> None:
+    sql = sqlite3.connect(frozen.journal)
+    assert sql.execute(change).rowcount
+    sql.commit()
+    sql.close()
+    with pytest.raises(JournalDamagedError):
+        Journal(frozen.journal, lambda: 0.0, keyring.load(frozen.state / "keys").record_mac)
 
 
 @pytest.mark.parametrize("frozen", HALF_WRITTEN, indirect=True)

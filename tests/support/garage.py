@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import Event
+from appliance.contract.places import FLASH, Range
 from appliance.definitions.library import Library
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.schema import Definition
@@ -110,9 +111,9 @@ class Garage:
             "ecu": sealed_identity(self.box, job.identity or EcuIdentity()),
             "method": "obd",
             "regions": sealed_regions([target]),
-            "contents": stated.get("contents") or {target.start: self.calibration()},
+            "contents": stated.get("contents") or {target.place.at: self.calibration()},
             "base_sha256": original.image.sha256(),
-            "changed_ranges": ((target.start, target.end),),
+            "changed_ranges": (target.place,),
             "checksum": Verdict.OK,
             "use": Use.ROAD_COMPLIANT,
             "consents": ("technician",),
@@ -191,7 +192,7 @@ async def _identify_and_read(garage: Garage) -> str:
 
 def sealed_region(name: str, start: int, size: int) -> Region:
     """A region as a manifest names it."""
-    return Region(name=name, start=start, size=size)
+    return Region(name=name, place=Range(FLASH, start, size))
 
 
 def other_job() -> str:

@@ -156,8 +156,8 @@ def _due(box: EngineContext, job_id: str, chosen: Sequence[Region]) -> Region:
     for reading_pass in (1, 2):
         chunks = box.journal.chunks(job_id, reading_pass)
         for region in chosen:
-            inside = (one.segment.length for at, one in chunks.items() if region.start <= at < region.end)
-            if sum(inside) < region.size_bytes:
+            inside = (one.segment.place for one in chunks.values())
+            if sum(place.length for place in inside if region.place.contains(place)) < region.size_bytes:
                 return region
     return chosen[-1]
 

@@ -22,10 +22,10 @@ def rot(garage: Garage, region: str) -> str:
     """The sealed segment that holds the start of a region lost its last byte; its range in words."""
     record = garage.box.images.load(garage.box.journal.job(garage.job).original_file or "")
     start = garage.definition.region(region).start
-    (segment,) = [one for one in record.segments if one.address == start]
+    (segment,) = [one for one in record.segments if one.place.start == start]
     path: Path = garage.box.blobs.path(segment.ct_sha256)
     path.write_bytes(path.read_bytes()[:-1])
-    return f"0x{segment.address:08X} to 0x{segment.end:08X}"
+    return str(segment.place)
 
 
 @pytest.mark.parametrize("work", [restore, preview_restore])

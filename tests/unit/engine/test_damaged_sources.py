@@ -44,7 +44,7 @@ def rot(garage: Garage, which: str, region: str) -> None:
     file_id = order.original_file if which == "original" else order.tuned_file
     assert file_id is not None
     start = garage.definition.region(region).start
-    (segment,) = [one for one in garage.box.images.load(file_id).segments if one.address == start]
+    (segment,) = [one for one in garage.box.images.load(file_id).segments if one.place.start == start]
     path: Path = garage.box.blobs.path(segment.ct_sha256)
     data = bytearray(path.read_bytes())
     data[300] ^= 4

@@ -14,6 +14,7 @@ from aiohttp.test_utils import make_mocked_request
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
+from appliance.contract.places import FLASH
 from appliance.engine import http_middleware
 from appliance.engine.http_middleware import errors_as_json
 from appliance.engine.peers import PeerRoles
@@ -78,7 +79,7 @@ def test_a_stranger_learns_nothing_of_the_ecu(code: str, ecu: str, journal: Jour
     journal.create_job("a")
     for state in (JobState.IDENTIFIED, JobState.PREFLIGHT):
         journal.move("a", state)
-    journal.next_block(journal.open_flash("a", "{}"), None, 0)
+    journal.next_block(journal.open_flash("a", "{}"), None, (FLASH, 0))
     told = answer(PitboxError(code, "it did not work", do_now="Do better."), journal)[1]
     assert told["ecu"] == ecu
     assert bool(told["details"]) == (ecu == "half_written")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from appliance.contract.events import GatesEvent
+from appliance.contract.places import FLASH
 from appliance.engine.operations.write import write
 from appliance.engine.tuned_package import MasterWish
 from appliance.flashing.own_checksums import own_checksums
@@ -101,8 +102,10 @@ def test_a_package_is_not_told_what_it_was_made_from(master: Readied) -> None:
 
 
 def test_a_package_must_be_plausible_too(master: Readied) -> None:
-    start = 0x3_0000
-    refused = refused_gates(master, lambda garage: garage.package(contents={start: right_jpeg(garage)}), None)
+    def picture(garage: Garage) -> bytes:
+        return garage.package(contents={(FLASH, 0x3_0000): right_jpeg(garage)})
+
+    refused = refused_gates(master, picture, None)
     assert refused == ["plausibility"]
 
 

@@ -133,7 +133,7 @@ def test_a_checksum_that_fails_says_what_to_type(master: Readied) -> None:
         assert "checksum: " in "".join(error.details)
         assert "--correct-checksums" in error.do_now
         packaged = garage.package(
-            contents={garage.definition.region("calibration").start: spoilt}, checksum=Verdict.FAIL
+            contents={garage.definition.region("calibration").place.at: spoilt}, checksum=Verdict.FAIL
         )
         refused = await garage.refusal(write(garage.box, garage.job, garage.hand_in(packaged)))
         assert "--correct-checksums" not in refused.do_now

@@ -69,8 +69,8 @@ def test_a_write_makes_another_jobs_unfinished_read_worthless(slave: Readied) ->
         changed[0x1000] ^= 0x5A
         package = garage.package(
             regions=sealed_regions([code]),
-            contents={code.start: bytes(changed)},
-            changed_ranges=((code.start, code.end),),
+            contents={code.place.at: bytes(changed)},
+            changed_ranges=(code.place,),
         )
         await write(garage.box, garage.job, garage.hand_in(package))
         sealed = (await read(garage.box, job))["file"]

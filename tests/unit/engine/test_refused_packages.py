@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.events import GatesEvent
 from appliance.contract.jobs import JobState
+from appliance.contract.places import FLASH
 from appliance.engine.operations.write import restore, write
 from appliance.engine.plaintext import Opened
 from appliance.engine.tuned_package import open_tuned
 from appliance.vault.manifest import GrantOp, Verdict
 from tests.support.garage import Garage, Readied, other_job, sealed_region, visit
+from tests.support.places import flash
 
 Build = Callable[[Garage], bytes]
 
@@ -88,42 +90,42 @@ WRONG_STATEMENTS: dict[str, tuple[Build, set[str]]] = {
     "another base read": (lambda g: g.package(base_sha256="00" * 32), {"base_read"}),
     "no consent": (lambda g: g.package(consents=()), {"consents"}),
     "bad checksum": (
-        lambda g: g.package(contents={0x3_0000: g.calibration(corrected=False)}),
+        lambda g: g.package(contents={(FLASH, 0x3_0000): g.calibration(corrected=False)}),
         {"checksum"},
     ),
     "too long": (
         lambda g: g.package(
-            contents={0x3_0000: g.calibration() + bytes(16)},
+            contents={(FLASH, 0x3_0000): g.calibration() + bytes(16)},
             regions=(sealed_region("calibration", 0x3_0000, 0x1_0010),),
         ),
         {"regions", "length", "changed_ranges", "checksum"},
     ),
     "cut short": (
         lambda g: g.package(
-            contents={0x3_0000: g.calibration()[:-16]},
+            contents={(FLASH, 0x3_0000): g.calibration()[:-16]},
             regions=(sealed_region("calibration", 0x3_0000, 0x1_0000 - 16),),
-            changed_ranges=((0x3_0000, 0x3_1000),),
+            changed_ranges=(flash(0x3_0000, 0x1000),),
         ),
         {"regions", "length", "checksum"},
     ),
     "a region that is never written": (
         lambda g: g.package(
-            contents={0: bytes(0x8000)},
+            contents={(FLASH, 0): bytes(0x8000)},
             regions=(sealed_region("boot", 0, 0x8000),),
-            changed_ranges=((0, 0x8000),),
+            changed_ranges=(flash(0, 0x8000),),
         ),
         {"regions"},
     ),
     "a region of another ECU": (
         lambda g: g.package(
-            contents={0x10_0000: bytes(64)},
+            contents={(FLASH, 0x10_0000): bytes(64)},
             regions=(sealed_region("calibration", 0x10_0000, 64),),
             changed_ranges=(),
         ),
         {"regions", "length", "changed_ranges", "checksum"},
     ),
     "changes outside the declared ranges": (
-        lambda g: g.package(changed_ranges=((0x3_0000, 0x3_0100),)),
+        lambda g: g.package(changed_ranges=(flash(0x3_0000, 0x100),)),
         {"changed_ranges"},
     ),
     "several at once": (
@@ -162,7 +164,7 @@ def test_an_unknown_checksum_passes_only_with_the_masters_word(
     async def attempt(garage: Garage) -> None:
         tuned = garage.calibration()
         garage.use(garage.definition.model_copy(update={"checksums": ()}))
-        upload = garage.hand_in(garage.package(checksum=word, contents={0x3_0000: tuned}))
+        upload = garage.hand_in(garage.package(checksum=word, contents={(FLASH, 0x3_0000): tuned}))
         if passes:
             assert (await write(garage.box, garage.job, upload))["result"] == "done"
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import AlarmEvent, Event
+from appliance.contract.places import Range
 from appliance.engine.context import EngineContext, open_box
 from appliance.engine.operations.write import restore
 from appliance.engine.originals import load_original
@@ -19,7 +21,6 @@ from appliance.flashing.image import MemoryImage
 from appliance.vault.errors import VaultError
 from appliance.vault.records import new_file_id
 from tests.support.garage import Garage, Readied, visit
-from tests.support.places import flash, in_flash
 
 
 @pytest.fixture
@@ -63,10 +64,10 @@ def a_round(box: EngineContext) -> int:
     return looks
 
 
-def segments(box: EngineContext, job: str) -> list[tuple[Path, int, int]]:
-    """Files of the job's original, with the ranges they hold."""
+def segments(box: EngineContext, job: str) -> list[tuple[Path, Range]]:
+    """Files of the job's original, with the range each holds."""
     record = box.images.load(box.journal.job(job).original_file or "")
-    return [(box.blobs.path(one.ct_sha256), one.address, one.end) for one in record.segments]
+    return [(box.blobs.path(one.ct_sha256), one.place) for one in record.segments]
 
 
 def flip(path: Path, at: int = 300) -> None:
@@ -81,30 +82,29 @@ def test_what_is_whole_of_a_damaged_original_is_had_and_the_rest_named(
     files = segments(box, slave.job)
     original = load_original(box, box.journal.job(slave.job))
     assert original is not None
-    path, start, end = files[-1]
+    path, lost = files[-1]
     flip(path)
     with pytest.raises(VaultError):
         load_original(box, box.journal.job(slave.job))
     salvaged = box.images.salvage(box.images.load(original.file_id))
-    kept = MemoryImage(in_flash(salvaged.contents))
-    assert [(one.start, one.end) for one in salvaged.damaged] == [(start, end)]
-    assert not kept.covers(flash(start, 1))
-    for _, low, high in files[:-1]:
-        place = flash(low, high - low)
+    kept = MemoryImage(salvaged.contents)
+    assert [one.place for one in salvaged.damaged] == [lost]
+    assert not kept.covers(lost.part(0, 1))
+    for _, place in files[:-1]:
         assert kept.slice(place) == original.image.slice(place)
 
 
 def test_rot_is_told_once_and_stays_in_the_snapshot(
     slave: Readied, box: EngineContext, events: list[Event]
 ) -> None:
-    path, start, end = segments(box, slave.job)[0]
+    path, place = segments(box, slave.job)[0]
     assert a_round(box) > len(segments(box, slave.job))
     assert box.keeper.health() == {"rounds": 1, "rot": []}
     flip(path)
     for _ in range(2):
         a_round(box)
     (rot,) = box.keeper.health()["rot"]  # type: ignore[misc]
-    assert (rot["start"], rot["end"]) == (start, end)
+    assert rot["place"] == asdict(place)
     assert [type(event) for event in events] == [AlarmEvent]
     box.keeper.look()
     assert box.keeper.health()["rot"] == [rot]

@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import ECU_IN_DANGER, JobState, may_move
+from appliance.contract.places import FLASH
 from appliance.flashing.database import Database, JournalDamagedError, StorageError
 from appliance.flashing.journal import ChunkRecord, Journal, Step
 from appliance.flashing.recovering import mark_interrupted
@@ -63,7 +64,7 @@ def begin(journal: Journal, job_id: str = JOB) -> None:
 
 
 def chunk(address: int) -> ChunkRecord:
-    return ChunkRecord(address, "ef" * 32, Segment(address, 16, "01" * 32, "02" * 32, 200), 1, 0.5)
+    return ChunkRecord("ef" * 32, Segment(flash(address, 16), "01" * 32, "02" * 32, 200), 1, 0.5)
 
 
 def snapshot(path: Path) -> Journal:
@@ -93,8 +94,8 @@ def test_every_write_is_durable_when_it_returns(journal: Journal, path: Path) ->
         lambda: journal.add_chunk(JOB, 2, chunk(64)),
         lambda: journal.open_flash(JOB, TEXT),
         lambda: journal.step(flash_id, Step.SESSION_OPEN),
-        lambda: journal.next_block(flash_id, None, 0x1000),
-        lambda: journal.next_block(flash_id, 0x1000, 0x1100),
+        lambda: journal.next_block(flash_id, None, (FLASH, 0x1000)),
+        lambda: journal.next_block(flash_id, (FLASH, 0x1000), (FLASH, 0x1100)),
         lambda: journal.move_with_step(flash_id, Step.INTERRUPTED, JOB, JobState.INTERRUPTED, "why"),
         lambda: journal.resume_flash(journal.open_flashes()[0], TEXT),
         lambda: journal.close_flash(flash_id, JOB, JobState.DONE, "done"),
@@ -189,7 +190,7 @@ def whole(ram_path: Path) -> bytes:
     journal = opened(path)
     begin(journal)
     journal.open_flash(JOB, TEXT)
-    journal.next_block(1, None, 0x1000)
+    journal.next_block(1, None, (FLASH, 0x1000))
     mark_interrupted(journal)
     journal.create_job("other")
     for address in range(0, 640, 64):
@@ -318,7 +319,7 @@ def test_a_full_disk_loses_nothing_and_is_over_when_there_is_room(journal: Journ
     assert content(after_a_cut) == before
     after_a_cut.close()
     full(journal, False)
-    journal.next_block(1, None, 0x1000)
+    journal.next_block(1, None, (FLASH, 0x1000))
     assert [step.step for step in journal.steps(1)] == [Step.INTENT, Step.ERASE_INTENT]
 
 

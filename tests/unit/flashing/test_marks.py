@@ -13,6 +13,7 @@ import pytest
 
 from appliance.contract.errors import EcuSafety
 from appliance.contract.jobs import JobState
+from appliance.contract.places import FLASH
 from appliance.flashing.database import Database, JournalDamagedError, JournalNewerError, StorageError
 from appliance.flashing.journal import FlashRecord, Journal, Step
 from appliance.flashing.recovering import mark_interrupted
@@ -53,7 +54,7 @@ def erasing(journal: Journal) -> int:
     """A write whose first block is being erased."""
     flash_id = journal.open_flash(JOB, TEXT)
     journal.step(flash_id, Step.SESSION_OPEN)
-    journal.next_block(flash_id, None, 0x1000)
+    journal.next_block(flash_id, None, (FLASH, 0x1000))
     return flash_id
 
 
@@ -61,7 +62,7 @@ def assert_half_written(journal: Journal) -> None:
     (flash,) = journal.open_flashes()
     assert (flash.job_id, flash.write_order) == (JOB, TEXT)
     erased = [step for step in journal.steps(flash.id) if step.step is Step.ERASE_INTENT]
-    assert erased[0].block_start == 0x1000
+    assert erased[0].block == (FLASH, 0x1000)
     job = journal.job(JOB)
     assert (job.definition_sha256, job.identity) == ("ab" * 32, IDENTITY)
     mark_interrupted(journal)
@@ -245,9 +246,9 @@ def test_a_cut_between_journal_and_record(state: Path, monkeypatch: pytest.Monke
 
     with watched(monkeypatch, keep):
         flash_id = journal.open_flash(JOB, TEXT)
-        journal.next_block(flash_id, None, 0x1000)
+        journal.next_block(flash_id, None, (FLASH, 0x1000))
         erased = True
-        journal.next_block(flash_id, 0x1000, 0x1100)
+        journal.next_block(flash_id, (FLASH, 0x1000), (FLASH, 0x1100))
         mark_interrupted(journal)
         journal.resume_flash(journal.open_flashes()[0], TEXT)
         closing = True
@@ -276,7 +277,7 @@ def test_the_record_costs_the_same_for_any_number_of_blocks(
     written.clear()
     flash_id = journal.open_flash(JOB, TEXT)
     for block in range(500):
-        journal.next_block(flash_id, block - 1 if block else None, block)
+        journal.next_block(flash_id, (FLASH, block - 1) if block else None, (FLASH, block))
     journal.move(JOB, JobState.VERIFYING)
     journal.close_flash(flash_id, JOB, JobState.DONE, "done")
     assert written == ["writes.1", "writes.2"] * 3
@@ -303,8 +304,8 @@ def test_nothing_is_erased_while_the_record_cannot_be_written(
     with monkeypatch.context() as patch:
         failing(patch)
         with pytest.raises(StorageError):
-            journal.next_block(flash_id, None, 0x1000)
-    journal.next_block(flash_id, None, 0x1000)
+            journal.next_block(flash_id, None, (FLASH, 0x1000))
+    journal.next_block(flash_id, None, (FLASH, 0x1000))
     disk = copy_of(state)
     lost(disk, disk)
     assert_half_written(opened(disk))

@@ -86,7 +86,7 @@ def test_every_sealed_segment_is_opened_once(
     plain = box.blobs.get
 
     def get(segment: Segment) -> bytes:
-        opened.append(segment.address)
+        opened.append(segment.place.start)
         return plain(segment)
 
     monkeypatch.setattr(box.blobs, "get", get)
@@ -205,7 +205,11 @@ def test_killed_at_every_commit_the_read_goes_on_where_it_stopped(
             deaths += 1
         access = ProbeAccess(ecu)
         again = Box(killer.state, keys, definition, access)
-        kept = [chunk.address for number in (1, 2) for chunk in again.journal.chunks(JOB, number).values()]
+        kept = [
+            chunk.segment.place.start
+            for number in (1, 2)
+            for chunk in again.journal.chunks(JOB, number).values()
+        ]
         assert_clean(read_now(again), original)
         assert sorted(chunk_reads(definition, access) + kept) == sorted(
             2 * [start for _, start in original.spans]
@@ -277,7 +281,7 @@ def test_a_region_longer_than_a_segment_is_cut_and_joined(ram_path: Path, keys: 
     result = read_now(box)
     assert_clean(result, original)
     assert len(result.segments) == 2 + 4 + 3
-    assert all(segment.length <= 256 * 1024 for segment in result.segments)
+    assert all(segment.place.length <= 256 * 1024 for segment in result.segments)
 
 
 def test_cancelling_keeps_what_was_read(box: Box, access: ProbeAccess, original: MemoryImage) -> None:

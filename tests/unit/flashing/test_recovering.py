@@ -9,6 +9,7 @@ import pytest
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.events import NoteEvent
 from appliance.contract.jobs import JobState
+from appliance.contract.places import FLASH, Start
 from appliance.definitions.access.uds import uds_access
 from appliance.definitions.schema import Definition
 from appliance.flashing.database import StorageError
@@ -51,7 +52,7 @@ def started(box: Box, plan: FlashPlan, *steps: Step, blocks: int = 0) -> Box:
     for step in steps:
         box.journal.step(flash_id, step)
     for start in BLOCKS[:blocks]:
-        box.journal.step(flash_id, Step.ERASE_INTENT, start)
+        box.journal.step(flash_id, Step.ERASE_INTENT, (FLASH, start))
     return box
 
 
@@ -61,10 +62,10 @@ def go_on(box: Box, plan: FlashPlan) -> WriteResult:
     return run_virtual(recover(box.job, flash, plan.order, plan.target))
 
 
-def steps(box: Box) -> list[tuple[Step, int | None]]:
+def steps(box: Box) -> list[tuple[Step, Start | None]]:
     flash = box.journal.last_flash(JOB)
     assert flash is not None
-    return [(step.step, step.block_start) for step in box.journal.steps(flash.id)]
+    return [(step.step, step.block) for step in box.journal.steps(flash.id)]
 
 
 def assert_done(box: Box, ecu: ProbeEcu, plan: FlashPlan) -> None:
@@ -177,8 +178,8 @@ def test_a_disk_that_fills_up_stops_the_write_before_the_next_erase(
     """The box goes on in the same life, once there is room."""
     plain = Journal.next_block
 
-    def full(journal: Journal, flash_id: int, finished: int | None, start: int) -> None:
-        if start == BLOCKS[1]:
+    def full(journal: Journal, flash_id: int, finished: Start | None, start: Start) -> None:
+        if start == (FLASH, BLOCKS[1]):
             raise StorageError(journal.path, "database or disk is full")
         plain(journal, flash_id, finished, start)
 

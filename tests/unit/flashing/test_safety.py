@@ -10,6 +10,7 @@ import pytest
 
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import JobState
+from appliance.contract.places import FLASH
 from appliance.flashing.database import StorageError
 from appliance.flashing.journal import Journal, Step
 from appliance.flashing.safety import standing, tell_safety
@@ -42,7 +43,7 @@ def begun(journal: Journal, job_id: str, *, erased: bool) -> int:
     flash = journal.open_flash(job_id, ORDER)
     journal.step(flash, Step.SESSION_OPEN)
     if erased:
-        journal.next_block(flash, None, 0x1000)
+        journal.next_block(flash, None, (FLASH, 0x1000))
     return flash
 
 
@@ -75,7 +76,7 @@ def test_an_open_write_is_half_written_from_its_first_intent_to_erase(
 ) -> None:
     flash = begun(journal, job(journal, "a"), erased=False)
     assert standing(journal, named).ecu is EcuSafety.UNTOUCHED
-    journal.next_block(flash, None, 0x1000)
+    journal.next_block(flash, None, (FLASH, 0x1000))
     assert standing(journal, named).ecu is EcuSafety.HALF_WRITTEN
     journal.move_with_step(flash, Step.INTERRUPTED, "a", JobState.INTERRUPTED, "cut")
     assert standing(journal, named).ecu is EcuSafety.HALF_WRITTEN
@@ -160,7 +161,7 @@ def test_a_rescue_that_has_not_erased_yet_says_unknown(journal: Journal) -> None
     read = journal.job(job(journal, "b"))
     flash = journal.open_rescue(replace(read, id="a", state=JobState.INTERRUPTED), ORDER)
     assert standing(journal, "a").ecu is EcuSafety.UNKNOWN
-    journal.next_block(flash, None, 0x1000)
+    journal.next_block(flash, None, (FLASH, 0x1000))
     assert standing(journal, "a").ecu is EcuSafety.HALF_WRITTEN
 
 

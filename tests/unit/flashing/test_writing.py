@@ -10,6 +10,7 @@ import pytest
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.events import AlarmEvent, NoteEvent
 from appliance.contract.jobs import JobState
+from appliance.contract.places import FLASH, Start
 from appliance.definitions.schema import Definition
 from appliance.flashing.diagnosis import clear_dtcs, read_dtcs
 from appliance.flashing.errors import VerifyFailedError, WriteInterruptedError
@@ -121,18 +122,18 @@ def test_a_definition_that_promises_a_hash_its_access_lacks_is_read_back(
 def test_every_intent_is_recorded_before_it_is_acted_on(
     box: Box, access: ProbeAccess, ecu: ProbeEcu, plan: FlashPlan
 ) -> None:
-    recorded: list[set[int | None]] = []
+    recorded: list[set[Start | None]] = []
 
     def look() -> None:
         (flash,) = box.journal.open_flashes()
         recorded.append(
-            {step.block_start for step in box.journal.steps(flash.id) if step.step is Step.ERASE_INTENT}
+            {step.block for step in box.journal.steps(flash.id) if step.step is Step.ERASE_INTENT}
         )
 
     access.faults.append(Fault("erase", times=ENDLESS, strike=look))
     write_now(box, plan)
     assert len(recorded) == len(access.erased)
-    assert all(start in seen for start, seen in zip(access.erased, recorded, strict=True))
+    assert all((FLASH, start) in seen for start, seen in zip(access.erased, recorded, strict=True))
 
 
 @pytest.mark.parametrize("refusal", BEFORE_ERASE)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.contract.places import FLASH, Start
 from appliance.vault import keys as keyring
 from appliance.vault.grants import GrantUse
 from appliance.vault.images import ImageKind, ImageStore, SealedImage
@@ -17,6 +18,7 @@ from appliance.vault.manifest import Use, Verdict
 from appliance.vault.package import GrantLimits, TunedFile, build_package, changed_ranges
 from appliance.vault.records import EcuIdentity, Region, content_sha256, new_file_id, split
 from appliance.vault.store import BlobStore
+from tests.support.places import flash
 
 NOW_S = 1_790_000_000
 ECU = EcuIdentity(hw="8K5906259B", sw="0004", boot="B1", vin_hmac="ab" * 32)
@@ -58,20 +60,20 @@ def images(state: Path, slave_keys: KeyRing, blobs: BlobStore) -> ImageStore:
 @pytest.fixture(scope="session")
 def regions() -> tuple[Region, ...]:
     return (
-        Region(name="CAL", start=0x80040000, size=0x48000),
-        Region(name="ASW", start=0x80100000, size=777),
+        Region(name="CAL", place=flash(0x80040000, 0x48000)),
+        Region(name="ASW", place=flash(0x80100000, 777)),
     )
 
 
 @pytest.fixture(scope="session")
-def original(regions: tuple[Region, ...]) -> dict[int, bytes]:
-    """Plaintext of a read by region start: incompressible, the same in every run."""
-    return {region.start: random.Random(region.start).randbytes(region.size) for region in regions}
+def original(regions: tuple[Region, ...]) -> dict[Start, bytes]:
+    """Plaintext of a read by region: incompressible, the same in every run."""
+    return {one.place.at: random.Random(one.place.start).randbytes(one.place.length) for one in regions}
 
 
 @pytest.fixture(scope="session")
-def tuned(regions: tuple[Region, ...], original: dict[int, bytes]) -> TunedFile:
-    contents = original | {0x80040000: b"tuned" * 100 + original[0x80040000][500:]}
+def tuned(regions: tuple[Region, ...], original: dict[Start, bytes]) -> TunedFile:
+    contents = original | {(FLASH, 0x80040000): b"tuned" * 100 + original[FLASH, 0x80040000][500:]}
     return TunedFile(
         job_id="job-7",
         definition="sim-uds-4m",
@@ -104,11 +106,13 @@ def package(master: MasterKeys, slave_keys: KeyRing, tuned: TunedFile, limits: G
 
 
 @pytest.fixture(scope="session")
-def new_image(regions: tuple[Region, ...], original: dict[int, bytes]) -> Callable[[BlobStore], SealedImage]:
+def new_image(
+    regions: tuple[Region, ...], original: dict[Start, bytes]
+) -> Callable[[BlobStore], SealedImage]:
     """Seals `original` into a blob store and describes it; the record is not saved."""
 
     def seal(blobs: BlobStore) -> SealedImage:
-        pieces = [piece for start, data in original.items() for piece in split(start, data)]
+        pieces = [piece for at, data in original.items() for piece in split(at, data)]
         return SealedImage(
             file_id=new_file_id(),
             kind=ImageKind.ORIGINAL,
@@ -116,7 +120,7 @@ def new_image(regions: tuple[Region, ...], original: dict[int, bytes]) -> Callab
             identity=ECU,
             method="obd",
             regions=regions,
-            segments=tuple(blobs.put(data, address) for address, data in pieces),
+            segments=tuple(blobs.put(data, place.at) for place, data in pieces),
         )
 
     return seal

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from appliance.contract.places import FLASH, Range, Start
 from appliance.vault import keys as keyring
 from appliance.vault.errors import VaultError
 from appliance.vault.grants import GrantUse
@@ -28,17 +29,18 @@ from appliance.vault.records import (
     wipe,
 )
 from appliance.vault.store import BlobStore
+from tests.support.places import flash
 
 NewImage = Callable[[BlobStore], SealedImage]
 WINDOW_BYTES = 12
 
 
 def segment(address: int, length: int) -> Segment:
-    return Segment(address, length, "0" * 64, "0" * 64, 300)
+    return Segment(flash(address, length), "0" * 64, "0" * 64, 300)
 
 
 def test_an_image_reads_back_byte_for_byte(
-    images: ImageStore, blobs: BlobStore, new_image: NewImage, original: dict[int, bytes]
+    images: ImageStore, blobs: BlobStore, new_image: NewImage, original: dict[Start, bytes]
 ) -> None:
     image = new_image(blobs)
     images.save(image)
@@ -101,24 +103,24 @@ def test_an_incomplete_image_is_not_filled_up(
     whole = new_image(blobs)
     image = whole.model_copy(update={"segments": whole.segments[1:]})
     images.save(image)
-    assert images.load(image.file_id).missing() == ((0x80040000, 0x80080000),)
+    assert images.load(image.file_id).missing() == (flash(0x80040000, 0x40000),)
     with pytest.raises(VaultError) as caught:
         images.read_plaintext(image)
     assert caught.value.code == "VAULT_IMAGE_INCOMPLETE"
-    assert caught.value.details == ("missing 0x80040000 to 0x80080000",)
+    assert caught.value.details == ("missing flash 0x80040000+0x40000",)
 
 
 def test_a_failed_read_leaves_no_plaintext_behind(regions: tuple[Region, ...]) -> None:
     def read(wanted: Segment) -> bytes:
-        if wanted.address == regions[1].start:
+        if wanted.place.at == regions[1].place.at:
             return b"\xc3" * 777
         raise VaultError("VAULT_BLOB_MISSING", "gone", do_now="read again")
 
-    segments = [segment(regions[1].start, 777), segment(regions[0].start, 256)]
+    segments = [segment(regions[1].place.start, 777), segment(regions[0].place.start, 256)]
     with pytest.raises(VaultError) as caught:
         assemble(regions, segments, read)
     frame = next(entry.frame for entry in caught.traceback if entry.name == "assemble")
-    assert frame.f_locals["contents"] == {region.start: bytes(region.size) for region in regions}
+    assert frame.f_locals["contents"] == {region.place.at: bytes(region.place.length) for region in regions}
 
 
 def test_wipe_zeroes_in_place() -> None:
@@ -131,11 +133,11 @@ def test_wipe_zeroes_in_place() -> None:
     ("regions", "segments", "why"),
     [
         ([("A", 0, 8), ("A", 16, 8)], [], "one name"),
-        ([("A", 0, 9), ("B", 8, 8)], [], "regions overlap at 0x00000008"),
+        ([("A", 0, 9), ("B", 8, 8)], [], "regions overlap at flash 0x00000008"),
         ([("A", 0, 32 << 20), ("B", 64 << 20, 1)], [], "exceed"),
-        ([("A", 0, 8)], [(0, 5), (4, 4)], "segments overlap at 0x00000004"),
-        ([("A", 0, 8)], [(0, 9)], "0x00000000 is not inside"),
-        ([("A", 0, 8), ("B", 8, 8)], [(4, 8)], "0x00000004 is not inside"),
+        ([("A", 0, 8)], [(0, 5), (4, 4)], "segments overlap at flash 0x00000004"),
+        ([("A", 0, 8)], [(0, 9)], r"flash 0x00000000\+0x9 is not inside"),
+        ([("A", 0, 8), ("B", 8, 8)], [(4, 8)], r"flash 0x00000004\+0x8 is not inside"),
     ],
 )
 def test_a_layout_that_does_not_fit_is_refused(
@@ -148,28 +150,28 @@ def test_a_layout_that_does_not_fit_is_refused(
             definition="d",
             identity=EcuIdentity(hw="h", sw="s"),
             method="obd",
-            regions=tuple(Region(name=name, start=start, size=size) for name, start, size in regions),
+            regions=tuple(Region(name=name, place=flash(start, size)) for name, start, size in regions),
             segments=tuple(segment(address, length) for address, length in segments),
         )
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=40), st.integers(0, 1 << 20))
 def test_gaps_are_the_bytes_no_segment_holds(held: list[bool], start: int) -> None:
-    regions = [Region(name="A", start=start, size=len(held))]
+    regions = [Region(name="A", place=flash(start, len(held)))]
     segments = [segment(start + offset, 1) for offset, is_held in enumerate(held) if is_held]
-    missing = chain.from_iterable(range(*gap) for gap in gaps(regions, segments[::-1]))
+    missing = chain.from_iterable(range(gap.start, gap.end) for gap in gaps(regions, segments[::-1]))
     assert list(missing) == [start + offset for offset, is_held in enumerate(held) if not is_held]
 
 
 @given(st.integers(1, 600_000), st.integers(0, 1 << 31))
 def test_split_covers_a_region_in_order(size: int, start: int) -> None:
     content = bytes(size)
-    pieces = list(split(start, content))
+    pieces = list(split((FLASH, start), content))
     assert b"".join(piece for _, piece in pieces) == content
     assert (
         gaps(
-            [Region(name="A", start=start, size=size)],
-            [segment(address, len(piece)) for address, piece in pieces],
+            [Region(name="A", place=flash(start, size))],
+            [segment(place.start, len(piece)) for place, piece in pieces],
         )
         == ()
     )
@@ -188,7 +190,7 @@ def test_no_window_of_plaintext_is_anywhere_on_disk(
     images: ImageStore,
     blobs: BlobStore,
     new_image: NewImage,
-    original: dict[int, bytes],
+    original: dict[Start, bytes],
     package: bytes,
     slave_keys: KeyRing,
     use: GrantUse,
@@ -206,10 +208,26 @@ def test_no_window_of_plaintext_is_anywhere_on_disk(
     assert len(files) == len(image.segments) + 2
     for path in files:
         assert leaked(path.read_bytes(), windows) == [], path
-    assert leaked(b"header" + original[0x80040000][:64], windows), (
+    assert leaked(b"header" + original[FLASH, 0x80040000][:64], windows), (
         "the scan must see plaintext when it is there"
     )
 
 
 def leaked(data: bytes, windows: set[bytes]) -> list[int]:
     return [i for i in range(len(data)) if data[i : i + WINDOW_BYTES] in windows]
+
+
+def test_two_memories_may_have_the_same_addresses(
+    images: ImageStore, blobs: BlobStore, new_image: NewImage
+) -> None:
+    places = [Range("eeprom", 0, 4), Range("flash", 0, 4)]
+    segments = tuple(blobs.put(place.memory[:4].encode(), place.at) for place in places)
+    regions = tuple(Region(name=place.memory, place=place) for place in places)
+    image = new_image(blobs).model_copy(update={"regions": regions, "segments": segments})
+    images.save(image)
+    loaded = images.load(image.file_id)
+    assert images.read_plaintext(loaded) == {("eeprom", 0): b"eepr", ("flash", 0): b"flas"}
+    blobs.path(segments[0].ct_sha256).unlink()
+    salvaged = images.salvage(loaded)
+    assert salvaged.contents == {("flash", 0): b"flas"}
+    assert [one.place for one in salvaged.damaged] == [places[0]]

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from appliance.contract.places import FLASH
 from appliance.vault import container
 from appliance.vault import keys as keyring
 from appliance.vault import package as packages
@@ -34,6 +35,7 @@ from appliance.vault.package import (
 from appliance.vault.records import EcuIdentity, sha256_hex
 from appliance.vault.sealing import open_sealed
 from appliance.vault.signing import Typ, decode, encode, sign, verify
+from tests.support.places import flash, in_flash
 
 Members = dict[str, bytes]
 
@@ -74,7 +76,7 @@ def test_a_package_opens_on_its_box_for_its_job(
         assert manifest.job_id == tuned.job_id
         assert manifest.regions == tuned.regions
         assert manifest.base_sha256 == tuned.base_sha256
-        assert manifest.changed_ranges == ((0x80040000, 0x80041000),)
+        assert manifest.changed_ranges == (flash(0x80040000, 0x1000),)
         assert (manifest.checksum, manifest.use) == (Verdict.OK, Use.BENCH_RESEARCH)
         assert (manifest.version, manifest.consents) == (1, ("original_stored",))
 
@@ -341,12 +343,15 @@ def test_a_signed_record_of_another_form_is_refused(master: MasterKeys, package:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"changed_ranges": ((0x80040010, 0x80040010),)}, "empty or inverted"),
-        ({"changed_ranges": ((0x80040010, 0x90000000),)}, "not inside one region"),
-        ({"changed_ranges": ((0x80040010, 0x80040020), (0x80040000, 0x80040004))}, "not sorted"),
-        ({"changed_ranges": ((0x80040010, 0x80040020), (0x8004001F, 0x80040024))}, "overlap"),
-        ({"contents": {0x80100000: bytes(777)}}, "do not fill"),
-        ({"contents": {0x80040000: bytes(0x48001), 0x80100000: bytes(777)}}, "not inside one region"),
+        ({"changed_ranges": (flash(0x80040010, 0),)}, "is empty"),
+        ({"changed_ranges": (flash(0x80040010, 0xFFBFFF0),)}, "not inside one region"),
+        ({"changed_ranges": (flash(0x80040010, 0x10), flash(0x80040000, 4))}, "not sorted"),
+        ({"changed_ranges": (flash(0x80040010, 0x10), flash(0x8004001F, 5))}, "overlap"),
+        ({"contents": in_flash({0x80100000: bytes(777)})}, "do not fill"),
+        (
+            {"contents": in_flash({0x80040000: bytes(0x48001), 0x80100000: bytes(777)})},
+            "not inside one region",
+        ),
         ({"base_sha256": "ABC"}, "base_sha256"),
         ({"version": 0}, "version"),
         ({"file_id": "7"}, "file_id"),
@@ -382,17 +387,17 @@ def test_changed_ranges_hold_every_difference_and_nothing_far(
     tuned = bytearray(base)
     for position in flips:
         tuned[position % len(base)] ^= 0xFF
-    ranges = changed_ranges({start: base}, {start: tuned})
+    ranges = changed_ranges({(FLASH, start): base}, {(FLASH, start): tuned})
     different = {i for i in range(len(base)) if base[i] != tuned[i]}
-    covered = {i - start for first, last in ranges for i in range(first, last)}
+    covered = {i - start for one in ranges for i in range(one.start, one.end)}
     assert different <= covered
     assert {i // 4096 for i in covered} == {i // 4096 for i in different}
-    assert all(last < first for (_, last), (first, _) in pairwise(ranges))
+    assert all(low.end < high.start for low, high in pairwise(ranges))
 
 
 def test_a_base_of_another_shape_has_no_changed_ranges() -> None:
     with pytest.raises(ValueError, match="same regions"):
-        changed_ranges({0: b"ab"}, {0: b"abc"})
+        changed_ranges({(FLASH, 0): b"ab"}, {(FLASH, 0): b"abc"})
 
 
 # Hostile containers

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from appliance.contract.places import FLASH
 from appliance.vault.agekey import AgeIdentity
 from appliance.vault.errors import VaultError
 from appliance.vault.keys import KeyRing
 from appliance.vault.records import SEAL_OVERHEAD_MAX_BYTES, SEGMENT_MAX_BYTES, Segment
 from appliance.vault.sealing import open_sealed, open_segment, seal, seal_segment
+from tests.support.places import flash
 
 MASTER = AgeIdentity.from_raw(b"\1" * 32)
 BOX = AgeIdentity.from_raw(b"\2" * 32)
@@ -90,21 +92,21 @@ def test_a_bad_recipient_is_refused(recipients: list[str]) -> None:
 @pytest.mark.parametrize("length", [0, SEGMENT_MAX_BYTES + 1])
 def test_a_segment_of_a_wrong_length_is_refused(length: int) -> None:
     with pytest.raises(ValueError, match="length"):
-        seal_segment(bytes(length), 0, RECIPIENTS)
+        seal_segment(bytes(length), (FLASH, 0), RECIPIENTS)
 
 
 def test_the_longest_segment_stays_inside_the_overhead_limit() -> None:
-    segment, sealed = seal_segment(bytearray(SEGMENT_MAX_BYTES), 0x80000000, RECIPIENTS)
+    segment, sealed = seal_segment(bytearray(SEGMENT_MAX_BYTES), (FLASH, 0x80000000), RECIPIENTS)
     assert segment.ct_len == len(sealed) <= SEGMENT_MAX_BYTES + SEAL_OVERHEAD_MAX_BYTES
     assert open_segment(segment, sealed, [MASTER]) == bytes(SEGMENT_MAX_BYTES)
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("ct_sha256", "0" * 64), ("ct_len", 17), ("pt_sha256", "0" * 64), ("length", 5)],
+    [("ct_sha256", "0" * 64), ("ct_len", 17), ("pt_sha256", "0" * 64), ("place", flash(0x1000, 5))],
 )
-def test_each_recorded_length_and_hash_is_checked(field: str, value: str | int) -> None:
-    segment, sealed = seal_segment(b"calibration", 0x1000, RECIPIENTS)
+def test_each_recorded_length_and_hash_is_checked(field: str, value: object) -> None:
+    segment, sealed = seal_segment(b"calibration", (FLASH, 0x1000), RECIPIENTS)
     wrong: Segment = replace(segment, **{field: value})  # type: ignore[arg-type]
     with pytest.raises(VaultError, match="0x00001000") as caught:
         open_segment(wrong, sealed, [BOX])

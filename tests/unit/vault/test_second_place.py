@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.contract.places import FLASH, Start
 from appliance.vault.errors import VaultError
 from appliance.vault.images import ImageStore, SealedImage
 from appliance.vault.keys import KeyRing
@@ -49,7 +50,7 @@ def in_second(second: Path, blobs: BlobStore, ct_sha256: str) -> Path:
 def test_what_the_first_place_lacks_is_read_from_the_second(
     state: Path, second: Path, twofold: BlobStore, damage: Damage, code: str
 ) -> None:
-    segment = twofold.put(READ, ADDRESS)
+    segment = twofold.put(READ, (FLASH, ADDRESS))
     sealed = twofold.get_sealed(segment)
     shutil.copytree(state / "blobs", second / "blobs")
     damage(twofold.path(segment.ct_sha256))
@@ -61,7 +62,7 @@ def test_what_the_first_place_lacks_is_read_from_the_second(
 def test_the_error_is_the_first_places_where_neither_has_it(
     state: Path, second: Path, twofold: BlobStore, damage: Damage, code: str
 ) -> None:
-    segment = twofold.put(READ, ADDRESS)
+    segment = twofold.put(READ, (FLASH, ADDRESS))
     shutil.copytree(state / "blobs", second / "blobs")
     flip(in_second(second, twofold, segment.ct_sha256))
     damage(twofold.path(segment.ct_sha256))
@@ -74,7 +75,7 @@ def test_the_error_is_the_first_places_where_neither_has_it(
 def test_a_place_is_mended_from_the_other(
     state: Path, second: Path, twofold: BlobStore, damage: Damage, code: str, damaged: str
 ) -> None:
-    segment = twofold.put(READ, ADDRESS)
+    segment = twofold.put(READ, (FLASH, ADDRESS))
     sealed = twofold.get_sealed(segment)
     shutil.copytree(state / "blobs", second / "blobs")
     first_path, second_path = (
@@ -87,13 +88,13 @@ def test_a_place_is_mended_from_the_other(
 
 
 def test_an_empty_second_place_is_filled(second: Path, twofold: BlobStore) -> None:
-    segment = twofold.put(READ, ADDRESS)
+    segment = twofold.put(READ, (FLASH, ADDRESS))
     assert twofold.mend(segment) == ()
     assert in_second(second, twofold, segment.ct_sha256).read_bytes() == twofold.get_sealed(segment)
 
 
 def test_nothing_mends_what_is_whole_nowhere(state: Path, second: Path, twofold: BlobStore) -> None:
-    segment = twofold.put(READ, ADDRESS)
+    segment = twofold.put(READ, (FLASH, ADDRESS))
     shutil.copytree(state / "blobs", second / "blobs")
     lost, changed = in_second(second, twofold, segment.ct_sha256), twofold.path(segment.ct_sha256)
     lost.unlink()
@@ -107,7 +108,7 @@ def test_nothing_mends_what_is_whole_nowhere(state: Path, second: Path, twofold:
 def test_a_place_that_does_not_take_the_copy_is_told(
     twofold: BlobStore, second: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    segment = twofold.put(READ, ADDRESS)
+    segment = twofold.put(READ, (FLASH, ADDRESS))
     (second / "blobs").write_text("no folder")
     assert [error.code for error in twofold.mend(segment)] == ["VAULT_DISK_FAILED"]
 
@@ -117,7 +118,7 @@ def test_a_second_place_that_is_not_plugged_in(
 ) -> None:
     gone = tmp_path / "unplugged"
     store = BlobStore(state, slave_keys, gone)
-    segment = store.put(READ, ADDRESS)
+    segment = store.put(READ, (FLASH, ADDRESS))
     assert store.second_is_missing()
     assert store.mend(segment) == ()
     assert not gone.exists(), "no folder is made where a disk should be"
@@ -218,7 +219,7 @@ def test_a_record_that_the_place_does_not_take_is_told(
 
 
 def test_a_whole_image_is_salvaged_whole(
-    twofold_images: ImageStore, image: SealedImage, original: dict[int, bytes]
+    twofold_images: ImageStore, image: SealedImage, original: dict[Start, bytes]
 ) -> None:
     salvaged = twofold_images.salvage(image)
     assert salvaged.contents == original
@@ -226,34 +227,32 @@ def test_a_whole_image_is_salvaged_whole(
 
 
 def test_what_is_whole_is_salvaged_and_the_rest_is_named(
-    twofold: BlobStore, twofold_images: ImageStore, image: SealedImage, original: dict[int, bytes]
+    twofold: BlobStore, twofold_images: ImageStore, image: SealedImage, original: dict[Start, bytes]
 ) -> None:
     """The last read segment is damaged, the first was never read, and they are sealed in any order."""
-    first, *_, last = sorted(image.segments, key=lambda one: one.address)
+    first, *_, last = sorted(image.segments, key=lambda one: one.place)
     left = tuple(segment for segment in reversed(image.segments) if segment != first)
     flip(twofold.path(last.ct_sha256))
     salvaged = twofold_images.salvage(image.model_copy(update={"segments": left}))
-    start, size = image.regions[0].start, image.regions[0].size
-    assert first.end < start + size, "the region has segments behind its first"
-    assert salvaged.contents == {first.end: original[start][first.end - start :]}
-    assert [(one.start, one.end) for one in salvaged.damaged] == [
-        (first.address, first.end),
-        (last.address, last.end),
-    ]
+    whole, end = image.regions[0].place, first.place.end
+    assert end < whole.end, "the region has segments behind its first"
+    assert salvaged.contents == {(FLASH, end): original[whole.at][end - whole.start :]}
+    assert [one.place for one in salvaged.damaged] == [first.place, last.place]
     assert salvaged.damaged[0].why == "it was never read"
     assert salvaged.damaged[1].why, "the store says what is wrong with it"
 
 
 def test_runs_are_joined_only_where_they_meet(
-    twofold: BlobStore, twofold_images: ImageStore, image: SealedImage, original: dict[int, bytes]
+    twofold: BlobStore, twofold_images: ImageStore, image: SealedImage, original: dict[Start, bytes]
 ) -> None:
-    start = image.regions[0].start
-    middle = sorted(image.segments, key=lambda one: one.address)[1]
+    whole = image.regions[0].place
+    middle = sorted(image.segments, key=lambda one: one.place)[1]
     twofold.path(middle.ct_sha256).unlink()
     salvaged = twofold_images.salvage(image)
-    expected = {start: original[start][: middle.address - start]}
-    rest = original[start][middle.end - start :]
-    expected |= {middle.end: rest} if rest else {}
-    expected |= {at: data for at, data in original.items() if at != start}
+    lost = middle.place
+    expected = {whole.at: original[whole.at][: lost.start - whole.start]}
+    rest = original[whole.at][lost.end - whole.start :]
+    expected |= {(FLASH, lost.end): rest} if rest else {}
+    expected |= {at: data for at, data in original.items() if at != whole.at}
     assert salvaged.contents == expected
-    assert [(one.start, one.end) for one in salvaged.damaged] == [(middle.address, middle.end)]
+    assert [one.place for one in salvaged.damaged] == [lost]

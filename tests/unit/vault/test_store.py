@@ -31,7 +31,7 @@ def visible(state: Path) -> list[Path]:
 
 
 def test_a_segment_comes_back_from_its_content_address(state: Path, blobs: BlobStore) -> None:
-    segment = blobs.put(READ, 0x80000000)
+    segment = blobs.put(READ, ("flash", 0x80000000))
     path = state / "blobs" / segment.ct_sha256[:2] / f"{segment.ct_sha256}.age"
     assert blobs.path(segment.ct_sha256) == path
     assert (path.stat().st_mode & 0o777, path.stat().st_size) == (0o600, segment.ct_len)
@@ -49,7 +49,7 @@ def test_a_segment_comes_back_from_its_content_address(state: Path, blobs: BlobS
     ],
 )
 def test_a_damaged_blob_is_refused(blobs: BlobStore, damage: Callable[[bytes], bytes]) -> None:
-    segment = blobs.put(READ, 0x80000000)
+    segment = blobs.put(READ, ("flash", 0x80000000))
     path = blobs.path(segment.ct_sha256)
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(VaultError) as caught:
@@ -58,7 +58,7 @@ def test_a_damaged_blob_is_refused(blobs: BlobStore, damage: Callable[[bytes], b
 
 
 def test_another_sealed_object_in_its_place_is_refused(blobs: BlobStore) -> None:
-    mine, other = blobs.put(READ, 0), blobs.put(bytes(4096), 0)
+    mine, other = blobs.put(READ, ("flash", 0)), blobs.put(bytes(4096), ("flash", 0))
     blobs.path(mine.ct_sha256).write_bytes(blobs.get_sealed(other))
     with pytest.raises(VaultError) as caught:
         blobs.get(mine)
@@ -66,7 +66,7 @@ def test_another_sealed_object_in_its_place_is_refused(blobs: BlobStore) -> None
 
 
 def test_a_missing_blob_is_said(blobs: BlobStore) -> None:
-    segment = blobs.put(READ, 0x80012000)
+    segment = blobs.put(READ, ("flash", 0x80012000))
     blobs.path(segment.ct_sha256).unlink()
     with pytest.raises(VaultError, match="0x80012000") as caught:
         blobs.get(segment)
@@ -87,11 +87,11 @@ def test_a_missing_blob_is_said(blobs: BlobStore) -> None:
 def test_a_disk_that_refuses_leaves_no_file(
     state: Path, blobs: BlobStore, monkeypatch: pytest.MonkeyPatch, step: str, number: int, code: str
 ) -> None:
-    blobs.put(READ, 0)
+    blobs.put(READ, ("flash", 0))
     before = sorted(state.rglob("*"))
     interrupt(monkeypatch, step, OSError(number, os.strerror(number)))
     with pytest.raises(VaultError) as caught:
-        BlobStore.put(blobs, READ, 4096)
+        BlobStore.put(blobs, READ, ("flash", 4096))
     assert caught.value.code == code
     assert caught.value.do_now
     assert [path for path in sorted(state.rglob("*")) if path.is_file()] == [p for p in before if p.is_file()]
@@ -101,16 +101,16 @@ def test_a_disk_that_refuses_leaves_no_file(
 def test_a_power_cut_at_any_step_leaves_a_whole_file_or_none(
     state: Path, slave_keys: KeyRing, blobs: BlobStore, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    acknowledged = blobs.put(READ, 0)
+    acknowledged = blobs.put(READ, ("flash", 0))
     with monkeypatch.context() as patched, pytest.raises(PowerCut):
         interrupt(patched, step, PowerCut())
-        blobs.put(READ, 4096)
+        blobs.put(READ, ("flash", 4096))
     after = BlobStore(state, slave_keys)
     after.remove_temporaries()
     assert list(state.rglob("*.part")) == []
     assert len(visible(state)) == (2 if step == STEPS[3] else 1)
     assert after.get(acknowledged) == READ
-    assert after.get(after.put(READ, 4096)) == READ
+    assert after.get(after.put(READ, ("flash", 4096))) == READ
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, step: str, failure: BaseException) -> None:
@@ -161,7 +161,7 @@ def test_the_file_is_synced_before_its_name_and_the_name_before_the_answer(
 
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(Path, "replace", replace)
-    blobs.put(READ, 0)
+    blobs.put(READ, ("flash", 0))
     assert steps[-3:] == ["file", "rename", "directory"]
     assert steps[:-3] == ["directory"]
 
@@ -170,9 +170,9 @@ KILLED = """
 import os, pathlib, signal, sys
 from appliance.vault import keys, store
 blobs = store.BlobStore(pathlib.Path(sys.argv[1]), keys.load(pathlib.Path(sys.argv[2])))
-print(blobs.put(bytes(4096), 0).ct_sha256, flush=True)
+print(blobs.put(bytes(4096), ("flash", 0)).ct_sha256, flush=True)
 pathlib.Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-blobs.put(bytes(4096), 4096)
+blobs.put(bytes(4096), ("flash", 4096))
 """
 
 

@@ -15,7 +15,8 @@ from appliance.vault.errors import VaultError
 from appliance.vault.grants import open_grant, seal_grant
 from appliance.vault.images import ImageStore, SealedImage
 from appliance.vault.keys import KeyRing
-from appliance.vault.manifest import Grant, GrantTerms
+from appliance.vault.manifest import Grant, GrantTerms, Manifest
+from appliance.vault.package import inspect_package
 from appliance.vault.records import EcuIdentity, new_file_id
 from appliance.vault.store import BlobStore
 
@@ -76,3 +77,71 @@ def test_a_grant_from_before_a_key_was_added_opens(
 
     assert "colour" not in json.loads(sent)
     assert open_grant(NewerGrant.model_validate_json(sent), slave_keys).secret == secret.secret
+
+
+def without_memories(stated: dict[str, Any]) -> None:
+    """As the builds wrote it whose ECUs had one memory, by a start and a size, or two addresses."""
+    for region in stated["regions"]:
+        place = region.pop("place")
+        region |= {"start": place["start"], "size": place["length"]}
+    for segment in stated["segments"]:
+        place = segment.pop("place")
+        segment |= {"address": place["start"], "length": place["length"]}
+    if "changed_ranges" in stated:
+        stated["changed_ranges"] = [
+            [one["start"], one["start"] + one["length"]] for one in stated["changed_ranges"]
+        ]
+    stated["v"] -= 1
+
+
+def test_a_record_without_memories_is_of_the_one_that_there_was(
+    state: Path, slave_keys: KeyRing, images: ImageStore, blobs: BlobStore, new_image: NewImage
+) -> None:
+    image = new_image(blobs)
+    stored_by_another_build(state, slave_keys, image, without_memories)
+    assert images.load(image.file_id) == image
+
+
+def test_a_manifest_without_memories_is_of_the_one_that_there_was(
+    package: bytes, slave_keys: KeyRing
+) -> None:
+    manifest = inspect_package(package, slave_keys).manifest
+    stated = manifest.model_dump(mode="json")
+    without_memories(stated)
+    assert Manifest.read(rfc8785.dumps(stated)) == manifest
+
+
+def mixed(stated: dict[str, Any]) -> None:
+    stated["v"] -= 1
+
+
+def no_memory(stated: dict[str, Any]) -> None:
+    del stated["regions"][0]["place"]["memory"]
+
+
+def nameless(stated: dict[str, Any]) -> None:
+    stated["segments"][0]["place"]["memory"] = ""
+
+
+def one_pair_short(stated: dict[str, Any]) -> None:
+    without_memories(stated)
+    stated["changed_ranges"][0] = [1]
+
+
+def inverted(stated: dict[str, Any]) -> None:
+    without_memories(stated)
+    stated["changed_ranges"][0].reverse()
+
+
+def beyond(stated: dict[str, Any]) -> None:
+    stated["changed_ranges"][0]["memory"] = "eeprom"
+
+
+@pytest.mark.parametrize("change", [mixed, no_memory, nameless, one_pair_short, inverted, beyond])
+def test_a_manifest_of_mixed_forms_is_refused(
+    package: bytes, slave_keys: KeyRing, change: Callable[[dict[str, Any]], None]
+) -> None:
+    stated = inspect_package(package, slave_keys).manifest.model_dump(mode="json")
+    change(stated)
+    with pytest.raises(ValueError, match="validation error"):
+        Manifest.read(rfc8785.dumps(stated))
