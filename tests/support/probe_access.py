@@ -65,6 +65,8 @@ class ProbeAccess:
     told: EcuIdentity = IDENTITY
     tells: bool = True
     """Whether it has the capability of identity at all."""
+    diagnoses: bool = True
+    """Whether a program of the ECU answers questions over it."""
     dtcs: tuple[Dtc, ...] = (Dtc("P0301-00", 0x2F),)
 
     def __post_init__(self) -> None:
@@ -92,8 +94,8 @@ class ProbeAccess:
         return self if self.tells else None
 
     @property
-    def diagnostics(self) -> ProbeAccess:
-        return self
+    def diagnostics(self) -> ProbeAccess | None:
+        return self if self.diagnoses else None
 
     @property
     def max_read_bytes(self) -> int:

@@ -749,3 +749,34 @@ def wire_failing_from_preflight(box: Box) -> JobState:
     with pytest.raises(GatesRefusedError):
         run_virtual(preflight(box.job, GOOD, Trouble(link=False)))
     return box.state
+
+
+class NoBus(Untold):
+    """A tap: nobody else talks on its wires, and no program runs that could be asked."""
+
+    async def listen(self) -> LinkHealth | None:
+        return None
+
+    def temperature_c(self) -> float | None:
+        return None
+
+
+def test_what_an_access_cannot_ask_is_shown_as_not_applicable_with_its_reason(
+    box: Box, access: ProbeAccess
+) -> None:
+    box.read_verified()
+    access.diagnoses = False
+    run_virtual(preflight(box.job, GOOD, NoBus()))
+    reasons = {name: detail for name, (verdict, detail) in shown(box).items() if verdict == "not_applicable"}
+    assert reasons == {
+        "bus_quiet": "this way into the ECU has no bus that others talk on",
+        "link_clean": "this way into the ECU has no bus that others talk on",
+        "engine_off": "over this access no program of the ECU runs that could be asked",
+        "temperature": "this machine has no temperature sensor",
+    }
+
+
+def test_where_a_program_answers_the_engine_is_asked_about_on_any_wire(box: Box) -> None:
+    box.read_verified()
+    assert wire_failing(box, GOOD, NoBus()) == ["engine_off"]
+    assert wire_failing(box, GOOD, NoBus(750.0)) == ["engine_off"]
