@@ -178,6 +178,11 @@ def _chosen(definition: Definition, names: Sequence[str]) -> list[Region]:
             "REGION_UNKNOWN",
             f"{definition.id} has no readable region {', '.join(unknown)}",
             do_now=f"Choose from {', '.join(readable)}.",
+            details=tuple(
+                f"{region.name} cannot be read: {region.unreadable_because}"
+                for region in definition.regions
+                if region.name in unknown and region.unreadable_because
+            ),
         )
     return [region for name, region in readable.items() if not names or name in names]
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from appliance.contract.errors import PitboxError
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.schema import Definition
+from appliance.engine.operations.read import _chosen
 from appliance.flashing.expressible import require_expressible
 from tests.support.definitions import raw, validated
 
@@ -103,3 +104,12 @@ def test_a_region_says_why_it_cannot_be_read() -> None:
         region(tables, "boot").update(readable=False, unreadable_because="the boot password is the owner's")
 
     assert changed(locked).region("boot").unreadable_because == "the boot password is the owner's"
+
+
+def test_who_asks_for_a_region_that_cannot_be_read_is_told_why() -> None:
+    def locked(tables: dict[str, Any]) -> None:
+        region(tables, "boot").update(readable=False, unreadable_because="the boot password is the owner's")
+
+    with pytest.raises(PitboxError, match="REGION_UNKNOWN") as caught:
+        _chosen(changed(locked), ["boot"])
+    assert caught.value.details == ("boot cannot be read: the boot password is the owner's",)

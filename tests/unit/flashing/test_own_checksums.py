@@ -1,4 +1,4 @@
-"""Several checksums of one definition: judged together, corrected in their order, right in simulated stock."""
+"""Several checksums of one definition: judged together, corrected in their order, right in stock images."""
 
 from __future__ import annotations
 
