@@ -60,7 +60,7 @@ def _changes(found: dict[str, Any]) -> Iterator[str]:
     regions = found["regions"]
     for region in regions:
         end = region["start"] + region["size_bytes"] - 1
-        where = f"{region['name']} (0x{region['start']:X} to 0x{end:X})"
+        where = f"{region['name']} ({region['memory']} 0x{region['start']:X} to 0x{end:X})"
         if region["changed_bytes"] is None:
             yield f"  Into:  {where}: what differs of its {region['blocks']} blocks"
         elif region["changed_bytes"]:

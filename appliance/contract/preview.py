@@ -9,6 +9,7 @@ class RegionChange(TypedDict):
     """One region that the write may touch."""
 
     name: str
+    memory: str
     start: int
     size_bytes: int
     blocks: int

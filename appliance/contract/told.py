@@ -67,6 +67,7 @@ class RegionTold(TypedDict):
 
     name: str
     tag: str
+    memory: str
     start: int
     size_bytes: int
     writable: bool

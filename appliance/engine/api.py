@@ -316,6 +316,7 @@ def _usable(definition: Definition) -> DefinitionTold:
             RegionTold(
                 name=region.name,
                 tag=region.tag,
+                memory=region.memory,
                 start=region.start,
                 size_bytes=region.size_bytes,
                 writable=region.writable,

@@ -55,6 +55,15 @@ def small_definition(
     return validated(data)
 
 
+def with_eeprom(verify: Verify = "hash") -> Definition:
+    """The small definition with a second memory, of which 4 sectors have the calibration's addresses."""
+    data = raw(small_definition(verify))
+    maps = _region("maps", 0x20_0000, 4, 4096) | {"tag": "calibration"}
+    data["memories"].append({"name": "eeprom", "regions": [maps]})
+    data["access"][0]["memories"] = ["flash"]
+    return validated(data)
+
+
 def _region(name: str, start: int, count: int, size: int, *, writable: bool = True) -> dict[str, object]:
     return {
         "name": name,

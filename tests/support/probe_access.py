@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from appliance.contract.places import Range
+from appliance.contract.places import Range, Start
 from appliance.protocols.access import (
     Block,
     Dtc,
@@ -74,6 +74,7 @@ class ProbeAccess:
         self.calls: Counter[str] = Counter()
         self.read_addresses: list[int] = []
         self.erased: list[int] = []
+        self.erased_at: list[Start] = []
         self.opened_for: list[Purpose] = []
         self.closes = 0
         self.attached = False
@@ -135,6 +136,7 @@ class ProbeAccess:
             self._need_port()
             self.ecu.erase(block, fault.bytes_done if fault else None)
             self.erased.append(block.start)
+            self.erased_at.append(block.place.at)
 
     async def program(self, block: Block, data: bytes, progress: Progress, hold: Hold | None = None) -> None:
         assert len(data) == block.size and len(data) % WORD_BYTES == 0

@@ -177,6 +177,7 @@ def _change(definition: Definition, name: str, blocks: int, runs: Sequence[Range
     inside = [common for run in runs if (common := run.common(region.place))]
     return RegionChange(
         name=name,
+        memory=region.memory,
         start=region.start,
         size_bytes=region.size_bytes,
         blocks=blocks,
@@ -192,6 +193,7 @@ def _unknown(definition: Definition, blocks: Iterable[Block]) -> list[RegionChan
     return [
         RegionChange(
             name=region.name,
+            memory=region.memory,
             start=region.start,
             size_bytes=region.size_bytes,
             blocks=count,

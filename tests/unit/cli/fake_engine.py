@@ -38,6 +38,7 @@ PREVIEW = {
     "regions": [
         {
             "name": "calibration",
+            "memory": "flash",
             "start": 0x60000,
             "size_bytes": 0x40000,
             "blocks": 4,
@@ -47,6 +48,7 @@ PREVIEW = {
         },
         {
             "name": "code",
+            "memory": "flash",
             "start": 0,
             "size_bytes": 0x60000,
             "blocks": 6,

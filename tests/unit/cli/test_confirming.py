@@ -26,7 +26,7 @@ def test_the_summary_names_car_vin_file_and_every_change() -> None:
         "PBX E400  [pbx-e400, evidence: simulated]",
         f"VIN:   {JOB['vin']}",
         "tuned.bin, abababab",
-        "calibration (0x60000 to 0x9FFFF): 1,234 bytes change, from 0x61000 to 0x62FFF",
+        "calibration (flash 0x60000 to 0x9FFFF): 1,234 bytes change, from 0x61000 to 0x62FFF",
         "Counted against the original",
         "First: Connect a support unit.",
     ):
@@ -47,7 +47,9 @@ def test_a_rescue_without_a_job_does_not_speak_for_an_ecu_that_nobody_asked() ->
 def test_a_recovery_tells_where_it_may_write() -> None:
     region = PREVIEW["regions"][0] | {"changed_bytes": None}
     found = PREVIEW | {"verb": "recover", "compared_with": None, "regions": [region]}
-    assert "calibration (0x60000 to 0x9FFFF): what differs of its 4 blocks" in "\n".join(summary_lines(found))
+    assert "calibration (flash 0x60000 to 0x9FFFF): what differs of its 4 blocks" in "\n".join(
+        summary_lines(found)
+    )
 
 
 @pytest.mark.parametrize("verb", ["write", "restore", "recover"])
