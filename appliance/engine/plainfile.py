@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from itertools import combinations
 
 from appliance.contract.errors import PitboxError
-from appliance.contract.places import Start
+from appliance.contract.places import Range, Start
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
 from appliance.engine.hexfile import runs_of
@@ -76,6 +77,7 @@ def _from_records(definition: Definition, data: bytes) -> dict[Start, bytes]:
             if start <= region.start and region.end <= start + len(content):
                 found[region.place.at] = content[region.start - start : region.end - start]
                 used += region.size_bytes
+    _refuse_ambiguous(found)
     given = sum(len(content) for _, content in segments)
     if used != given or not any(_is_new(region, found) for region in definition.regions):
         raise PitboxError(
@@ -84,6 +86,18 @@ def _from_records(definition: Definition, data: bytes) -> dict[Start, bytes]:
             do_now="Export whole regions, at least one that is written.",
         )
     return found
+
+
+def _refuse_ambiguous(found: dict[Start, bytes]) -> None:
+    """Such a file has addresses and no memories: two that share some cannot be told apart."""
+    places = [Range(*at, len(content)) for at, content in found.items()]
+    for one, other in combinations(places, 2):
+        if one.overlaps(Range(one.memory, other.start, other.length)):
+            raise PitboxError(
+                "FILE_AMBIGUOUS",
+                f"the file's addresses are those of {one} and of {other}",
+                do_now="Hand in the whole read, or a single region, as a .bin.",
+            )
 
 
 def _segments(data: bytes) -> list[tuple[int, bytes]]:

@@ -15,7 +15,7 @@ from appliance.definitions.loader import PACKS, load_definition
 from appliance.engine.hexfile import runs_of
 from appliance.engine.plainfile import contents_of
 from appliance.flashing.image import MemoryImage
-from tests.support.box import random_image
+from tests.support.box import random_image, with_eeprom
 from tests.support.places import in_flash
 
 DEFINITION = load_definition(PACKS / "pbx-x050.toml")
@@ -169,3 +169,14 @@ def test_a_read_with_gaps_is_cut_where_it_was_read() -> None:
     partial = MemoryImage({at: data for at, data in ORIGINAL.spans.items() if at != (FLASH, 0)})
     data = b"".join(partial.spans.values())
     assert set(contents_of(DEFINITION, partial, data)) == {region.place.at for region in WRITABLE.values()}
+
+
+@pytest.mark.parametrize("kind", ["ihex", "srec"])
+def test_addresses_that_two_memories_share_are_refused(kind: str) -> None:
+    both = with_eeprom()
+    region = both.region("calibration")
+    data = as_records({region.start: bytes(region.size_bytes)}, kind)
+    with pytest.raises(PitboxError) as refusal:
+        contents_of(both, random_image(both), data)
+    assert refusal.value.code == "FILE_AMBIGUOUS"
+    assert "eeprom" in refusal.value.what
