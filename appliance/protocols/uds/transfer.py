@@ -118,7 +118,7 @@ class Transfers:
         return await self._client.ask(request)
 
     async def _exit(self) -> None:
-        await self._client.attempt(exit_transfer())
+        await self._client.attempt(exit_transfer(None))
 
 
 def _require_in_the_way(refusal: EcuRefusedError) -> None:

@@ -33,7 +33,11 @@ from appliance.protocols.uds.timing import UdsTiming
 from simulator.car import Car, CarSettings, bus_for
 from simulator.ecu.core import Program
 from simulator.virtualtime import run_virtual
+from tests.support.definitions import raw, validated
 from tests.support.places import flash
+
+from .scripted import Step, asked
+from .uds_bench import IN_SESSION, PRESENT, SESSION_ANSWER, run
 
 T = TypeVar("T")
 NAMES = ("pbx-v381", "pbx-vb60", "pbx-p179")
@@ -272,3 +276,40 @@ def test_a_sum_behind_37_that_is_another_is_a_failure(monkeypatch: pytest.Monkey
         assert not isinstance(caught.value, NotBegunError)
 
     on_bench("pbx-vb60", scenario)
+
+
+def on_scripted(
+    pack: str, changes: dict[str, object], scenario: Callable[[UdsAccess], Awaitable[T]], *steps: Step
+) -> T:
+    tables = raw(load_definition(PACKS / f"{pack}.toml"))
+    tables["access"][0]["steps"] |= changes
+    return run(validated(tables), scenario, *steps)
+
+
+def test_what_is_done_always_is_done_after_a_failure_too_and_never_fails_itself() -> None:
+    always = [
+        {"verb": "request", "send": "31 01 0F 0C 00", "may_fail": True},
+        {"verb": "request", "send": "2E 12 34 00"},
+    ]
+    opening = [{"verb": "session", "number": 2}, {"verb": "request", "send": "31 01 02 06", "good": "00"}]
+
+    async def scenario(access: UdsAccess) -> None:
+        with pytest.raises(EcuRefusedError) as caught:
+            await access.lifecycle.open(Purpose.WRITE)
+        assert caught.value.refusal is Refusal.CONDITIONS
+        await access.lifecycle.close()
+
+    on_scripted(
+        "pbx-p179",
+        {"open": opening, "always": always},
+        scenario,
+        asked("10 02", f"50 02 {SESSION_ANSWER}"),
+        asked("31 01 0206", "71 01 0206 02"),
+        PRESENT,
+        asked("31 01 0F0C 00", "7F 31 31"),
+        IN_SESSION,
+        asked("2E 1234 00", "7F 2E 31"),
+        asked("28 00 01", "68 00"),
+        asked("85 01", "C5 01"),
+        asked("10 01", f"50 01 {SESSION_ANSWER}"),
+    )

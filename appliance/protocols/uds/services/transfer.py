@@ -53,10 +53,10 @@ def fetch_block(counter: int, size: int | None = None) -> Request[bytes]:
     return Request(payload, positive(payload, 1), bytes if size is None else exactly(size), idempotent=True)
 
 
-def exit_transfer(record_bytes: int = 0) -> Request[bytes]:
-    """37: a record of so many bytes."""
+def exit_transfer(record_bytes: int | None = 0) -> Request[bytes]:
+    """37: a record of so many bytes, or of any length where nothing hangs on it."""
     payload = bytes((0x37,))
-    return Request(payload, positive(payload, 0), exactly(record_bytes))
+    return Request(payload, positive(payload, 0), bytes if record_bytes is None else exactly(record_bytes))
 
 
 def next_counter(counter: int) -> int:

@@ -52,5 +52,5 @@ async def _begin(client: UdsClient, request: Request[int]) -> int:
     except EcuRefusedError as refusal:
         if refusal.code not in _IN_THE_WAY:
             raise
-    await client.attempt(exit_transfer())
+    await client.attempt(exit_transfer(None))
     return await client.ask(request)
