@@ -98,46 +98,46 @@ class OfRecovery(Parameters):
 class Identify(Parameters):
     """Find and recognise the ECU."""
 
-    verb: Literal["identify"] = "identify"
+    verb: Literal["identify"]
     definition: Name | None = None
 
 
 class Read(OfJob):
     """Read twice and seal."""
 
-    verb: Literal["read"] = "read"
+    verb: Literal["read"]
     regions: Names = []
 
 
 class Write(OfWrite):
     """Write a file that was handed in."""
 
-    verb: Literal["write"] = "write"
+    verb: Literal["write"]
 
 
 class Restore(OfRestore):
     """Put the ECU's own original back."""
 
-    verb: Literal["restore"] = "restore"
+    verb: Literal["restore"]
 
 
 class Recover(OfRecovery):
     """Finish an interrupted write; with a definition, put a sealed original back without a journal."""
 
-    verb: Literal["recover"] = "recover"
+    verb: Literal["recover"]
 
 
 class Verify(OfJob):
     """Compare the ECU's memory with a stored file."""
 
-    verb: Literal["verify"] = "verify"
+    verb: Literal["verify"]
     file: FileName | None = None
 
 
 class Settle(OfJob):
     """A person's word that a benched ECU was repaired or replaced elsewhere."""
 
-    verb: Literal["settle"] = "settle"
+    verb: Literal["settle"]
     by: Word
     reason: Word
 
@@ -145,7 +145,7 @@ class Settle(OfJob):
 class SetAside(OfJob):
     """A person's word that another car is served before this write is finished."""
 
-    verb: Literal["set_aside"] = "set_aside"
+    verb: Literal["set_aside"]
     by: Word
     reason: Word
 
@@ -153,7 +153,7 @@ class SetAside(OfJob):
 class Dtc(OfJob):
     """Fault codes."""
 
-    verb: Literal["dtc"] = "dtc"
+    verb: Literal["dtc"]
     clear: bool = False
     car: CarName | None = None
 
@@ -167,27 +167,36 @@ class Dtc(OfJob):
 class PreviewWrite(OfWrite):
     """What a write would do."""
 
-    verb: Literal["preview"] = "preview"
+    verb: Literal["preview"]
     of: Literal["write"]
 
 
 class PreviewRestore(OfRestore):
     """What putting the original back would do."""
 
-    verb: Literal["preview"] = "preview"
+    verb: Literal["preview"]
     of: Literal["restore"]
 
 
 class PreviewRecover(OfRecovery):
     """What a recovery would go on with."""
 
-    verb: Literal["preview"] = "preview"
+    verb: Literal["preview"]
     of: Literal["recover"]
 
 
-Preview: TypeAlias = Annotated[PreviewWrite | PreviewRestore | PreviewRecover, Field(discriminator="of")]
-Operation: TypeAlias = Annotated[
-    Identify | Read | Write | Restore | Recover | Verify | Settle | SetAside | Dtc | Preview,
-    Field(discriminator="verb"),
-]
-"""Any request to start something."""
+Operation: TypeAlias = (
+    Identify
+    | Read
+    | Write
+    | Restore
+    | Recover
+    | Verify
+    | Settle
+    | SetAside
+    | Dtc
+    | PreviewWrite
+    | PreviewRestore
+    | PreviewRecover
+)
+"""Any request to start something: its verb, and `of` in a preview, say which it is."""

@@ -6,6 +6,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from typing import Any
 
 from aiohttp import web
@@ -13,9 +14,22 @@ from aiohttp import web
 from appliance.contract.entry_events import QuestionEvent
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import ECU_IN_DANGER
+from appliance.contract.operations import Operation
 from appliance.contract.report import Report
 from appliance.contract.roles import EVERYBODY, OPERATOR_ONLY, PeerRole
-from appliance.contract.told import DefinitionTold, JobTold, QuestionTold, RegionTold, Snapshot
+from appliance.contract.told import (
+    Cancelled,
+    DefinitionTold,
+    EventPage,
+    JobTold,
+    OperationTold,
+    OriginalTold,
+    QuestionTold,
+    RegionTold,
+    SafetyTold,
+    Snapshot,
+    UploadTold,
+)
 from appliance.definitions.evidence import badge
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
@@ -33,12 +47,13 @@ from appliance.engine.http_middleware import (
     seconds_of,
     user_of,
 )
+from appliance.engine.openapi import openapi
 from appliance.engine.operation_runner import Operator
 from appliance.engine.operations.registry import prepare
 from appliance.engine.originals import known_originals
-from appliance.engine.questions import QuestionDesk, answer_in
+from appliance.engine.questions import AnswerGiven, QuestionDesk, answer_in
 from appliance.engine.report import report_of
-from appliance.engine.routes import Route, add_routes
+from appliance.engine.routes import Query, Route, add_routes
 from appliance.engine.tuned_package import is_package
 from appliance.engine.worker import Worker
 from appliance.flashing.journal import JobRecord
@@ -47,6 +62,14 @@ from appliance.vault.export import ExportFormat, export_image
 
 _LONGEST_WAIT_S = 60.0
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
+
+_OF_JOB = (Query("job", {"type": "string"}),)
+_AFTER = (
+    Query("after", {"type": "string", "pattern": "^[0-9]{1,18}$"}),
+    Query("follow", {"type": "string"}),
+)
+_WAIT = (Query("wait", {"type": "number", "minimum": 0}),)
+_FORMAT = (Query("format", {"type": "string", "enum": [*ExportFormat]}),)
 
 
 class Api:
@@ -84,24 +107,75 @@ class Api:
 
     def routes(self) -> tuple[Route, ...]:
         """Every request with the roles that may make it."""
+        get, post, all_may = "GET", "POST", EVERYBODY
+        job, operation = "/v1/jobs/{id}", "/v1/operations/{id}"
         return (
-            Route("GET", "/v1/snapshot", self._snapshot, EVERYBODY),
-            Route("GET", "/v1/safety", self._safety, EVERYBODY),
-            Route("GET", "/v1/events", self._events, EVERYBODY),
-            Route("GET", "/v1/operations", self._operations, EVERYBODY),
-            Route("POST", "/v1/operations", self._start, EVERYBODY),
-            Route("GET", "/v1/operations/{id}", self._operation, EVERYBODY),
-            Route("POST", "/v1/operations/{id}/cancel", self._cancel, EVERYBODY),
-            Route("GET", "/v1/questions", self._questions, EVERYBODY),
-            Route("POST", "/v1/questions/{id}", self._answer, EVERYBODY),
-            Route("POST", "/v1/uploads", self._upload, EVERYBODY),
-            Route("GET", "/v1/jobs", self._jobs, EVERYBODY),
-            Route("GET", "/v1/jobs/{id}", self._job, EVERYBODY),
-            Route("GET", "/v1/jobs/{id}/report", self._report, EVERYBODY),
-            Route("GET", "/v1/jobs/{id}/export", self._export, OPERATOR_ONLY, plaintext=True),
-            Route("GET", "/v1/originals", self._originals, EVERYBODY),
-            Route("GET", "/v1/definitions", self._definitions, EVERYBODY),
+            Route(get, "/v1/openapi.json", self._openapi, all_may, "This document", dict[str, object]),
+            Route(get, "/v1/snapshot", self._snapshot, all_may, "All that holds now", Snapshot),
+            Route(
+                get, "/v1/safety", self._safety, all_may, "Whether ECUs are safe", SafetyTold, query=_OF_JOB
+            ),
+            Route(
+                get,
+                "/v1/events",
+                self._events,
+                all_may,
+                "What happened behind a number, or what happens from now on",
+                EventPage,
+                query=_AFTER,
+                streams=True,
+            ),
+            Route(
+                get, "/v1/operations", self._operations, all_may, "What was asked for", list[OperationTold]
+            ),
+            Route(
+                post,
+                "/v1/operations",
+                self._start,
+                all_may,
+                "Start an operation",
+                OperationTold,
+                body=Operation,
+                status=202,
+            ),
+            Route(get, operation, self._operation, all_may, "What became of it", OperationTold, query=_WAIT),
+            Route(post, f"{operation}/cancel", self._cancel, all_may, "Stop it before an erase", Cancelled),
+            Route(get, "/v1/questions", self._questions, all_may, "What the box asks", list[QuestionTold]),
+            Route(
+                post, "/v1/questions/{id}", self._answer, all_may, "Answer it", QuestionTold, body=AnswerGiven
+            ),
+            Route(
+                post,
+                "/v1/uploads",
+                self._upload,
+                all_may,
+                "Hand in a file",
+                UploadTold,
+                body=bytes,
+                status=201,
+            ),
+            Route(get, "/v1/jobs", self._jobs, all_may, "The jobs of this box", list[JobTold]),
+            Route(get, job, self._job, all_may, "One job", JobTold),
+            Route(get, f"{job}/report", self._report, all_may, "A job's whole story", Report),
+            Route(
+                get,
+                f"{job}/export",
+                self._export,
+                OPERATOR_ONLY,
+                "A job's original in the clear, from a master-role box",
+                bytes,
+                query=_FORMAT,
+                plaintext=True,
+            ),
+            Route(get, "/v1/originals", self._originals, all_may, "Sealed originals", list[OriginalTold]),
+            Route(
+                get, "/v1/definitions", self._definitions, all_may, "ECU definitions", list[DefinitionTold]
+            ),
         )
+
+    async def _openapi(self, request: web.Request) -> web.Response:
+        """Made anew each time: nobody asks for it in a car."""
+        return web.json_response(openapi(self.routes(), version("pitbox")))
 
     async def _snapshot(self, request: web.Request) -> web.Response:
         return web.json_response(await self._state())

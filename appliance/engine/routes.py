@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 
 from appliance.contract.roles import PeerRole
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A parameter behind the question mark, never required."""
+
+    name: str
+    schema: Mapping[str, object]
+    """As JSON Schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +30,16 @@ class Route:
     path: str
     handle: Handler
     roles: frozenset[PeerRole]
+    summary: str
+    answer: Any
+    """The type of the answer; bytes for a file."""
+    body: Any = None
+    """The type of what is sent; bytes for a file, None for nothing."""
+    status: int = 200
+    """Of an answer that is no error."""
+    query: tuple[Query, ...] = ()
+    streams: bool = False
+    """Whether the answer may also be lines of JSON without an end."""
     plaintext: bool = False
     """Whether an answer may hold a file in the clear."""
 

@@ -61,9 +61,11 @@ def test_a_preview_gives_the_result_that_it_promises(readied: Readied, verb: str
 @pytest.mark.parametrize("of", [*VERBS.values(), *PREVIEWS.values()])
 def test_every_verb_is_a_request_of_the_contract(of: Verb) -> None:
     fields = of.request.model_fields
-    asked: dict[str, object] = {"verb": fields["verb"].default}
-    if "of" in fields:
-        asked["of"] = fields["of"].annotation.__args__[0]  # type: ignore[union-attr]
+    asked: dict[str, object] = {
+        key: fields[key].annotation.__args__[0]  # type: ignore[union-attr]
+        for key in ("verb", "of")
+        if key in fields
+    }
     given = {"job": "j", "upload": "u", "by": "A Person", "reason": "because"}
     asked |= {key: value for key, value in given.items() if key in fields}
     assert type(REQUEST.validate_python(asked)) is of.request

@@ -162,7 +162,7 @@ def _known(verbs: Mapping[str, Kind], verb: str) -> Kind:
 
 def _checked(name: str, verb: Verb, parameters: Mapping[str, object]) -> ask.Parameters:
     try:
-        return verb.request.model_validate(parameters)
+        return verb.request.model_validate({**parameters, "verb": name})
     except ValidationError as error:
         details = tuple(
             f"{'.'.join(map(str, e['loc']))[:64]}: {e['msg'][:200]}" for e in error.errors()[:_MOST_TOLD]

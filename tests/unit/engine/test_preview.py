@@ -173,8 +173,8 @@ def test_a_package_leaves_nothing_to_be_said_besides(slave: Readied) -> None:
     ],
 )
 def test_a_recovery_leaves_nothing_out_of_account(asked: dict[str, object]) -> None:
-    with pytest.raises(ValidationError):
-        Recover.model_validate(asked)
+    with pytest.raises(ValidationError, match="1 validation error"):
+        Recover.model_validate({**asked, "verb": "recover"})
     for verb, more in (("recover", {}), ("preview", {"of": "recover"})):
         with pytest.raises(PitboxError, match="PARAMETERS_INVALID"):
             prepare(verb, {**asked, **more})

@@ -115,14 +115,14 @@ async def _handled(request: web.Request) -> web.Response:
 
 def test_a_route_without_a_stated_permission_does_not_start() -> None:
     with pytest.raises(ValueError, match="states no role"):
-        Route("GET", "/v1/secret", _handled, frozenset())
+        Route("GET", "/v1/secret", _handled, frozenset(), "A test", dict)
     with pytest.raises(ValueError, match="in the clear to the web"):
-        Route("GET", "/v1/secret", _handled, EVERYBODY, plaintext=True)
+        Route("GET", "/v1/secret", _handled, EVERYBODY, "A test", dict, plaintext=True)
 
 
 def test_an_application_with_a_route_past_the_table_does_not_start() -> None:
     app = web.Application()
-    add_routes(app, [Route("GET", "/v1/stated", _handled, OPERATOR_ONLY)])
+    add_routes(app, [Route("GET", "/v1/stated", _handled, OPERATOR_ONLY, "A test", dict)])
     app.router.add_post("/v1/stated", _handled)
 
     with pytest.raises(RuntimeError, match="POST /v1/stated states no role"):

@@ -1,0 +1,112 @@
+"""The engine's OpenAPI document is true: what it says a client may send is answered as it says."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, settings
+from requests.adapters import HTTPAdapter
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
+
+from appliance.contract.roles import PeerRole
+from appliance.engine.api import Api
+from appliance.engine.openapi import openapi
+from tests.support.engine import HANG_S, Engine, five_answers, place, running
+
+NOTHING: Any = None
+ROUTES = Api(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING).routes()
+ENDLESS = "/v1/events"
+SCHEMA = schemathesis.openapi.from_dict(openapi(ROUTES, "1"))
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+
+class _Connection(HTTPConnection):
+    """To a UNIX socket, whatever host is named."""
+
+    path: Path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(HANG_S)
+        self.sock.connect(str(self.path))
+
+
+class _OverUnix(HTTPAdapter):
+    def __init__(self, path: Path) -> None:
+        self._pool = HTTPConnectionPool("engine")
+        self._pool.ConnectionCls = type("Connection", (_Connection,), {"path": path})
+        super().__init__()
+
+    def get_connection_with_tls_context(self, *_: Any, **__: Any) -> HTTPConnectionPool:
+        return self._pool
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with place() as folder, running(folder) as one:
+        one.read_job()
+        yield one
+
+
+@pytest.fixture(scope="module")
+def session(engine: Engine) -> Iterator[requests.Session]:
+    with requests.Session() as one:
+        one.mount("http://", _OverUnix(engine.socket))
+        yield one
+
+
+@SCHEMA.exclude(path=ENDLESS).parametrize()
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+def test_every_request_is_answered_as_the_document_says(
+    case: schemathesis.Case, session: requests.Session
+) -> None:
+    case.call_and_validate(session=session, base_url="http://engine", checks=CHECKS)
+
+
+def test_the_document_is_served_and_is_of_version_3_1(engine: Engine) -> None:
+    status, told = engine.ask("GET", "/v1/openapi.json")
+    assert (status, told["openapi"]) == (200, "3.1.0")
+    assert told["paths"] == openapi(ROUTES, "1")["paths"]
+
+
+def test_the_document_names_every_route_with_its_roles() -> None:
+    document: Any = openapi(ROUTES, "1")
+    told = {
+        (method.upper(), path): set(one["x-roles"])
+        for path, methods in document["paths"].items()
+        for method, one in methods.items()
+    }
+    assert told == {(route.method, route.path): set(route.roles) for route in ROUTES}
+    assert told["GET", "/v1/jobs/{id}/export"] == {PeerRole.OPERATOR}
+
+
+def test_a_page_of_events_is_as_the_document_says(engine: Engine) -> None:
+    status, page = engine.ask("GET", f"{ENDLESS}?after=0")
+    assert status == http.client.OK
+    assert page["events"] and set(page) == {"events", "after", "last", "more"}
+
+
+def test_a_body_of_another_type_is_answered_by_type(engine: Engine) -> None:
+    for path in ("/v1/operations", "/v1/questions/q"):
+        status, error = engine.ask("POST", path, {"unheard": 1})
+        assert status == http.client.BAD_REQUEST
+        five_answers(error)
