@@ -121,10 +121,26 @@ class Definition(Strict):
         wanted = {name for access in self.accesses for name in access.secret_names}
         refuse(f"no [[secrets]] is called {name!r}" for name in sorted(wanted - set(named)))
         refuse(f"the secret {name!r} is used by no access" for name in sorted(set(named) - wanted))
+        for secret in self.secrets:
+            refuse(self._wrong_lengths(secret))
+            refuse(self._wrong_invention(secret))
         if self.simulation is not None:
             missing = set(named) ^ set(self.simulation.secrets)
             refuse(f"[[secrets]] and [simulation.secrets] differ in {name!r}" for name in sorted(missing))
         return self
+
+    def _wrong_invention(self, secret: Secret) -> Iterator[str]:
+        invented = self.simulation.secrets.get(secret.name) if self.simulation else None
+        if invented is not None and not secret.least_bytes <= len(invented) // 2 <= secret.most_bytes:
+            yield f"[simulation.secrets] {secret.name!r} is not as long as the secret may be"
+
+    def _wrong_lengths(self, secret: Secret) -> Iterator[str]:
+        for access in self.accesses:
+            possible = access.secret_bytes.get(secret.name)
+            lengths = secret.least_bytes, secret.most_bytes
+            if possible and (lengths[0] != lengths[1] or lengths[0] not in possible):
+                told = " or ".join(map(str, possible))
+                yield f"the secret {secret.name!r} has least_bytes = most_bytes = {told}"
 
     @property
     def regions(self) -> tuple[Region, ...]:

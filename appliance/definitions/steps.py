@@ -207,8 +207,8 @@ class Loader(Step):
             yield "open is a request for a download (34)"
         if Template.of(self.start).head[:2] != b"\x31\x01":
             yield "start is a routine (31 01)"
-        if Template.of(self.start).head[:4] == _ERASE_MEMORY:
-            yield "start is the routine that erases"
+        elif len(Template.of(self.start).head) < _ROUTINE_BYTES:
+            yield "start tells its routine in full (31 01 and its number), not by a field"
         if int(self.probe[:2], 16) not in (0x22, 0x3E):
             yield "probe reads (22) or asks for presence (3E): it must change nothing"
 
@@ -314,7 +314,7 @@ class Steps(Strict):
             if longest_s > LONGEST_S:
                 yield f"{name}: may wait {longest_s:.0f} s in all, and {LONGEST_S:.0f} s is the most"
         yield from self._one_of_each()
-        yield from self._hidden_erase()
+        yield from self.hidden_erases(frozenset())
 
     def _one_of_each(self) -> Iterator[str]:
         if self.program and sum(isinstance(step, Download) for step in self.program) != 1:
@@ -328,16 +328,24 @@ class Steps(Strict):
                 if step.may_fail:
                     yield f"{name}: may_fail would turn a refusal into success"
 
-    def _hidden_erase(self) -> Iterator[str]:
-        """What is erased, and when, is the heart's."""
-        erasing = {_ERASE_MEMORY}
+    def hidden_erases(self, known: frozenset[bytes]) -> Iterator[str]:
+        """Why a list erases that must not: what is erased, and when, is the heart's.
+
+        `known` are beginnings of requests that erase, besides that of the standard and those of `erase`.
+        """
         asked = [step for step in self.erase or () if isinstance(step, Request)]
-        erasing |= {step.template.head[:_ROUTINE_BYTES] for step in asked}
+        erasing = known or {_ERASE_MEMORY, *(step.template.head[:_ROUTINE_BYTES] for step in asked)}
         for name, steps in self.named.items():
             for at, step in enumerate(steps):
-                hidden = isinstance(step, Request) and step.template.head[:_ROUTINE_BYTES] in erasing
-                if hidden and name != "erase":
+                if name != "erase" and _routine_of(step) in erasing:
                     yield f"{name}[{at}]: erases; only the list 'erase' may, and the heart says when"
+
+
+def _routine_of(step: Step) -> bytes | None:
+    """How the routine begins that a step starts, if it starts one."""
+    if isinstance(step, Request):
+        return step.template.head[:_ROUTINE_BYTES]
+    return Template.of(step.start).head[:_ROUTINE_BYTES] if isinstance(step, Loader) else None
 
 
 def _unnamed(send: str) -> Iterator[str]:

@@ -177,6 +177,11 @@ class AccessDefinition(Strict):
         return frozenset()
 
     @property
+    def secret_bytes(self) -> dict[str, tuple[int, ...]]:
+        """Lengths, by name, of those secrets that not every length is right for."""
+        return {}
+
+    @property
     def checks_each_block(self) -> bool:
         """Whether the ECU judges each block right after it was programmed, before the proof at the end."""
         return False

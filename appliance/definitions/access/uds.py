@@ -90,8 +90,14 @@ class UdsAccessDefinition(AccessDefinition):
     @property
     def secret_names(self) -> frozenset[str]:
         """What the owner must supply, for its loaders and its payload."""
-        named = {name for one in self.writing.transforms for name in (one.key, one.iv) if name}
-        return self.steps.secrets | named
+        return self.steps.secrets | set(self.secret_bytes)
+
+    @property
+    def secret_bytes(self) -> dict[str, tuple[int, ...]]:
+        """Lengths that the payload's cipher takes: keys of AES, and its start value."""
+        ciphers = [one for one in self.writing.transforms if one.name == "aes-cbc"]
+        keys: dict[str, tuple[int, ...]] = {one.key: (16, 24, 32) for one in ciphers if one.key}
+        return keys | {one.iv: (16,) for one in ciphers if one.iv}
 
     def _written(self) -> str:
         unit = "sector by sector" if self.erasing.by == "address" else "block by block"
@@ -137,6 +143,9 @@ class UdsAccessDefinition(AccessDefinition):
                 yield (table,), f"says 'steps', and there is no [access.steps] {key}"
             if given is not None and not handed_over:
                 yield ("steps", key), f"is given, and {table} does not say 'steps'"
+        erase = b"\x31\x01" + self.erasing.routine.to_bytes(2)
+        for problem in self.steps.hidden_erases(frozenset({erase})) if self.steps.erase is None else ():
+            yield ("steps",), problem
         if self.steps.names_blocks:
             for problem in not_blocks(regions):
                 yield ("steps",), problem

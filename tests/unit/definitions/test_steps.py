@@ -69,7 +69,7 @@ def test_every_step_is_told_in_words() -> None:
         (P179, "31 01 FF 00 {block_id} F0 5A", "31 01 A0 00 {block_id}", None),
         (P179, "31 03 FF 04", "34 00 44", "commit[0]: service 0x34 has a verb of its own: download"),
         (P179, "31 03 FF 04", "3D 11 00", "commit[0]: service 0x3D is none that a step may ask for"),
-        (VB60, 'start = "31 01 03 01', 'start = "31 01 FF 00', "open[4]: start is the routine that erases"),
+        (VB60, 'start = "31 01 03 01', 'start = "31 01 FF 00', "open[4]: erases; only the list 'erase' may"),
         (VB60, 'probe = "22D0F0"', 'probe = "1101"', "open[4]: probe reads (22) or asks for presence"),
         (VB60, 'send = "1082"', 'send = "1182"', "open[0]: send is 10, 28, 3E or 85 with the bit"),
         (VB60, '{ verb = "unlock" }', '{ verb = "download", open = "34" }', "'download' is none of"),
@@ -131,3 +131,33 @@ def test_a_secret_that_nobody_names_is_refused(tmp_path: Path, lines: Lines) -> 
     file = tmp_path / "mine.toml"
     file.write_text(V381.replace('name = "payload_iv"', 'name = "other"', 1), "utf-8")
     assert [one for one in lines(file) if "no [[secrets]] is called 'payload_iv'" in one]
+
+
+def test_the_erase_of_a_table_may_not_hide_in_a_list_either(tmp_path: Path, lines: Lines) -> None:
+    own = V381.replace(
+        '[access.erasing]\nby = "block_id"', '[access.erasing]\nroutine = 0xA000\nby = "block_id"', 1
+    )
+    hidden = '[access.steps]\ncommit = [{ verb = "request", send = "31 01 A0 00 01 02" }]\n\n[access.voltage]'
+    file = tmp_path / "mine.toml"
+    file.write_text(own.replace("[access.voltage]", hidden, 1), "utf-8")
+    told = lines(file)
+    assert [one for one in told if one.startswith("access[0].steps: commit[0]: erases; only the list")], told
+
+
+@pytest.mark.parametrize("bytes_", [("16", "17"), ("15", "15")])
+def test_a_key_has_a_length_that_its_cipher_takes(
+    bytes_: tuple[str, str], tmp_path: Path, lines: Lines
+) -> None:
+    least, most = bytes_
+    old = "least_bytes = 16\nmost_bytes = 16"
+    file = tmp_path / "mine.toml"
+    file.write_text(V381.replace(old, f"least_bytes = {least}\nmost_bytes = {most}", 1), "utf-8")
+    assert [
+        one for one in lines(file) if "'payload_key' has least_bytes = most_bytes = 16 or 24 or 32" in one
+    ]
+
+
+def test_an_invented_secret_is_as_long_as_the_real_one(tmp_path: Path, lines: Lines) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(V381.replace('payload_iv = "0011', 'payload_iv = "00', 1), "utf-8")
+    assert [one for one in lines(file) if "'payload_iv' is not as long as the secret may be" in one]
