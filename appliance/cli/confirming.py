@@ -23,8 +23,8 @@ _COMPARED = {
 
 def confirm(
     client: EngineClient, screen: Screen, verb: str, *, yes: bool, shown: str | None = None, **asked: Any
-) -> str | None:
-    """Show what the verb will do and have it confirmed; the hash of the memory it will make, if known.
+) -> str:
+    """Show what the verb will do and have it confirmed; the digest of what was shown.
 
     `asked` is what the verb itself will be given, and `shown` how the file is called. A file that the gates
     will refuse in any case needs no yes. Raises PitboxError, ConfirmationError.
@@ -32,8 +32,7 @@ def confirm(
     found = perform(client, screen, "preview", of=verb, **asked)
     question = "Erase and write now?"
     screen.confirm(summary_lines(found, shown), question, yes=yes or bool(found["refused"]))
-    target: str | None = found["target_sha256"]
-    return target
+    return str(found["digest"])
 
 
 def summary_lines(found: dict[str, Any], file: str | None = None) -> Iterator[str]:

@@ -33,6 +33,8 @@ CarName = Annotated[str, Field(min_length=1, max_length=64)]
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=500)]
 """A person's name or reason."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Confirmed = Sha256 | None
+"""Digest of the preview that a person saw: nothing else is begun then."""
 Name = Annotated[str, Field(max_length=64)]
 """Of a region or a definition."""
 Names = Annotated[list[Name], Field(max_length=64)]
@@ -61,8 +63,6 @@ class OfWrite(OfJob):
     made_from: FileName | None = None
     engine_off: bool = False
     car: CarName | None = None
-    confirmed: Sha256 | None = None
-    """What a preview said the memory will be."""
 
 
 class OfRestore(OfJob):
@@ -113,18 +113,21 @@ class Write(OfWrite):
     """Write a file that was handed in."""
 
     verb: Literal["write"]
+    confirmed: Confirmed = None
 
 
 class Restore(OfRestore):
     """Put the ECU's own original back."""
 
     verb: Literal["restore"]
+    confirmed: Confirmed = None
 
 
 class Recover(OfRecovery):
     """Finish an interrupted write; with a definition, put a sealed original back without a journal."""
 
     verb: Literal["recover"]
+    confirmed: Confirmed = None
 
 
 class Verify(OfJob):

@@ -46,5 +46,7 @@ class Preview(TypedDict):
     regions: list[RegionChange]
     rituals: list[str]
     """What the technician must do before this is begun."""
+    digest: str
+    """SHA-256 over all the rest as RFC 8785 JSON: what a person confirms, and what a write is started by."""
     refused: list[str]
     """Why a gate will refuse this file in any case."""

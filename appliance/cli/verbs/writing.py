@@ -129,8 +129,8 @@ def write(options: argparse.Namespace, screen: Screen) -> Answer:
         "engine_off": options.engine_off,
         "car": options.car,
     }
-    target = confirm(client, screen, "write", yes=options.yes, shown=options.file.name, **asked)
-    return _answer(perform(client, screen, "write", **asked, confirmed=target))
+    shown = confirm(client, screen, "write", yes=options.yes, shown=options.file.name, **asked)
+    return _answer(perform(client, screen, "write", **asked, confirmed=shown))
 
 
 def restore(options: argparse.Namespace, screen: Screen) -> Answer:
@@ -138,8 +138,8 @@ def restore(options: argparse.Namespace, screen: Screen) -> Answer:
     client = client_of(options)
     job = job_of(client, options, screen, writable, READ_FIRST)
     asked = {"job": job, "car": options.car}
-    confirm(client, screen, "restore", yes=options.yes, **asked)
-    return _answer(perform(client, screen, "restore", **asked))
+    shown = confirm(client, screen, "restore", yes=options.yes, **asked)
+    return _answer(perform(client, screen, "restore", **asked, confirmed=shown))
 
 
 def recover(options: argparse.Namespace, screen: Screen) -> Answer:
@@ -153,8 +153,8 @@ def recover(options: argparse.Namespace, screen: Screen) -> Answer:
         job = job_of(client, options, screen, in_danger, _NOTHING_OPEN)
         asked = {"job": job, "original": options.original}
     asked |= {"car": options.car, "more_erases": options.more_erases}
-    confirm(client, screen, "recover", yes=options.yes, **asked)
-    return _answer(perform(client, screen, "recover", **asked))
+    shown = confirm(client, screen, "recover", yes=options.yes, **asked)
+    return _answer(perform(client, screen, "recover", **asked, confirmed=shown))
 
 
 def _refuse_unused(options: argparse.Namespace) -> None:

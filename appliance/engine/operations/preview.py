@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from typing import Any
+
+import rfc8785
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
@@ -15,7 +18,7 @@ from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
 from appliance.engine.job_access import access_by, access_of
 from appliance.engine.operations.restore_without_journal import chosen_original, read_with
-from appliance.engine.operations.write import identified, interrupted_flash, opened_files
+from appliance.engine.operations.write import identified, interrupted_flash, not_confirmed, opened_files
 from appliance.engine.originals import Original, held_blocks, load_original, target_of_order
 from appliance.engine.plaintext import Opened, wiped_afterwards
 from appliance.engine.tuned_package import MasterWish
@@ -45,7 +48,7 @@ async def preview_write(box: EngineContext, job_id: str, upload: str, wish: Mast
             reasons = tuned.papers.signatures or ("the file does not fit the regions of this job's original",)
             found = _preview(box, job, definition, "write", "tuned", name)
             found["refused"] = list(reasons)
-            return found
+            return _digested(found)
         target = original.image.overlaid(tuned.content)
         chosen = [
             block for block in blocks_of(definition, writable_only=True) if _holds(tuned.content, block)
@@ -77,7 +80,7 @@ async def preview_recover(box: EngineContext, job_id: str | None, original: bool
         regions, name, kind = _unknown(definition, order.blocks), order.tuned_file, "tuned"
     found = _preview(box, job, definition, "recover", kind, name)
     found["regions"] = regions
-    return found
+    return _digested(found)
 
 
 async def preview_rescue(box: EngineContext, definition_id: str, file_id: str | None) -> Preview:
@@ -86,7 +89,7 @@ async def preview_rescue(box: EngineContext, definition_id: str, file_id: str | 
     definition = read_with(box, original)
     access = access_by(definition, original.method)
     blocks = held_blocks(definition, original, writable_only=True)
-    return Preview(
+    found = Preview(
         job=None,
         verb="recover",
         kind="original",
@@ -102,7 +105,9 @@ async def preview_rescue(box: EngineContext, definition_id: str, file_id: str | 
         regions=_unknown(definition, blocks),
         rituals=rituals_of(access, "recovery"),
         refused=[],
+        digest="",
     )
+    return _digested(found)
 
 
 def _compared(
@@ -128,7 +133,7 @@ def _compared(
     kind = "original" if verb == "restore" else "tuned"
     found = _preview(box, job, definition, verb, kind, file)
     found |= {"regions": regions, "target_sha256": target.sha256(), "compared_with": compared_with}
-    return found
+    return _digested(found)
 
 
 def _preview(
@@ -152,7 +157,20 @@ def _preview(
         regions=[],
         rituals=rituals_of(access_of(job, definition), "recovery" if verb == "recover" else "before_write"),
         refused=[],
+        digest="",
     )
+
+
+def _digested(found: Preview) -> Preview:
+    told: dict[str, Any] = {key: value for key, value in found.items() if key != "digest"}
+    found["digest"] = hashlib.sha256(rfc8785.dumps(told)).hexdigest()
+    return found
+
+
+def refuse_other(found: Preview, confirmed: str | None) -> None:
+    """Raises PitboxError where something else would be done than was shown and confirmed."""
+    if confirmed is not None and found["digest"] != confirmed:
+        raise not_confirmed()
 
 
 def _fits(image: MemoryImage, content: MemoryImage) -> bool:

@@ -40,16 +40,21 @@ class Verb:
     start: Callable[[EngineContext, Any], Work]
 
 
-def _write(box: EngineContext, asked: ask.Write) -> Work:
-    return write.write(
-        box,
-        asked.job,
-        asked.upload,
-        _wish(asked),
-        asked.confirmed,
-        engine_off=asked.engine_off,
-        car=asked.car,
+async def _write(box: EngineContext, asked: ask.Write) -> results.Written:
+    target = None
+    if asked.confirmed is not None:
+        shown = await preview.preview_write(box, asked.job, asked.upload, _wish(asked))
+        preview.refuse_other(shown, asked.confirmed)
+        target = shown["target_sha256"]
+    return await write.write(
+        box, asked.job, asked.upload, _wish(asked), target, engine_off=asked.engine_off, car=asked.car
     )
+
+
+async def _restore(box: EngineContext, asked: ask.Restore) -> results.Written:
+    if asked.confirmed is not None:
+        preview.refuse_other(await preview.preview_restore(box, asked.job), asked.confirmed)
+    return await write.restore(box, asked.job, asked.car)
 
 
 def _wish(asked: ask.OfWrite) -> MasterWish:
@@ -64,13 +69,15 @@ def _wish(asked: ask.OfWrite) -> MasterWish:
 
 
 async def _recover(box: EngineContext, asked: ask.Recover) -> results.Written:
+    if asked.confirmed is not None:
+        preview.refuse_other(await _preview_recover(box, asked), asked.confirmed)
     job_id = asked.job
     if asked.definition is not None:
         job_id = await restore_without_journal.reopen(box, asked.definition, asked.file, asked.car)
     return await write.recover(box, job_id, asked.original, asked.car, more_erases=asked.more_erases)
 
 
-def _preview_recover(box: EngineContext, asked: ask.PreviewRecover) -> Work:
+def _preview_recover(box: EngineContext, asked: ask.OfRecovery) -> Coroutine[Any, Any, Preview]:
     if asked.definition is not None:
         return preview.preview_rescue(box, asked.definition, asked.file)
     return preview.preview_recover(box, asked.job, asked.original)
@@ -91,9 +98,7 @@ VERBS: dict[str, Verb] = {
         lambda box, asked: read.read(box, asked.job, asked.regions),
     ),
     "write": Verb(ask.Write, results.Written, _EXCLUSIVE, _write),
-    "restore": Verb(
-        ask.Restore, results.Written, _EXCLUSIVE, lambda box, asked: write.restore(box, asked.job, asked.car)
-    ),
+    "restore": Verb(ask.Restore, results.Written, _EXCLUSIVE, _restore),
     "recover": Verb(ask.Recover, results.Written, _EXCLUSIVE, _recover),
     "verify": Verb(
         ask.Verify,

@@ -119,11 +119,16 @@ def _refuse_unconfirmed(original: Original | None, tuned: Tuned, target_sha256: 
     if target_sha256 is None or original is None or tuned.content is None:
         return
     if original.image.overlaid(tuned.content).sha256() != target_sha256:
-        raise PitboxError(
-            "NOT_WHAT_WAS_CONFIRMED",
-            "what would be written is not what was shown and confirmed",
-            do_now="Run the command again and look at its summary.",
-        )
+        raise not_confirmed()
+
+
+def not_confirmed() -> PitboxError:
+    """What would be done is not what a person saw."""
+    return PitboxError(
+        "NOT_WHAT_WAS_CONFIRMED",
+        "what would be written is not what was shown and confirmed",
+        do_now="Run the command again and look at its summary.",
+    )
 
 
 async def restore(box: EngineContext, job_id: str, car: str | None = None) -> Written:

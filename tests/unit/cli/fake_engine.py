@@ -34,6 +34,7 @@ PREVIEW = {
     "sw": JOB["sw"],
     "file": "ab" * 32,
     "target_sha256": "cd" * 32,
+    "digest": "ef" * 32,
     "compared_with": "original",
     "regions": [
         {

@@ -73,7 +73,7 @@ def test_a_file_that_will_be_refused_is_shown_all_its_gates(
     assert main(["write", tuned]) == Exit.LEFT
     assert "✘ The checks will refuse it: the signature does not hold" in capsys.readouterr().err
     started = next(body for path, body in engine.asked if path == "POST /v1/operations")
-    assert "confirmed" not in started
+    assert started["confirmed"] == PREVIEW["digest"], "refused or not: it is what was shown"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from appliance.cli.choosing import identified, in_danger, readable, writable
 from appliance.cli.exits import Exit
 from appliance.cli.main import main
 from appliance.contract.jobs import ECU_IN_DANGER, JobState
-from tests.unit.cli.fake_engine import JOB, FakeEngine, operation
+from tests.unit.cli.fake_engine import JOB, PREVIEW, FakeEngine, operation
 
 HALF = JOB | {"id": "4a6f62000002", "state": "interrupted"}
 DRAFT = JOB | {"id": "9900ffff0000", "state": "identified", "original": None}
@@ -278,6 +278,7 @@ def test_a_lost_journal_is_recovered_from_by_definition_and_file(engine: FakeEng
     engine.states = [operation("failed", "recover", error={"code": "ECU_SILENT", "ecu": "unknown"})]
     assert main(["recover", "--definition", "pbx-e400", "--file", "f-1", "--yes"]) == Exit.HALF_WRITTEN
     asked = next(body for path, body in engine.asked if path == "POST /v1/operations")
+    assert asked.pop("confirmed") == PREVIEW["digest"]
     assert asked == {"verb": "recover", "definition": "pbx-e400", "file": "f-1"}
     (previewed,) = engine.previews
     assert previewed == {**asked, "verb": "preview", "of": "recover"}, "what is confirmed is what is done"

@@ -338,7 +338,7 @@ def test_a_write_hands_in_the_file_and_the_wish(
         "changed_regions": ["calibration"],
         "correct_checksums": True,
         "made_from": "0a1b-2c",
-        "confirmed": PREVIEW["target_sha256"],
+        "confirmed": PREVIEW["digest"],
     }
     told = capsys.readouterr().out
     assert "3 of 16 blocks written, 13 already right" in told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -76,6 +77,34 @@ def test_what_was_not_confirmed_is_not_written(slave: Readied) -> None:
         )
         assert error.code == "NOT_WHAT_WAS_CONFIRMED"
         assert garage.untouched
+
+    visit(slave, scene)
+
+
+@pytest.mark.parametrize("verb", ["write", "restore"])
+def test_a_write_is_started_by_the_digest_of_what_was_shown(slave: Readied, verb: str) -> None:
+    async def scene(garage: Garage) -> None:
+        asked: dict[str, object] = {"job": garage.job}
+        if verb == "write":
+            asked["upload"] = garage.hand_in(garage.package())
+        shown: Any = await prepare("preview", {**asked, "of": verb})(garage.box)
+        strange = prepare(verb, {**asked, "confirmed": "0" * 64})(garage.box)
+        assert (await garage.refusal(strange)).code == "NOT_WHAT_WAS_CONFIRMED"
+        assert garage.untouched
+        done: Any = await prepare(verb, {**asked, "confirmed": shown["digest"]})(garage.box)
+        assert done["result"] == ("done" if verb == "write" else "restored")
+
+    visit(slave, scene)
+
+
+def test_the_digest_is_of_all_that_was_shown(slave: Readied) -> None:
+    async def scene(garage: Garage) -> None:
+        first = await preview.preview_restore(garage.box, garage.job)
+        assert (await preview.preview_restore(garage.box, garage.job))["digest"] == first["digest"]
+        await prepare("write", {"job": garage.job, "upload": garage.hand_in(garage.package())})(garage.box)
+        again = await preview.preview_restore(garage.box, garage.job)
+        assert again["compared_with"] == "last_write"
+        assert again["digest"] != first["digest"], "other changes, though the same memory in the end"
 
     visit(slave, scene)
 
