@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from appliance.flashing.context import JobContext
 from appliance.flashing.image import MemoryImage, blocks_of
@@ -14,6 +14,8 @@ from appliance.protocols.access import Block, EcuRefusedError, Purpose
 
 _SAMPLES = 4
 """Blocks looked at of what the write covers, and as many of what it leaves alone."""
+_PIECE_BYTES = 1024
+"""What is looked at where whole blocks tell nothing."""
 _BY_HASH = ("hash", "crc16")
 
 
@@ -62,6 +64,7 @@ async def fingerprint(
 ) -> Fingerprint:
     """Open the ECU, compare, let go of it again; blocks it does not let be read are left out.
 
+    Where the original goes back over a file that changed every block, pieces of them may still tell it.
     Raises AccessError and EcuChangedError.
     """
     writable = blocks_of(job.definition, writable_only=True)
@@ -69,12 +72,36 @@ async def fingerprint(
     outside = [one for one in blocks_of(job.definition) if one not in inside]
     try:
         await open_persistently(job, purpose)
-        return Fingerprint(
+        seen = Fingerprint(
             await _sampled(job, _spread(job, original, outside), original, purpose),
             await _sampled(job, _spread(job, original, inside), original, purpose),
         )
+        if tuned is not None or seen.equal or seen.blank:
+            return seen
+        return await _looked_closer(job, seen, original, inside, purpose)
     finally:
         await let_go(job)
+
+
+async def _looked_closer(
+    job: JobContext, seen: Fingerprint, original: MemoryImage, blocks: Sequence[Block], purpose: Purpose
+) -> Fingerprint:
+    """Pieces, read back: one that is as in the original counts, one that is merely blank does not."""
+    pieces = [
+        replace(block, place=block.place.part(offset, _PIECE_BYTES))
+        for block in blocks
+        for offset in range(0, block.size, _PIECE_BYTES)
+    ]
+    spread, equal, other = _spread(job, original, pieces), 0, []
+    for piece in spread:
+        try:
+            if await reads_as(job, piece, original, purpose):
+                equal += 1
+            else:
+                other.append(str(piece))
+        except EcuRefusedError as error:
+            job.note(f"{piece.region} cannot be read: {error}")
+    return Fingerprint(seen.outside, Sampled(equal, 0, tuple(other))) if equal else seen
 
 
 def _spread(job: JobContext, original: MemoryImage, blocks: Sequence[Block]) -> list[Block]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from appliance.contract.places import FLASH, Range, Start
-from appliance.definitions.access.uds import uds_access
 from appliance.definitions.schema import Definition
 from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.protocols.access import Block, EcuState
@@ -69,7 +68,7 @@ class ProbeEcu:
 
     def cut_power(self) -> None:
         """Supply gone and back: RAM is lost, memory is not. Without a boot loader a broken ECU stays dead."""
-        if not self.reset() and uds_access(self.definition).recovery.recoverability != "bootloader":
+        if not self.reset() and self.definition.best_access.recovery.recoverability != "bootloader":
             self.powered = False
 
     def damage(self, address: int, mask: int = 0x01, memory: str = FLASH) -> None:
