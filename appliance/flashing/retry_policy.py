@@ -49,7 +49,9 @@ class Policy:
 
 _LOSS = (0.2, 0.5, 1.0, 2.0, 5.0, 5.0, 10.0, 10.0)
 _LOCK_OUT = (11.0,) * 8
-_CONDITION = (2.0,) * 120
+MOST_WAITS = 120
+"""For conditions, of one thing that is tried: pieces held back, and blocks begun anew, together."""
+_CONDITION = (2.0,) * MOST_WAITS
 _CONDITION_ERASED = (2.0, 2.0, 4.0, 8.0, 16.0, *(30.0,) * 7)
 """As long in all, with fewer erases."""
 
@@ -126,7 +128,9 @@ class Budget:
         if rule is None:
             raise error
         row = (stumble, rule.wears)
-        if self._spent[row] == len(rule.pauses_s):
+        waits = self._spent[Stumble.CONDITION, True] + self._spent[Stumble.CONDITION, False]
+        waited_out = stumble is Stumble.CONDITION and waits == MOST_WAITS
+        if waited_out or self._spent[row] == len(rule.pauses_s):
             raise error
         self._spent[row] += 1
         return rule.pauses_s[self._spent[row] - 1]

@@ -13,6 +13,7 @@ from appliance.definitions.loader import PACKS, load_definition
 from appliance.engine.questions import QuestionDesk
 from appliance.engine.serving import worker_and_connection
 from appliance.engine.settings import EngineSettings
+from appliance.ports import simulated
 from appliance.ports.settings import SimulationSettings
 from appliance.ports.simulated import SimulatedCarInterface
 
@@ -25,8 +26,8 @@ def test_a_simulated_car_that_waits_for_its_first_operation_stands_still(
 ) -> None:
     """Something lies ahead of it: stopped by another thread, the clock jumped there now and then."""
     sag = {"kind": "voltage", "on": "time", "at": SAGS_AT_S, "volts": 9.0, "duration_s": 5}
-    simulated = SimulationSettings(PACK, faults=json.dumps({"faults": [sag]}))
-    settings = EngineSettings(tmp_path, tmp_path / "engine.sock", simulation=simulated)
+    wanted = SimulationSettings(PACK, faults=json.dumps({"faults": [sag]}))
+    settings = EngineSettings(tmp_path, tmp_path / "engine.sock", simulation=wanted)
     told: list[tuple[bool, threading.Thread]] = []
     pass_time = simulated.pass_time
 
