@@ -40,6 +40,12 @@ class ProbeTap:
     _address: int = 0
     _busy_until: float = 0.0
 
+    @property
+    def address(self) -> int:
+        """Of the word that is due, inside the chip."""
+        (block,) = self.ecu.blocks()
+        return min(max(self._address, block.start), block.end - 1)
+
     def reset(self) -> None:
         self._require()
         self._instruction = IDCODE
