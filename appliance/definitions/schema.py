@@ -40,7 +40,7 @@ class Evidence(Strict):
     """Where the facts of this definition come from, and what is assumed."""
 
     sources: tuple[str, ...] = Field(min_length=1)
-    """Where each fact was read: documents, sheets, own measurements."""
+    """Where each fact was read: keys of docs/sources.md, documents, own measurements."""
     assumptions: tuple[str, ...] = ()
     """What is assumed and was not seen."""
 

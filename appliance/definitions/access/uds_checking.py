@@ -44,9 +44,9 @@ class Checking(Strict):
 
     `hash_range` gets format identifier, address and size as erasing by address does and answers a hash;
     `compare_range` gets the expected hash behind them and answers status 00 if they agree. `compare_block`
-    gets `01 <block id> <length of the hash, 2 bytes> <hash>` and answers so too (sheet obd 2.1). `status`
-    gets no hash of ours: the ECU calls its memory good, and nobody has compared it with anything. `steps` is
-    a status too, asked for as the list `prove` says.
+    gets `01 <block id> <length of the hash, 2 bytes> <hash>` and answers so too.
+    `status` gets no hash of ours: the ECU calls its memory good, and nobody has compared it with anything.
+    `steps` is a status too, asked for as the list `prove` says. Sources: uds-bytes.
     """
 
     routine: Word | None = None

@@ -114,8 +114,8 @@ class SecurityLevel(Strict):
     """One unlock: the odd seed sub-function and the algorithm that answers it.
 
     The toys, for simulated ECUs only, work on 32 bits, big-endian: `toy-xor` is seed XOR constant, `toy-add`
-    their sum, `toy-rotate` the seed rotated left by 7 bits, then XOR constant. `sa2` runs the script (sheet
-    obd 4.1); `plugin:NAME` is the owner's own package.
+    their sum, `toy-rotate` the seed rotated left by 7 bits, then XOR constant. `sa2` runs the script
+    (sources: sa2); `plugin:NAME` is the owner's own package.
     """
 
     level: int = Field(ge=1, le=0x7D)

@@ -36,8 +36,8 @@ class Erasing(Strict):
     """Erase routine (0x31 01): what names the memory.
 
     By address: format identifier, address and size as in the download (`44 <address> <size>`, also where the
-    download goes by block id); by block id: a count of 1 and the id (`01 <id>`, sheet obd 2.1). Status 00 in
-    the answer is success.
+    download goes by block id); by block id: a count of 1 and the id (`01 <id>`). Status 00 in the answer is
+    success. Sources: uds-bytes.
     """
 
     routine: Word = 0xFF00

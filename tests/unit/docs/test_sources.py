@@ -30,6 +30,11 @@ def test_every_cited_key_is_on_the_page() -> None:
     assert not strange
 
 
+def test_no_citation_points_outside_the_repository() -> None:
+    pointing = re.compile(r"\b(facts )?sheets?,? (obd|boot|field|vw|eu|\d)")
+    assert [str(path) for path in citations() if pointing.search(path.read_text("utf-8"))] == []
+
+
 def test_a_citation_is_found_and_a_strange_one_told() -> None:
     assert cited_in("so it goes (sources: uds-bytes, uds-timing); more") == {"uds-bytes", "uds-timing"}
     assert cited_in("# Sources: no-such-key.") - known() == {"no-such-key"}
