@@ -9,7 +9,10 @@ import pytest
 
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import JobState
+from appliance.engine.operations.check import verify
+from appliance.engine.operations.preview import preview_restore, preview_write
 from appliance.engine.operations.read import identify, read
+from appliance.engine.operations.restore_without_journal import reopen
 from appliance.engine.operations.write import recover, restore, write
 from appliance.engine.tuned_package import MasterWish
 from appliance.flashing.safety import standing
@@ -167,5 +170,53 @@ def test_a_half_written_chip_is_nobodys_original(at_chip: Callable[[Scene], None
         error = await refusal(read(chip.box, other))
         assert error.code == "WRITE_OPEN" and job in error.do_now
         assert (await recover(chip.box, None, True, job))["result"] == "restored"
+
+    at_chip(scene)
+
+
+def test_a_whole_comparison_and_a_preview_need_nothing_more(at_chip: Callable[[Scene], None]) -> None:
+    async def scene(chip: ChipBox, job: str) -> None:
+        told = await verify(chip.box, job)
+        assert (told["method"], told["blocks"]) == ("read_back", 1)
+        shown = await preview_write(chip.box, job, chip.hand_in(tuned(stock())), MasterWish())
+        assert shown["job"] == job
+        await preview_restore(chip.box, job)
+        await write(chip.box, job, chip.hand_in(tuned(stock())), MasterWish(), car=job)
+        await verify(chip.box, job)
+        chip.ecu.damage(0x0800_0004)
+        assert (await refusal(verify(chip.box, job))).code == "VERIFY_FAILED"
+
+    at_chip(scene)
+
+
+def test_without_the_journal_the_sealed_original_goes_back(at_chip: Callable[[Scene], None]) -> None:
+    async def scene(chip: ChipBox, job: str) -> None:
+        killer = Killer(chip.state)
+        original = str(chip.box.journal.job(job).original_file)
+        chip.tap.struck_at[0x2000 + 0x800] = killer.strike
+        with pytest.raises(Killed):
+            await write(chip.box, job, chip.hand_in(tuned(stock())), MasterWish(), car=job)
+        for lost in (*killer.state.glob("journal.db*"), *killer.state.glob("writes.*")):
+            lost.unlink()
+        chip.live_again(killer.state)
+        assert not chip.box.journal.open_flashes()
+        error = await refusal(reopen(chip.box, "pbx-probe-chip"))
+        assert error.code == "CAR_UNCONFIRMED"
+        again = await reopen(chip.box, "pbx-probe-chip", car=original)
+        assert (await recover(chip.box, again, True, original))["result"] == "restored"
+        assert chip.memory == stock()
+
+    at_chip(scene)
+
+
+def test_a_chip_whose_wire_is_off_can_still_be_recovered(at_chip: Callable[[Scene], None]) -> None:
+    async def scene(chip: ChipBox, job: str) -> None:
+        chip.tap.struck_at[0x2000 + 0x800] = lambda: setattr(chip.bench, "connected", False)
+        error = await refusal(write(chip.box, job, chip.hand_in(tuned(stock())), MasterWish(), car=job))
+        assert error.code == "WRITE_INTERRUPTED"
+        error = await refusal(recover(chip.box, job, True, job))
+        assert "recover" in error.do_now and standing(chip.box.journal, job).ecu is EcuSafety.HALF_WRITTEN
+        chip.bench.connected = True
+        assert (await recover(chip.box, job, True, job))["result"] == "restored"
 
     at_chip(scene)
