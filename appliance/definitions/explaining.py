@@ -69,7 +69,7 @@ def _access(definition: Definition, access: AccessDefinition) -> Iterator[str]:
     for wire in access.wiring:
         yield f"  pin {wire.pin} to {wire.to}" + (f" ({wire.note})" if wire.note else "")
     recognised = (f"{name} {' or '.join(one)}" for name, one in access.recognition.given().items())
-    yield f"  recognised by: {', '.join(recognised)}"
+    yield f"  recognised by: {', '.join(recognised) or 'its name alone, given by a person'}"
     yield f"  reads: {way.read}; writes: {way.write}, {way.delta}"
     yield from (f"  entry: {step.told}" for step in access.entry.steps)
     yield from (f"  afterwards: {step.told}" for step in access.entry.ending)

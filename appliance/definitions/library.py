@@ -59,7 +59,8 @@ class Library:
     def recognise(self, identity: Mapping[str, str | None]) -> list[Way]:
         """Accesses to an ECU that names itself so (keys hw, sw, boot), the most specific first.
 
-        A field the access has patterns for must be known and match; None never does.
+        A field the access has patterns for must be known and match; None never does, and neither does an
+        access that has no patterns.
         """
         fitting = [
             (score, Way(definition, access))
@@ -72,8 +73,10 @@ class Library:
 
 
 def _score(access: AccessDefinition, identity: Mapping[str, str | None]) -> Score | None:
-    fields, literals = 0, 0
-    for name, patterns in access.recognition.given().items():
+    fields, literals, given = 0, 0, access.recognition.given()
+    if not given:
+        return None
+    for name, patterns in given.items():
         value = identity.get(name)
         matching = [pattern for pattern in patterns if value is not None and fnmatchcase(value, pattern)]
         if not matching:

@@ -39,7 +39,8 @@ async def find_ecu(box: EngineContext, definition_id: str | None) -> Found:
     answers = await _answers(box, asked, every=definition_id is None)
     if not answers:
         raise _nobody(box, len(asked))
-    recognised = [(answer, fit) for answer in answers if (fit := _fit(box, answer)) is not None]
+    named = definition_id is not None
+    recognised = [(answer, fit) for answer in answers if (fit := _fit(box, answer, named)) is not None]
     if not recognised:
         applications = [answer for answer in answers if answer.state is EcuState.APPLICATION]
         raise _unknown(box, (applications or answers)[0], definition_id)
@@ -69,11 +70,12 @@ def _ways(definitions: Iterable[Definition]) -> list[Way]:
 async def _answers(box: EngineContext, asked: Sequence[Way], *, every: bool) -> tuple[Answer, ...]:
     """The first protocol that anybody answers to.
 
-    An ECU that has to be powered and strapped first is looked for by its name alone.
+    An ECU that has to be powered and strapped first, or tells nothing of itself, is looked for by its
+    name alone.
     """
     alike: defaultdict[tuple[str, Choreography], list[Way]] = defaultdict(list)
     for way in asked:
-        if not (every and way.access.entry.steps):
+        if not (every and (way.access.entry.steps or not way.access.recognition.given())):
             alike[way.access.protocol, way.access.entry].append(way)
     for ways in alike.values():
         try:
@@ -111,11 +113,13 @@ def _two_ecus(error: DuplicateEcuError) -> PitboxError:
     )
 
 
-def _fit(box: EngineContext, answer: Answer) -> Way | None:
+def _fit(box: EngineContext, answer: Answer, named: bool) -> Way | None:
+    """By what it tells; where its access has nothing to tell it by, by the name that a person gave."""
     names = {"hw": answer.identity.hw, "sw": answer.identity.sw, "boot": answer.identity.boot}
     by_name = {(way.definition.id, way.access.name): way for way in answer.ways}
     fitting = (by_name.get((one.id, access.name)) for one, access in box.library.recognise(names))
-    return next((way for way in fitting if way is not None), None)
+    by_name_alone = (way for way in answer.ways if named and not way.access.recognition.given())
+    return next((way for way in (*fitting, *by_name_alone) if way is not None), None)
 
 
 def _nobody(box: EngineContext, ways: int) -> PitboxError:

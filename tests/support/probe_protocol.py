@@ -168,13 +168,13 @@ async def open_chip(
 
 
 async def discover(car: CarInterface, ways: Sequence[Way], *, every: bool) -> tuple[Answer, ...]:
-    """Whose type of chip is at the port; of the one that is there it tells no more."""
+    """A chip of the right type is there; which one it is, nobody tells."""
     for way in ways:
-        how = _how(way.access)
-        chip = TapAccess(car.tap(), how, way.definition.regions[0].place)
-        if (found := await chip.idcode()) is not None:
-            kind = EcuIdentity(hw=f"IDCODE {found:08X}")
-            return (Answer((way,), kind, Protection(ProtectionKind.NONE), await chip.state()),)
+        chip = TapAccess(car.tap(), _how(way.access), way.definition.regions[0].place)
+        if await chip.idcode() is not None:
+            await chip.open(Purpose.READ)
+            nobody = EcuIdentity()
+            return (Answer((way,), nobody, Protection(ProtectionKind.NONE), await chip.state()),)
     return ()
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import JobState
+from appliance.definitions.choreography import Choreography
+from appliance.definitions.library import Library
 from appliance.engine.operations.check import verify
 from appliance.engine.operations.preview import preview_restore, preview_write
 from appliance.engine.operations.read import identify, read
@@ -17,10 +19,12 @@ from appliance.engine.operations.write import recover, restore, write
 from appliance.engine.tuned_package import MasterWish
 from appliance.flashing.safety import standing
 from drivers.person.simulated import Reply
+from drivers.supply.interface import Output
 from simulator.virtualtime import run_virtual
 from tests.support import probe_protocol
 from tests.support.killing import Killed, Killer
 from tests.support.probe_box import ChipBox, ReadBox, Script, new_chip, read_box, stock, tuned
+from tests.support.probe_definition import probe_definition
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -105,7 +109,7 @@ def test_another_chips_memory_is_refused_against_every_word(at_chip: Callable[[S
 def test_a_chip_of_another_type_is_not_identified(at_chip: Callable[[Scene], None]) -> None:
     async def scene(chip: ChipBox, job: str) -> None:
         chip.tap.idcode ^= 1
-        assert (await refusal(identify(chip.box, "pbx-probe-chip"))).code == "DEFINITION_MISMATCH"
+        assert (await refusal(identify(chip.box, "pbx-probe-chip"))).code == "ECU_REFUSED_UNSUPPORTED"
         error = await refusal(restore(chip.box, job, car=job))
         assert chip.memory == stock() and error.code == "GATES_REFUSED"
 
@@ -218,5 +222,28 @@ def test_a_chip_whose_wire_is_off_can_still_be_recovered(at_chip: Callable[[Scen
         assert "recover" in error.do_now and standing(chip.box.journal, job).ecu is EcuSafety.HALF_WRITTEN
         chip.bench.connected = True
         assert (await recover(chip.box, job, True, job))["result"] == "restored"
+
+    at_chip(scene)
+
+
+def test_what_tells_nothing_of_itself_is_recognised_in_nothing() -> None:
+    """No pattern is not every pattern: a person names it, and nothing that answers is taken for it."""
+    library = Library()
+    library.add(probe_definition(), Path("pbx-probe-chip.toml"))
+    assert library.recognise({"hw": "PBX-X050-01", "sw": None, "boot": None}) == []
+
+
+def test_without_its_name_a_chip_that_tells_nothing_is_not_looked_for(
+    at_chip: Callable[[Scene], None],
+) -> None:
+    async def scene(chip: ChipBox, job: str) -> None:
+        definition = chip.ecu.definition
+        bare = definition.accesses[0].model_copy(update={"entry": Choreography()})
+        chip.box.library = Library()
+        chip.box.library.add(definition.model_copy(update={"accesses": (bare,)}), Path("pbx-probe-chip.toml"))
+        chip.bench.set_output(Output.SUPPLY, True)
+        assert (await refusal(identify(chip.box))).code == "ECU_NOT_FOUND"
+        assert (await identify(chip.box, definition.id))["definition"] == definition.id
+        chip.bench.set_output(Output.SUPPLY, False)
 
     at_chip(scene)
