@@ -16,6 +16,8 @@ _SAMPLES = 4
 """Blocks looked at of what the write covers, and as many of what it leaves alone."""
 _PIECE_BYTES = 1024
 """What is looked at where whole blocks tell nothing."""
+_MOST_PIECES = 64
+"""Looked at before memory counts as strange."""
 _BY_HASH = ("hash", "crc16")
 
 
@@ -92,8 +94,10 @@ async def _looked_closer(
         for block in blocks
         for offset in range(0, block.size, _PIECE_BYTES)
     ]
-    spread, equal, other = _spread(job, original, pieces), 0, []
-    for piece in spread:
+    equal, other = 0, []
+    for piece in _spread(job, original, pieces, _MOST_PIECES):
+        if equal == _SAMPLES:
+            break
         try:
             if await reads_as(job, piece, original, purpose):
                 equal += 1
@@ -104,12 +108,14 @@ async def _looked_closer(
     return Fingerprint(seen.outside, Sampled(equal, 0, tuple(other))) if equal else seen
 
 
-def _spread(job: JobContext, original: MemoryImage, blocks: Sequence[Block]) -> list[Block]:
+def _spread(
+    job: JobContext, original: MemoryImage, blocks: Sequence[Block], most: int = _SAMPLES
+) -> list[Block]:
     """A few from the first to the last, of those with content: what an original left erased tells nothing."""
     telling = [one for one in blocks if _has(original, one) and not _is_blank(job, one, original.block(one))]
-    if len(telling) <= _SAMPLES:
+    if len(telling) <= most:
         return telling
-    return [telling[index * (len(telling) - 1) // (_SAMPLES - 1)] for index in range(_SAMPLES)]
+    return [telling[index * (len(telling) - 1) // (most - 1)] for index in range(most)]
 
 
 async def _sampled(

@@ -247,3 +247,16 @@ def test_without_its_name_a_chip_that_tells_nothing_is_not_looked_for(
         chip.bench.set_output(Output.SUPPLY, False)
 
     at_chip(scene)
+
+
+def test_the_original_goes_back_over_a_tune_of_nearly_everything(at_chip: Callable[[Scene], None]) -> None:
+    """One piece that is as in the original, and the person's word, are enough for it."""
+
+    async def scene(chip: ChipBox, job: str) -> None:
+        file = tuned(stock(), *range(0x100, 0x1800, 0x400))
+        await write(chip.box, job, chip.hand_in(file), MasterWish(), car=job)
+        assert chip.memory == file
+        assert (await restore(chip.box, job, car=job))["result"] == "restored"
+        assert chip.memory == stock()
+
+    at_chip(scene)
