@@ -23,8 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     settings = options.parse(arguments)
     private_files()
     try:
-        if settings.simulation is not None:
-            require_known(settings.simulation, settings.definition_dirs)
+        _require_known_car(settings)
         with held(settings.state_dir):
             _run(settings)
     except PitboxError as error:
@@ -32,6 +31,19 @@ def main(arguments: list[str] | None = None) -> int:
         print(_five_answers(error), file=sys.stderr)
         return 1
     return 0
+
+
+def _require_known_car(settings: EngineSettings) -> None:
+    """Before a state directory is made for a simulated car. Raises PitboxError."""
+    if settings.simulation is None:
+        return
+    try:
+        require_known(settings.simulation, settings.definition_dirs)
+    except PitboxError as error:
+        if settings.state_dir.exists():
+            with held(settings.state_dir):
+                tell_safety_unstarted(error, settings.state_dir)
+        raise
 
 
 def _run(settings: EngineSettings) -> None:

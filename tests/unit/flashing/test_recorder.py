@@ -19,6 +19,7 @@ from appliance.contract.actors import Actor
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import AlarmEvent, NoteEvent, Phase, ProgressEvent, Recorded
 from appliance.contract.jobs import JobState
+from appliance.contract.places import FLASH
 from appliance.flashing import recorder
 from appliance.flashing.database import Database, StorageError
 from appliance.flashing.journal import FlashRecord, Journal, Step
@@ -113,7 +114,7 @@ def _act(journal: Journal, action: str, target: JobState) -> None:
 
 def _act_on_write(journal: Journal, write: FlashRecord, action: str, target: JobState) -> None:
     if action == "block":
-        journal.next_block(write.id, 0x10, 0x20)
+        journal.next_block(write.id, (FLASH, 0x10), (FLASH, 0x20))
     elif action == "interrupt":
         journal.move_with_step(write.id, Step.INTERRUPTED, write.job_id, target, "why")
     elif action == "resume":
@@ -234,12 +235,12 @@ def test_a_block_is_one_commit_as_before(box: Box, monkeypatch: pytest.MonkeyPat
     box.journal.move("job", JobState.IDENTIFIED)
     box.journal.move("job", JobState.PREFLIGHT)
     write = box.journal.open_flash("job", ORDER)
-    box.journal.next_block(write, None, 0)
+    box.journal.next_block(write, None, (FLASH, 0))
     with disk(monkeypatch, lambda: False) as commits:
         for block in range(1, 30):
             for part in range(10):
                 box.progress(block * 10 + part, 300)
-            box.journal.next_block(write, block - 1, block)
+            box.journal.next_block(write, (FLASH, block - 1), (FLASH, block))
     assert commits["all"] == 29
 
 
