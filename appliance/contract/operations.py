@@ -7,6 +7,8 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from appliance.contract.uses import Use
+
 
 class OperationClass(StrEnum):
     """What an operation is beside others."""
@@ -17,14 +19,6 @@ class OperationClass(StrEnum):
     """It uses the ECU, and gives way to a write."""
     HARMLESS = "harmless"
     """It asks nothing of the ECU."""
-
-
-class Use(StrEnum):
-    """What the customer declared the tuned file is for."""
-
-    ROAD_COMPLIANT = "road_compliant"
-    MOTORSPORT_OFFROAD = "motorsport_offroad"
-    BENCH_RESEARCH = "bench_research"
 
 
 JobId = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]

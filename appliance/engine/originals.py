@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
+from appliance.contract.records import EcuIdentity as SealedIdentity
+from appliance.contract.records import Region as SealedRegion
+from appliance.contract.records import Segment
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
@@ -20,11 +23,9 @@ from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.flashing.journal import FlashRecord, JobRecord
 from appliance.flashing.write_order import WriteOrder
 from appliance.protocols.access import Block, EcuIdentity
+from appliance.vault.contents import new_file_id, split, wipe
 from appliance.vault.errors import VaultError
 from appliance.vault.images import ImageKind, SealedImage
-from appliance.vault.records import EcuIdentity as SealedIdentity
-from appliance.vault.records import Region as SealedRegion
-from appliance.vault.records import Segment, new_file_id, split, wipe
 
 log = logging.getLogger("pitbox.engine")
 

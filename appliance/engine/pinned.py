@@ -13,7 +13,7 @@ from appliance.contract.errors import PitboxError
 from appliance.definitions.parsing import SchemaMismatchError, pinned_definition
 from appliance.definitions.schema import Definition
 from appliance.vault import durable
-from appliance.vault.records import sha256_hex
+from appliance.vault.contents import sha256_hex
 
 _MAX_BYTES = 16 << 20
 """A file of 1 MiB, the most that is loaded, grows when its defaults are filled in."""

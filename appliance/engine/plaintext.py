@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from appliance.flashing.image import MemoryImage
-from appliance.vault.records import wipe
+from appliance.vault.contents import wipe
 
 
 class Opened:

@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 
 from appliance.checksums import ChecksumRefused, ChecksumUnsupported
 from appliance.contract.errors import PitboxError
+from appliance.contract.manifest import Manifest, Verdict
 from appliance.contract.places import Range, Start
+from appliance.contract.uses import Use
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
 from appliance.engine.originals import Original, sealed_identity, sealed_regions
@@ -17,12 +19,11 @@ from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import JobRecord
 from appliance.flashing.own_checksums import corrected, judged, own_checksums
 from appliance.protocols.access import EcuIdentity
+from appliance.vault.contents import new_file_id
 from appliance.vault.errors import VaultError
 from appliance.vault.grants import GrantUse
 from appliance.vault.keys import Role
-from appliance.vault.manifest import Manifest, Use, Verdict
 from appliance.vault.package import GrantLimits, TunedFile, build_package, inspect_package, open_package
-from appliance.vault.records import new_file_id
 
 _GRANT_S = 1800
 _PACKAGE_MAGIC = b"PK\x03\x04"

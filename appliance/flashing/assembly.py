@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from appliance.contract.places import Range
+from appliance.contract.records import Segment
 from appliance.definitions.memory import Region
 from appliance.flashing.image import MemoryImage
-from appliance.vault.records import Segment, wipe
+from appliance.vault.contents import wipe
 from appliance.vault.store import BlobStore
 
 

@@ -18,7 +18,7 @@ from appliance.flashing.journal import Step, StepRecord
 from appliance.flashing.retries import open_persistently
 from appliance.flashing.verifying import differing
 from appliance.protocols.access import Block, Purpose
-from appliance.vault.records import wipe
+from appliance.vault.contents import wipe
 
 
 class LostBlocks:

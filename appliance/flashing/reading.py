@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from appliance.contract.events import Phase
 from appliance.contract.jobs import JobState
 from appliance.contract.places import Range
+from appliance.contract.records import SEGMENT_MAX_BYTES, Segment
 from appliance.definitions.memory import Region
 from appliance.flashing.assembly import Assembly
 from appliance.flashing.context import JobContext
@@ -28,7 +29,6 @@ from appliance.flashing.retries import open_persistently
 from appliance.flashing.session_end import let_go
 from appliance.protocols.access import Purpose
 from appliance.vault.errors import VaultError
-from appliance.vault.records import SEGMENT_MAX_BYTES, Segment
 
 _MOST_SAMPLINGS = 3
 

@@ -24,7 +24,7 @@ from appliance.flashing.session_end import let_go
 from appliance.flashing.write_order import WriteOrder
 from appliance.flashing.writing import Write, WriteResult
 from appliance.protocols.access import AccessError, EcuSilentError, EcuState, LinkLostError, Purpose
-from appliance.vault.records import wipe
+from appliance.vault.contents import wipe
 
 _PROBES = 6
 _PROBE_PAUSE_S = 1.0

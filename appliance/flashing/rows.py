@@ -11,9 +11,9 @@ from enum import StrEnum
 
 from appliance.contract.jobs import JobState
 from appliance.contract.places import Start
+from appliance.contract.records import Segment
 from appliance.protocols.access import EcuIdentity
 from appliance.vault.authentic import Mac
-from appliance.vault.records import Segment
 
 
 class Step(StrEnum):

@@ -9,9 +9,10 @@ from pathlib import PurePath
 from typing import Any
 
 from appliance.contract.places import FLASH
+from appliance.contract.records import placed
 from appliance.flashing.rows import refuse_strange, seal_rows
 from appliance.vault.authentic import Mac
-from appliance.vault.records import placed, sha256_hex
+from appliance.vault.contents import sha256_hex
 
 APPLICATION_ID = 0x50_49_54_42
 """`PITB`: tells our file from any other SQLite file, and from an emptied one."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import rfc8785
 
-from appliance.vault.records import parse_canonical
+from appliance.contract.records import parse_canonical
 
 Mac = Callable[[bytes], str]
 """Keyed hash of bytes as hex digits (`KeyRing.record_mac`)."""

@@ -6,10 +6,11 @@ from enum import StrEnum
 from itertools import pairwise
 
 from appliance.contract.places import Start
+from appliance.contract.records import Region
+from appliance.vault.contents import wipe
 from appliance.vault.errors import VaultError
 from appliance.vault.images import ImageStore, SealedImage
 from appliance.vault.keys import KeyRing, Role
-from appliance.vault.records import Region, wipe
 
 _RECORD_DATA_BYTES = 32
 _ADDRESS_BITS = 32

@@ -12,11 +12,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
+from appliance.contract.manifest import Grant, GrantOp, GrantTerms, Manifest
+from appliance.contract.records import EcuIdentity
 from appliance.vault.agekey import AgeIdentity
 from appliance.vault.errors import VaultError
 from appliance.vault.keys import KEY_TIER, DevicePublic, KeyRing
-from appliance.vault.manifest import Grant, GrantOp, GrantTerms, Manifest
-from appliance.vault.records import EcuIdentity
 from appliance.vault.signing import decode, encode
 
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)

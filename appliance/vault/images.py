@@ -10,11 +10,7 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from appliance.contract.places import Range, Start
-from appliance.vault import durable
-from appliance.vault.authentic import NewerRecordError, opened_record, sealed_record
-from appliance.vault.errors import VaultError
-from appliance.vault.keys import KeyRing
-from appliance.vault.records import (
+from appliance.contract.records import (
     EcuIdentity,
     FileId,
     Name,
@@ -22,10 +18,14 @@ from appliance.vault.records import (
     Region,
     Segment,
     Sha256,
-    assemble,
     check_layout,
     gaps,
 )
+from appliance.vault import durable
+from appliance.vault.authentic import NewerRecordError, opened_record, sealed_record
+from appliance.vault.contents import assemble
+from appliance.vault.errors import VaultError
+from appliance.vault.keys import KeyRing
 from appliance.vault.store import BlobStore
 
 RECORD_MAX_BYTES = 16 * 1024 * 1024

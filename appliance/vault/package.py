@@ -10,26 +10,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from appliance.contract.manifest import Grant, GrantOp, GrantTerms, Manifest, Verdict
 from appliance.contract.places import Range, Start
-from appliance.vault import container, durable
-from appliance.vault.agekey import AgeIdentity
-from appliance.vault.container import Member
-from appliance.vault.errors import VaultError
-from appliance.vault.grants import GrantUse, check_grant, open_grant, seal_grant
-from appliance.vault.keys import DevicePublic, KeyRing, MasterKeys, MasterPublic
-from appliance.vault.manifest import Grant, GrantOp, GrantTerms, Manifest, Use, Verdict
-from appliance.vault.records import (
+from appliance.contract.records import (
     IMAGE_MAX_BYTES,
     SEAL_OVERHEAD_MAX_BYTES,
     SEGMENT_MAX_BYTES,
     EcuIdentity,
     Region,
     Segment,
-    assemble,
-    new_file_id,
-    sha256_hex,
-    split,
 )
+from appliance.contract.uses import Use
+from appliance.vault import container, durable
+from appliance.vault.agekey import AgeIdentity
+from appliance.vault.container import Member
+from appliance.vault.contents import assemble, new_file_id, sha256_hex, split
+from appliance.vault.errors import VaultError
+from appliance.vault.grants import GrantUse, check_grant, open_grant, seal_grant
+from appliance.vault.keys import DevicePublic, KeyRing, MasterKeys, MasterPublic
 from appliance.vault.sealing import check_sealed, open_segment, seal_segment
 from appliance.vault.signing import JWS_MAX_BYTES, Typ, sign, verify
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import pyrage
 
 from appliance.contract.places import Range, Start
+from appliance.contract.records import Segment
 from appliance.vault.agekey import AgeIdentity
+from appliance.vault.contents import sha256_hex
 from appliance.vault.errors import VaultError
-from appliance.vault.records import Segment, sha256_hex
 
 _RESTORE = "Do not use this file. Fetch it from the file service again, or read the ECU again."
 

@@ -13,9 +13,9 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 from pydantic import ValidationError
 
+from appliance.contract.records import Record, parse_canonical
 from appliance.vault.errors import VaultError
 from appliance.vault.keys import MasterKeys, MasterPublic
-from appliance.vault.records import Record, parse_canonical
 
 ALGORITHM = "Ed25519"
 JWS_MAX_BYTES = 120 * 1024

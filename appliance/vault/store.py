@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from appliance.contract.places import Start
+from appliance.contract.records import Segment
 from appliance.vault import durable
 from appliance.vault.errors import VaultError
 from appliance.vault.keys import KeyRing
-from appliance.vault.records import Segment
 from appliance.vault.sealing import check_sealed, open_checked, seal_segment
 
 

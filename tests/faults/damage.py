@@ -31,8 +31,8 @@ from appliance.engine.settings import EngineSettings
 from appliance.flashing.safety import standing
 from appliance.ports.simulated import SimulatedCarInterface
 from appliance.protocols.access import EcuIdentity
+from appliance.vault.contents import split
 from appliance.vault.images import ImageKind
-from appliance.vault.records import split
 from simulator.car import Car, CarSettings, bus_for
 from simulator.virtualtime import run_virtual
 from tests.frozen.generate import STATES, Freezer

@@ -22,8 +22,8 @@ from appliance.engine.originals import save_image
 from appliance.engine.settings import EngineSettings
 from appliance.ports.simulated import SimulatedCarInterface, with_right_checksums
 from appliance.protocols.ports import CarInterface
+from appliance.vault.contents import split
 from appliance.vault.images import ImageKind
-from appliance.vault.records import split
 from simulator.car import Car, CarSettings, bus_for
 from simulator.ecu.options import EcuOptions
 from simulator.image_synthesis import synthesise

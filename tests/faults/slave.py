@@ -15,6 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from appliance.contract.manifest import Verdict
+from appliance.contract.uses import Use
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.engine.context import EngineContext, open_box
 from appliance.engine.originals import load_original, sealed_identity, sealed_regions
@@ -23,7 +25,6 @@ from appliance.flashing.own_checksums import own_checksums
 from appliance.protocols.access import EcuIdentity
 from appliance.vault import keys as keyring
 from appliance.vault.keys import MasterKeys, Role
-from appliance.vault.manifest import Use, Verdict
 from appliance.vault.package import GrantLimits, TunedFile, build_package
 from simulator.image_synthesis import region_slice
 from tests.faults.judge import BrokenPromiseError

@@ -12,6 +12,7 @@ import pytest
 
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import JobState
+from appliance.contract.records import Segment
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.engine.conditions import LiveConditions
 from appliance.engine.context import EngineContext
@@ -23,7 +24,6 @@ from appliance.ports.simulated import SimulatedCarInterface
 from appliance.protocols.access import Block
 from appliance.protocols.uds.memory import UdsMemory
 from appliance.vault.errors import VaultError
-from appliance.vault.records import Segment
 from appliance.vault.store import BlobStore
 from simulator import virtualtime
 from simulator.ecu.core import Program

@@ -11,7 +11,10 @@ from typing import Any, TypeVar
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import Event
+from appliance.contract.manifest import Verdict
 from appliance.contract.places import FLASH, Range
+from appliance.contract.records import Region
+from appliance.contract.uses import Use
 from appliance.definitions.library import Library
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.schema import Definition
@@ -25,10 +28,9 @@ from appliance.ports.simulated import SimulatedCarInterface, with_right_checksum
 from appliance.protocols.access import EcuIdentity
 from appliance.protocols.ports import CarInterface
 from appliance.vault import keys as keyring
+from appliance.vault.contents import new_file_id
 from appliance.vault.keys import MasterKeys, Role
-from appliance.vault.manifest import Use, Verdict
 from appliance.vault.package import GrantLimits, TunedFile, build_package
-from appliance.vault.records import Region, new_file_id
 from simulator.car import Car, CarSettings, bus_for
 from simulator.virtualtime import run_virtual
 

@@ -9,13 +9,13 @@ import pytest
 from pydantic import ValidationError
 
 from appliance.contract.errors import PitboxError
+from appliance.contract.manifest import Verdict
 from appliance.contract.operations import Recover
 from appliance.definitions.access.uds import uds_access
 from appliance.engine.operations import preview
 from appliance.engine.operations.registry import prepare
 from appliance.engine.operations.write import restore, write
 from appliance.engine.tuned_package import MasterWish
-from appliance.vault.manifest import Verdict
 from simulator.ecu.watch import Counter
 from tests.support.garage import Garage, Readied, visit
 from tests.unit.engine.test_jobs_on_a_box import stopped_at

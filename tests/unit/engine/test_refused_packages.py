@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.events import GatesEvent
 from appliance.contract.jobs import JobState
+from appliance.contract.manifest import GrantOp, Verdict
 from appliance.contract.places import FLASH
 from appliance.engine.operations.write import restore, write
 from appliance.engine.plaintext import Opened
 from appliance.engine.tuned_package import open_tuned
-from appliance.vault.manifest import GrantOp, Verdict
 from tests.support.garage import Garage, Readied, other_job, sealed_region, visit
 from tests.support.places import flash
 

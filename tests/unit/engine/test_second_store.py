@@ -18,8 +18,8 @@ from appliance.engine.operations.write import restore
 from appliance.engine.originals import load_original
 from appliance.engine.settings import EngineSettings
 from appliance.flashing.image import MemoryImage
+from appliance.vault.contents import new_file_id
 from appliance.vault.errors import VaultError
-from appliance.vault.records import new_file_id
 from tests.support.garage import Garage, Readied, visit
 
 

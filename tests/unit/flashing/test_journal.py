@@ -16,12 +16,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import ECU_IN_DANGER, JobState, may_move
 from appliance.contract.places import FLASH
+from appliance.contract.records import Segment
 from appliance.flashing.database import Database, JournalDamagedError, StorageError
 from appliance.flashing.journal import ChunkRecord, Journal, Step
 from appliance.flashing.recovering import mark_interrupted
 from appliance.flashing.write_order import WriteOrder
 from appliance.protocols.access import Block, EcuIdentity
-from appliance.vault.records import Segment
 from tests.support.box import mac
 from tests.support.places import flash
 

@@ -14,6 +14,7 @@ from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.events import NoteEvent, Phase, ProgressEvent
 from appliance.contract.jobs import JobState
 from appliance.contract.places import FLASH, Range
+from appliance.contract.records import Segment
 from appliance.definitions.memory import Region, Sectors
 from appliance.definitions.schema import Definition
 from appliance.flashing.errors import ReadUnstableError
@@ -24,7 +25,6 @@ from appliance.flashing.safety import standing
 from appliance.protocols.access import AccessError, EcuRefusedError, EcuSilentError, LinkLostError, Refusal
 from appliance.vault.errors import VaultError
 from appliance.vault.keys import KeyRing
-from appliance.vault.records import Segment
 from simulator.virtualtime import run_virtual
 from tests.support.box import JOB, Box, Verify, small_definition
 from tests.support.killing import Killed, Killer

@@ -20,8 +20,8 @@ from appliance.flashing.recovering import mark_interrupted, recover
 from appliance.flashing.write_order import WriteOrder
 from appliance.flashing.writing import write
 from appliance.protocols.access import LinkLostError
+from appliance.vault.contents import content_sha256
 from appliance.vault.keys import KeyRing
-from appliance.vault.records import content_sha256
 from simulator.virtualtime import run_virtual
 from tests.support.box import Box, Verify, random_image, request_for, with_eeprom
 from tests.support.probe_access import Fault, ProbeAccess

@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from appliance.contract.manifest import Verdict
 from appliance.contract.places import FLASH, Start
+from appliance.contract.records import EcuIdentity, Region
+from appliance.contract.uses import Use
 from appliance.vault import keys as keyring
+from appliance.vault.contents import content_sha256, new_file_id, split
 from appliance.vault.grants import GrantUse
 from appliance.vault.images import ImageKind, ImageStore, SealedImage
 from appliance.vault.keys import KeyRing, MasterKeys, Role
-from appliance.vault.manifest import Use, Verdict
 from appliance.vault.package import GrantLimits, TunedFile, build_package, changed_ranges
-from appliance.vault.records import EcuIdentity, Region, content_sha256, new_file_id, split
 from appliance.vault.store import BlobStore
 from tests.support.places import flash
 

@@ -7,11 +7,11 @@ import bincopy
 import pytest
 
 from appliance.contract.places import FLASH, Range, Start
+from appliance.contract.records import Region
 from appliance.vault.errors import VaultError
 from appliance.vault.export import ExportFormat, export_image
 from appliance.vault.images import ImageStore, SealedImage
 from appliance.vault.keys import KeyRing
-from appliance.vault.records import Region
 from appliance.vault.store import BlobStore
 from tests.support.places import flash, in_flash
 

@@ -8,26 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from appliance.contract.manifest import Manifest
 from appliance.contract.places import FLASH, Range, Start
+from appliance.contract.records import EcuIdentity, Region, Segment, gaps, parse_canonical
 from appliance.vault import keys as keyring
+from appliance.vault.contents import assemble, content_sha256, new_file_id, split, wipe
 from appliance.vault.errors import VaultError
 from appliance.vault.grants import GrantUse
 from appliance.vault.images import ImageStore, SealedImage
 from appliance.vault.keys import KeyRing, Role
-from appliance.vault.manifest import Manifest
 from appliance.vault.package import open_package
-from appliance.vault.records import (
-    EcuIdentity,
-    Region,
-    Segment,
-    assemble,
-    content_sha256,
-    gaps,
-    new_file_id,
-    parse_canonical,
-    split,
-    wipe,
-)
 from appliance.vault.store import BlobStore
 from tests.support.places import flash
 

@@ -14,15 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from appliance.contract.manifest import Grant, GrantOp, Manifest, Verdict
 from appliance.contract.places import FLASH
+from appliance.contract.records import EcuIdentity
+from appliance.contract.uses import Use
 from appliance.vault import container
 from appliance.vault import keys as keyring
 from appliance.vault import package as packages
 from appliance.vault.agekey import AgeIdentity
+from appliance.vault.contents import sha256_hex
 from appliance.vault.errors import VaultError
 from appliance.vault.grants import GrantUse, seal_grant
 from appliance.vault.keys import KeyRing, MasterKeys, Role
-from appliance.vault.manifest import Grant, GrantOp, Manifest, Use, Verdict
 from appliance.vault.package import (
     PACKAGE_MAX_BYTES,
     GrantLimits,
@@ -32,7 +35,6 @@ from appliance.vault.package import (
     inspect_package,
     open_package,
 )
-from appliance.vault.records import EcuIdentity, sha256_hex
 from appliance.vault.sealing import open_sealed
 from appliance.vault.signing import Typ, decode, encode, sign, verify
 from tests.support.places import flash, in_flash

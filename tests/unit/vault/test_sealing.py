@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.contract.places import FLASH
+from appliance.contract.records import SEAL_OVERHEAD_MAX_BYTES, SEGMENT_MAX_BYTES, Segment
 from appliance.vault.agekey import AgeIdentity
 from appliance.vault.errors import VaultError
 from appliance.vault.keys import KeyRing
-from appliance.vault.records import SEAL_OVERHEAD_MAX_BYTES, SEGMENT_MAX_BYTES, Segment
 from appliance.vault.sealing import open_sealed, open_segment, seal, seal_segment
 from tests.support.places import flash
 

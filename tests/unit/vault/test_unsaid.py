@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from appliance.contract.manifest import GrantOp
 from appliance.vault import durable, keys, package, records, signing
 from appliance.vault.errors import VaultError
 from appliance.vault.grants import GrantUse
 from appliance.vault.keys import KeyRing, MasterKeys
-from appliance.vault.manifest import GrantOp
 from appliance.vault.package import GrantLimits, TunedFile, build_package, inspect_package, open_package
 
 NOW_S = 1_790_000_000

@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 import rfc8785
 
+from appliance.contract.manifest import Grant, GrantTerms, Manifest
+from appliance.contract.records import EcuIdentity
 from appliance.vault.agekey import AgeIdentity
+from appliance.vault.contents import new_file_id
 from appliance.vault.errors import VaultError
 from appliance.vault.grants import open_grant, seal_grant
 from appliance.vault.images import ImageStore, SealedImage
 from appliance.vault.keys import KeyRing
-from appliance.vault.manifest import Grant, GrantTerms, Manifest
 from appliance.vault.package import inspect_package
-from appliance.vault.records import EcuIdentity, new_file_id
 from appliance.vault.store import BlobStore
 
 NewImage = Callable[[BlobStore], SealedImage]

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from appliance.vault.records import (
+from appliance.contract.records import (
     EcuIdentity,
     FileId,
     Name,
@@ -20,6 +20,7 @@ from appliance.vault.records import (
     check_layout,
     gaps,
 )
+from appliance.contract.uses import Use
 
 CHANGED_RANGES_MAX = 1024
 SEALED_KEY_BYTES = 122
@@ -27,14 +28,6 @@ SEALED_KEY_BYTES = 122
 
 UnixSeconds = Annotated[int, Field(ge=0, lt=1 << 40)]
 SealedKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{163}$")]
-
-
-class Use(StrEnum):
-    """What the customer declared the tuned file is for."""
-
-    ROAD_COMPLIANT = "road_compliant"
-    MOTORSPORT_OFFROAD = "motorsport_offroad"
-    BENCH_RESEARCH = "bench_research"
 
 
 class Verdict(StrEnum):

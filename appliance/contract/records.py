@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,12 +13,11 @@ import rfc8785
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 from pydantic.dataclasses import dataclass
 
-from appliance.contract.places import FLASH, Range, Start
+from appliance.contract.places import FLASH, Range
 
 SEGMENT_MAX_BYTES = 256 * 1024
 SEAL_OVERHEAD_MAX_BYTES = 4096
 """Room for an age header with a few recipients, its random grease stanza and the chunk tags."""
-_ZEROS = bytes(64 * 1024)
 IMAGE_MAX_BYTES = 32 * 1024 * 1024
 ADDRESS_SPACE = 1 << 32
 _NAME_MAX = 128
@@ -149,24 +147,6 @@ def _from_pair(pair: object) -> object:
     return None
 
 
-def new_file_id() -> str:
-    """A fresh id for an image or a tuned file."""
-    return str(uuid.uuid4())
-
-
-def sha256_hex(data: bytes | bytearray) -> str:
-    """SHA-256 as 64 lower-case hex digits."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def content_sha256(contents: Mapping[Start, bytes | bytearray]) -> str:
-    """Hash of an image: SHA-256 over its regions' bytes, by memory and address, nothing between them."""
-    digest = hashlib.sha256()
-    for at in sorted(contents):
-        digest.update(contents[at])
-    return digest.hexdigest()
-
-
 def parse_canonical(data: bytes) -> object:
     """JSON value of `data`, which must be in its RFC 8785 form; `ValueError` otherwise.
 
@@ -180,13 +160,6 @@ def parse_canonical(data: bytes) -> object:
     if canonical != data:
         raise ValueError("JSON is not in canonical form")
     return value
-
-
-def split(at: Start, content: bytes | bytearray) -> Iterator[tuple[Range, bytes]]:
-    """Cut what begins there into pieces of at most SEGMENT_MAX_BYTES."""
-    whole = Range(*at, len(content))
-    for offset in range(0, len(content), SEGMENT_MAX_BYTES):
-        yield whole.part(offset, SEGMENT_MAX_BYTES), bytes(content[offset : offset + SEGMENT_MAX_BYTES])
 
 
 def check_layout(regions: Sequence[Region], segments: Sequence[Segment]) -> None:
@@ -224,27 +197,3 @@ def _gaps_in(whole: Range, held: Sequence[Range]) -> Iterator[Range]:
         position = place.end
     if position < whole.end:
         yield Range.between(whole.memory, position, whole.end)
-
-
-def assemble(
-    regions: Sequence[Region], segments: Sequence[Segment], read: Callable[[Segment], bytes]
-) -> dict[Start, bytearray]:
-    """Put the plaintext of complete `segments` together by region; wiped again when `read` raises."""
-    contents = {region.place.at: bytearray(region.place.length) for region in regions}
-    try:
-        for segment in segments:
-            home = next(region.place for region in regions if region.place.contains(segment.place))
-            offset = segment.place.start - home.start
-            contents[home.at][offset : offset + segment.place.length] = read(segment)
-    except BaseException:
-        wipe(*contents.values())
-        raise
-    return contents
-
-
-def wipe(*buffers: bytearray) -> None:
-    """Overwrite plaintext with zeros. Best effort: copies Python made on the way are out of reach."""
-    for buffer in buffers:
-        for at in range(0, len(buffer), len(_ZEROS)):
-            piece = min(len(_ZEROS), len(buffer) - at)
-            buffer[at : at + piece] = _ZEROS[:piece]
