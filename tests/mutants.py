@@ -47,7 +47,10 @@ ROOMS = {
     ),
     "uds": Room(("appliance/protocols/uds",), (_PROTOCOLS,)),
     "flashing": Room(("appliance/flashing",), ("tests/unit/flashing", "tests/unit/engine")),
-    "vault": Room(("appliance/vault",), ("tests/unit/vault",)),
+    "vault": Room(
+        ("appliance/vault", "appliance/contract/records.py", "appliance/contract/manifest.py"),
+        ("tests/unit/vault",),
+    ),
     "guards": Room(
         ("appliance/engine/http_middleware.py", "appliance/engine/conditions.py", "appliance/engine/ecu.py"),
         ("tests/unit/engine",),

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from appliance.contract import records
 from appliance.contract.manifest import GrantOp
-from appliance.vault import durable, keys, package, records, signing
+from appliance.vault import durable, keys, package, signing
 from appliance.vault.errors import VaultError
 from appliance.vault.grants import GrantUse
 from appliance.vault.keys import KeyRing, MasterKeys
