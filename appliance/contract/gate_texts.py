@@ -75,12 +75,13 @@ TEXTS: dict[str, str] = {
     "identity_changed": "another ECU answers: {differences}",
     "identity_by_one": "{field} {value}, which is that of the job's ECU alone",
     "identity_memory_other": "memory that the write leaves alone is not this ECU's original: {places}",
-    "identity_memory_strange": "memory is not that of the original: {equal} of {compared} samples agree",
+    "identity_memory_strange": "memory is neither that of the original nor what this job last wrote: {equal} "
+    "of {compared} samples agree",
     "identity_nothing_told": "nothing of this ECU can be told or looked at: use an access that tells more",
     "identity_needs_name": "{equal} of {compared} samples of its memory agree, and it tells no number of its "
     "own: look whether this is the very car, then add --car and {named}",
-    "identity_by_person": "{equal} of {compared} samples of its memory agree, {blank} are erased; a person "
-    "named the car",
+    "identity_by_person": "{equal} of {compared} samples of its memory agree, of which {written} as this job "
+    "last wrote them, {blank} are erased; a person named the car",
     # --- supply
     "supply_unread": "no reading: {error}",
     "supply_window": "{low_v:.2f} to {high_v:.2f} V measured, window {min_v:.1f} to {max_v:.1f} V, target "

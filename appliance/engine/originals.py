@@ -201,9 +201,9 @@ def target_of_order(box: EngineContext, definition: Definition, order: WriteOrde
 
 
 def _open_what_is_left(box: EngineContext, definition: Definition, file_id: str, opened: Opened) -> Target:
-    """As `_open_what_is_whole`; a file whose record is lost may have held anything."""
+    """As `open_what_is_whole`; a file whose record is lost may have held anything."""
     try:
-        return _open_what_is_whole(box, file_id, opened)
+        return open_what_is_whole(box, file_id, opened)
     except VaultError as error:
         if error.code not in _LOST:
             raise
@@ -212,7 +212,8 @@ def _open_what_is_left(box: EngineContext, definition: Definition, file_id: str,
     return Target(MemoryImage({}), gaps)
 
 
-def _open_what_is_whole(box: EngineContext, file_id: str, opened: Opened) -> Target:
+def open_what_is_whole(box: EngineContext, file_id: str, opened: Opened) -> Target:
+    """A stored file as far as it is whole, to be wiped with `opened`. Raises VaultError without a record."""
     record = box.images.load(file_id)
     try:
         return Target(opened.keep(MemoryImage(box.images.read_plaintext(record))))
@@ -249,7 +250,7 @@ def order_of_original(box: EngineContext, definition: Definition, file_id: str, 
     What it does not hold was never read, and so never written either: the definition was another one then.
     """
     record = box.images.load(file_id)
-    original = _open_what_is_whole(box, file_id, opened)
+    original = open_what_is_whole(box, file_id, opened)
     held = held_blocks(definition, record)
     writable = tuple(block for block in held if definition.region(block.region).writable)
     return WriteOrder(
@@ -303,6 +304,12 @@ def other_source(
         log.warning("%s: %s", error.code, error.what)
         return None
     return None if unknown(other.blocks, target.image) else way
+
+
+def tunes_of(box: EngineContext, original_file: str) -> list[str]:
+    """Ids of the tuned files that were made from an original and sealed here, whatever the journal knows."""
+    records = filter(None, (_record(box, file_id) for file_id in box.images.file_ids()))
+    return [one.file_id for one in records if one.kind is ImageKind.TUNED and one.parent == original_file]
 
 
 def known_originals(box: EngineContext) -> list[dict[str, object]]:

@@ -13,7 +13,7 @@ _ASKED = 3
 
 async def recognise(job: JobContext) -> Likeness:
     """Ask the ECU who it is. Raises EcuChangedError for another one than the job's, and AccessError."""
-    known = job.journal.job(job.id).identity or EcuIdentity()
+    known = meant(job)
     worth_asking_again = any(getattr(known, name) is not None for name in OF_ONE_ECU)
     for _ in range(_ASKED):
         likeness = compare(await told_identity(job.access), known)
@@ -23,6 +23,11 @@ async def recognise(job: JobContext) -> Likeness:
     if likeness.other:
         raise EcuChangedError(_differences(likeness, known))
     return likeness
+
+
+def meant(job: JobContext) -> EcuIdentity:
+    """What is known of the ECU that must answer. Raises PitboxError where there is no such job."""
+    return job.car.meant or job.journal.job(job.id).identity or EcuIdentity()
 
 
 async def require_very_ecu(job: JobContext) -> None:
@@ -35,7 +40,7 @@ async def require_very_ecu(job: JobContext) -> None:
 
 def unconfirmed(job: JobContext) -> CarUnconfirmedError:
     """The error for an ECU that told too little, with what a person has to give to confirm the car."""
-    known = job.journal.job(job.id).identity or EcuIdentity()
+    known = meant(job)
     named = "the job's id" if known.vin is None else "the VIN read off this car"
     return CarUnconfirmedError(told_in_words(job.car.likeness.told), named)
 

@@ -45,6 +45,8 @@ class Acquaintance:
     """As last asked."""
     application_dead: bool = False
     """Only its bootloader answers, or what an access finds that needs no program at all."""
+    meant: EcuIdentity | None = None
+    """Who must answer, where no job keeps an identity yet."""
     doubtful: bool = False
     """It was asked since the link was last opened, and did not prove itself."""
 

@@ -9,7 +9,6 @@ from typing import Any
 import rfc8785
 
 from appliance.contract.errors import PitboxError
-from appliance.contract.jobs import JobState
 from appliance.contract.places import Range
 from appliance.contract.preview import Preview, RegionChange
 from appliance.definitions.access.base import AccessDefinition
@@ -17,17 +16,16 @@ from appliance.definitions.evidence import badge
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
 from appliance.engine.job_access import access_by, access_of
+from appliance.engine.last_proven import last_proven
 from appliance.engine.operations.restore_without_journal import chosen_original, read_with
 from appliance.engine.operations.write import identified, interrupted_flash, not_confirmed, opened_files
-from appliance.engine.originals import Original, held_blocks, load_original, target_of_order
+from appliance.engine.originals import Original, held_blocks, load_original
 from appliance.engine.plaintext import Opened, wiped_afterwards
 from appliance.engine.tuned_package import MasterWish
 from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.flashing.journal import JobRecord
 from appliance.flashing.write_order import WriteOrder
 from appliance.protocols.access import Block, EcuIdentity
-
-_PROVEN = (JobState.DONE.value, JobState.RESTORED.value)
 
 
 def rituals_of(access: AccessDefinition, when: str) -> list[str]:
@@ -123,11 +121,9 @@ def _compared(
 ) -> Preview:
     """Against what the ECU holds as far as this box knows: what it last wrote there, else the original."""
     known, compared_with = original.image, "original"
-    flash = next((one for one in box.journal.flashes(job.id) if one.outcome in _PROVEN), None)
-    if flash is not None:
-        written = target_of_order(box, definition, WriteOrder.from_json(flash.write_order), opened)
-        if not written.gaps:
-            known, compared_with = written.image, "last_write"
+    written = last_proven(box, job.id, definition, opened)
+    if written is not None:
+        known, compared_with = written, "last_write"
     runs = target.changed_ranges(known)
     regions = [_change(definition, name, count, runs) for name, count in _counted(blocks).items()]
     kind = "original" if verb == "restore" else "tuned"

@@ -13,15 +13,25 @@ from appliance.engine.confirming import misnamed, same_name
 from appliance.engine.context import EngineContext
 from appliance.engine.ecu import on_ecu
 from appliance.engine.job_access import access_by
-from appliance.engine.originals import known_originals, order_of_original
+from appliance.engine.originals import known_originals, open_what_is_whole, order_of_original, tunes_of
 from appliance.engine.plaintext import wiped_afterwards
+from appliance.flashing.context import JobContext
 from appliance.flashing.errors import CarUnconfirmedError, EcuChangedError, access_problem
+from appliance.flashing.fingerprint import Fingerprint, fingerprint
 from appliance.flashing.gates.request import NOT_TOLD
+from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import JobRecord
 from appliance.flashing.recognising import told_in_words
-from appliance.flashing.same_ecu import compare
+from appliance.flashing.same_ecu import Likeness, compare
 from appliance.flashing.set_aside import refuse_same_ecu
-from appliance.protocols.access import EcuIdentity, EcuSilentError, EcuState, told_identity
+from appliance.protocols.access import (
+    EcuIdentity,
+    EcuRefusedError,
+    EcuSilentError,
+    EcuState,
+    Purpose,
+    told_identity,
+)
 from appliance.vault.images import ImageKind, SealedImage
 
 
@@ -98,17 +108,70 @@ async def _identity(
     original: SealedImage,
     car: str | None,
 ) -> EcuIdentity:
-    """The identity the original was read from, checked against whatever the ECU still tells."""
+    """The identity the original was read from, checked against whatever the ECU still tells and holds."""
     async with on_ecu(box, job_id, definition, access=access) as ecu:
-        if await ecu.access.lifecycle.state() is EcuState.SILENT:
+        state = await ecu.access.lifecycle.state()
+        if state is EcuState.SILENT:
             raise _silent(access)
         told = await told_identity(ecu.access)
-    known = _known(box, original, told)
-    likeness = compare(told, known)
-    if likeness.other:
-        raise EcuChangedError([f"{name.upper()} is not that of the original" for name in likeness.strange])
-    vin = known.vin if likeness.proven and car is None else _named(box, original, told, car)
+        known = _known(box, original, told)
+        likeness = compare(told, known)
+        if likeness.other:
+            raise EcuChangedError(
+                [f"{name.upper()} is not that of the original" for name in likeness.strange]
+            )
+        if likeness.proven and car is None:
+            vin = known.vin
+        else:
+            vin = _named(box, original, told, car)
+            ecu.car.meant = known
+            await _refuse_strange_memory(box, ecu, original, likeness, state)
     return replace(known, serial=told.serial or known.serial, vin=vin, bootloader_hw=told.bootloader_hw)
+
+
+async def _refuse_strange_memory(
+    box: EngineContext, ecu: JobContext, original: SealedImage, likeness: Likeness, state: EcuState
+) -> None:
+    """A person's word counts where memory leaves it open, not against memory. Raises EcuChangedError.
+
+    An ECU that only its session keeps alive is not opened for a look, and one that lets nobody read has none.
+    """
+    dead = state is EcuState.BOOTLOADER
+    if likeness.proven or (dead and ecu.access_definition.recovery.recoverability != "bootloader"):
+        return
+    purpose = Purpose.RECOVER if dead else Purpose.READ
+    with wiped_afterwards() as opened:
+        kept = open_what_is_whole(box, original.file_id, opened).image
+        try:
+            seen = await fingerprint(ecu, kept, None, purpose)
+            if not (seen.own or seen.blank or likeness.agreed or seen.outside.other):
+                seen = await _beside_its_tunes(box, ecu, original, kept, seen, purpose)
+        except EcuRefusedError as error:
+            ecu.note(f"memory cannot be compared with the original: {error}")
+            return
+    if seen.outside.other:
+        raise EcuChangedError([f"memory that no write touches differs: {', '.join(seen.outside.other)}"])
+    if seen.compared and not (seen.own or seen.blank or likeness.agreed):
+        raise EcuChangedError([f"none of {seen.compared} places looked at is as any file of this ECU"])
+
+
+async def _beside_its_tunes(
+    box: EngineContext,
+    ecu: JobContext,
+    original: SealedImage,
+    kept: MemoryImage,
+    seen: Fingerprint,
+    purpose: Purpose,
+) -> Fingerprint:
+    """As first seen, or as soon as something of a file that was made from the original is found."""
+    for file_id in tunes_of(box, original.file_id):
+        with wiped_afterwards() as opened:
+            tune = open_what_is_whole(box, file_id, opened).image
+            written = opened.keep(opened.keep(kept.without(place for place, _ in tune.pieces)).patched(tune))
+            again = await fingerprint(ecu, kept, None, purpose, written)
+        if again.own or again.blank:
+            return again
+    return seen
 
 
 def _silent(access: AccessDefinition) -> PitboxError:

@@ -12,6 +12,7 @@ from appliance.engine.context import EngineContext
 from appliance.engine.ecu import on_ecu
 from appliance.engine.ecu_discovery import in_bootloader, refuse_two_ecus
 from appliance.engine.job_access import access_of
+from appliance.engine.last_proven import last_proven
 from appliance.engine.originals import (
     Original,
     load_original,
@@ -193,6 +194,7 @@ async def _write(
         papers=tuned.papers,
         checksums=own_checksums(definition),
         engine_off_stated=engine_off,
+        last_proven=lambda: last_proven(box, job.id, definition, opened),
     )
     _set_outcome_aside(box, job)
     await refuse_two_ecus(box, access_of(job, definition))

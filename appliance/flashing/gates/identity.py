@@ -118,7 +118,8 @@ async def _by_what_is_left(check: CarCheck, now: EcuIdentity, known: EcuIdentity
 
 async def _looked_at(check: CarCheck, original: MemoryImage) -> Fingerprint:
     purpose = Purpose.RECOVER if check.job.car.application_dead else Purpose.READ
-    return await fingerprint(check.job, original, check.request.tuned, purpose)
+    request = check.request
+    return await fingerprint(check.job, original, request.tuned, purpose, request.last_proven())
 
 
 def _by_memory(check: CarCheck, likeness: Likeness, seen: Fingerprint, known: EcuIdentity) -> Judgement:
@@ -127,15 +128,17 @@ def _by_memory(check: CarCheck, likeness: Likeness, seen: Fingerprint, known: Ec
     if outside.other:
         return failed("identity_memory_other", places=outside.other)
     if check.request.restores:
-        evidence = bool(seen.equal or seen.blank or likeness.agreed)
+        evidence = bool(seen.own or seen.blank or likeness.agreed)
     else:
-        whole = outside.compared == outside.equal and (outside.equal or inside.compared == inside.equal)
-        evidence = bool(whole and seen.equal)
+        whole = outside.compared == outside.own and (outside.own or inside.compared == inside.own)
+        evidence = bool(whole and seen.own)
     if not evidence and seen.compared:
-        return failed("identity_memory_strange", equal=seen.equal, compared=seen.compared)
+        return failed("identity_memory_strange", equal=seen.own, compared=seen.compared)
     if not evidence:
         return unknown("identity_nothing_told")
     if not check.job.car.confirmed:
         named = "the job's id" if known.vin is None else "the VIN read off this car"
-        return unknown("identity_needs_name", equal=seen.equal, compared=seen.compared, named=named)
-    return passed("identity_by_person", equal=seen.equal, compared=seen.compared, blank=seen.blank)
+        return unknown("identity_needs_name", equal=seen.own, compared=seen.compared, named=named)
+    return passed(
+        "identity_by_person", equal=seen.own, written=seen.written, compared=seen.compared, blank=seen.blank
+    )

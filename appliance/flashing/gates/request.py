@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from appliance.contract.gates import Waiver
@@ -65,6 +65,8 @@ class WriteRequest:
     """A person's word; what the ECU itself tells outranks it."""
     waivers: Mapping[str, Waiver] = field(default_factory=dict)
     """By the name of the gate; which verdicts may be waived, if any, is said by the gate alone."""
+    last_proven: Callable[[], MemoryImage | None] = lambda: None
+    """Memory as this job last wrote and proved it; opened when asked for. None where it never did."""
 
     @property
     def restores(self) -> bool:

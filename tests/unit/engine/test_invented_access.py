@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import shutil
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from simulator.virtualtime import run_virtual
 from tests.support import probe_protocol
 from tests.support.killing import Killed, Killer
 from tests.support.probe_box import ChipBox, ReadBox, Script, new_chip, read_box, stock, tuned
-from tests.support.probe_definition import probe_definition
+from tests.support.probe_definition import CHIP_BYTES, CHIP_START, probe_definition
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -257,6 +259,72 @@ def test_the_original_goes_back_over_a_tune_of_nearly_everything(at_chip: Callab
         await write(chip.box, job, chip.hand_in(file), MasterWish(), car=job)
         assert chip.memory == file
         assert (await restore(chip.box, job, car=job))["result"] == "restored"
+        assert chip.memory == stock()
+
+    at_chip(scene)
+
+
+def everywhere(data: bytes) -> bytes:
+    """A tune that leaves no piece as it was."""
+    return tuned(data, *range(0x100, len(data), 0x400))
+
+
+def test_the_original_goes_back_over_a_tune_of_everything(at_chip: Callable[[Scene], None]) -> None:
+    """Nothing of the original is left, but the box itself wrote and proved what is there instead."""
+
+    async def scene(chip: ChipBox, job: str) -> None:
+        await write(chip.box, job, chip.hand_in(everywhere(stock())), MasterWish(), car=job)
+        chip.live_again()
+        assert chip.memory == everywhere(stock())
+        assert (await restore(chip.box, job, car=job))["result"] == "restored"
+        assert chip.memory == stock()
+
+    at_chip(scene)
+
+
+def test_a_second_tune_goes_over_the_first(at_chip: Callable[[Scene], None]) -> None:
+    async def scene(chip: ChipBox, job: str) -> None:
+        await write(chip.box, job, chip.hand_in(tuned(stock())), MasterWish(), car=job)
+        second = tuned(stock(), 0x900)
+        assert (await write(chip.box, job, chip.hand_in(second), MasterWish(), car=job))["result"] == "done"
+        assert chip.memory == second
+
+    at_chip(scene)
+
+
+def test_a_tune_that_this_job_did_not_write_is_strange(at_chip: Callable[[Scene], None]) -> None:
+    async def scene(chip: ChipBox, job: str) -> None:
+        await write(chip.box, job, chip.hand_in(everywhere(stock())), MasterWish(), car=job)
+        for at in range(0, len(stock()), 0x200):
+            chip.ecu.damage(CHIP_START + at)
+        error = await refusal(restore(chip.box, job, car=job))
+        assert error.code == "GATES_REFUSED" and "identity" in error.details[0]
+
+    at_chip(scene)
+
+
+@pytest.mark.parametrize("file", [tuned, everywhere], ids=["nearly the original", "nothing of it left"])
+def test_a_rescue_without_a_journal_looks_at_memory(
+    at_chip: Callable[[Scene], None], file: Callable[[bytes], bytes]
+) -> None:
+    """A person's word is not taken for a chip that holds nothing of any file of this one."""
+
+    async def scene(chip: ChipBox, job: str) -> None:
+        original = str(chip.box.journal.job(job).original_file)
+        await write(chip.box, job, chip.hand_in(file(stock())), MasterWish(), car=job)
+        chip.box.journal.close()
+        lost = chip.state.with_name("lost")
+        shutil.copytree(chip.state, lost)
+        for one in (*lost.glob("journal.db*"), *lost.glob("writes.*")):
+            one.unlink()
+        chip.live_again(lost)
+        before = chip.memory
+        chip.ecu.memory["flash", CHIP_START][:] = random.Random(9).randbytes(CHIP_BYTES)
+        error = await refusal(reopen(chip.box, "pbx-probe-chip", car=original))
+        assert error.code == "ECU_CHANGED" and not chip.box.journal.jobs()
+        chip.ecu.memory["flash", CHIP_START][:] = before
+        again = await reopen(chip.box, "pbx-probe-chip", car=original)
+        assert (await recover(chip.box, again, True, original))["result"] == "restored"
         assert chip.memory == stock()
 
     at_chip(scene)
