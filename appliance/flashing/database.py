@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,7 +79,10 @@ class StorageError(PitboxError):
 
 
 class Database:
-    """One connection in WAL mode with synchronous=FULL: a committed transaction survives a power cut."""
+    """One connection in WAL mode with synchronous=FULL: a committed transaction survives a power cut.
+
+    A connection of Python's is part of a cycle and stays open when dropped; this one closes with its owner.
+    """
 
     def __init__(self, path: Path, mac: Mac) -> None:
         """Open the file, made on first use, brought to the present form where it is of an earlier one.
@@ -93,6 +97,7 @@ class Database:
                 self._create()
             version = self._check()
             self._sql = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            weakref.finalize(self, self._sql.close).atexit = False
             self._sql.row_factory = sqlite3.Row
             self._sql.execute("PRAGMA synchronous=FULL")
             self._sql.execute("PRAGMA temp_store=MEMORY")

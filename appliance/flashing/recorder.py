@@ -77,8 +77,7 @@ class Recorder:
         self._mac = mac
         self._now = now
         self._heard = heard
-        self._fresh: list[Event] = []
-        """Of the transaction that is open."""
+        self._fresh = _Watched()
         self._waiting: list[_Row] = []
         """Of events told, and not written yet."""
         self._marks = _Marks()
@@ -88,7 +87,7 @@ class Recorder:
         self._written = self._next - 1
         self._sure = False
         """Whether this life has written a number of its own."""
-        db.watch(_WATCH, moved=(3, self._on_move), stepped=(6, self._on_step))
+        db.watch(_WATCH, moved=(3, self._fresh.on_move), stepped=(6, self._fresh.on_step))
 
     @property
     def head(self) -> int:
@@ -101,12 +100,12 @@ class Recorder:
 
         Raises StorageError, JournalDamagedError, and then nothing of it has happened.
         """
-        self._fresh = []
+        self._fresh.events.clear()
         with self._db.transaction() as sql:
             yield sql
             if self._count > MOST_EVENTS + _SLACK:
                 self._drop(sql)
-            told = [self._numbered(event) for event in self._fresh]
+            told = [self._numbered(event) for event in self._fresh.events]
             rows = [*self._waiting, *map(self._row, told)]
             self._write(sql, rows)
         if rows:
@@ -118,7 +117,7 @@ class Recorder:
 
     def add(self, event: Event) -> None:
         """One more event of the transaction that is open."""
-        self._fresh.append(event)
+        self._fresh.events.append(event)
 
     def tell(self, event: Event) -> None:
         """Something that changes nothing: told in any case, and written at once but for progress.
@@ -206,10 +205,21 @@ class Recorder:
         except ValueError:
             return {**place, "actor": None, "kind": "damaged", "job_id": None}
 
-    def _on_move(self, job_id: str, before: str | None, state: str) -> None:
-        self.add(StateEvent(job_id, state, before))
 
-    def _on_step(
+class _Watched:
+    """The events of the transaction that is open; what the connection calls for each change.
+
+    The connection keeps it where Python's collector does not see it: did it lead back to the database, one
+    that is dropped would never be closed.
+    """
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def on_move(self, job_id: str, before: str | None, state: str) -> None:
+        self.events.append(StateEvent(job_id, state, before))
+
+    def on_step(
         self,
         job_id: str | None,
         flash_id: int,
@@ -218,7 +228,7 @@ class Recorder:
         block_start: int | None,
         detail: str | None,
     ) -> None:
-        self.add(StepEvent(job_id, flash_id, step, memory, block_start, detail))
+        self.events.append(StepEvent(job_id, flash_id, step, memory, block_start, detail))
 
 
 class _Marks:

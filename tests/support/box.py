@@ -123,7 +123,10 @@ class AllClear:
 
 
 class Box:
-    """Journal, blobs and a job on the given access. Call `close` only where a box would shut down orderly."""
+    """Journal, blobs and a job on the given access. Call `close` only where a box would shut down orderly.
+
+    Nothing in it leads back to it, so that one which "died" closes its files as soon as the test drops it.
+    """
 
     def __init__(
         self,
@@ -133,9 +136,9 @@ class Box:
         access: EcuAccess,
         meter: Meter | None = None,
     ) -> None:
-        self.events: list[Event] = []
+        self.events = events = list[Event]()
         self.journal = Journal(
-            state / "journal.db", lambda: 0.0, keys.record_mac, lambda told: self.events.append(told.event)
+            state / "journal.db", lambda: 0.0, keys.record_mac, lambda told: events.append(told.event)
         )
         self.blobs = BlobStore(state, keys)
         how = uds_access(definition)

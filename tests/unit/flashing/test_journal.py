@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -549,3 +550,29 @@ def test_a_link_under_the_journals_name_is_not_followed(tmp_path: Path, suffix: 
     with pytest.raises(JournalDamagedError, match="is a link"):
         opened(tmp_path / "journal.db")
     assert elsewhere.stat().st_mode & 0o777 == 0o644
+
+
+def held_open(folder: Path) -> list[str]:
+    """Files below the folder that this process holds open."""
+    links = (link for link in Path("/proc/self/fd").iterdir() if link.is_symlink())
+    return [str(target) for target in map(Path.readlink, links) if target.is_relative_to(folder)]
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """What is dropped goes at once, or never."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_a_journal_that_is_dropped_is_closed(tmp_path: Path) -> None:
+    """What SQLite holds of ours must not lead back to it: not even the collector would see that."""
+    path = tmp_path / "state" / "journal.db"
+    journal = opened(path)
+    begin(journal)
+    journal.open_flash(JOB, TEXT)
+    assert held_open(path.parent)
+    del journal
+    assert held_open(path.parent) == []
