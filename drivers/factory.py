@@ -9,6 +9,8 @@ from pathlib import Path
 
 from drivers.can.interface import CanPort
 from drivers.can.pythoncan import open_port
+from drivers.kline.interface import KLine
+from drivers.kline.serialline import SerialKLine
 from drivers.pins.interface import Pins
 from drivers.pins.rpigpio import RpiGpioPins
 from drivers.voltmeter.ina226 import Ina226
@@ -16,6 +18,7 @@ from drivers.voltmeter.interface import Voltmeter
 
 CAN_CHOICES = ("socketcan:can0", "udp_multicast:239.74.163.2", "virtual:NAME")
 VOLTMETER_CHOICES = ("ina226:/dev/i2c-1:0x40",)
+KLINE_CHOICES = ("serial:/dev/ttyAMA3",)
 PINS_CHOICES = ("rpi:boot_1=17,reset=27,supply=22,ignition=23",)
 
 
@@ -44,6 +47,17 @@ def open_voltmeter(spec: str, gain: float = 1.0, offset_v: float = 0.0) -> Voltm
     except ValueError as error:
         raise ValueError(f"{address!r} in {spec!r} is not an I2C address such as 0x40") from error
     return Ina226(Path(device), chip, gain, offset_v)
+
+
+def open_kline(spec: str) -> KLine:
+    """A line by `KIND:DEVICE`, at 10,400 bit/s. Must run on the loop that uses it.
+
+    Raises ValueError for a name that means nothing, KLineError if the device cannot be had.
+    """
+    kind, _, device = spec.partition(":")
+    if kind != "serial" or not device:
+        raise ValueError(f"{spec!r} is not a K-line; write one like {_listed(KLINE_CHOICES)}")
+    return SerialKLine(device)
 
 
 def open_pins(spec: str) -> Pins:

@@ -24,6 +24,7 @@ def parse(arguments: list[str] | None = None) -> EngineSettings:
         can=options.can,
         voltmeter=options.voltmeter,
         pins=options.pins,
+        kline=options.kline,
         simulation=_simulation(options),
         definition_dirs=tuple(options.definitions),
         peer_roles=PeerRoles(frozenset(options.allow_uid), frozenset(options.web_uid)),
@@ -35,7 +36,7 @@ def parse(arguments: list[str] | None = None) -> EngineSettings:
 def _refuse_unused(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     """An option that would have no effect is wrong usage: its user meant something else."""
     if options.simulate is not None:
-        for name in ("can", "voltmeter", "pins"):
+        for name in ("can", "voltmeter", "pins", "kline"):
             if getattr(options, name) is not None:
                 parser.error(f"--{name} is hardware, and --simulate takes its place: give one of them")
         return
@@ -44,7 +45,7 @@ def _refuse_unused(parser: argparse.ArgumentParser, options: argparse.Namespace)
             parser.error(f"--{name.replace('_', '-')} belongs to --simulate, which is not given")
     if options.bench:
         parser.error("--bench belongs to --simulate, which is not given")
-    for name in ("voltmeter", "pins"):
+    for name in ("voltmeter", "pins", "kline"):
         if getattr(options, name) is not None and options.can is None:
             parser.error(f"--{name} belongs to --can, which is not given")
 
@@ -113,6 +114,9 @@ def _add_hardware(parser: argparse.ArgumentParser) -> None:
         type=_pins,
         help="GPIO lines, e.g. rpi:boot_1=17,reset=27; supply and ignition switch a bench supply",
     )
+    parser.add_argument(
+        "--kline", type=_kline, help="UART behind a K-line transceiver, e.g. serial:/dev/ttyAMA3"
+    )
 
 
 def _pins(text: str) -> str:
@@ -122,6 +126,12 @@ def _pins(text: str) -> str:
         raise argparse.ArgumentTypeError(
             f"no definition drives {', '.join(sorted(strange))}; lines are {known}"
         )
+    return text
+
+
+def _kline(text: str) -> str:
+    if not text.startswith("serial:/"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not serial:DEVICE, as in serial:/dev/ttyAMA3")
     return text
 
 

@@ -164,7 +164,8 @@ async def worker_and_connection(settings: EngineSettings, desk: QuestionDesk) ->
             "neither a CAN bus nor a simulated car was named",
             do_now="Start with --can socketcan:can0 --voltmeter ina226:/dev/i2c-1:0x40, or with --simulate.",
         )
-    return Worker(), RealCarInterface(settings.can, settings.voltmeter, settings.pins, desk)
+    real = RealCarInterface(settings.can, settings.voltmeter, settings.pins, desk, settings.kline)
+    return Worker(), real
 
 
 async def _while_time_passes(worker: Worker, connecting: Awaitable[CarInterface]) -> CarInterface:

@@ -19,6 +19,7 @@ class EngineSettings:
     can: str | None = None
     voltmeter: str | None = None
     pins: str | None = None
+    kline: str | None = None
     simulation: SimulationSettings | None = None
     definition_dirs: tuple[Path, ...] = ()
     peer_roles: PeerRoles = field(default_factory=PeerRoles)

@@ -17,7 +17,7 @@ class MissingPorts:
 
     def kline(self) -> KLine:
         """Raises PitboxError PORT_MISSING."""
-        raise PortMissingError("K-line")
+        raise PortMissingError("K-line", "name it in --kline")
 
     def uart(self) -> Uart:
         """Raises PitboxError PORT_MISSING."""

@@ -14,7 +14,8 @@ from appliance.protocols.isotp.link import SoftIsoTpLink
 from drivers.can import rate
 from drivers.can.interface import CanBusGoneError, CanPort
 from drivers.can.rate import BitRate, WrongBitRateError
-from drivers.factory import open_can, open_pins, open_voltmeter
+from drivers.factory import open_can, open_kline, open_pins, open_voltmeter
+from drivers.kline.interface import KLine
 from drivers.person.interface import Person
 from drivers.pins.interface import Pins, PinsError
 from drivers.supply.interface import Output, Supply, SupplyError
@@ -63,7 +64,12 @@ class RealCarInterface(MissingPorts):
     simulated = False
 
     def __init__(
-        self, can: str, voltmeter: str | None, pins: str | None = None, person: Person | None = None
+        self,
+        can: str,
+        voltmeter: str | None,
+        pins: str | None = None,
+        person: Person | None = None,
+        kline: str | None = None,
     ) -> None:
         """Raises PitboxError for hardware that was named and cannot be opened."""
         self._can = can
@@ -71,6 +77,7 @@ class RealCarInterface(MissingPorts):
         self._pins = None if pins is None else _attempt(lambda: open_pins(pins))
         self._supply = self._switched()
         self._person = person
+        self._kline = kline
 
     @property
     def voltmeter_missing(self) -> str | None:
@@ -110,6 +117,11 @@ class RealCarInterface(MissingPorts):
             return SoftIsoTpLink(port, address, settings)
         interface = self._socketcan
         return _attempt(lambda: KernelIsoTpLink(interface, address, settings))
+
+    def kline(self) -> KLine:
+        """Opened on the running loop, for whoever closes it. Raises PitboxError."""
+        spec = self._kline
+        return super().kline() if spec is None else _attempt(lambda: open_kline(spec))
 
     def pins(self) -> Pins:
         """The lines named at the start, those of the supply among them. Raises PitboxError PORT_MISSING."""

@@ -49,7 +49,7 @@ class CarInterface(Protocol):
         """An ISO-TP link over a port of this connection. Raises PitboxError."""
 
     def kline(self) -> KLine:
-        """Raises PitboxError PORT_MISSING."""
+        """Opened for whoever asks, who closes it. Raises PitboxError PORT_MISSING."""
 
     def uart(self) -> Uart:
         """Raises PitboxError PORT_MISSING."""

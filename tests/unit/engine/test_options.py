@@ -28,6 +28,9 @@ SIMULATE = ["--simulate", "pbx-e400"]
         (["--voltmeter", "simulated:13.5"], "--voltmeter"),
         ([*SIMULATE, "--pins", "rpi:reset=27"], "--pins"),
         (["--pins", "rpi:reset=27"], "--pins"),
+        ([*SIMULATE, "--kline", "serial:/dev/ttyAMA3"], "--kline"),
+        (["--kline", "serial:/dev/ttyAMA3"], "--kline"),
+        ([*CAN, "--kline", "ttyAMA3"], "serial:DEVICE"),
         ([*CAN, "--pins", "rpi:rset=27"], "no definition drives rset"),
         (["--can", "can0"], "INTERFACE:CHANNEL"),
         (["--can", "socketcan:"], "INTERFACE:CHANNEL"),
@@ -54,6 +57,7 @@ def test_each_option_has_its_effect_where_it_belongs() -> None:
     real = parse([*CAN, "--voltmeter", "simulated:13.5"])
     assert (real.can, real.voltmeter, real.simulation) == ("socketcan:can0", "simulated:13.5", None)
     assert parse([*CAN, "--pins", "rpi:reset=27,supply=22"]).pins == "rpi:reset=27,supply=22"
+    assert parse([*CAN, "--kline", "serial:/dev/ttyAMA3"]).kline == "serial:/dev/ttyAMA3"
 
 
 @pytest.mark.parametrize("image", ["/dev/zero", "old"])

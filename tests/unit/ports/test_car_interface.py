@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pty
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,6 +58,22 @@ def test_the_lines_named_at_the_start_are_handed_out(monkeypatch: pytest.MonkeyP
     car.supply().switch(Output.SUPPLY, True)
     assert (board.input(17), board.input(22), board.input(23)) == (1, 1, 0)
     assert car.person() is person
+
+
+def test_the_k_line_named_at_the_start_is_handed_out_and_one_that_is_not_there_is_missing_hardware() -> None:
+    async def ask(device: str) -> None:
+        car = RealCarInterface("virtual:nothing", None, kline=f"serial:{device}")
+        line = car.kline()
+        assert line.rate_bps == 10_400
+        line.close()
+
+    master, slave = pty.openpty()
+    asyncio.run(ask(os.ttyname(slave)))
+    os.close(master)
+    os.close(slave)
+    with pytest.raises(PitboxError, match="/dev/there-is-none") as refused:
+        asyncio.run(ask("/dev/there-is-none"))
+    assert refused.value.code == "HARDWARE_MISSING"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,131 @@
+"""A K-line behind a UART and a transceiver, through pyserial; any rate, by termios2 on Linux."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from drivers.kline.echoed import EchoedLine
+from drivers.kline.interface import KLineError, WakePulse
+from drivers.kline.pulses import Watch, address_bits, wake_pulse
+
+T = TypeVar("T")
+
+_MODULE = "serial"
+_READ_BYTES = 4096
+
+
+class SerialKLine(EchoedLine):
+    """One device, for this process alone. Made on the loop that it is used on."""
+
+    def __init__(self, device: str, rate_bps: int = 10_400, watch: Watch | None = None) -> None:
+        """Raises KLineError for a device that cannot be had."""
+        super().__init__(rate_bps)
+        self._name = device
+        self._watch = watch or Watch()
+        self._loop = asyncio.get_running_loop()
+        self._port = _opened(device, rate_bps)
+        self._loop.add_reader(self._port.fileno(), self._readable)
+
+    def set_rate(self, bits_per_s: int) -> None:
+        """Takes effect with the next byte: everything before has its echo. Raises KLineError."""
+        self._require()
+        try:
+            self._port.baudrate = bits_per_s
+        except (OSError, ValueError) as error:
+            raise KLineError(f"{self._name} does not do {bits_per_s} bit/s: {error}") from error
+        self._rate_bps = bits_per_s
+
+    async def wake(self, address: int) -> None:
+        """Hold the line for the zeroes of an address at 5 bit/s. Raises KLineError."""
+        self._require()
+        await self._undivided(lambda: address_bits(self, address, self._watch))
+        self._forget()
+
+    async def wake_fast(self, request: bytes, gap_s: float) -> WakePulse:
+        """The first byte goes out in the same breath as the pulse. Raises KLineError."""
+        self._require()
+        first = request[:1]
+
+        def begin() -> None:
+            self._port.reset_input_buffer()
+            self._write(first)
+
+        self._loop.remove_reader(self._port.fileno())
+        try:
+            pulse = await self._undivided(lambda: wake_pulse(self, begin, self._watch))
+        finally:
+            self.discard()
+            self._loop.add_reader(self._port.fileno(), self._readable)
+        await self._expect(first)
+        await asyncio.sleep(gap_s)
+        await self.send(request[1:], gap_s)
+        return pulse
+
+    def hold(self, low: bool) -> None:
+        """Hold the line low by a break, or let go. Raises KLineError."""
+        try:
+            self._port.break_condition = low
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def close(self) -> None:
+        """Let go of the line and of the device."""
+        if self._port.is_open:
+            self._loop.remove_reader(self._port.fileno())
+            self._port.close()
+        self._lose(KLineError(f"{self._name} was closed"))
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self._port.write(data)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _readable(self) -> None:
+        try:
+            data = os.read(self._port.fileno(), _READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._unplugged(self._failed(error))
+            return
+        if data:
+            self._feed(data)
+        else:
+            self._unplugged(KLineError(f"{self._name} is gone"))
+
+    def _unplugged(self, why: KLineError) -> None:
+        self._loop.remove_reader(self._port.fileno())
+        self._lose(why)
+
+    def _forget(self) -> None:
+        """A line that was held low reads as bytes that nobody sent."""
+        self._port.reset_input_buffer()
+        self.discard()
+
+    async def _undivided(self, work: Callable[[], T]) -> T:
+        """Timed work in a thread of its own; who is cancelled meanwhile waits until the line was let go."""
+        task = asyncio.ensure_future(asyncio.to_thread(work))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait((task,))
+            raise
+
+    def _failed(self, error: OSError) -> KLineError:
+        return KLineError(f"{self._name}: {error.strerror or error}")
+
+
+def _opened(device: str, rate_bps: int) -> Any:
+    try:
+        serial = importlib.import_module(_MODULE)
+    except ImportError as error:
+        raise KLineError(f"the Python package pyserial is not installed ({error})") from error
+    try:
+        return serial.Serial(device, rate_bps, timeout=0, exclusive=True)
+    except (OSError, ValueError) as error:
+        raise KLineError(f"{device}: {error}") from error
