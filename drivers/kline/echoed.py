@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 
 from drivers.kline.interface import BITS_PER_BYTE, KLineError, NoEchoError, WrongEchoError
 
-ECHO_SLACK_S = 0.1
-"""Beyond the time of the bytes themselves; adapters deliver in bursts."""
+ECHO_SLACK_S = 0.5
+"""Beyond the time of the bytes themselves: adapters deliver in bursts, and a box may be busy."""
 
 
 class EchoedLine(ABC):
@@ -56,6 +56,10 @@ class EchoedLine(ABC):
     def _write(self, data: bytes) -> None:
         """Hand bytes to the line, which sends them without a pause."""
 
+    @abstractmethod
+    def _look(self) -> None:
+        """Feed what came in and was not told yet: a box that was kept busy hears its timer first."""
+
     def _feed(self, data: bytes) -> None:
         """Bytes came in."""
         self._heard += data
@@ -83,7 +87,7 @@ class EchoedLine(ABC):
             async with asyncio.timeout(within_s):
                 await self._waiting
         except TimeoutError:
-            pass
+            self._look()
         finally:
             self._waiting = None
 

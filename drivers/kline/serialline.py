@@ -85,18 +85,25 @@ class SerialKLine(EchoedLine):
         except OSError as error:
             raise self._failed(error) from error
 
+    def _look(self) -> None:
+        """Nothing to read is no sign of anything here."""
+        if self._gone is None:
+            self._read()
+
     def _readable(self) -> None:
+        if not self._read() and self._gone is None:
+            self._unplugged(KLineError(f"{self._name} is gone"))
+
+    def _read(self) -> bool:
         try:
             data = os.read(self._port.fileno(), _READ_BYTES)
         except BlockingIOError:
-            return
+            return True
         except OSError as error:
             self._unplugged(self._failed(error))
-            return
-        if data:
-            self._feed(data)
-        else:
-            self._unplugged(KLineError(f"{self._name} is gone"))
+            return False
+        self._feed(data)
+        return bool(data)
 
     def _unplugged(self, why: KLineError) -> None:
         self._loop.remove_reader(self._port.fileno())

@@ -85,3 +85,6 @@ class SimulatedKLine(EchoedLine):
 
     def _write(self, data: bytes) -> None:
         self._node.send(data)
+
+    def _look(self) -> None:
+        """Every byte is told at its end."""
