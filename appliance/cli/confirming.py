@@ -45,7 +45,20 @@ def summary_lines(found: dict[str, Any], file: str | None = None) -> Iterator[st
     yield from (f"  ✘ The checks will refuse it: {reason}" for reason in found["refused"])
     if not found["refused"]:
         yield from _changes(found)
+    yield from (f"  You:   {words}" for words in _stated(found["asked"]))
     yield from (f"  First: {ritual}" for ritual in found["rituals"])
+
+
+def _stated(asked: dict[str, Any]) -> Iterator[str]:
+    """The person's own words, which count where the ECU cannot say it."""
+    if asked.get("car"):
+        yield f"state that this is the car {asked['car']}"
+    if asked.get("engine_off"):
+        yield "state that the engine is off"
+    if asked.get("more_erases"):
+        yield "let blocks be erased as often again as the definition allows"
+    if asked.get("correct_checksums"):
+        yield "have the box put checksums right"
 
 
 def _vin(found: dict[str, Any]) -> str:

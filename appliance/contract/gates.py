@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from typing_extensions import TypedDict
+
 from appliance.contract.gate_texts import Field, told
 
 
@@ -23,7 +25,7 @@ class Verdict(StrEnum):
     """Not judged: what came before it was broken off."""
 
 
-_LETS_THROUGH = frozenset({Verdict.PASS, Verdict.NOT_APPLICABLE, Verdict.WAIVED})
+LETS_THROUGH = frozenset({Verdict.PASS, Verdict.NOT_APPLICABLE, Verdict.WAIVED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,4 +78,12 @@ class GateVerdict:
     @property
     def passed(self) -> bool:
         """Whether a write may begin as far as this gate is concerned; unknown and pending are no pass."""
-        return self.verdict in _LETS_THROUGH
+        return self.verdict in LETS_THROUGH
+
+
+class GateTold(TypedDict):
+    """What a gate said, in words."""
+
+    name: str
+    verdict: str
+    detail: str

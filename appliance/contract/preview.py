@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from typing_extensions import TypedDict
+
+from appliance.contract.gates import GateTold
 
 
 class RegionChange(TypedDict):
@@ -46,7 +50,16 @@ class Preview(TypedDict):
     regions: list[RegionChange]
     rituals: list[str]
     """What the technician must do before this is begun."""
-    digest: str
-    """SHA-256 over all the rest as RFC 8785 JSON: what a person confirms, and what a write is started by."""
+    access: str
+    """The definition's way into the ECU, by its name."""
+    definition_sha256: str
+    """Of the definition in the very version that is worked with."""
+    asked: dict[str, Any]
+    """All that was asked for beside the file itself: a person's words among it, as `car` and `engine_off`."""
+    gates: list[GateTold]
+    """Every gate that needs no car; a recovery has passed them before."""
     refused: list[str]
     """Why a gate will refuse this file in any case."""
+    digest: str
+    """SHA-256 over all the rest as RFC 8785 JSON, without `refused` and the `detail` of gates that refuse: a
+    person confirms it, and a write is started by it."""

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from typing_extensions import TypedDict
 
+from appliance.contract.gates import GateTold
 from appliance.contract.results import BlockCounts, Identity, IdentityAfter, Proof, ReadPass, SealedSegment
-
-
-class GateTold(TypedDict):
-    """What a gate said before the last write."""
-
-    name: str
-    verdict: str
-    detail: str
 
 
 class Word(TypedDict):

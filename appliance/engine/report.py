@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from appliance.contract.gates import GateTold
 from appliance.contract.jobs import JobState
-from appliance.contract.report import FaultCodesAround, GateTold, Report, Wire
+from appliance.contract.report import FaultCodesAround, Report, Wire
 from appliance.contract.results import BlockCounts, Identity, SealedSegment
 from appliance.definitions.evidence import badge
 from appliance.definitions.schema import Definition

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from appliance.checksums import ChecksumRefused, ChecksumUnsupported
 from appliance.contract.errors import PitboxError
 from appliance.contract.manifest import Manifest, Verdict
+from appliance.contract.operations import OfWrite
 from appliance.contract.places import Range, Start
 from appliance.contract.uses import Use
 from appliance.definitions.schema import Definition
@@ -43,6 +44,10 @@ class Tuned:
     """Of the tuned file, as its master counts; a job's only go up."""
 
 
+OWN_ORIGINAL = Tuned(None, Authorisation(own_original=True))
+"""Nothing tuned: what was read goes back, and needs nobody's papers."""
+
+
 @dataclass(frozen=True, slots=True)
 class MasterWish:
     """What a master-role technician states about a plain file."""
@@ -55,6 +60,18 @@ class MasterWish:
     """Id or SHA-256 of the read the file was made from, as the technician states it."""
     stated: frozenset[str] = frozenset()
     """What of this was said; a signed package says it all itself."""
+
+
+def wish_of(asked: OfWrite) -> MasterWish:
+    """What of a request is about a plain file."""
+    stated = asked.model_fields_set & {"use", "changed_regions", "correct_checksums", "made_from"}
+    return MasterWish(
+        asked.use.value,
+        tuple(asked.changed_regions),
+        asked.correct_checksums,
+        asked.made_from,
+        frozenset(stated),
+    )
 
 
 def is_package(data: bytes) -> bool:

@@ -9,6 +9,8 @@ from typing import Any
 import rfc8785
 
 from appliance.contract.errors import PitboxError
+from appliance.contract.gates import LETS_THROUGH, GateTold, Verdict
+from appliance.contract.operations import OfRecovery, OfRestore, OfWrite, Parameters
 from appliance.contract.places import Range
 from appliance.contract.preview import Preview, RegionChange
 from appliance.definitions.access.base import AccessDefinition
@@ -18,10 +20,18 @@ from appliance.engine.context import EngineContext
 from appliance.engine.job_access import access_by, access_of
 from appliance.engine.last_proven import last_proven
 from appliance.engine.operations.restore_without_journal import chosen_original, read_with
-from appliance.engine.operations.write import identified, interrupted_flash, not_confirmed, opened_files
+from appliance.engine.operations.write import (
+    identified,
+    interrupted_flash,
+    not_confirmed,
+    opened_files,
+    request_of,
+)
 from appliance.engine.originals import Original, held_blocks, load_original
 from appliance.engine.plaintext import Opened, wiped_afterwards
-from appliance.engine.tuned_package import MasterWish
+from appliance.engine.tuned_package import OWN_ORIGINAL, wish_of
+from appliance.flashing.gates.judging import check_request
+from appliance.flashing.gates.request import WriteRequest
 from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.flashing.journal import JobRecord
 from appliance.flashing.write_order import WriteOrder
@@ -33,61 +43,66 @@ def rituals_of(access: AccessDefinition, when: str) -> list[str]:
     return [ritual.text for ritual in access.rituals if ritual.when == when]
 
 
-async def preview_write(box: EngineContext, job_id: str, upload: str, wish: MasterWish) -> Preview:
+async def preview_write(box: EngineContext, asked: OfWrite) -> Preview:
     """A tuned file's effect; the file stays with the box for the write itself. Raises PitboxError."""
-    job, definition = identified(box, job_id)
+    job, definition = identified(box, asked.job)
     with wiped_afterwards() as opened:
-        data = box.upload(upload)
-        original, tuned, _ = opened_files(box, job, definition, data, wish, opened)
+        data = box.upload(asked.upload)
+        original, tuned, _ = opened_files(box, job, definition, data, wish_of(asked), opened)
         if original is None:
-            raise PitboxError("NO_ORIGINAL", f"job {job_id} has no stored read", do_now="Read the ECU first.")
-        name = hashlib.sha256(data).hexdigest()
+            raise _no_original(job)
+        found = _preview(box, job, definition, "write", "tuned", hashlib.sha256(data).hexdigest(), asked)
+        _judge(found, request_of(box, job, definition, original, tuned, opened, asked.engine_off))
         if tuned.content is None or not _fits(original.image, tuned.content):
-            reasons = tuned.papers.signatures or ("the file does not fit the regions of this job's original",)
-            found = _preview(box, job, definition, "write", "tuned", name)
-            found["refused"] = list(reasons)
             return _digested(found)
         target = original.image.overlaid(tuned.content)
         chosen = [
             block for block in blocks_of(definition, writable_only=True) if _holds(tuned.content, block)
         ]
-        return _compared(box, job, definition, "write", name, original, target, chosen, opened)
+        _compare(found, box, definition, original, target, chosen, opened)
+        return _digested(found)
 
 
-async def preview_restore(box: EngineContext, job_id: str) -> Preview:
+async def preview_restore(box: EngineContext, asked: OfRestore) -> Preview:
     """The effect of putting the original back. Raises PitboxError."""
-    job, definition = identified(box, job_id)
+    job, definition = identified(box, asked.job)
     with wiped_afterwards() as opened:
         original = load_original(box, job, opened)
         if original is None:
-            raise PitboxError("NO_ORIGINAL", f"job {job_id} has no stored read", do_now="Read the ECU first.")
+            raise _no_original(job)
+        found = _preview(box, job, definition, "restore", "original", original.file_id, asked)
+        _judge(found, request_of(box, job, definition, original, OWN_ORIGINAL, opened))
         writable = blocks_of(definition, writable_only=True)
-        name, target = original.file_id, original.image
-        return _compared(box, job, definition, "restore", name, original, target, writable, opened)
+        _compare(found, box, definition, original, original.image, writable, opened)
+        return _digested(found)
 
 
-async def preview_recover(box: EngineContext, job_id: str | None, original: bool) -> Preview:
-    """What an interrupted write goes on with; no sealed file is opened, for a damaged one must not hinder."""
-    flash = interrupted_flash(box, job_id)
+async def preview_recover(box: EngineContext, asked: OfRecovery) -> Preview:
+    """What an interrupted write goes on with; no sealed file is opened, for a damaged one must not hinder.
+
+    With a definition: what a rescue without a journal would put back. Raises PitboxError.
+    """
+    if asked.definition is not None:
+        return _digested(_rescue(box, asked, asked.definition))
+    flash = interrupted_flash(box, asked.job)
     job, definition = identified(box, flash.job_id)
     order = WriteOrder.from_json(flash.write_order)
-    if original or order.tuned_file is None:
+    if asked.original or order.tuned_file is None:
         writable = blocks_of(definition, writable_only=True)
         regions, name, kind = _unknown(definition, writable), order.original_file, "original"
     else:
         regions, name, kind = _unknown(definition, order.blocks), order.tuned_file, "tuned"
-    found = _preview(box, job, definition, "recover", kind, name)
+    found = _preview(box, job, definition, "recover", kind, name, asked)
     found["regions"] = regions
     return _digested(found)
 
 
-async def preview_rescue(box: EngineContext, definition_id: str, file_id: str | None) -> Preview:
-    """What a rescue without a journal would put back. Raises PitboxError."""
-    original = chosen_original(box, definition_id, file_id)
+def _rescue(box: EngineContext, asked: OfRecovery, definition_id: str) -> Preview:
+    original = chosen_original(box, definition_id, asked.file)
     definition = read_with(box, original)
     access = access_by(definition, original.method)
     blocks = held_blocks(definition, original, writable_only=True)
-    found = Preview(
+    return Preview(
         job=None,
         verb="recover",
         kind="original",
@@ -102,48 +117,61 @@ async def preview_rescue(box: EngineContext, definition_id: str, file_id: str | 
         compared_with=None,
         regions=_unknown(definition, blocks),
         rituals=rituals_of(access, "recovery"),
+        access=access.name,
+        definition_sha256=definition.digest(),
+        asked=_stated(asked),
+        gates=[],
         refused=[],
         digest="",
     )
-    return _digested(found)
 
 
-def _compared(
+def _judge(found: Preview, request: WriteRequest) -> None:
+    """Every gate that needs no car, as it will be judged again before the first erase."""
+    verdicts = check_request(request)
+    found["gates"] = [
+        GateTold(name=one.name, verdict=one.verdict.value, detail=one.detail) for one in verdicts
+    ]
+    found["refused"] = [f"{one.name}: {one.detail}" for one in verdicts if not one.passed]
+
+
+def _compare(
+    found: Preview,
     box: EngineContext,
-    job: JobRecord,
     definition: Definition,
-    verb: str,
-    file: str,
     original: Original,
     target: MemoryImage,
     blocks: Sequence[Block],
     opened: Opened,
-) -> Preview:
+) -> None:
     """Against what the ECU holds as far as this box knows: what it last wrote there, else the original."""
     known, compared_with = original.image, "original"
-    written = last_proven(box, job.id, definition, opened)
+    written = last_proven(box, str(found["job"]), definition, opened)
     if written is not None:
         known, compared_with = written, "last_write"
     runs = target.changed_ranges(known)
     regions = [_change(definition, name, count, runs) for name, count in _counted(blocks).items()]
-    kind = "original" if verb == "restore" else "tuned"
-    found = _preview(box, job, definition, verb, kind, file)
     found |= {"regions": regions, "target_sha256": target.sha256(), "compared_with": compared_with}
-    return _digested(found)
 
 
 def _preview(
-    box: EngineContext, job: JobRecord, definition: Definition, verb: str, kind: str, file: str
+    box: EngineContext,
+    job: JobRecord,
+    definition: Definition,
+    verb: str,
+    kind: str,
+    file: str,
+    asked: Parameters,
 ) -> Preview:
     """Of a file that does not open: what it would make of the memory is not known."""
-    identity = job.identity or EcuIdentity()
+    identity, access = job.identity or EcuIdentity(), access_of(job, definition)
     return Preview(
         job=job.id,
         verb=verb,
         kind=kind,
         definition=definition.id,
         name=definition.name,
-        evidence=badge(definition, access_of(job, definition)),
+        evidence=badge(definition, access),
         vin=identity.vin,
         hw=identity.hw,
         sw=identity.sw,
@@ -151,14 +179,32 @@ def _preview(
         target_sha256=None,
         compared_with=None,
         regions=[],
-        rituals=rituals_of(access_of(job, definition), "recovery" if verb == "recover" else "before_write"),
+        rituals=rituals_of(access, "recovery" if verb == "recover" else "before_write"),
+        access=access.name,
+        definition_sha256=definition.digest(),
+        asked=_stated(asked),
+        gates=[],
         refused=[],
         digest="",
     )
 
 
+def _stated(asked: Parameters) -> dict[str, Any]:
+    """Without what names the request itself: its file is told by its hash."""
+    told: dict[str, Any] = asked.model_dump(mode="json", exclude={"verb", "of", "upload", "confirmed"})
+    return told
+
+
+def _no_original(job: JobRecord) -> PitboxError:
+    return PitboxError("NO_ORIGINAL", f"job {job.id} has no stored read", do_now="Read the ECU first.")
+
+
 def _digested(found: Preview) -> Preview:
-    told: dict[str, Any] = {key: value for key, value in found.items() if key != "digest"}
+    """A refusal may tell the time, and the same file is refused by the same gates a second later."""
+    told: dict[str, Any] = {key: value for key, value in found.items() if key not in ("digest", "refused")}
+    told["gates"] = [
+        one if Verdict(one["verdict"]) in LETS_THROUGH else {**one, "detail": ""} for one in found["gates"]
+    ]
     found["digest"] = hashlib.sha256(rfc8785.dumps(told)).hexdigest()
     return found
 

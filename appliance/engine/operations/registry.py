@@ -23,7 +23,7 @@ from appliance.engine.operations import (
     settling,
     write,
 )
-from appliance.engine.tuned_package import MasterWish
+from appliance.engine.tuned_package import wish_of
 
 _MOST_TOLD = 16
 """Misfits told of one request: whoever sends a thousand fills no log with them."""
@@ -43,44 +43,27 @@ class Verb:
 async def _write(box: EngineContext, asked: ask.Write) -> results.Written:
     target = None
     if asked.confirmed is not None:
-        shown = await preview.preview_write(box, asked.job, asked.upload, _wish(asked))
+        shown = await preview.preview_write(box, asked)
         preview.refuse_other(shown, asked.confirmed)
         target = shown["target_sha256"]
     return await write.write(
-        box, asked.job, asked.upload, _wish(asked), target, engine_off=asked.engine_off, car=asked.car
+        box, asked.job, asked.upload, wish_of(asked), target, engine_off=asked.engine_off, car=asked.car
     )
 
 
 async def _restore(box: EngineContext, asked: ask.Restore) -> results.Written:
     if asked.confirmed is not None:
-        preview.refuse_other(await preview.preview_restore(box, asked.job), asked.confirmed)
+        preview.refuse_other(await preview.preview_restore(box, asked), asked.confirmed)
     return await write.restore(box, asked.job, asked.car)
-
-
-def _wish(asked: ask.OfWrite) -> MasterWish:
-    stated = asked.model_fields_set & {"use", "changed_regions", "correct_checksums", "made_from"}
-    return MasterWish(
-        asked.use.value,
-        tuple(asked.changed_regions),
-        asked.correct_checksums,
-        asked.made_from,
-        frozenset(stated),
-    )
 
 
 async def _recover(box: EngineContext, asked: ask.Recover) -> results.Written:
     if asked.confirmed is not None:
-        preview.refuse_other(await _preview_recover(box, asked), asked.confirmed)
+        preview.refuse_other(await preview.preview_recover(box, asked), asked.confirmed)
     job_id = asked.job
     if asked.definition is not None:
         job_id = await restore_without_journal.reopen(box, asked.definition, asked.file, asked.car)
     return await write.recover(box, job_id, asked.original, asked.car, more_erases=asked.more_erases)
-
-
-def _preview_recover(box: EngineContext, asked: ask.OfRecovery) -> Coroutine[Any, Any, Preview]:
-    if asked.definition is not None:
-        return preview.preview_rescue(box, asked.definition, asked.file)
-    return preview.preview_recover(box, asked.job, asked.original)
 
 
 _EXCLUSIVE, _HARMLESS = OperationClass.EXCLUSIVE, OperationClass.HARMLESS
@@ -126,19 +109,9 @@ VERBS: dict[str, Verb] = {
     ),
 }
 PREVIEWS: dict[str, Verb] = {
-    "write": Verb(
-        ask.PreviewWrite,
-        Preview,
-        _HARMLESS,
-        lambda box, asked: preview.preview_write(box, asked.job, asked.upload, _wish(asked)),
-    ),
-    "restore": Verb(
-        ask.PreviewRestore,
-        Preview,
-        _HARMLESS,
-        lambda box, asked: preview.preview_restore(box, asked.job),
-    ),
-    "recover": Verb(ask.PreviewRecover, Preview, _HARMLESS, _preview_recover),
+    "write": Verb(ask.PreviewWrite, Preview, _HARMLESS, preview.preview_write),
+    "restore": Verb(ask.PreviewRestore, Preview, _HARMLESS, preview.preview_restore),
+    "recover": Verb(ask.PreviewRecover, Preview, _HARMLESS, preview.preview_recover),
 }
 """What a verb would do, by the same parameters."""
 

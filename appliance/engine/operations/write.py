@@ -23,6 +23,7 @@ from appliance.engine.originals import (
 )
 from appliance.engine.plaintext import Opened, wiped_afterwards
 from appliance.engine.tuned_package import (
+    OWN_ORIGINAL,
     MasterWish,
     Tuned,
     as_plain,
@@ -34,7 +35,7 @@ from appliance.engine.tuned_package import (
 from appliance.flashing.context import JobContext
 from appliance.flashing.diagnosis import clear_dtcs, read_dtcs
 from appliance.flashing.errors import GatesRefusedError
-from appliance.flashing.gates.request import Authorisation, WriteRequest
+from appliance.flashing.gates.request import WriteRequest
 from appliance.flashing.journal import FlashRecord, JobRecord, Step
 from appliance.flashing.marks import UNFINISHED
 from appliance.flashing.own_checksums import own_checksums
@@ -140,9 +141,7 @@ async def restore(box: EngineContext, job_id: str, car: str | None = None) -> Wr
     job, definition = identified(box, job_id)
     with wiped_afterwards() as opened:
         original = load_original(box, job, opened)
-        return await _write(
-            box, job, definition, original, Tuned(None, Authorisation(own_original=True)), opened, car=car
-        )
+        return await _write(box, job, definition, original, OWN_ORIGINAL, opened, car=car)
 
 
 async def recover(
@@ -183,19 +182,7 @@ async def _write(
     engine_off: bool = False,
     car: str | None = None,
 ) -> Written:
-    request = WriteRequest(
-        job_id=job.id,
-        definition=definition,
-        method=job.method or "obd",
-        original_file=original.file_id if original else None,
-        original=original.image if original else None,
-        tuned=tuned.content,
-        tuned_file=tuned.file_id,
-        papers=tuned.papers,
-        checksums=own_checksums(definition),
-        engine_off_stated=engine_off,
-        last_proven=lambda: last_proven(box, job.id, definition, opened),
-    )
+    request = request_of(box, job, definition, original, tuned, opened, engine_off)
     _set_outcome_aside(box, job)
     await refuse_two_ecus(box, access_of(job, definition))
     async with on_ecu(box, job.id, definition, confirmed=confirmed(box, job, car)) as ecu:
@@ -209,6 +196,31 @@ async def _write(
         await _make_ready(box, ecu, tuned)
         result = await execute(ecu, plan)
         return await _done(box, result, ecu)
+
+
+def request_of(
+    box: EngineContext,
+    job: JobRecord,
+    definition: Definition,
+    original: Original | None,
+    tuned: Tuned,
+    opened: Opened,
+    engine_off: bool = False,
+) -> WriteRequest:
+    """What the gates are asked about."""
+    return WriteRequest(
+        job_id=job.id,
+        definition=definition,
+        method=job.method or "obd",
+        original_file=original.file_id if original else None,
+        original=original.image if original else None,
+        tuned=tuned.content,
+        tuned_file=tuned.file_id,
+        papers=tuned.papers,
+        checksums=own_checksums(definition),
+        engine_off_stated=engine_off,
+        last_proven=lambda: last_proven(box, job.id, definition, opened),
+    )
 
 
 async def _explained(

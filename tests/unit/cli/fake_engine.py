@@ -59,6 +59,10 @@ PREVIEW = {
         },
     ],
     "rituals": ["Connect a support unit."],
+    "access": "obd",
+    "definition_sha256": "12" * 32,
+    "asked": {"job": JOB["id"], "car": None, "engine_off": False},
+    "gates": [{"name": "signatures", "verdict": "pass", "detail": "they hold"}],
     "refused": [],
 }
 IDLE = {"kind": "snapshot", "operation": None, "latest": {}, "recoverable": []}

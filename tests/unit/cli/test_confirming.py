@@ -34,6 +34,14 @@ def test_the_summary_names_car_vin_file_and_every_change() -> None:
     assert "code" not in told, "what does not change is not told"
 
 
+def test_the_summary_tells_what_its_reader_states() -> None:
+    stated = {"car": "VIN9", "engine_off": True, "more_erases": True, "correct_checksums": True}
+    told = "\n".join(summary_lines(PREVIEW | {"asked": stated}))
+    for part in ("this is the car VIN9", "the engine is off", "erased as often again", "put checksums right"):
+        assert part in told
+    assert "You:" not in "\n".join(summary_lines(PREVIEW))
+
+
 def test_an_ecu_that_tells_no_vin_is_said_to() -> None:
     assert "VIN:   not told by this ECU" in "\n".join(summary_lines(PREVIEW | {"vin": None}))
 

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from appliance.contract.errors import EcuSafety
+from appliance.contract.operations import OfRestore
+from appliance.contract.preview import Preview
 from appliance.engine.context import EngineContext
 from appliance.engine.operations.preview import preview_restore
 from appliance.engine.operations.read import identify, read
@@ -28,7 +30,11 @@ def rot(garage: Garage, region: str) -> str:
     return str(segment.place)
 
 
-@pytest.mark.parametrize("work", [restore, preview_restore])
+async def preview(box: EngineContext, job: str) -> Preview:
+    return await preview_restore(box, OfRestore(job=job))
+
+
+@pytest.mark.parametrize("work", [restore, preview])
 def test_it_is_named_and_can_be_read_anew(slave: Readied, work: Work) -> None:
     async def scene(garage: Garage) -> None:
         where = rot(garage, "code")

@@ -11,6 +11,7 @@ import pytest
 
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import JobState
+from appliance.contract.operations import OfRestore, OfWrite
 from appliance.definitions.choreography import Choreography
 from appliance.definitions.library import Library
 from appliance.engine.operations.check import verify
@@ -184,9 +185,9 @@ def test_a_whole_comparison_and_a_preview_need_nothing_more(at_chip: Callable[[S
     async def scene(chip: ChipBox, job: str) -> None:
         told = await verify(chip.box, job)
         assert (told["method"], told["blocks"]) == ("read_back", 1)
-        shown = await preview_write(chip.box, job, chip.hand_in(tuned(stock())), MasterWish())
+        shown = await preview_write(chip.box, OfWrite(job=job, upload=chip.hand_in(tuned(stock()))))
         assert shown["job"] == job
-        await preview_restore(chip.box, job)
+        await preview_restore(chip.box, OfRestore(job=job))
         await write(chip.box, job, chip.hand_in(tuned(stock())), MasterWish(), car=job)
         await verify(chip.box, job)
         chip.ecu.damage(0x0800_0004)

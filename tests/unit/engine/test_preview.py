@@ -9,15 +9,17 @@ import pytest
 from pydantic import ValidationError
 
 from appliance.contract.errors import PitboxError
+from appliance.contract.gates import GateVerdict, Waiver
 from appliance.contract.manifest import Verdict
-from appliance.contract.operations import Recover
+from appliance.contract.operations import OfRecovery, OfRestore, OfWrite, Recover
 from appliance.definitions.access.uds import uds_access
 from appliance.engine.operations import preview
 from appliance.engine.operations.registry import prepare
 from appliance.engine.operations.write import restore, write
 from appliance.engine.tuned_package import MasterWish
+from appliance.flashing.gates.judging import PAPER_GATES, check_request
 from simulator.ecu.watch import Counter
-from tests.support.garage import Garage, Readied, visit
+from tests.support.garage import NOW_S, Garage, Readied, visit
 from tests.unit.engine.test_jobs_on_a_box import stopped_at
 
 WISH = MasterWish()
@@ -27,7 +29,7 @@ def test_a_package_is_told_by_region_and_byte_and_stays_with_the_box(slave: Read
     async def scene(garage: Garage) -> None:
         upload = garage.hand_in(garage.package())
         before = dict(garage.car.ecu.core.watch.totals)
-        told = await preview.preview_write(garage.box, garage.job, upload, WISH)
+        told = await preview.preview_write(garage.box, OfWrite(job=garage.job, upload=upload))
         region = garage.definition.region("calibration")
         (change,) = [one for one in told["regions"] if one["changed_bytes"]]
         assert change["name"] == "calibration"
@@ -57,14 +59,14 @@ def test_a_package_is_told_by_region_and_byte_and_stays_with_the_box(slave: Read
 
 def test_after_a_write_changes_are_counted_against_what_was_written(slave: Readied) -> None:
     async def scene(garage: Garage) -> None:
-        nothing = await preview.preview_restore(garage.box, garage.job)
+        nothing = await preview.preview_restore(garage.box, OfRestore(job=garage.job))
         assert not any(one["changed_bytes"] for one in nothing["regions"])
         await write(garage.box, garage.job, garage.hand_in(garage.package()))
-        told = await preview.preview_restore(garage.box, garage.job)
+        told = await preview.preview_restore(garage.box, OfRestore(job=garage.job))
         assert told["compared_with"] == "last_write"
         assert [one["name"] for one in told["regions"] if one["changed_bytes"]] == ["calibration"]
         await restore(garage.box, garage.job)
-        again = await preview.preview_restore(garage.box, garage.job)
+        again = await preview.preview_restore(garage.box, OfRestore(job=garage.job))
         assert not any(one["changed_bytes"] for one in again["regions"])
 
     visit(slave, scene)
@@ -99,12 +101,77 @@ def test_a_write_is_started_by_the_digest_of_what_was_shown(slave: Readied, verb
 
 def test_the_digest_is_of_all_that_was_shown(slave: Readied) -> None:
     async def scene(garage: Garage) -> None:
-        first = await preview.preview_restore(garage.box, garage.job)
-        assert (await preview.preview_restore(garage.box, garage.job))["digest"] == first["digest"]
+        first = await preview.preview_restore(garage.box, OfRestore(job=garage.job))
+        assert (await preview.preview_restore(garage.box, OfRestore(job=garage.job)))["digest"] == first[
+            "digest"
+        ]
         await prepare("write", {"job": garage.job, "upload": garage.hand_in(garage.package())})(garage.box)
-        again = await preview.preview_restore(garage.box, garage.job)
+        again = await preview.preview_restore(garage.box, OfRestore(job=garage.job))
         assert again["compared_with"] == "last_write"
         assert again["digest"] != first["digest"], "other changes, though the same memory in the end"
+
+    visit(slave, scene)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"car": "another"}, {"engine_off": True}, {"use": "road_compliant"}, {"correct_checksums": True}],
+)
+def test_a_word_that_was_not_shown_starts_nothing(master: Readied, other: dict[str, object]) -> None:
+    """Whoever confirmed a summary without it has not confirmed this."""
+
+    async def scene(garage: Garage) -> None:
+        asked = {"job": garage.job, "upload": garage.hand_in(garage.whole(garage.calibration()))}
+        shown: Any = await prepare("preview", {**asked, "of": "write"})(garage.box)
+        work = prepare("write", {**asked, **other, "confirmed": shown["digest"]})(garage.box)
+        assert (await garage.refusal(work)).code == "NOT_WHAT_WAS_CONFIRMED"
+        assert garage.untouched
+
+    visit(master, scene)
+
+
+def test_more_erases_than_were_shown_are_not_begun(slave: Readied) -> None:
+    async def scene(garage: Garage) -> None:
+        work = asyncio.ensure_future(write(garage.box, garage.job, garage.hand_in(garage.package())))
+        await stopped_at(garage, Counter.PROGRAMMED, 20_000, work)
+        shown: Any = await prepare("preview", {"of": "recover"})(garage.box)
+        more = prepare("recover", {"more_erases": True, "confirmed": shown["digest"]})(garage.box)
+        assert (await garage.refusal(more)).code == "NOT_WHAT_WAS_CONFIRMED"
+        done: Any = await prepare("recover", {"confirmed": shown["digest"]})(garage.box)
+        assert done["result"] == "done"
+
+    visit(slave, scene)
+
+
+def test_every_gate_that_needs_no_car_is_shown_and_confirmed(
+    slave: Readied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(garage: Garage) -> None:
+        asked = {"job": garage.job, "upload": garage.hand_in(garage.package())}
+        shown: Any = await prepare("preview", {**asked, "of": "write"})(garage.box)
+        assert [one["name"] for one in shown["gates"]] == [gate.name for gate in PAPER_GATES]
+        assert {one["verdict"] for one in shown["gates"]} == {"pass"}
+        waived = GateVerdict(PAPER_GATES[0].name, "waived", waiver=Waiver("Kim", "another verdict"))
+        monkeypatch.setattr(preview, "check_request", lambda request: [waived, *check_request(request)[1:]])
+        work = prepare("write", {**asked, "confirmed": shown["digest"]})(garage.box)
+        assert (await garage.refusal(work)).code == "NOT_WHAT_WAS_CONFIRMED"
+        assert garage.untouched
+
+    visit(slave, scene)
+
+
+def test_what_the_gates_refuse_is_refused_by_them_also_a_second_later(slave: Readied) -> None:
+    """The refusal of a grant that is over tells the time: it is no other file for that."""
+
+    async def scene(garage: Garage) -> None:
+        asked = {"job": garage.job, "upload": garage.hand_in(garage.package())}
+        garage.box.now = lambda: float(NOW_S + 3600)
+        shown: Any = await prepare("preview", {**asked, "of": "write"})(garage.box)
+        assert any(reason.startswith("signatures: ") for reason in shown["refused"])
+        garage.box.now = lambda: float(NOW_S + 3601)
+        work = prepare("write", {**asked, "confirmed": shown["digest"]})(garage.box)
+        assert (await garage.refusal(work)).code == "GATES_REFUSED"
+        assert garage.untouched
 
     visit(slave, scene)
 
@@ -112,7 +179,7 @@ def test_the_digest_is_of_all_that_was_shown(slave: Readied) -> None:
 def test_papers_that_do_not_release_the_file_are_told(slave: Readied) -> None:
     async def scene(garage: Garage) -> None:
         upload = garage.hand_in(garage.package(job_id="another-job"))
-        told = await preview.preview_write(garage.box, garage.job, upload, WISH)
+        told = await preview.preview_write(garage.box, OfWrite(job=garage.job, upload=upload))
         assert told["refused"]
         assert told["target_sha256"] is None
 
@@ -125,15 +192,15 @@ def test_a_recovery_is_told_without_opening_any_sealed_file(slave: Readied) -> N
         await stopped_at(garage, Counter.PROGRAMMED, 20_000, work)
         for blob in (slave.state / "blobs").rglob("*.age"):
             blob.unlink()
-        told = await preview.preview_recover(garage.box, None, original=False)
+        told = await preview.preview_recover(garage.box, OfRecovery())
         assert (told["job"], told["kind"]) == (garage.job, "tuned")
         assert [one["name"] for one in told["regions"]] == ["calibration"]
-        back = await preview.preview_recover(garage.box, garage.job, original=True)
+        back = await preview.preview_recover(garage.box, OfRecovery(job=garage.job, original=True))
         assert back["kind"] == "original"
         assert {one["name"] for one in back["regions"]} == {
             region.name for region in garage.definition.regions if region.writable
         }
-        rescue = await preview.preview_rescue(garage.box, garage.definition.id, None)
+        rescue = await preview.preview_recover(garage.box, OfRecovery(definition=garage.definition.id))
         assert (rescue["job"], rescue["kind"], rescue["verb"]) == (None, "original", "recover")
 
     visit(slave, scene)
@@ -147,7 +214,7 @@ def test_a_rescue_tells_the_regions_alone_that_its_original_holds(
         held = tuple(region for region in whole.regions if region.name == "calibration")
         part = whole.model_copy(update={"regions": held})
         monkeypatch.setattr(preview, "chosen_original", lambda *_: part)
-        told = await preview.preview_rescue(garage.box, garage.definition.id, None)
+        told = await preview.preview_recover(garage.box, OfRecovery(definition=garage.definition.id))
         assert [one["name"] for one in told["regions"]] == ["calibration"]
 
     visit(slave, scene)
