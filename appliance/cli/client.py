@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from appliance.cli.problems import EngineUnreachableError, LocalError
 from appliance.contract.errors import EcuSafety, PitboxError
@@ -52,6 +53,14 @@ class EngineClient:
     def upload(self, data: bytes) -> str:
         """Hand in a file; returns the id the engine keeps it under."""
         return str(self._json("POST", "/v1/uploads", data)["upload"])
+
+    def put_secret(self, name: str, of: str | None, value: bytes) -> Any:
+        """Hand in one of the owner's secrets."""
+        return self._json("POST", _secret(name, of), value)
+
+    def remove_secret(self, name: str, of: str | None) -> Any:
+        """Have one wiped."""
+        return self._json("DELETE", _secret(name, of), None)
 
     def download(self, path: str) -> bytes:
         """Bytes from the engine."""
@@ -122,6 +131,11 @@ class EngineClient:
             return response.read()
         except _BROKEN as error:
             raise EngineUnreachableError(self._path, _why(error)) from error
+
+
+def _secret(name: str, of: str | None) -> str:
+    query = "" if of is None else f"?definition={quote(of, safe='')}"
+    return f"/v1/secrets/{quote(name, safe='')}{query}"
 
 
 def ask_safety(error: LocalError, client: EngineClient | None) -> None:

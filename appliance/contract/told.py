@@ -52,6 +52,17 @@ class JobTold(TypedDict):
     """Seconds since 1970."""
 
 
+class SecretTold(TypedDict):
+    """A key or loader of the owner's: whether it is on this box, never what it is."""
+
+    definition: str
+    name: str
+    role: str | None
+    """None, like `about`, where no definition names it any more."""
+    about: str | None
+    stored: bool
+
+
 class OriginalTold(TypedDict):
     """A sealed original, whatever the journal knows of it."""
 

@@ -54,6 +54,7 @@ from appliance.engine.originals import known_originals
 from appliance.engine.questions import AnswerGiven, QuestionDesk, answer_in
 from appliance.engine.report import report_of
 from appliance.engine.routes import Query, Route, add_routes
+from appliance.engine.secrets_api import SecretsApi
 from appliance.engine.tuned_package import is_package
 from appliance.engine.worker import Worker
 from appliance.flashing.journal import JobRecord
@@ -171,6 +172,7 @@ class Api:
             Route(
                 get, "/v1/definitions", self._definitions, all_may, "ECU definitions", list[DefinitionTold]
             ),
+            *SecretsApi(self._box, self._worker, self._operator).routes(),
         )
 
     async def _openapi(self, request: web.Request) -> web.Response:

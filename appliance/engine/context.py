@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from appliance.contract.errors import PitboxError
-from appliance.contract.events import AlarmEvent, Heard
+from appliance.contract.events import AlarmEvent, Heard, NoteEvent
 from appliance.definitions.library import Library
 from appliance.definitions.loader import load_all
 from appliance.definitions.schema import Definition
@@ -28,6 +28,7 @@ from appliance.protocols.ports import CarInterface
 from appliance.vault import keys as vault_keys
 from appliance.vault.images import ImageStore
 from appliance.vault.keys import KeyRing, Role
+from appliance.vault.owner_secrets import SecretStore
 from appliance.vault.store import BlobStore
 
 log = logging.getLogger("pitbox.engine")
@@ -46,6 +47,7 @@ class EngineContext:
     library: Library
     pinned: PinnedDefinitions
     keeper: Keeper
+    secrets: SecretStore
     now: Callable[[], float] = time.time
     vigil: Vigil = field(default_factory=Vigil)
     uploads: dict[str, bytes] = field(default_factory=dict)
@@ -112,7 +114,9 @@ def open_box(
     library = load_all(settings.definition_dirs)
     pinned = PinnedDefinitions(state)
     keeper = Keeper(images, blobs, journal.events.tell)
-    return EngineContext(settings, connection, keys, journal, blobs, images, library, pinned, keeper)
+    secrets = SecretStore(state, keys)
+    _seal_secrets(secrets, journal)
+    return EngineContext(settings, connection, keys, journal, blobs, images, library, pinned, keeper, secrets)
 
 
 def _interrupt_running(journal: Journal) -> None:
@@ -121,6 +125,15 @@ def _interrupt_running(journal: Journal) -> None:
         journal.operations.interrupt_running()
     except StorageError as error:
         log.warning("operations that were interrupted are not marked: %s", error.what)
+
+
+def _seal_secrets(secrets: SecretStore, journal: Journal) -> None:
+    """What an owner laid there in the clear is taken over, and told."""
+    for done in secrets.take_over():
+        if done.sealed:
+            journal.events.tell(NoteEvent(None, done.text))
+        else:
+            journal.events.tell(AlarmEvent(None, "SECRET_IN_THE_CLEAR", done.text, raised=True))
 
 
 def _refuse_lost_keys(state: Path) -> None:

@@ -47,7 +47,7 @@ async def on_ecu(
     require_expressible(definition, way.access)
     offer_of(way.access)
     kept = await box.vigil.end()
-    secret = secrets_of(definition, box.settings.state_dir, simulated=box.connection.simulated)
+    secret = secrets_of(definition, box.secrets.get, simulated=box.connection.simulated)
     car = Acquaintance(confirmed)
     async with (
         entered(box, way.access, job_id, kept=kept),

@@ -37,6 +37,8 @@ _STATUS = {
     _STRANGER: 403,
     "ROLE_REFUSED": 403,
     "PLAINTEXT_REFUSED": 403,
+    "SECRET_UNKNOWN": 404,
+    "SECRET_NEEDED": 409,
     "FILE_TOO_LARGE": 413,
     "INTERNAL": 500,
     "STORAGE_FAILED": 507,
@@ -202,5 +204,5 @@ def _too_large(most_bytes: int) -> PitboxError:
     return PitboxError(
         "FILE_TOO_LARGE",
         f"the file is larger than {most_bytes >> 20} MiB",
-        do_now="No ECU image is that large: choose the right file.",
+        do_now="Nothing of this kind is that large: choose the right file.",
     )

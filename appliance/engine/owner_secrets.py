@@ -3,53 +3,142 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+from collections.abc import Callable, Iterable
 
 from appliance.contract.errors import PitboxError
+from appliance.contract.events import NoteEvent
+from appliance.contract.told import SecretTold
 from appliance.definitions.schema import Definition
 from appliance.definitions.secrets import Secret
+from appliance.engine.context import EngineContext
+from appliance.flashing.safety import standing
 from appliance.protocols.transforms import SecretNamed, none_supplied
+from appliance.vault.owner_secrets import Place
 
-FOLDER = "secrets"
-"""In the state directory: `secrets/<definition id>/<name>`, readable by the engine alone."""
+Stored = Callable[[Place], bytes | None]
 
 
-def secrets_of(definition: Definition, state: Path, *, simulated: bool) -> SecretNamed:
+def secrets_of(definition: Definition, stored: Stored, *, simulated: bool) -> SecretNamed:
     """Gives a secret by its name; it raises PitboxError for one that is missing or not the right one."""
     known = {secret.name: secret for secret in definition.secrets}
 
     def named(name: str) -> bytes:
         if simulated and definition.simulation is not None:
-            value = bytes.fromhex(definition.simulation.secrets[name])
+            value: bytes | None = bytes.fromhex(definition.simulation.secrets[name])
         else:
-            value = _stored(state / FOLDER / definition.id / name, known[name])
-        _require_right(known[name], value)
+            value = stored(Place(definition.id, name))
+        if value is None:
+            return none_supplied(name, definition.id, known[name].about)
+        why = _why_not(known[name], value)
+        if why is not None:
+            raise _wrong(Place(definition.id, name), known[name], why)
         return value
 
     return named
 
 
-def _stored(path: Path, secret: Secret) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(secret.most_bytes + 1)
-    except FileNotFoundError:
-        return none_supplied(secret.name)
-    except OSError as error:
-        raise _wrong(secret, f"cannot be read: {error.strerror}") from error
+def put_secret(box: EngineContext, name: str, definition_id: str | None, value: bytes) -> SecretTold:
+    """Seal a secret that a definition names. Raises PitboxError: SECRET_UNKNOWN, SECRET_WRONG."""
+    place, wanted = _chosen(box, name, definition_id)
+    problems = [_why_not(one, value) for one in wanted]
+    if None not in problems:
+        raise _wrong(place, wanted[0], str(problems[0]))
+    box.secrets.put(place, value)
+    box.journal.events.tell(NoteEvent(None, f"the owner's {name!r} for {place.definition} is sealed here"))
+    return _told(place, wanted[0], stored=True)
 
 
-def _require_right(secret: Secret, value: bytes) -> None:
+def remove_secret(box: EngineContext, name: str, definition_id: str | None) -> SecretTold:
+    """Wipe a secret. Raises PitboxError SECRET_UNKNOWN, SECRET_NEEDED while a write may need it."""
+    stored = [one for one in box.secrets.places() if one.name == name]
+    place = _only(name, [one for one in stored if definition_id in (None, one.definition)], stored)
+    needing = [one.job for one in standing(box.journal).open_writes if one.definition == place.definition]
+    if needing:
+        raise PitboxError(
+            "SECRET_NEEDED",
+            f"the write of job {needing[0]} is not over, and may need it",
+            do_now=f"Finish that one: `pitbox recover --job {needing[0]}`.",
+        )
+    box.secrets.remove(place)
+    box.journal.events.tell(NoteEvent(None, f"the owner's {name!r} for {place.definition} is gone"))
+    wanted = _wanted(box).get(place, [None])
+    return _told(place, wanted[0], stored=False)
+
+
+def list_secrets(box: EngineContext) -> list[SecretTold]:
+    """Every secret that a definition names or that is stored: whether it is there, never what it is."""
+    wanted, stored = _wanted(box), set(box.secrets.places())
+    return [
+        _told(place, wanted.get(place, [None])[0], stored=place in stored)
+        for place in sorted({*wanted, *stored})
+    ]
+
+
+def _chosen(box: EngineContext, name: str, definition_id: str | None) -> tuple[Place, list[Secret]]:
+    wanted = _wanted(box)
+    fitting = [one for one in wanted if one.name == name and definition_id in (None, one.definition)]
+    place = _only(name, fitting, wanted)
+    return place, wanted[place]
+
+
+def _only(name: str, fitting: list[Place], known: Iterable[Place]) -> Place:
+    if len(fitting) == 1:
+        return fitting[0]
+    what = f"{len(fitting)} definitions have a secret {name!r}" if fitting else f"no secret {name!r} is known"
+    raise PitboxError(
+        "SECRET_UNKNOWN",
+        what,
+        do_now="Add `--definition` and the right one."
+        if fitting
+        else "`pitbox secrets list` shows every secret that a definition names.",
+        details=tuple(f"{one.definition}: {one.name}" for one in fitting or known),
+    )
+
+
+def _wanted(box: EngineContext) -> dict[Place, list[Secret]]:
+    """By definition and name, as the library says it, and as a version says that a job was begun with."""
+    found: dict[Place, list[Secret]] = {}
+    for definition in [*box.library, *_pinned(box)]:
+        for secret in definition.secrets:
+            found.setdefault(Place(definition.id, secret.name), []).append(secret)
+    return found
+
+
+def _pinned(box: EngineContext) -> Iterable[Definition]:
+    known = {definition.digest() for definition in box.library if definition.secrets}
+    begun = {job.definition_sha256 for job in box.journal.jobs() if job.definition_sha256} - known
+    for digest in sorted(begun):
+        try:
+            definition = box.pinned.get(digest)
+        except PitboxError:  # one that this build does not understand is told of when its job is taken up
+            continue
+        if definition is not None:
+            yield definition
+
+
+def _told(place: Place, secret: Secret | None, *, stored: bool) -> SecretTold:
+    return SecretTold(
+        definition=place.definition,
+        name=place.name,
+        role=secret.role if secret else None,
+        about=secret.about if secret else None,
+        stored=stored,
+    )
+
+
+def _why_not(secret: Secret, value: bytes) -> str | None:
     if not secret.least_bytes <= len(value) <= secret.most_bytes:
         span = f"{secret.least_bytes} to {secret.most_bytes}"
-        raise _wrong(secret, f"has {len(value)} bytes, and the definition says {span}")
+        return f"has {len(value)} bytes, and the definition says {span}"
     if secret.sha256 is not None and hashlib.sha256(value).hexdigest() != secret.sha256:
-        raise _wrong(secret, "is not the file whose SHA-256 the definition names")
+        return "is not the file whose SHA-256 the definition names"
+    return None
 
 
-def _wrong(secret: Secret, why: str) -> PitboxError:
+def _wrong(place: Place, secret: Secret, why: str) -> PitboxError:
     return PitboxError(
         "SECRET_WRONG",
         f"the owner's {secret.name!r} {why}",
-        do_now=f"Supply the right one: {secret.about}",
+        do_now=f"Supply the right one, {secret.about}: `pitbox secrets put {place.name} FILE --definition "
+        f"{place.definition}`.",
     )

@@ -157,6 +157,10 @@ class KeyRing:
         """HPKE private key that grants of `epoch` are sealed to."""
         return X25519PrivateKey.from_private_bytes(self._derive(f"pitbox/v1/hpke/{epoch}"))
 
+    def secret_identity(self) -> AgeIdentity:
+        """Age identity that the owner's keys and loaders are sealed to; no pairing changes it."""
+        return AgeIdentity.from_raw(self._derive("pitbox/v1/owner-secret"))
+
     def vin_hmac(self, vin: str) -> str:
         """Keyed hash of a VIN (64 hex digits): recognises the same car again without storing whose it is."""
         return hmac.digest(self._derive("pitbox/v1/local"), vin.strip().upper().encode(), "sha256").hex()

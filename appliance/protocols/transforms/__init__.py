@@ -27,12 +27,14 @@ class Piece:
     wire: bytes
 
 
-def none_supplied(name: str) -> bytes:
+def none_supplied(name: str, definition: str | None = None, about: str | None = None) -> bytes:
     """For a box whose owner has supplied nothing. Raises PitboxError SECRET_MISSING."""
+    whose = "" if definition is None else f" --definition {definition}"
+    what = "" if about is None else f" It is {about}"
     raise PitboxError(
         "SECRET_MISSING",
         f"the owner's {name!r}, which this ECU is written with, is not on this box",
-        do_now="Put it into the box's folder of secrets, under the definition's id and this name.",
+        do_now=f"Put it there: `pitbox secrets put {name} FILE{whose}`.{what}",
     )
 
 

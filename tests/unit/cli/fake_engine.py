@@ -106,7 +106,7 @@ class FakeEngine:
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
         """Status and body."""
         place = path.partition("?")[0]
-        uploaded = place == "/v1/uploads"
+        uploaded = place == "/v1/uploads" or place.startswith("/v1/secrets/")
         if place == "/v1/operations" and json.loads(body)["verb"] == "preview":
             self.previews.append(json.loads(body))
             return 202, json.dumps(operation(verb="preview") | {"id": "op-preview"}).encode()
@@ -150,6 +150,9 @@ def serving(engine: FakeEngine) -> Iterator[FakeEngine]:
                 self._send(200, engine.stream())
             else:
                 self._send(*engine.answer("GET", self.path, b""))
+
+        def do_DELETE(self) -> None:
+            self._send(*engine.answer("DELETE", self.path, b""))
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))

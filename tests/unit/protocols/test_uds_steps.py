@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from appliance.contract.errors import PitboxError
 from appliance.definitions.access.uds import uds_access
 from appliance.definitions.loader import PACKS, load_definition
-from appliance.engine.owner_secrets import FOLDER, secrets_of
+from appliance.engine.owner_secrets import secrets_of
 from appliance.ports.simulated import with_right_checksums
 from appliance.protocols.access import (
     AccessError,
@@ -30,6 +29,7 @@ from appliance.protocols.uds.access import UdsAccess
 from appliance.protocols.uds.addressing import functional_address, link_settings, physical_address
 from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.timing import UdsTiming
+from appliance.vault.owner_secrets import Place
 from simulator.car import Car, CarSettings, bus_for
 from simulator.ecu.core import Program
 from simulator.virtualtime import run_virtual
@@ -72,6 +72,10 @@ class Bench:
         return sum(counted)
 
 
+def nothing_stored(place: Place) -> bytes | None:
+    return None
+
+
 def on_bench(name: str, scenario: Callable[[Bench], Awaitable[T]], secret: SecretNamed | None = None) -> T:
     definition = load_definition(PACKS / f"{name}.toml")
     how = uds_access(definition)
@@ -86,7 +90,7 @@ def on_bench(name: str, scenario: Callable[[Bench], Awaitable[T]], secret: Secre
         physical = SoftIsoTpLink(port, physical_address(how.addressing), settings)
         functional = SoftIsoTpLink(port, functional_address(how.addressing), settings)
         client = UdsClient(physical, functional, UdsTiming.of(how.timing))
-        own = secret or secrets_of(definition, Path("/nowhere"), simulated=True)
+        own = secret or secrets_of(definition, nothing_stored, simulated=True)
         await asyncio.sleep(1.0)
         try:
             return await scenario(Bench(car, UdsAccess(how, client, definition, own), asked))
@@ -208,29 +212,27 @@ def test_the_bus_is_told_to_be_quiet_before_the_jump() -> None:
 @pytest.mark.parametrize("name", ["pbx-vb60", "pbx-v381"])
 def test_without_the_owners_secret_nothing_is_sent(name: str) -> None:
     def missing(secret: str) -> bytes:
-        return secrets_of(load_definition(PACKS / f"{name}.toml"), Path("/nowhere"), simulated=False)(secret)
+        definition = load_definition(PACKS / f"{name}.toml")
+        return secrets_of(definition, nothing_stored, simulated=False)(secret)
 
     async def scenario(bench: Bench) -> None:
         with pytest.raises(PitboxError) as caught:
             await bench.access.lifecycle.open(Purpose.WRITE)
         assert caught.value.code == "SECRET_MISSING"
+        assert f"--definition {name}" in caught.value.do_now and "pitbox secrets put" in caught.value.do_now
         assert bench.asked == []
 
     on_bench(name, scenario, missing)
 
 
-def test_only_the_owners_own_file_is_taken(tmp_path: Path) -> None:
-    folder = tmp_path / FOLDER / VB60.id
-    folder.mkdir(parents=True)
+def test_only_the_owners_own_file_is_taken() -> None:
     right = bytes.fromhex(VB60.twin.secrets["sbl"])
-    secret = secrets_of(VB60, tmp_path, simulated=False)
-    for content, code in ((right[:-1] + b"\0", "SECRET_WRONG"), (bytes(0x4001), "SECRET_WRONG")):
-        (folder / "sbl").write_bytes(content)
+    for content in (right[:-1] + b"\0", bytes(0x4001)):
         with pytest.raises(PitboxError) as caught:
-            secret("sbl")
-        assert caught.value.code == code
-    (folder / "sbl").write_bytes(right)
-    assert secret("sbl") == right
+            secrets_of(VB60, lambda place, value=content: value, simulated=False)("sbl")
+        assert caught.value.code == "SECRET_WRONG"
+        assert f"pitbox secrets put sbl FILE --definition {VB60.id}" in caught.value.do_now
+    assert secrets_of(VB60, lambda place: right, simulated=False)("sbl") == right
 
 
 def test_the_same_request_is_asked_until_its_status_changes() -> None:
