@@ -70,4 +70,6 @@ class QuestionEvent(Event):
     answer: str | None = None
     by: str | None = None
     answered_at: float | None = None
+    who: str = "at_the_box"
+    """Whose answer counts: `at_the_box` or `anybody`."""
     fields: dict[str, str] = field(default_factory=dict)

@@ -131,6 +131,8 @@ class QuestionTold(TypedDict):
     answer: str | None
     by: str | None
     answered_at: float | None
+    who: Literal["at_the_box", "anybody"]
+    """Whose answer counts: `at_the_box` is not the web's."""
     fields: dict[str, str]
 
 

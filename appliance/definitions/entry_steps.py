@@ -237,6 +237,9 @@ class Ask(Step):
     """What may be answered."""
     go_on_with: tuple[Choice, ...] = Field(default=("done",), min_length=1)
     """Answers that go on; every other one ends the entry."""
+    who: Literal["at_the_box", "anybody"] = "at_the_box"
+    """Whose answer counts: of somebody beside the box, who sees wires and supply, or of anybody also over the
+    web."""
     deadline_s: float = Field(ge=5, le=1_800)
     """Unanswered so long, the entry ends and every line goes back to its safe state."""
 

@@ -265,11 +265,17 @@ class Api:
         return [_question(one) for one in self._desk.questions()]
 
     async def _answer(self, request: web.Request) -> web.Response:
-        """The first answer that fits counts; `by` is the name of whoever gives it."""
+        """The first answer that fits counts; `by` is the name of whoever gives it.
+
+        The web may answer what its question leaves to anybody: who asks through it may be anywhere.
+        """
         question_id = id_of(request, "QUESTION_UNKNOWN")
         given = answer_in(await json_object(request))
         by = f"{given.by} ({user_of(request)})" if given.by else user_of(request)
-        return await self._from_worker(lambda: _question(self._desk.answer(question_id, given.answer, by)))
+        beside = role_of_request(request, self._box) is PeerRole.OPERATOR
+        return await self._from_worker(
+            lambda: _question(self._desk.answer(question_id, given.answer, by, at_the_box=beside))
+        )
 
     async def _upload(self, request: web.Request) -> web.Response:
         """A tuned file; it is held in memory only, only the newest one, and only until it is used.
@@ -370,6 +376,7 @@ def _question(event: QuestionEvent) -> QuestionTold:
         answer=event.answer,
         by=event.by,
         answered_at=event.answered_at,
+        who="anybody" if event.who == "anybody" else "at_the_box",
         fields=event.fields,
     )
 

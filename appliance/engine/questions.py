@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from appliance.contract.entry_events import QuestionEvent, QuestionState
 from appliance.contract.errors import PitboxError
-from drivers.person.interface import LONGEST_ANSWER, Answer, Question, UnansweredError
+from drivers.person.interface import LONGEST_ANSWER, Answer, Answerer, Question, UnansweredError
 
 _KEPT = 50
 """Questions that are over, so that a late answer is told what became of its question."""
@@ -96,11 +96,20 @@ class QuestionDesk:
             cancel()
             self._close(one, QuestionState.WITHDRAWN)
 
-    def answer(self, question_id: str, value: str, by: str) -> QuestionEvent:
-        """Answer an open question; as it stands now. Raises PitboxError."""
+    def answer(self, question_id: str, value: str, by: str, *, at_the_box: bool) -> QuestionEvent:
+        """Answer an open question; as it stands now.
+
+        `at_the_box` says whether whoever answers stands beside it. Raises PitboxError.
+        """
         one = self._open.get(question_id)
         if one is None:
             raise self._closed(question_id)
+        if one.asked.who is Answerer.AT_THE_BOX and not at_the_box:
+            raise PitboxError(
+                "ANSWER_AT_THE_BOX",
+                f"only somebody beside the box can answer: {one.asked.text}",
+                do_now="Go to the box, look, and answer there with `pitbox answer`; the question stays open.",
+            )
         if not one.asked.takes(value):
             choices = ", ".join(one.asked.choices) or "a text of up to 500 signs"
             raise PitboxError(
@@ -122,6 +131,7 @@ class QuestionDesk:
             question.choices,
             self._now(),
             question.deadline_s,
+            who=question.who.value,
             fields=dict(question.fields),
         )
         one = _Open(question, event, asyncio.get_running_loop().create_future())

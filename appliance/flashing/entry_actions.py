@@ -21,7 +21,7 @@ from appliance.definitions.entry_steps import (
     SupplyOn,
     Wait,
 )
-from drivers.person.interface import Person, Question, UnansweredError
+from drivers.person.interface import Answerer, Person, Question, UnansweredError
 from drivers.pins.interface import Pins
 from drivers.supply.interface import Output, Supply, SupplyError, SupplyReading
 
@@ -180,7 +180,14 @@ class Actions:
         return step.told
 
     async def _ask(self, step: Ask) -> str:
-        question = Question(step.question, step.text, step.deadline_s, step.choices, about=self._job_id)
+        question = Question(
+            step.question,
+            step.text,
+            step.deadline_s,
+            step.choices,
+            about=self._job_id,
+            who=Answerer(step.who),
+        )
         answer = await self._while_supplied(self._ports.person().ask(question))
         if answer.value not in step.go_on_with:
             raise EntryError(

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 LONGEST_ANSWER = 500
 """Signs of a free text."""
+
+
+class Answerer(StrEnum):
+    """Whose answer counts."""
+
+    AT_THE_BOX = "at_the_box"
+    """Somebody who stands beside it: what is asked concerns wires, or the supply of an ECU."""
+    ANYBODY = "anybody"
+    """Also somebody elsewhere, over the network."""
 
 
 class UnansweredError(TimeoutError):
@@ -27,6 +37,8 @@ class Question:
     fields: Mapping[str, str] = field(default_factory=dict)
     about: str | None = None
     """Id of the job it is asked for."""
+    who: Answerer = Answerer.AT_THE_BOX
+    """Whose answer counts; without a word only that of somebody who sees wires and supply."""
 
     def takes(self, value: str) -> bool:
         """Whether this can be an answer."""

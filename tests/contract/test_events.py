@@ -99,6 +99,7 @@ SHAPES: list[tuple[Event, dict[str, object]]] = [
             "answer": None,
             "by": None,
             "answered_at": None,
+            "who": "at_the_box",
             "fields": {},
         },
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -99,6 +100,23 @@ def test_a_question_waits_for_another_client_and_the_journal_tells_who_answered(
         assert told_of[-1] == ("safe", "pins released, supply off")
         status, told = engine.ask("POST", f"/v1/questions/{question['id']}", {"answer": "done"})
         assert (status, five_answers(told)["code"]) == (409, "QUESTION_CLOSED")
+
+
+@pytest.mark.parametrize("who", ["at_the_box", "anybody"])
+def test_the_web_answers_only_what_its_question_leaves_to_anybody(root: Path, who: str) -> None:
+    path = root / "own" / f"{NAME}.toml"
+    path.write_text(path.read_text("utf-8").replace("deadline_s = 600", f'deadline_s = 600\nwho = "{who}"'))
+    with running(root, *on_bench(root), "--web-uid", str(os.getuid()), pack=NAME) as engine:
+        operation = engine.begin("identify", definition=NAME)
+        question = question_of(engine)
+        assert question["who"] == who
+        status, told = engine.ask("POST", f"/v1/questions/{question['id']}", {"answer": "done"})
+        if who == "anybody":
+            assert (status, engine.end(operation)["state"]) == (200, "done")
+            return
+        assert (status, five_answers(told)["code"]) == (403, "ANSWER_AT_THE_BOX")
+        assert [one["id"] for one in engine.ask("GET", "/v1/questions")[1]] == [question["id"]]
+        assert engine.ask("POST", f"/v1/operations/{operation}/cancel")[0] == 200
 
 
 def test_an_engine_killed_while_it_asks_tells_at_its_next_start_that_the_entry_was_cut(root: Path) -> None:

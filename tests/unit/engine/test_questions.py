@@ -6,16 +6,19 @@ import asyncio
 import json
 import threading
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import get_args
 
 import pytest
 
 from appliance.contract.entry_events import QuestionEvent, QuestionState
 from appliance.contract.errors import PitboxError
+from appliance.definitions.entry_steps import Ask
 from appliance.engine.questions import QuestionDesk, answer_in
 from appliance.engine.worker import Worker
 from appliance.ports.settings import SimulationSettings
 from appliance.ports.simulated import loop_factory, pass_time
-from drivers.person.interface import Answer, Question, UnansweredError
+from drivers.person.interface import Answer, Answerer, Question, UnansweredError
 from simulator.virtualtime import run_virtual
 from tests.support.engine import five_answers, place, running
 
@@ -38,7 +41,7 @@ def at_desk(test: Callable[[QuestionDesk, list[QuestionEvent]], Awaitable[None]]
 
 def refused(desk: QuestionDesk, question: str, value: str) -> PitboxError:
     with pytest.raises(PitboxError) as error:
-        desk.answer(question, value, "Kim")
+        desk.answer(question, value, "Kim", at_the_box=True)
     return error.value
 
 
@@ -60,9 +63,10 @@ def test_a_question_is_open_until_it_is_answered_and_says_by_whom() -> None:
             "answer": None,
             "by": None,
             "answered_at": None,
+            "who": "at_the_box",
             "fields": {"pad": "7"},
         }
-        now = desk.answer(one.id, "done", "Kim")
+        now = desk.answer(one.id, "done", "Kim", at_the_box=True)
         assert (now.state, now.answer, now.by, now.answered_at) == ("answered", "done", "Kim", 1000.0)
         assert await asking == Answer("done", "Kim", 1000.0)
         assert not desk.questions() and told == [one, now]
@@ -80,10 +84,34 @@ def test_an_answer_that_does_not_fit_leaves_the_question_open() -> None:
         error = refused(desk, one.id, "maybe")
         assert error.code == "ANSWER_INVALID" and "done, stop" in error.do_now
         assert desk.questions() == [one]
-        desk.answer(one.id, "stop", "Kim")
+        desk.answer(one.id, "stop", "Kim", at_the_box=True)
         assert (await asking).value == "stop"
 
     at_desk(test)
+
+
+@pytest.mark.parametrize("who", Answerer)
+def test_what_concerns_wires_and_supply_is_answered_beside_the_box(who: Answerer) -> None:
+    async def test(desk: QuestionDesk, told: list[QuestionEvent]) -> None:
+        asking = asyncio.ensure_future(desk.ask(replace(STRAP, who=who)))
+        await asyncio.sleep(5)
+        (one,) = desk.questions()
+        assert one.who == who
+        if who is Answerer.AT_THE_BOX:
+            with pytest.raises(PitboxError) as error:
+                desk.answer(one.id, "done", "somebody", at_the_box=False)
+            assert error.value.code == "ANSWER_AT_THE_BOX"
+            assert desk.questions() == [one] and not asking.done()
+        desk.answer(one.id, "done", "Kim", at_the_box=who is Answerer.AT_THE_BOX)
+        assert (await asking).by == "Kim"
+
+    at_desk(test)
+
+
+def test_without_a_word_a_question_is_for_somebody_beside_the_box() -> None:
+    assert STRAP.who is Answerer.AT_THE_BOX
+    assert Ask.model_fields["who"].default == Answerer.AT_THE_BOX
+    assert set(get_args(Ask.model_fields["who"].annotation)) == set(Answerer)
 
 
 def test_at_its_deadline_it_is_over_and_a_late_answer_is_told_so() -> None:
@@ -146,7 +174,7 @@ def test_simulated_time_stands_still_while_a_real_person_thinks() -> None:
 
     async def person() -> None:
         (one,) = await worker.call(desk.questions)
-        await worker.call(lambda: desk.answer(one.id, "done", "Kim"))
+        await worker.call(lambda: desk.answer(one.id, "done", "Kim", at_the_box=True))
 
     working = worker.submit(work())
     assert opened.wait(60)
