@@ -1,0 +1,130 @@
+"""Whole messages over a K-line, at the times that the standard gives them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from appliance.protocols.access import EcuSilentError, LinkLostError
+from appliance.protocols.kwp2000.framing import (
+    FramingError,
+    HeaderForm,
+    Message,
+    decode,
+    encode,
+    missing_bytes,
+)
+from appliance.protocols.kwp2000.timing import HOST_SLACK_S, KwpTiming
+from drivers.kline.interface import BITS_PER_BYTE, KLine, KLineError
+
+_MOST_NOISE_BYTES = 4096
+"""A line that says more than this without a pause is not listened to any further."""
+
+
+class BrokenMessageError(LinkLostError):
+    """Bytes came that are no message: some are missing, or a checksum is wrong. The line may be whole."""
+
+
+class KwpLink:
+    """One woken ECU on a line; `form` and `timing` may change between two messages."""
+
+    def __init__(self, line: KLine, form: HeaderForm, timing: KwpTiming | None = None) -> None:
+        self.line = line
+        self.form = form
+        self.timing = timing or KwpTiming()
+        self.strangers = 0
+        """Bytes and messages so far that were for nobody here, or came unasked."""
+        self._quiet_since_s = self._now()
+
+    async def send(self, payload: bytes) -> None:
+        """Send a request, P3min after the last message at the earliest. Raises LinkLostError."""
+        message = self._encoded(payload)
+        await asyncio.sleep(max(0.0, self._quiet_since_s + self.timing.p3_min_s - self._now()))
+        with line_errors():
+            self.strangers += self.line.discard()
+            await self.line.send(message, self.timing.p4_min_s)
+        self._quiet_since_s = self._now()
+
+    async def wake_fast(self, payload: bytes) -> None:
+        """Send a request behind the pattern of fast initialisation. Raises LinkLostError."""
+        with line_errors():
+            await self.line.wake_fast(self._encoded(payload), self.timing.p4_min_s)
+        self._quiet_since_s = self._now()
+
+    async def receive(self, within_s: float) -> bytes:
+        """The next message for us that begins in time.
+
+        Raises EcuSilentError, BrokenMessageError, LinkLostError.
+        """
+        until_s = self._now() + within_s
+        while True:
+            message = await self._message(until_s)
+            self._quiet_since_s = self._now()
+            if self._is_ours(message):
+                return message.payload
+            self.strangers += 1
+
+    async def settle(self, quiet_s: float) -> None:
+        """Wait until the line has been silent for so long; what comes meanwhile is dropped.
+
+        Raises BrokenMessageError for a line that does not fall silent, LinkLostError.
+        """
+        with line_errors():
+            self.strangers += self.line.discard()
+            for _ in range(_MOST_NOISE_BYTES):
+                if not await self.line.receive(1, quiet_s):
+                    return
+                self.strangers += 1
+                self._quiet_since_s = self._now()
+        raise BrokenMessageError("the K-line does not fall silent")
+
+    def _encoded(self, payload: bytes) -> bytes:
+        try:
+            return encode(payload, self.form)
+        except FramingError as error:
+            raise LinkLostError(str(error)) from error
+
+    async def _message(self, until_s: float) -> Message:
+        whole = await self._some(1, until_s - self._now())
+        if not whole:
+            raise EcuSilentError("no answer began in time")
+        try:
+            while missing := missing_bytes(whole):
+                byte_s = BITS_PER_BYTE / self.line.rate_bps + self.timing.p1_max_s
+                more = await self._some(missing, missing * byte_s + HOST_SLACK_S)
+                whole += more
+                if len(more) < missing:
+                    raise FramingError(f"{missing - len(more)} bytes did not come")
+            return decode(whole)
+        except FramingError as error:
+            raise BrokenMessageError(f"{_shown(whole)}: {error}") from error
+
+    async def _some(self, count: int, within_s: float) -> bytes:
+        with line_errors():
+            return await self.line.receive(count, max(within_s, 0.0))
+
+    def _is_ours(self, message: Message) -> bool:
+        """One without addresses is; one with them must be for us, and from whom we ask."""
+        if message.target is None:
+            return True
+        form = self.form
+        asked = form.target is None or form.functional or message.source == form.target
+        return asked and message.target == form.source
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+
+@contextmanager
+def line_errors() -> Iterator[None]:
+    """Translate what a line raises into what an access raises."""
+    try:
+        yield
+    except KLineError as error:
+        raise LinkLostError(str(error)) from error
+
+
+def _shown(data: bytes) -> str:
+    return data[:12].hex(" ").upper() + (" ..." if len(data) > 12 else "")

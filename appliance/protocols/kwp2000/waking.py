@@ -1,0 +1,99 @@
+"""Wakes an ECU on a K-line: by an address at 5 bit/s, or by a pulse (ISO 14230-2, 5.2.4; ISO 9141-2, 8)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from appliance.protocols.access import AccessError, EcuSilentError, LinkLostError
+from appliance.protocols.kwp2000.framing import HeaderForm
+from appliance.protocols.kwp2000.keybytes import KeyBytes
+from appliance.protocols.kwp2000.link import KwpLink, line_errors
+from appliance.protocols.kwp2000.timing import HOST_SLACK_S, KwpTiming
+from drivers.kline.interface import KLine
+
+T = TypeVar("T")
+
+IDLE_S = 0.3
+"""W5: so long the line is silent before it is woken."""
+AGAIN_S = 2.6
+"""Between two tries: an ECU that was half woken has given up by then (sources: kline-wakeup)."""
+TRIES = 3
+_SYNCH = 0x55
+_W1_S, _W2_S, _W3_S = 0.45, 0.02, 0.02
+"""Longest to the synch byte (the standard has 0.3 s; sources: kline-wakeup), and to each key byte."""
+_W4_S, _W4_MOST_S = 0.03, 0.05
+"""Ours before the complement of the second key byte (25 to 50 ms); the ECU's before that of the address."""
+_START_COMMUNICATION, _STARTED = 0x81, 0xC1
+
+
+class WakeError(AccessError):
+    """The ECU did not wake up as it should."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlowWake:
+    """An address at 5 bit/s."""
+
+    address: int
+    parity: Literal["none", "odd", "even"] = "none"
+    """Of seven bits, in the eighth; none where all eight are the address."""
+
+    @property
+    def sent(self) -> int:
+        """The eight bits on the wire."""
+        if self.parity == "none":
+            return self.address
+        ones = (self.address & 0x7F).bit_count()
+        return self.address & 0x7F | (0x80 if (ones % 2 == 0) == (self.parity == "odd") else 0)
+
+
+async def wake_slowly(line: KLine, wake: SlowWake, idle_s: float = IDLE_S) -> KeyBytes:
+    """The key bytes of the ECU at that address. Raises WakeError, EcuSilentError, LinkLostError."""
+    await asyncio.sleep(idle_s)
+    with line_errors():
+        line.discard()
+        await line.wake(wake.sent)
+        if await _byte(line, _W1_S, "no ECU answered the wake-up address") != _SYNCH:
+            raise WakeError("the ECU answered the wake-up address by no synch byte")
+        first = await _byte(line, _W2_S, "the first key byte did not come")
+        second = await _byte(line, _W3_S, "the second key byte did not come")
+        await asyncio.sleep(_W4_S)
+        await line.send(bytes((second ^ 0xFF,)))
+        answered = await _byte(line, _W4_MOST_S, "the ECU did not confirm its address")
+    if answered != wake.sent ^ 0xFF:
+        raise WakeError(f"the ECU confirmed {answered ^ 0xFF:02X} instead of the address {wake.sent:02X}")
+    return KeyBytes(first, second)
+
+
+async def wake_fast(line: KLine, form: HeaderForm, timing: KwpTiming, idle_s: float = IDLE_S) -> KeyBytes:
+    """Pulse and StartCommunication; the key bytes of the answer.
+
+    Raises WakeError, EcuSilentError, LinkLostError.
+    """
+    link = KwpLink(line, form, timing)
+    await link.settle(idle_s)
+    await link.wake_fast(bytes((_START_COMMUNICATION,)))
+    answer = await link.receive(timing.first_answer_s)
+    if len(answer) != 3 or answer[0] != _STARTED:
+        raise WakeError(f"81 was answered by {answer.hex(' ').upper()}")
+    return KeyBytes(answer[1], answer[2])
+
+
+async def several_tries(wake: Callable[[], Awaitable[T]], tries: int = TRIES) -> T:
+    """Wake again, after a pause, whoever did not; the last failure is raised."""
+    for _ in range(tries - 1):
+        try:
+            return await wake()
+        except (WakeError, EcuSilentError, LinkLostError):
+            await asyncio.sleep(AGAIN_S)
+    return await wake()
+
+
+async def _byte(line: KLine, within_s: float, missing: str) -> int:
+    got = await line.receive(1, within_s + HOST_SLACK_S)
+    if not got:
+        raise EcuSilentError(missing)
+    return got[0]

@@ -1,0 +1,311 @@
+"""A strict simulated ECU on a K-line: it wakes, hears, answers, and notes what the tester does wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Literal, Protocol
+
+from simulator.kline.framing import BrokenError, Heard, compose, parse, whole_bytes
+from simulator.kline.levels import Edges
+from simulator.kline.settings import KwpEcuSettings, LineTimes
+from simulator.kline.wire import KNode, KWire
+
+_BITS = 10
+_EXACT_S = 1e-5
+_OBD_FUNCTIONAL = 0x33
+_W1_S, _W2_S, _W4_S = 0.1, 0.01, 0.03
+_W4_LEAST_S, _W4_MOST_S = 0.025, 0.05
+_START, _STARTED = 0x81, 0xC1
+
+
+class Phase(Enum):
+    """How far awake it is."""
+
+    ASLEEP = auto()
+    GREETING = auto()
+    """Between an address at 5 bit/s and the complement of it."""
+    AWAKE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a request is answered by; no payload: by nothing. `then` runs once the answer is out."""
+
+    payload: bytes | None
+    then: Callable[[], None] | None = None
+    pending_s: float = 0.0
+    """More than 0: 78 is sent at once, and the answer so much later."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFault:
+    """What becomes of one answer."""
+
+    kind: Literal["late", "lost", "garbled", "cut"]
+    delay_s: float = 0.0
+
+
+class Server(Protocol):
+    """Sessions and services behind the line."""
+
+    def answer(self, payload: bytes) -> Reply:
+        """To one request."""
+
+    def line_lost(self) -> None:
+        """Nobody has asked for P3max, or communication was stopped."""
+
+
+class KwpEcu:
+    """`violations` says, a line each, what the tester did that the standard does not allow."""
+
+    def __init__(self, wire: KWire, settings: KwpEcuSettings, name: str = "ecu") -> None:
+        self.settings = settings
+        self.times: LineTimes = settings.times
+        self.phase = Phase.ASLEEP
+        self.violations: list[str] = []
+        self.faults: deque[AnswerFault] = deque()
+        """For the next answers, one each."""
+        self.requests: list[bytes] = []
+        self.server: Server | None = None
+        self._loop = asyncio.get_running_loop()
+        self._node: KNode = wire.attach(name, settings.rate_bps)
+        self._node.on_byte, self._node.on_level = self._byte, self._level
+        self._edges = Edges(settings.idle_s, self._loop.time() - settings.idle_s)
+        self._low = False
+        self._heard = bytearray()
+        self._spoilt = False
+        self._quiet_s = self._loop.time()
+        self._echoes: deque[int] = deque()
+        self._then: Callable[[], None] | None = None
+        self._owes: asyncio.TimerHandle | None = None
+        self._idle: asyncio.TimerHandle | None = None
+        self._greeting: Callable[[int], None] | None = None
+
+    @property
+    def rate_bps(self) -> int:
+        """Now."""
+        return self._node.rate_bps
+
+    def set_rate(self, rate_bps: int) -> None:
+        """With the next byte."""
+        self._node.rate_bps = rate_bps
+
+    def fall_asleep(self) -> None:
+        """Forget the session and wait to be woken."""
+        self.phase = Phase.ASLEEP
+        self.times = self.settings.times
+        self._node.rate_bps = self.settings.rate_bps
+        self._node.fall_silent()
+        self._heard.clear()
+        self._echoes.clear()
+        self._then = self._greeting = None
+        self._edges.forget()
+        for timer in (self._owes, self._idle):
+            if timer is not None:
+                timer.cancel()
+        self._owes = self._idle = None
+        if self.server is not None:
+            self.server.line_lost()
+
+    def _now(self) -> float:
+        return self._loop.time()
+
+    def _level(self, low: bool) -> None:
+        self._low = low
+        if self.phase is not Phase.ASLEEP:
+            if low:
+                self.violations.append("the line was held low while the ECU is awake")
+            return
+        self._edges.note(self._now(), low)
+        if low and len(self._edges.edges) == 1:
+            self._loop.call_later(_BITS * 0.2 - 0.001, self._address_over, self._now())
+
+    def _address_over(self, began_s: float) -> None:
+        if not self._edges.edges or self._edges.edges[0][0] != began_s:
+            return
+        address = self._edges.address(self._now())
+        was_idle = self._edges.was_idle
+        self._edges.forget()
+        if self.phase is not Phase.ASLEEP or "slow" not in self.settings.wakes:
+            return
+        if not was_idle:
+            self.violations.append("woken before the line was idle for W5")
+        elif address == self.settings.wake_address:
+            self.phase = Phase.GREETING
+            self._loop.call_later(_W1_S, self._greet)
+
+    def _greet(self) -> None:
+        first, second = self.settings.key_bytes
+        self._say(bytes((0x55,)), lambda: self._later(_W2_S, bytes((first,)), second_byte))
+
+        def second_byte() -> None:
+            self._later(_W2_S, bytes((second,)), await_complement)
+
+        def await_complement() -> None:
+            said_s = self._now()
+            waiting = self._greeting = lambda value: self._complement(value, said_s)
+            self._loop.call_later(_W4_MOST_S + _BITS / self.rate_bps + 0.001, self._give_up, waiting)
+
+    def _complement(self, value: int, said_s: float) -> None:
+        waited_s = self._now() - _BITS / self.rate_bps - said_s
+        self._greeting = None
+        in_time = _W4_LEAST_S - _EXACT_S <= waited_s <= _W4_MOST_S + _EXACT_S
+        if not in_time:
+            self.violations.append(f"W4 was {waited_s * 1000:.1f} ms")
+        if in_time and value == self.settings.key_bytes[1] ^ 0xFF:
+            self._later(_W4_S, bytes((self.settings.wake_address ^ 0xFF,)), self._awake)
+        else:
+            self.fall_asleep()
+
+    def _give_up(self, waiting: Callable[[int], None]) -> None:
+        """Nobody sent the complement."""
+        if self._greeting is waiting:
+            self.fall_asleep()
+
+    def _awake(self) -> None:
+        self.phase = Phase.AWAKE
+        self._greeting = None
+        self._rest()
+
+    def _later(self, wait_s: float, data: bytes, then: Callable[[], None]) -> None:
+        self._loop.call_later(wait_s, self._say, data, then)
+
+    def _say(self, data: bytes, then: Callable[[], None] | None) -> None:
+        """Bytes at P1; `then` once they are out."""
+        self._then = then
+        self._echoes.extend(data)
+        if self.times.p1_s <= 0:
+            self._node.send(data)
+        else:
+            for number, value in enumerate(data):
+                wait_s = number * (self.times.p1_s + _BITS / self.rate_bps)
+                self._loop.call_later(wait_s, self._node.send, bytes((value,)))
+
+    def _byte(self, value: int) -> None:
+        now_s = self._now()
+        start_s = now_s - _BITS / self.rate_bps
+        if self._echoes:
+            self._echo(value)
+        elif self._low:
+            return
+        elif self.phase is Phase.AWAKE:
+            self._take(value, start_s)
+        elif self._greeting is not None:
+            self._greeting(value)
+        elif self.phase is Phase.ASLEEP and "fast" in self.settings.wakes and self._edges.is_pulse(start_s):
+            self._edges.forget()
+            self.phase = Phase.AWAKE
+            self._quiet_s = start_s - self.times.p3_min_s
+            self._take(value, start_s)
+        self._edges.byte_ended(now_s)
+
+    def _echo(self, value: int) -> None:
+        expected = self._echoes.popleft()
+        if value != expected:
+            self.violations.append(
+                f"somebody spoke into the ECU's answer: {value:02X} instead of {expected:02X}"
+            )
+            self._node.fall_silent()
+            self._echoes.clear()
+        if not self._echoes:
+            then, self._then = self._then, None
+            self._rest()
+            if then is not None:
+                then()
+
+    def _rest(self) -> None:
+        """The line is the tester's from now on, until P3max."""
+        self._quiet_s = self._now()
+        if self._idle is not None:
+            self._idle.cancel()
+        self._idle = None
+        if self.phase is Phase.AWAKE:
+            self._idle = self._loop.call_later(self.times.p3_max_s, self.fall_asleep)
+
+    def _take(self, value: int, start_s: float) -> None:
+        if self._owes is not None:
+            self.violations.append(f"{value:02X} came before the answer that is due")
+            return
+        gap_s = start_s - self._quiet_s
+        if not self._heard:
+            self._spoilt = gap_s < self.times.p3_min_s - _EXACT_S
+            if self._spoilt:
+                self.violations.append(f"P3 was {gap_s * 1000:.1f} ms")
+        elif not self.times.p4_min_s - _EXACT_S <= gap_s <= self.times.p4_max_s + _EXACT_S:
+            self.violations.append(f"P4 was {gap_s * 1000:.1f} ms")
+            self._spoilt = True
+        self._heard.append(value)
+        self._rest()
+        self._loop.call_later(
+            self.times.p4_max_s + _BITS / self.rate_bps + _EXACT_S,
+            self._cut_off,
+            len(self._heard),
+            self._now(),
+        )
+        try:
+            length = whole_bytes(bytes(self._heard))
+            if length is not None and len(self._heard) >= length:
+                heard = bytes(self._heard)
+                self._heard.clear()
+                self._message(parse(heard))
+        except BrokenError:
+            self._heard.clear()
+
+    def _cut_off(self, length: int, since_s: float) -> None:
+        if len(self._heard) == length and self._quiet_s == since_s:
+            self._heard.clear()
+
+    def _message(self, message: Heard) -> None:
+        if self._spoilt or not self._is_for_me(message) or self.server is None:
+            return
+        self.requests.append(message.payload)
+        if message.payload == bytes((_START,)):
+            reply = Reply(bytes((_STARTED, *self.settings.key_bytes)))
+        else:
+            reply = self.server.answer(message.payload)
+        if reply.payload is None:
+            return
+        if reply.pending_s > 0:
+            pending = Reply(
+                bytes((0x7F, message.payload[0], 0x78)), lambda: self._owe(reply, message, reply.pending_s)
+            )
+            self._owe(pending, message, self.times.p2_s)
+        else:
+            self._owe(reply, message, self.times.p2_s)
+
+    def _is_for_me(self, message: Heard) -> bool:
+        forms = self.settings.key_bytes[0]
+        addressed, length = (0x08, 0x04)[message.target is None], (0x01, 0x02)[message.length_byte]
+        if message.target is not None:
+            wanted = _OBD_FUNCTIONAL if message.functional else self.settings.address
+            if message.target != wanted:
+                return False
+        if forms & 0x0F and not (forms & addressed and forms & length):
+            self.violations.append("a header that the key bytes do not allow")
+            return False
+        return True
+
+    def _owe(self, reply: Reply, message: Heard, after_s: float) -> None:
+        fault = self.faults.popleft() if self.faults else None
+        if fault is not None and fault.kind == "late":
+            after_s += fault.delay_s
+        self._owes = self._loop.call_later(after_s, self._pay, reply, message, fault)
+
+    def _pay(self, reply: Reply, message: Heard, fault: AnswerFault | None) -> None:
+        self._owes = None
+        to = message.source if self.settings.answers_with_addresses else None
+        data = compose(reply.payload or b"", to, self.settings.address, message.length_byte)
+        if fault is not None and fault.kind == "lost":
+            self._rest()
+            if reply.then is not None:
+                reply.then()
+            return
+        if fault is not None and fault.kind == "garbled":
+            data = data[:-1] + bytes((data[-1] ^ 0x40,))
+        if fault is not None and fault.kind == "cut":
+            data = data[: max(1, len(data) // 2)]
+        self._say(data, reply.then)
