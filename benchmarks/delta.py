@@ -135,7 +135,7 @@ def _changed(definition: Definition, original: MemoryImage, starts: tuple[int, .
     dice = random.Random(1)
     sectors = {
         block.place.at: dice.randbytes(block.size)
-        for block in blocks_of(definition, writable_only=True)
+        for block in blocks_of(definition, definition.best_access, writable_only=True)
         if block.start in starts
     }
     content = original.overlaid(MemoryImage(sectors)).spans
@@ -147,7 +147,7 @@ def _changed(definition: Definition, original: MemoryImage, starts: tuple[int, .
 
 def _ideal_s(definition: Definition, touched: list[Block], target: MemoryImage) -> float:
     ecu, wire = definition.twin, wire_of(uds_access(definition))
-    hashed_bytes = 2 * sum(block.size for block in blocks_of(definition))
+    hashed_bytes = 2 * sum(block.size for block in blocks_of(definition, definition.best_access))
     touched_bytes = sum(block.size for block in touched)
     flash_ms_per_kib = ecu.erase_ms_per_kib + ecu.program_ms_per_kib
     ecu_ms = hashed_bytes / 1024 * ecu.hash_ms_per_kib + touched_bytes / 1024 * flash_ms_per_kib
@@ -160,7 +160,8 @@ def _ideal_s(definition: Definition, touched: list[Block], target: MemoryImage) 
 
 def measure() -> list[Row]:
     """One sector, one sector that moves a checksum elsewhere, and all of them."""
-    everything = [block.start for block in blocks_of(load_all().get(ECU), writable_only=True)]
+    pack = load_all().get(ECU)
+    everything = [block.start for block in blocks_of(pack, pack.best_access, writable_only=True)]
     runs = {
         "32 KiB, the sector with the checksum": timed_write(WITH_CHECKSUM),
         "32 KiB, and the checksum in another sector": timed_write(WITHOUT_CHECKSUM),

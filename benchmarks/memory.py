@@ -82,7 +82,7 @@ def tuned_file() -> bytes:
     definition = load_all().get(ECU)
     image = bytearray(synthesise(definition, SEED))
     base = min(region.start for region in definition.regions)
-    for block in blocks_of(definition, writable_only=True):
+    for block in blocks_of(definition, definition.best_access, writable_only=True):
         image[block.start - base] ^= 0xFF
     return bytes(image)
 

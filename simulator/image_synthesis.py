@@ -10,6 +10,7 @@ from appliance.definitions.checksum import Checksum
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
 from simulator.ecu.memory import FlashMemory
+from simulator.ecu.spaces import on_wire
 from simulator.ecu.validity import stored_sums
 
 _FRAGMENT_BYTES = 64
@@ -27,6 +28,7 @@ Finish = Callable[[Definition, bytes], bytes]
 
 def synthesise(definition: Definition, seed: int = 0, finish: Finish | None = None) -> bytes:
     """All regions in ascending order, without the gaps between them."""
+    definition = on_wire(definition)
     ordered = sorted(definition.regions, key=lambda region: region.start)
     image = b"".join(_region(definition, region, seed) for region in ordered)
     image = _with_own_checksum(definition, _with_area_table(definition, image))
@@ -36,7 +38,7 @@ def synthesise(definition: Definition, seed: int = 0, finish: Finish | None = No
 def region_slice(definition: Definition, name: str) -> slice:
     """Where a region lies in a whole image. Raises KeyError for an unknown name."""
     offset = 0
-    for region in sorted(definition.regions, key=lambda one: one.start):
+    for region in sorted(on_wire(definition).regions, key=lambda one: one.start):
         if region.name == name:
             return slice(offset, offset + region.size_bytes)
         offset += region.size_bytes

@@ -216,6 +216,8 @@ def not_blocks(regions: Sequence[Region]) -> Iterator[str]:
             yield f"region {region.name!r} has no block_id"
         if region.writable and sum(run.count for run in region.sectors) > 1:
             yield f"region {region.name!r} is named by a block id, so it has one sector"
+    block_ids = Counter(region.block_id for region in regions if region.block_id is not None)
+    yield from (f"block_id {number} is used in {n} memories" for number, n in block_ids.items() if n > 1)
 
 
 def ambiguous(memories: Sequence[Memory]) -> Iterator[str]:
@@ -225,6 +227,6 @@ def ambiguous(memories: Sequence[Memory]) -> Iterator[str]:
             if region.start < there.end and there.start < region.end:
                 yield (
                     f"{region.name!r} of {one.name!r} and {there.name!r} of {other.name!r} have the same "
-                    "addresses, which nothing tells apart on this wire: give each memory an access of its own"
+                    "addresses, which nothing tells apart on this wire: give one of them an offset of its own"
                 )
                 break

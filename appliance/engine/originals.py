@@ -11,9 +11,11 @@ from appliance.contract.jobs import JobState
 from appliance.contract.records import EcuIdentity as SealedIdentity
 from appliance.contract.records import Region as SealedRegion
 from appliance.contract.records import Segment
+from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
+from appliance.engine.job_access import access_of
 from appliance.engine.plaintext import Opened
 from appliance.flashing.errors import FINISH_TUNED, PUT_ORIGINAL_BACK
 from appliance.flashing.gaps import Gap, Target, unknown
@@ -235,23 +237,27 @@ def _overlaid(original: Target, tuned: Target, opened: Opened) -> Target:
     return Target(image, (*tuned.gaps, *hidden))
 
 
-def held_blocks(definition: Definition, record: SealedImage, *, writable_only: bool = False) -> list[Block]:
-    """The definition's blocks that a stored file has bytes for."""
+def held_blocks(
+    definition: Definition, access: AccessDefinition, record: SealedImage, *, writable_only: bool = False
+) -> list[Block]:
+    """The blocks that a stored file has bytes for, and that the access reaches."""
     return [
         block
-        for block in blocks_of(definition, writable_only=writable_only)
+        for block in blocks_of(definition, access, writable_only=writable_only)
         if any(one.place.contains(block.place) for one in record.regions)
     ]
 
 
-def order_of_original(box: EngineContext, definition: Definition, file_id: str, opened: Opened) -> WriteOrder:
-    """Every writable block of a stored original back; the other blocks it holds are guarded.
+def order_of_original(
+    box: EngineContext, definition: Definition, access: AccessDefinition, file_id: str, opened: Opened
+) -> WriteOrder:
+    """Every writable block of a stored original back that the access reaches; the others of it are guarded.
 
     What it does not hold was never read, and so never written either: the definition was another one then.
     """
     record = box.images.load(file_id)
     original = open_what_is_whole(box, file_id, opened)
-    held = held_blocks(definition, record)
+    held = held_blocks(definition, access, record)
     writable = tuple(block for block in held if definition.region(block.region).writable)
     return WriteOrder(
         kind="original",
@@ -265,6 +271,10 @@ def order_of_original(box: EngineContext, definition: Definition, file_id: str, 
     )
 
 
+def _access(box: EngineContext, definition: Definition, flash: FlashRecord) -> AccessDefinition:
+    return access_of(box.journal.job(flash.job_id), definition)
+
+
 def original_instead(
     box: EngineContext, definition: Definition, flash: FlashRecord, order: WriteOrder, opened: Opened
 ) -> WriteOrder:
@@ -273,7 +283,9 @@ def original_instead(
     Raises VaultError, which names the source that is left.
     """
     try:
-        found = order_of_original(box, definition, order.original_file, opened)
+        found = order_of_original(
+            box, definition, _access(box, definition, flash), order.original_file, opened
+        )
         return found if order.tuned_file is not None else order
     except VaultError as error:
         if error.code in _LOST:
@@ -297,7 +309,9 @@ def other_source(
         if order.tuned_file is None:
             other, way = begun, FINISH_TUNED
         else:
-            other = order_of_original(box, definition, order.original_file, opened)
+            other = order_of_original(
+                box, definition, _access(box, definition, flash), order.original_file, opened
+            )
             way = PUT_ORIGINAL_BACK
         target = target_of_order(box, definition, other, opened)
     except VaultError as error:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import combinations
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.places import Range, Start
 from appliance.definitions.memory import Region
-from appliance.definitions.schema import Definition
 from appliance.engine.hexfile import runs_of
 from appliance.flashing.image import MemoryImage
 
@@ -19,30 +19,33 @@ _TEXT_PER_BYTE = 16
 _TEXT_BESIDES = 1 << 16
 
 
-def contents_of(definition: Definition, original: MemoryImage, data: bytes) -> dict[Start, bytes]:
-    """New content of whole writable regions by where they begin.
+def contents_of(
+    definition_id: str, regions: Sequence[Region], original: MemoryImage, data: bytes
+) -> dict[Start, bytes]:
+    """New content of whole writable regions, of those given, by where they begin.
 
     Raises PitboxError FILE_FORMAT or FILE_LENGTH, and FILE_CHANGES_FIXED for a file that also changes what
     this definition never writes.
     """
-    found = _from_records(definition, data) if _RECORD.match(data) else _from_bin(definition, original, data)
-    _refuse_fixed_changes(definition, original, found)
-    return {
-        region.place.at: found[region.place.at] for region in definition.regions if _is_new(region, found)
-    }
+    if _RECORD.match(data):
+        found = _from_records(definition_id, regions, data)
+    else:
+        found = _from_bin(regions, original, data)
+    _refuse_fixed_changes(regions, original, found)
+    return {region.place.at: found[region.place.at] for region in regions if _is_new(region, found)}
 
 
 def _is_new(region: Region, found: dict[Start, bytes]) -> bool:
     return region.writable and region.place.at in found
 
 
-def _from_bin(definition: Definition, original: MemoryImage, data: bytes) -> dict[Start, bytes]:
+def _from_bin(regions: Sequence[Region], original: MemoryImage, data: bytes) -> dict[Start, bytes]:
     """All that was read, in ascending order, or exactly one writable region."""
     if len(data) == original.size_bytes:
         return _cut(original, data)
-    fitting = [r for r in definition.regions if r.writable and r.size_bytes == len(data)]
+    fitting = [r for r in regions if r.writable and r.size_bytes == len(data)]
     if len(fitting) != 1:
-        sizes = ", ".join(f"{r.name} {r.size_bytes}" for r in definition.regions if r.writable)
+        sizes = ", ".join(f"{r.name} {r.size_bytes}" for r in regions if r.writable)
         raise PitboxError(
             "FILE_LENGTH",
             f"the file has {len(data)} bytes; the whole read has {original.size_bytes}, single regions have "
@@ -60,29 +63,29 @@ def _cut(original: MemoryImage, data: bytes) -> dict[Start, bytes]:
     return found
 
 
-def _from_records(definition: Definition, data: bytes) -> dict[Start, bytes]:
+def _from_records(definition_id: str, regions: Sequence[Region], data: bytes) -> dict[Start, bytes]:
     """Whole regions; a file that holds a part of one is refused, for the rest of it would be invented."""
-    most = sum(region.size_bytes for region in definition.regions) * _TEXT_PER_BYTE + _TEXT_BESIDES
+    most = sum(region.size_bytes for region in regions) * _TEXT_PER_BYTE + _TEXT_BESIDES
     if len(data) > most:
         raise PitboxError(
             "FILE_LENGTH",
-            f"the file has {len(data)} characters, more than all of {definition.id} takes",
+            f"the file has {len(data)} characters, more than all of {definition_id} takes",
             do_now="Choose the file of this ECU.",
         )
     segments = _segments(data)
     found: dict[Start, bytes] = {}
     used = 0
-    for region in definition.regions:
+    for region in regions:
         for start, content in segments:
             if start <= region.start and region.end <= start + len(content):
                 found[region.place.at] = content[region.start - start : region.end - start]
                 used += region.size_bytes
     _refuse_ambiguous(found)
     given = sum(len(content) for _, content in segments)
-    if used != given or not any(_is_new(region, found) for region in definition.regions):
+    if used != given or not any(_is_new(region, found) for region in regions):
         raise PitboxError(
             "FILE_LENGTH",
-            f"{given - used} of the file's {given} bytes are not in a complete region of {definition.id}",
+            f"{given - used} of the file's {given} bytes are not in a complete region of {definition_id}",
             do_now="Export whole regions, at least one that is written.",
         )
     return found
@@ -109,10 +112,12 @@ def _segments(data: bytes) -> list[tuple[int, bytes]]:
         ) from error
 
 
-def _refuse_fixed_changes(definition: Definition, original: MemoryImage, found: dict[Start, bytes]) -> None:
+def _refuse_fixed_changes(
+    regions: Sequence[Region], original: MemoryImage, found: dict[Start, bytes]
+) -> None:
     changed = [
         region.name
-        for region in definition.regions
+        for region in regions
         if not region.writable
         and region.place.at in found
         and original.covers(region.place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from appliance.checksums import ChecksumRefused, ChecksumUnsupported
@@ -12,6 +13,7 @@ from appliance.contract.places import Range, Start
 from appliance.contract.uses import Use
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
+from appliance.engine.job_access import access_of
 from appliance.engine.originals import Original, sealed_identity, sealed_regions
 from appliance.engine.plainfile import contents_of
 from appliance.engine.plaintext import Opened
@@ -155,10 +157,11 @@ def package_plain_file(
             "a slave-role box takes signed packages (*.pitbox), not plain files",
             do_now="Have the master make a package for this job.",
         )
-    _refuse_unknown_regions(definition, wish)
-    contents = contents_of(definition, original.image, data)
+    reached = access_of(job, definition).regions(definition.memories)
+    _refuse_unknown_regions(definition.id, writable_regions(job, definition), wish)
+    contents = contents_of(definition.id, reached, original.image, data)
     if wish.correct_checksums:
-        contents = _corrected(definition, original, contents)
+        contents = _corrected(job, definition, original, contents)
     now_s = int(box.now())
     limits = GrantLimits(nbf_s=now_s - 60, exp_s=now_s + _GRANT_S)
     tuned = _tuned_file(box, job, definition, original, contents, wish)
@@ -189,7 +192,7 @@ def _tuned_file(
         contents=contents,
         base_sha256=original.image.sha256(),
         changed_ranges=_allowed(definition, contents, wish),
-        checksum=_checked(definition, original, contents),
+        checksum=_checked(job, definition, original, contents),
         use=Use(wish.use),
         consents=("technician",),
         version=max(1, _newest_version(job)),
@@ -197,22 +200,27 @@ def _tuned_file(
     )
 
 
-def _refuse_unknown_regions(definition: Definition, wish: MasterWish) -> None:
-    writable = [region.name for region in definition.regions if region.writable]
+def writable_regions(job: JobRecord, definition: Definition) -> list[str]:
+    """Names of the regions that the job's access may write."""
+    reached = access_of(job, definition).regions(definition.memories)
+    return [region.name for region in reached if region.writable]
+
+
+def _refuse_unknown_regions(definition_id: str, writable: Sequence[str], wish: MasterWish) -> None:
     unknown = [name for name in wish.changed_regions if name not in writable]
     if unknown:
         raise PitboxError(
             "REGION_UNKNOWN",
-            f"{definition.id} has no writable region {', '.join(unknown)}",
+            f"{definition_id} has no writable region {', '.join(unknown)}",
             do_now=f"Choose from {', '.join(writable)}.",
         )
 
 
 def _corrected(
-    definition: Definition, original: Original, contents: dict[Start, bytes]
+    job: JobRecord, definition: Definition, original: Original, contents: dict[Start, bytes]
 ) -> dict[Start, bytes]:
     try:
-        return corrected(own_checksums(definition), original.image, contents)
+        return corrected(own_checksums(definition, access_of(job, definition)), original.image, contents)
     except (ChecksumRefused, ChecksumUnsupported) as error:
         raise PitboxError(
             "CHECKSUM_NOT_CORRECTED",
@@ -235,8 +243,10 @@ def _allowed(definition: Definition, contents: dict[Start, bytes], wish: MasterW
     )
 
 
-def _checked(definition: Definition, original: Original, contents: dict[Start, bytes]) -> Verdict:
+def _checked(
+    job: JobRecord, definition: Definition, original: Original, contents: dict[Start, bytes]
+) -> Verdict:
     """What this box would sign of the checksums: the gate's own word, so that neither outweighs the other."""
     target = original.image.overlaid(MemoryImage(contents))
-    judgement = judged(own_checksums(definition), original.image, target)
+    judgement = judged(own_checksums(definition, access_of(job, definition)), original.image, target)
     return Verdict(judgement.verdict.value)

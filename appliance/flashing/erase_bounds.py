@@ -40,7 +40,9 @@ class Wear:
 
 
 def _default_bound(definition: Definition, access: AccessDefinition) -> int:
-    sectors = sum(len(region.sector_spans()) for region in definition.regions if region.writable)
+    sectors = sum(
+        len(region.sector_spans()) for region in access.regions(definition.memories) if region.writable
+    )
     return _TIMES_OVER * sectors + access.erase_bounds.most_per_block
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from appliance.contract.errors import PitboxError
-from appliance.contract.places import FLASH
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.schema import Definition
 
 
 def require_expressible(definition: Definition, access: AccessDefinition) -> None:
-    """Raises PitboxError for memories and erase groups that no plan can express."""
+    """Raises PitboxError for erase groups that no plan can express."""
     problems = tuple(_problems(definition, access))
     if problems:
         raise PitboxError(
@@ -23,12 +22,7 @@ def require_expressible(definition: Definition, access: AccessDefinition) -> Non
 
 
 def _problems(definition: Definition, access: AccessDefinition) -> Iterator[str]:
-    strange = ", ".join(one.name for one in access.reached(definition.memories) if one.name != FLASH)
-    if strange:
-        yield f"files hold the memory {FLASH!r} alone, and the access {access.name} reaches {strange}"
-    if len(definition.memories) > 1:
-        yield f"it has {len(definition.memories)} memories, and an original is of one"
-    for region in definition.regions:
+    for region in access.regions(definition.memories):
         if region.writable and region.erases_with:
             yield f"region {region.name!r} erases {', '.join(region.erases_with)} with it"
         if region.writable and region.depends_on:

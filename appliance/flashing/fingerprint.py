@@ -102,9 +102,9 @@ async def fingerprint(
     back over a file that changed every block, pieces of them may still tell it.
     Raises AccessError and EcuChangedError.
     """
-    writable = blocks_of(job.definition, writable_only=True)
+    writable = blocks_of(job.definition, job.access_definition, writable_only=True)
     inside = [one for one in writable if tuned is None or _has(tuned, one)]
-    outside = [one for one in blocks_of(job.definition) if one not in inside]
+    outside = [one for one in blocks_of(job.definition, job.access_definition) if one not in inside]
     try:
         await open_persistently(job, purpose)
         seen = Fingerprint(

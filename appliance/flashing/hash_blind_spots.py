@@ -31,7 +31,7 @@ def seams_of(definition: Definition, access: AccessDefinition, expected: MemoryI
     if access.hash_span not in ("bytes", "sector"):
         return frozenset()
     stores: list[Start] = []
-    for checksum in own_checksums(definition):
+    for checksum in own_checksums(definition, access):
         region = checksum.region
         if access.hash_span == "sector" and not access.blinded_by(checksum.name):
             continue

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from appliance.contract.places import Range, Start
+from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.schema import Definition
 from appliance.protocols.access import Block
 
@@ -151,11 +152,13 @@ def _append_differences(
             runs.append((here, here + 1))
 
 
-def blocks_of(definition: Definition, *, writable_only: bool = False) -> tuple[Block, ...]:
-    """Every erase block of the definition, ascending."""
+def blocks_of(
+    definition: Definition, access: AccessDefinition, *, writable_only: bool = False
+) -> tuple[Block, ...]:
+    """Every erase block that the access reaches, ascending."""
     blocks = [
         Block(region.name, place, region.block_id)
-        for region in definition.regions
+        for region in access.regions(definition.memories)
         if region.writable or not writable_only
         for place in region.sector_ranges()
     ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from appliance.checksums import ChecksumModule, Judgement, Verdict, correct_like_stock, judge, module_for
 from appliance.contract.errors import PitboxError
 from appliance.contract.places import Start
+from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
 from appliance.flashing.image import MemoryImage
@@ -24,10 +25,15 @@ class OwnChecksum:
     module: ChecksumModule
 
 
-def own_checksums(definition: Definition) -> tuple[OwnChecksum, ...]:
-    """Every checksum of the definition. Raises PitboxError for a module that does not exist."""
+def own_checksums(definition: Definition, access: AccessDefinition | None = None) -> tuple[OwnChecksum, ...]:
+    """Every checksum of the definition, or of the memories that an access reaches.
+
+    Raises PitboxError for a module that does not exist.
+    """
+    reached = definition.regions if access is None else access.regions(definition.memories)
+    names = {region.name for region in reached}
     found = []
-    for spec in definition.checksums:
+    for spec in (one for one in definition.checksums if one.region in names):
         try:
             module = module_for(spec.module, spec.parameters)
         except ValueError as error:

@@ -33,7 +33,7 @@ class FlashPlan:
 
 
 def _order(request: WriteRequest, target: MemoryImage) -> WriteOrder:
-    writable = blocks_of(request.definition, writable_only=True)
+    writable = blocks_of(request.definition, request.access, writable_only=True)
     pieces = (request.tuned or target).pieces
     chosen = tuple(block for block in writable if any(place.contains(block.place) for place, _ in pieces))
     return WriteOrder(
@@ -50,6 +50,5 @@ def _order(request: WriteRequest, target: MemoryImage) -> WriteOrder:
 
 def _guarded(request: WriteRequest, target: MemoryImage, chosen: tuple[Block, ...]) -> tuple[Block, ...]:
     """Blocks that the write must leave alone and that can be proven: they are verified with the rest."""
-    return tuple(
-        block for block in blocks_of(request.definition) if block not in chosen and target.covers(block.place)
-    )
+    reached = blocks_of(request.definition, request.access)
+    return tuple(block for block in reached if block not in chosen and target.covers(block.place))

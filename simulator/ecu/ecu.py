@@ -15,6 +15,7 @@ from simulator.ecu.nvm import NonVolatile, Records
 from simulator.ecu.options import EcuOptions, TransferEnd
 from simulator.ecu.server import Server
 from simulator.ecu.services.dtc import STORED_STATUS
+from simulator.ecu.spaces import on_wire
 
 Attach = Callable[[str], CanPort]
 """Makes the ECU's node on its bus."""
@@ -34,6 +35,7 @@ class SimulatedEcu:
         data_dir: Path | None = None,
         seed: int = 0,
     ) -> None:
+        definition = on_wire(definition)
         kept = data_dir / definition.id if data_dir else None
         memory = FlashMemory(definition.regions, build_image, kept and kept.with_suffix(".flash"), seed)
         nvm = NonVolatile(_factory_records(definition), kept and kept.with_suffix(".nvm"))
@@ -51,7 +53,7 @@ class SimulatedEcu:
 
     @property
     def definition(self) -> Definition:
-        """What it simulates."""
+        """What it simulates, with the addresses that requests name."""
         return self.core.definition
 
     @property

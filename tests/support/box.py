@@ -55,12 +55,19 @@ def small_definition(
     return validated(data)
 
 
+EEPROM_OFFSET = 0x01_0000_0000
+"""Memory identifier 01, in the highest of five address bytes."""
+
+
 def with_eeprom(verify: Verify = "hash") -> Definition:
     """The small definition with a second memory, of which 4 sectors have the calibration's addresses."""
     data = raw(small_definition(verify))
     maps = _region("maps", 0x20_0000, 4, 4096) | {"tag": "calibration"}
     data["memories"].append({"name": "eeprom", "regions": [maps]})
-    data["access"][0]["memories"] = ["flash"]
+    (access,) = data["access"]
+    access["address_spaces"] = [{"memory": "eeprom", "offset": EEPROM_OFFSET}]
+    for table in ("reading", "writing"):
+        access[table]["address_bytes"] = 5
     return validated(data)
 
 
@@ -179,7 +186,7 @@ def request_for(definition: Definition, original: MemoryImage, tuned: MemoryImag
     return WriteRequest(
         job_id=JOB,
         definition=definition,
-        method="obd",
+        access=definition.best_access,
         original_file=ORIGINAL_FILE,
         original=original,
         tuned=tuned,

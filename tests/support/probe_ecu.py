@@ -76,7 +76,7 @@ class ProbeEcu:
         data[at] ^= mask
 
     def blocks(self) -> tuple[Block, ...]:
-        return blocks_of(self.definition)
+        return blocks_of(self.definition, self.definition.best_access)
 
     def _found(self, place: Range) -> tuple[bytearray, int]:
         for (memory, start), data in self.memory.items():

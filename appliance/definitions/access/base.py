@@ -212,6 +212,10 @@ class AccessDefinition(Strict):
         """Those of the ECU's memories that this access reaches."""
         return tuple(memory for memory in memories if not self.memories or memory.name in self.memories)
 
+    def regions(self, memories: Iterable[Memory]) -> tuple[Region, ...]:
+        """Every region that this access reaches."""
+        return regions_of(self.reached(memories))
+
     @property
     def compares(self) -> bool:
         """Whether memory is compared with what it should hold, not merely called good by the ECU."""

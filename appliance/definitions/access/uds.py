@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal, Protocol
 
+from pydantic import Field
+
+from appliance.contract.places import Range
 from appliance.definitions.access.base import AccessDefinition, HashSpan, InWords, Misfit, Proof, regions_of
 from appliance.definitions.access.uds_checking import Checking
 from appliance.definitions.access.uds_link import Addressing, Bus, Identity, Sessions, Timing
-from appliance.definitions.access.uds_memory import Erasing, Reading, Writing
+from appliance.definitions.access.uds_memory import AddressSpace, Erasing, Reading, Writing
 from appliance.definitions.memory import Memory, Region, ambiguous, not_blocks, out_of_reach
 from appliance.definitions.steps import Steps
 
+_SHORT_ADDRESS_BYTES = 4
+"""Length of an address where blocks are downloaded by another name (format identifier 44)."""
 _SPANS: dict[str, HashSpan] = {"hash_range": "bytes", "compare_range": "bytes", "compare_block": "block"}
 
 
@@ -48,6 +53,8 @@ class UdsAccessDefinition(AccessDefinition):
     """How it is written."""
     checking: Checking
     """How the ECU proves it."""
+    address_spaces: tuple[AddressSpace, ...] = Field(default=(), max_length=16)
+    """Memories whose addresses are others on the wire; each of the rest is addressed as it is."""
     steps: Steps = Steps()
     """Lists that replace what the tables above say of the same."""
 
@@ -76,6 +83,20 @@ class UdsAccessDefinition(AccessDefinition):
     def checks_each_block(self) -> bool:
         """As the checking table says."""
         return self.checking.after_each_block
+
+    def offset_of(self, memory: str) -> int:
+        """What is added to the addresses of a memory on the wire."""
+        return next((one.offset for one in self.address_spaces if one.memory == memory), 0)
+
+    def wire_start(self, place: Range) -> int:
+        """The address by which requests name the start of a range."""
+        return place.start + self.offset_of(place.memory)
+
+    def on_wire(self, memory: Memory) -> Memory:
+        """A memory with the addresses by which requests name it."""
+        offset = self.offset_of(memory.name)
+        moved = (one.model_copy(update={"start": one.start + offset}) for one in memory.regions)
+        return memory.model_copy(update={"regions": tuple(moved)})
 
     def in_words(self) -> InWords:
         """Bus and identifiers, service and size of reads, unit of writes, what a delta write rests on."""
@@ -112,24 +133,40 @@ class UdsAccessDefinition(AccessDefinition):
     def misfits(self, memories: Sequence[Memory]) -> Iterator[Misfit]:
         """Addresses out of reach, blocks without a name, checks that cannot prove these regions."""
         regions = regions_of(memories)
-        for problem in out_of_reach(regions, self.reading.address_bytes):
-            yield ("reading",), problem
+        wired = [self.on_wire(memory) for memory in memories]
+        yield from self._spaces_misfits(memories)
+        for table, address_bytes in self._address_bytes().items():
+            for problem in out_of_reach(regions_of(wired), address_bytes):
+                yield (table,), problem
         by_id = {
             "erasing": self.erasing.by == "block_id",
             "writing": self.writing.by == "block_id",
             "checking": self.checking.style == "compare_block",
         }
-        if self.writing.by == "address":
-            for problem in out_of_reach(regions, self.writing.address_bytes):
-                yield ("writing",), problem
         for table in (table for table, named in by_id.items() if named):
             for problem in not_blocks(regions):
                 yield (table,), problem
-        for problem in ambiguous(memories):
+        for problem in ambiguous(wired):
             yield (), problem
         yield from self._steps_misfits(regions)
         for problem in self.checking.misfits(regions, self.reading.bootloader_reads):
             yield ("checking",), problem
+
+    def _address_bytes(self) -> dict[str, int]:
+        """How long an address is in the requests of each table that names memory by it."""
+        by_address = self.writing.by == "address"
+        length = self.writing.address_bytes if by_address else _SHORT_ADDRESS_BYTES
+        found = {"reading": self.reading.address_bytes}
+        found |= {"writing": length} if by_address else {}
+        found |= {"erasing": length} if self.erasing.by == "address" else {}
+        return found | ({"checking": length} if self.checking.names_spans else {})
+
+    def _spaces_misfits(self, memories: Sequence[Memory]) -> Iterator[Misfit]:
+        names = [one.memory for one in self.address_spaces]
+        for name in sorted(set(names) - {memory.name for memory in memories}):
+            yield ("address_spaces",), f"this access reaches no memory {name!r}"
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield ("address_spaces",), f"the memory {name!r} is named twice"
 
     def _steps_misfits(self, regions: Sequence[Region]) -> Iterator[Misfit]:
         """A table hands over to a list, or the list is not there; a list nobody hands over to is dead."""

@@ -87,6 +87,11 @@ class Checking(Strict):
         """Whether a block may be left alone on its word: one wrong content in 65,536 passes a CRC-16."""
         return self.method in ("hash", "read_back")
 
+    @property
+    def names_spans(self) -> bool:
+        """Whether the routine is told an address and a size."""
+        return self.style in (*_SPANNED, "status") and self.payload is None and not self.payloads
+
     def payload_of(self, region: str, start: int) -> bytes | None:
         """What names that block, None where its address and size do. Raises KeyError for a block without."""
         if self.payload is not None:

@@ -16,6 +16,19 @@ PLAIN_DATA = 0x00
 _CHAINS: tuple[list[str], ...] = ([], ["lzss-10-6"], ["aes-cbc"], ["lzss-10-6", "aes-cbc"])
 
 
+class AddressSpace(Strict):
+    """Where one of the ECU's memories lies among the addresses of requests.
+
+    ISO 14229-1 lets an otherwise unused byte of memoryAddress be a memoryIdentifier, which tells memories
+    with the same addresses apart: 0x01_0000_0000 is identifier 01 before an address of four bytes.
+    """
+
+    memory: str
+    """Name of the memory."""
+    offset: int = Field(ge=0, lt=1 << 40)
+    """Added to its addresses in every request."""
+
+
 class Reading(Strict):
     """How memory is read: 0x23 by address, or 0x35/0x36/0x37 upload."""
 

@@ -40,7 +40,8 @@ async def verify(box: EngineContext, job_id: str, file_id: str | None = None) ->
     definition = box.definition(job.definition_id or "", job.definition_sha256)
     with wiped_afterwards() as opened:
         expected = _expected(box, job, definition, file_id, opened)
-        blocks = [block for block in blocks_of(definition) if expected.covers(block.place)]
+        access = access_of(job, definition)
+        blocks = [block for block in blocks_of(definition, access) if expected.covers(block.place)]
         result, wrong = await _compare(box, job, definition, expected, blocks)
         if not wrong:
             return result

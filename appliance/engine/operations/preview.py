@@ -57,7 +57,9 @@ async def preview_write(box: EngineContext, asked: OfWrite) -> Preview:
             return _digested(found)
         target = original.image.overlaid(tuned.content)
         chosen = [
-            block for block in blocks_of(definition, writable_only=True) if _holds(tuned.content, block)
+            block
+            for block in blocks_of(definition, access_of(job, definition), writable_only=True)
+            if _holds(tuned.content, block)
         ]
         _compare(found, box, definition, original, target, chosen, opened)
         return _digested(found)
@@ -72,7 +74,7 @@ async def preview_restore(box: EngineContext, asked: OfRestore) -> Preview:
             raise _no_original(job)
         found = _preview(box, job, definition, "restore", "original", original.file_id, asked)
         _judge(found, request_of(box, job, definition, original, OWN_ORIGINAL, opened))
-        writable = blocks_of(definition, writable_only=True)
+        writable = blocks_of(definition, access_of(job, definition), writable_only=True)
         _compare(found, box, definition, original, original.image, writable, opened)
         return _digested(found)
 
@@ -88,7 +90,7 @@ async def preview_recover(box: EngineContext, asked: OfRecovery) -> Preview:
     job, definition = identified(box, flash.job_id)
     order = WriteOrder.from_json(flash.write_order)
     if asked.original or order.tuned_file is None:
-        writable = blocks_of(definition, writable_only=True)
+        writable = blocks_of(definition, access_of(job, definition), writable_only=True)
         regions, name, kind = _unknown(definition, writable), order.original_file, "original"
     else:
         regions, name, kind = _unknown(definition, order.blocks), order.tuned_file, "tuned"
@@ -101,7 +103,7 @@ def _rescue(box: EngineContext, asked: OfRecovery, definition_id: str) -> Previe
     original = chosen_original(box, definition_id, asked.file)
     definition = read_with(box, original)
     access = access_by(definition, original.method)
-    blocks = held_blocks(definition, original, writable_only=True)
+    blocks = held_blocks(definition, access, original, writable_only=True)
     return Preview(
         job=None,
         verb="recover",

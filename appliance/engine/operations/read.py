@@ -19,7 +19,6 @@ from appliance.contract.results import (
 )
 from appliance.definitions.evidence import badge
 from appliance.definitions.memory import Region
-from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
 from appliance.engine.ecu import on_ecu, require_same_ecu
 from appliance.engine.ecu_discovery import Found, find_ecu, in_bootloader
@@ -29,6 +28,7 @@ from appliance.engine.interruptions import (
     mark_read_resumed,
     note_interrupted_read,
 )
+from appliance.engine.job_access import access_of
 from appliance.engine.originals import save_image
 from appliance.engine.plaintext import wipe_image
 from appliance.engine.report import identity_told
@@ -86,7 +86,8 @@ async def read(box: EngineContext, job_id: str, regions: Sequence[str] = ()) -> 
     """
     job = box.journal.job(job_id)
     definition = box.definition(job.definition_id or "", job.definition_sha256)
-    chosen = _chosen(definition, regions)
+    reached = access_of(job, definition).regions(definition.memories)
+    chosen = _chosen(definition.id, reached, regions)
     _begin_or_go_on(box, job)
     try:
         async with on_ecu(box, job_id, definition) as ecu:
@@ -99,7 +100,7 @@ async def read(box: EngineContext, job_id: str, regions: Sequence[str] = ()) -> 
         leave_reading(box.journal, job_id)
         raise
     wipe_image(result.image)
-    full = {region.name for region in chosen} >= {r.name for r in definition.regions if r.readable}
+    full = {region.name for region in chosen} >= {r.name for r in reached if r.readable}
     kind = ImageKind.ORIGINAL if full and job.original_file is None else ImageKind.RESCUE
     file_id = save_image(box, kind, job, chosen, result.segments)
     summary = _summary(box, result, ceiling)
@@ -170,17 +171,17 @@ def _begin_or_go_on(box: EngineContext, job: JobRecord) -> None:
         box.journal.forget_chunks(job.id)
 
 
-def _chosen(definition: Definition, names: Sequence[str]) -> list[Region]:
-    readable = {region.name: region for region in definition.regions if region.readable}
+def _chosen(definition_id: str, reached: Sequence[Region], names: Sequence[str]) -> list[Region]:
+    readable = {region.name: region for region in reached if region.readable}
     unknown = [name for name in names if name not in readable]
     if unknown:
         raise PitboxError(
             "REGION_UNKNOWN",
-            f"{definition.id} has no readable region {', '.join(unknown)}",
+            f"{definition_id} has no readable region {', '.join(unknown)}",
             do_now=f"Choose from {', '.join(readable)}.",
             details=tuple(
                 f"{region.name} cannot be read: {region.unreadable_because}"
-                for region in definition.regions
+                for region in reached
                 if region.name in unknown and region.unreadable_because
             ),
         )

@@ -48,7 +48,7 @@ async def reopen(
     definition = read_with(box, original)
     access = access_by(definition, original.method)
     with wiped_afterwards() as opened:
-        order = order_of_original(box, definition, original.file_id, opened)
+        order = order_of_original(box, definition, access, original.file_id, opened)
     job_id = uuid.uuid4().hex[:12]
     identity = await _identity(box, job_id, definition, access, original, car)
     job = JobRecord(

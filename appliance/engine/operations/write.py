@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
 from appliance.contract.results import BlockCounts, Proof, WriteFacts, Written
@@ -31,6 +33,7 @@ from appliance.engine.tuned_package import (
     is_package,
     open_tuned,
     package_plain_file,
+    writable_regions,
 )
 from appliance.flashing.context import JobContext
 from appliance.flashing.diagnosis import clear_dtcs, read_dtcs
@@ -80,18 +83,20 @@ async def write(
             return await _write(box, job, definition, original, tuned, opened, engine_off, car)
         except GatesRefusedError as error:
             if plain:
-                error.do_now += _what_to_type(wished, definition, {gate.name for gate in error.failed})
+                error.do_now += _what_to_type(
+                    wished, writable_regions(job, definition), {gate.name for gate in error.failed}
+                )
             raise
 
 
-def _what_to_type(wish: MasterWish, definition: Definition, failed: set[str]) -> str:
+def _what_to_type(wish: MasterWish, writable: Sequence[str], failed: set[str]) -> str:
     """The options that a plain file lacks, where they would do."""
     told = ""
     if "checksum" in failed and not wish.correct_checksums:
         told += _CORRECT_CHECKSUMS
     if "changed_ranges" in failed:
-        writable = ",".join(region.name for region in definition.regions if region.writable)
-        told += f" Bytes may differ only where `--regions` allows it, of {writable} (default: cal.)."
+        names = ",".join(writable)
+        told += f" Bytes may differ only where `--regions` allows it, of {names} (default: cal.)."
     return told
 
 
@@ -211,13 +216,13 @@ def request_of(
     return WriteRequest(
         job_id=job.id,
         definition=definition,
-        method=job.method or "obd",
+        access=access_of(job, definition),
         original_file=original.file_id if original else None,
         original=original.image if original else None,
         tuned=tuned.content,
         tuned_file=tuned.file_id,
         papers=tuned.papers,
-        checksums=own_checksums(definition),
+        checksums=own_checksums(definition, access_of(job, definition)),
         engine_off_stated=engine_off,
         last_proven=lambda: last_proven(box, job.id, definition, opened),
     )

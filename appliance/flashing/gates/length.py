@@ -17,7 +17,7 @@ class Length(PaperGate):
         """Looks at no content: a file of a wrong length needs no reading."""
         if request.tuned is None:
             return passed("length_of_original")
-        sizes = {region.place.at: region.size_bytes for region in request.definition.regions}
+        sizes = {region.place.at: region.size_bytes for region in request.regions}
         wrong = [
             found("length_wrong", place=str(place), bytes=place.length, wanted_bytes=sizes.get(place.at, 0))
             for place, _ in request.tuned.pieces

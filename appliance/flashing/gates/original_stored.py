@@ -18,7 +18,7 @@ class OriginalStored(PaperGate):
             return failed("no_read_stored")
         lacking = tuple(
             region.name
-            for region in request.definition.regions
+            for region in request.regions
             if region.writable and not request.original.covers(region.place)
         )
         if lacking:

@@ -24,7 +24,7 @@ class PlausibilityGate(PaperGate):
             return failed("not_whole_regions")
         limits = request.definition.plausibility
         lowest: dict[str, int] = {}
-        for region in request.definition.regions:
+        for region in request.regions:
             lowest[region.memory] = min(region.start, lowest.get(region.memory, region.start))
         own = [text for text in (request.papers.ecu_hw, request.papers.ecu_sw) if text]
         problems = [

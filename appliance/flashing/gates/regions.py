@@ -19,7 +19,7 @@ class Regions(PaperGate):
         named = request.papers.regions
         if not named:
             return failed("no_region_named")
-        known = {r.name: r.place for r in request.definition.regions if r.writable}
+        known = {r.name: r.place for r in request.regions if r.writable}
         strange = tuple(name for name, place in named.items() if known.get(name) != place)
         if strange:
             return failed("regions_not_writable", regions=strange)

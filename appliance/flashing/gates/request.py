@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from appliance.contract.gates import Waiver
 from appliance.contract.places import Range
+from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
 from appliance.flashing.image import MemoryImage
@@ -52,7 +53,8 @@ class WriteRequest:
 
     job_id: str
     definition: Definition
-    method: str
+    access: AccessDefinition
+    """The one of the definition's accesses that the write takes."""
     original_file: str | None
     original: MemoryImage | None
     """The verified read of this car; None when there is none."""
@@ -67,6 +69,16 @@ class WriteRequest:
     """By the name of the gate; which verdicts may be waived, if any, is said by the gate alone."""
     last_proven: Callable[[], MemoryImage | None] = lambda: None
     """Memory as this job last wrote and proved it; opened when asked for. None where it never did."""
+
+    @property
+    def method(self) -> str:
+        """Where the box is connected."""
+        return self.access.method
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """All that the access reaches."""
+        return self.access.regions(self.definition.memories)
 
     @property
     def restores(self) -> bool:
@@ -92,7 +104,7 @@ def target_of(request: WriteRequest) -> MemoryImage | None:
 
 def whole_regions(request: WriteRequest, original: MemoryImage) -> Iterator[tuple[Region, bytes, bytes]]:
     """Each region the file holds as a whole, with what was read of it and what is to be written."""
-    whole = {region.place: region for region in request.definition.regions}
+    whole = {region.place: region for region in request.regions}
     for place, data in request.tuned.pieces if request.tuned else ():
         if place in whole and original.covers(place):
             yield whole[place], original.slice(place), bytes(data)

@@ -46,6 +46,6 @@ class UdsAccess:
         reader = MemoryReader(client, definition.reading, transfers, meter)
         writer = MemoryWriter(client, definition, transfers, meter, secret)
         reaches = frozenset(memory.name for memory in definition.reached(ecu.memories))
-        self.memory = UdsMemory(client, opener, reader, writer, proof, meter, reaches)
+        self.memory = UdsMemory(client, opener, reader, writer, proof, meter, definition.wire_start, reaches)
         self.diagnostics = FaultMemory(client, self.identity)
         self.link = None if port is None else CanLink(port)

@@ -23,6 +23,7 @@ class MemoryProof:
     def __init__(self, client: UdsClient, definition: UdsAccessDefinition) -> None:
         self._client = client
         self._checking = definition.checking
+        self._wire_start = definition.wire_start
         self._prove, self._commit = definition.steps.prove, definition.steps.commit
         writing = definition.writing
         by_address = writing.by == "address"
@@ -55,7 +56,7 @@ class MemoryProof:
             payload = self._checking.payload_of(block.region, block.start)
         except KeyError:
             return None
-        return self._span.encode(block.start, block.size) if payload is None else payload
+        return self._span.encode(self._wire_start(block.place), block.size) if payload is None else payload
 
     async def check_dependencies(self) -> None:
         """Have the ECU judge all its memory. Raises EcuRefusedError PROGRAMMING if it is not good."""
@@ -74,7 +75,9 @@ class MemoryProof:
             if isinstance(step, Wait):
                 await asyncio.sleep(step.seconds)
             else:
-                record = await ask(self._client, step, values_of(block), harmless=True)
+                record = await ask(
+                    self._client, step, values_of(block, self._wire_start(block.place)), harmless=True
+                )
                 good = good and record == bytes.fromhex(step.good)
         return good
 

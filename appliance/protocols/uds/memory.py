@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from appliance.contract.places import Range
 from appliance.protocols.access import Block, EcuRefusedError, Hold, Progress, Refusal, WireMeter
 from appliance.protocols.uds.checking import MemoryProof
@@ -26,15 +28,17 @@ class UdsMemory:
         writer: MemoryWriter,
         proof: MemoryProof,
         meter: TransferMeter,
+        wire_start: Callable[[Range], int],
         reaches: frozenset[str],
     ) -> None:
-        """`reaches` names the memories that a bare address on this wire is of."""
+        """`wire_start` is by which address the start of a range is named, in the memories that it reaches."""
         self._client = client
         self._opener = opener
         self._reader = reader
         self._writer = writer
         self._proof = proof
         self._meter = meter
+        self._wire_start = wire_start
         self._reaches = reaches
 
     @property
@@ -48,7 +52,7 @@ class UdsMemory:
             raise ValueError(f"a read of {place.length} bytes; 1 to {MAX_READ_BYTES} are possible")
         self._require(place)
         with self._opener.holding():
-            return await self._reader.read(place.start, place.length, upwards=upwards)
+            return await self._reader.read(self._wire_start(place), place.length, upwards=upwards)
 
     async def erase(self, block: Block) -> None:
         """Erase one block and wait until the ECU reports it done."""
@@ -69,7 +73,7 @@ class UdsMemory:
             return await self._proof.proves_equal(block, expected)
 
     def _require(self, place: Range) -> None:
-        """On the wire an address says nothing of its memory. Raises EcuRefusedError for one out of reach."""
+        """Raises EcuRefusedError for a memory that no address on this wire is of."""
         if place.memory not in self._reaches:
             raise EcuRefusedError(Refusal.UNSUPPORTED, f"{place} is out of reach over this connection")
 

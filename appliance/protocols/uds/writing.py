@@ -31,7 +31,7 @@ from appliance.protocols.uds.services.transfer import (
 )
 from appliance.protocols.uds.sizing import SHORTEST_BYTES, AdaptiveSize
 from appliance.protocols.uds.status import require_success
-from appliance.protocols.uds.steps.asking import carry_out, values_of
+from appliance.protocols.uds.steps.asking import Values, carry_out, values_of
 from appliance.protocols.uds.steps.download import CloseCheck, around_download, framed, trailer_of
 from appliance.protocols.uds.transfer import Transfers
 
@@ -68,6 +68,7 @@ class MemoryWriter:
         self._transfers = transfers
         self._erasing = definition.erasing
         self._writing = definition.writing
+        self._wire_start = definition.wire_start
         self._steps = definition.steps
         self._secret = secret
         self._span = SpanFormat(definition.writing.address_bytes, definition.writing.size_bytes)
@@ -90,7 +91,7 @@ class MemoryWriter:
 
     async def _erase(self, block: Block) -> None:
         if self._steps.erase is not None:
-            await carry_out(self._client, self._steps.erase, values_of(block), Refusal.PROGRAMMING)
+            await carry_out(self._client, self._steps.erase, self._values_of(block), Refusal.PROGRAMMING)
             return
         routine = self._erasing.routine
         try:
@@ -112,19 +113,22 @@ class MemoryWriter:
         if self._erasing.by == "block_id":
             return short_block_name(block)
         span = self._span if self._writing.by == "address" else SpanFormat()
-        return span.encode(block.start, block.size)
+        return span.encode(self._wire_start(block.place), block.size)
+
+    def _values_of(self, block: Block) -> Values:
+        return values_of(block, self._wire_start(block.place))
 
     async def program(self, block: Block, data: bytes, progress: Progress, hold: Hold | None = None) -> None:
         """Download one block: 34, 36 as often as it takes, 37. Raises ValueError unless data fills it."""
         if len(data) != block.size:
             raise ValueError(f"{len(data)} bytes for a block of {block.size}")
         before, after = around_download(self._steps.program or ())
-        await carry_out(self._client, before, values_of(block), Refusal.PROGRAMMING)
+        await carry_out(self._client, before, self._values_of(block), Refusal.PROGRAMMING)
         with self._meter.moving():
             share = await self._begin(block)
             check = await self._send(data, share, progress, hold)
             await _holding(hold, partial(self._finish, check))
-        await carry_out(self._client, after, values_of(block), Refusal.PROGRAMMING)
+        await carry_out(self._client, after, self._values_of(block), Refusal.PROGRAMMING)
 
     async def _finish(self, check: CloseCheck) -> None:
         record = await self._transfers.finish(check.record_bytes)
@@ -150,8 +154,8 @@ class MemoryWriter:
     def _announcement(self, block: Block) -> Request[int]:
         """34; the length is that in memory, also where less travels."""
         if self._steps.download is not None:
-            return announced(Template.of(self._steps.download.open).filled(values_of(block)))
-        place = block_number(block) if self._writing.by == "block_id" else block.start
+            return announced(Template.of(self._steps.download.open).filled(self._values_of(block)))
+        place = block_number(block) if self._writing.by == "block_id" else self._wire_start(block.place)
         return request_download(self._writing.data_format, self._span, place, block.size)
 
     def _pieces(self, data: bytes, share: Callable[[], int]) -> Iterator[Piece]:

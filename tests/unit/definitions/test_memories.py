@@ -56,16 +56,6 @@ def test_an_access_names_memories_that_are_there() -> None:
         changed(nowhere)
 
 
-def test_what_no_plan_can_express_is_refused_before_anything_is_sent() -> None:
-    with pytest.raises(PitboxError, match="DEFINITION_BEYOND_PLAN") as caught:
-        require_expressible(THREE, THREE.accesses[1])
-    assert caught.value.details == (
-        "files hold the memory 'flash' alone, and the access bench-external reaches external",
-        "it has 3 memories, and an original is of one",
-    )
-    require_expressible(E400, E400.best_access)
-
-
 @pytest.mark.parametrize(
     ("key", "told"), [("erases_with", "erases code with it"), ("depends_on", "depends on")]
 )
@@ -111,5 +101,5 @@ def test_who_asks_for_a_region_that_cannot_be_read_is_told_why() -> None:
         region(tables, "boot").update(readable=False, unreadable_because="the boot password is the owner's")
 
     with pytest.raises(PitboxError, match="REGION_UNKNOWN") as caught:
-        _chosen(changed(locked), ["boot"])
+        _chosen(E400.id, changed(locked).regions, ["boot"])
     assert caught.value.details == ("boot cannot be read: the boot password is the owner's",)

@@ -71,7 +71,9 @@ def judged(
 ) -> dict[str, GateVerdict]:
     """What these gates say of such conditions."""
     papers = Authorisation(own_original=restores)
-    request = WriteRequest("j", definition, "obd", None, None, None, None, papers, (), engine_off_stated)
+    request = WriteRequest(
+        "j", definition, definition.best_access, None, None, None, None, papers, (), engine_off_stated
+    )
     nobody: Any = None
     job: Any = SimpleNamespace(
         definition=definition, access=ProbeAccess(nobody), power=SimpleNamespace(measured=nobody)

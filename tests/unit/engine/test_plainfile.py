@@ -35,12 +35,12 @@ def as_records(contents: dict[int, bytes], kind: str) -> bytes:
 
 def refused(data: bytes) -> str:
     with pytest.raises(PitboxError) as refusal:
-        contents_of(DEFINITION, ORIGINAL, data)
+        contents_of(DEFINITION.id, DEFINITION.regions, ORIGINAL, data)
     return refusal.value.code
 
 
 def test_the_whole_read_gives_every_writable_region() -> None:
-    assert contents_of(DEFINITION, ORIGINAL, WHOLE) == {
+    assert contents_of(DEFINITION.id, DEFINITION.regions, ORIGINAL, WHOLE) == {
         r.place.at: WHOLE[start : r.end] for start, r in WRITABLE.items()
     }
 
@@ -48,7 +48,7 @@ def test_the_whole_read_gives_every_writable_region() -> None:
 @pytest.mark.parametrize("first", [b"S", b":", b"S1", b":1"])
 def test_a_bin_that_begins_like_a_record_is_a_bin(first: bytes) -> None:
     data = first + bytes(CALIBRATION.size_bytes - len(first))
-    assert contents_of(DEFINITION, ORIGINAL, data) == {CALIBRATION.place.at: data}
+    assert contents_of(DEFINITION.id, DEFINITION.regions, ORIGINAL, data) == {CALIBRATION.place.at: data}
 
 
 @pytest.mark.parametrize("kind", ["ihex", "srec"])
@@ -58,7 +58,7 @@ def test_a_bin_that_begins_like_a_record_is_a_bin(first: bytes) -> None:
 def test_records_of_whole_regions_are_those_regions(kind: str, names: list[str]) -> None:
     regions = [DEFINITION.region(name) for name in names]
     given_ = {r.start: bytes(ORIGINAL.slice(r.place)) for r in regions}
-    found = contents_of(DEFINITION, ORIGINAL, as_records(given_, kind))
+    found = contents_of(DEFINITION.id, DEFINITION.regions, ORIGINAL, as_records(given_, kind))
     assert found == in_flash({start: data for start, data in given_.items() if start in WRITABLE})
 
 
@@ -110,7 +110,9 @@ def test_records_in_any_order_are_the_same_content() -> None:
     shuffled = records_of(content, start, 8)
     rest = as_records({start + 512: content[512:]}, "srec")
     random.Random(1).shuffle(shuffled)
-    assert contents_of(DEFINITION, ORIGINAL, b"\n".join([*shuffled, rest])) == {CALIBRATION.place.at: content}
+    assert contents_of(DEFINITION.id, DEFINITION.regions, ORIGINAL, b"\n".join([*shuffled, rest])) == {
+        CALIBRATION.place.at: content
+    }
 
 
 @pytest.mark.timeout(20)
@@ -168,7 +170,9 @@ def test_runs_are_those_of_an_independent_reader(spans: dict[int, bytes], kind: 
 def test_a_read_with_gaps_is_cut_where_it_was_read() -> None:
     partial = MemoryImage({at: data for at, data in ORIGINAL.spans.items() if at != (FLASH, 0)})
     data = b"".join(partial.spans.values())
-    assert set(contents_of(DEFINITION, partial, data)) == {region.place.at for region in WRITABLE.values()}
+    assert set(contents_of(DEFINITION.id, DEFINITION.regions, partial, data)) == {
+        region.place.at for region in WRITABLE.values()
+    }
 
 
 @pytest.mark.parametrize("kind", ["ihex", "srec"])
@@ -177,6 +181,6 @@ def test_addresses_that_two_memories_share_are_refused(kind: str) -> None:
     region = both.region("calibration")
     data = as_records({region.start: bytes(region.size_bytes)}, kind)
     with pytest.raises(PitboxError) as refusal:
-        contents_of(both, random_image(both), data)
+        contents_of(both.id, both.regions, random_image(both), data)
     assert refusal.value.code == "FILE_AMBIGUOUS"
     assert "eeprom" in refusal.value.what

@@ -21,7 +21,7 @@ from tests.support.places import flash
 E400 = load_definition(PACKS / "pbx-e400.toml")
 CALIBRATION = E400.region("calibration")
 ACCESS = uds_access(E400)
-LAST = next(block for block in blocks_of(E400) if block.end == CALIBRATION.end)
+LAST = next(block for block in blocks_of(E400, ACCESS) if block.end == CALIBRATION.end)
 
 
 def image(*changes: int) -> MemoryImage:
@@ -55,7 +55,11 @@ def test_pieces_are_the_block(seams: set[int]) -> None:
 
 
 def test_only_the_sector_with_the_checksum_is_cut() -> None:
-    cut = [block for block in blocks_of(E400) if len(pieces_of(block, seams_of(E400, ACCESS, image()))) > 1]
+    cut = [
+        block
+        for block in blocks_of(E400, ACCESS)
+        if len(pieces_of(block, seams_of(E400, ACCESS, image()))) > 1
+    ]
     assert cut == [LAST]
 
 

@@ -204,7 +204,7 @@ def test_an_ecu_that_told_numbers_and_is_silent_about_them_now_is_refused(
 
 def killed(ecu: ProbeEcu, definition: Definition) -> None:
     """Half written by another tool: the calibration is erased, and only the bootloader answers."""
-    for block in blocks_of(definition, writable_only=True)[-4:]:
+    for block in blocks_of(definition, definition.best_access, writable_only=True)[-4:]:
         ecu.erase(block)
     assert not ecu.running
 

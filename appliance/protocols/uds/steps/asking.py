@@ -16,9 +16,9 @@ _ECHOED = {0x22: 2, 0x28: 1, 0x2E: 2, _ROUTINE: 3, 0x3E: 1, 0x85: 1}
 Values = Mapping[str, int]
 
 
-def values_of(block: Block) -> Values:
-    """What templates may name of a block."""
-    named = {"start": block.start, "size": block.size, "last": block.end - 1}
+def values_of(block: Block, start: int) -> Values:
+    """What templates may name of a block whose first address on the wire is `start`."""
+    named = {"start": start, "size": block.size, "last": start + block.size - 1}
     return named if block.block_id is None else {**named, "block_id": block.block_id}
 
 

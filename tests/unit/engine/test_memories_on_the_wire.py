@@ -1,0 +1,170 @@
+"""An ECU with two memories at the same addresses, through a whole job: which one a request means is data."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from appliance.contract.errors import PitboxError
+from appliance.contract.operations import OfRestore, OfWrite
+from appliance.contract.places import Start
+from appliance.definitions.library import Library
+from appliance.definitions.schema import Definition
+from appliance.engine.context import EngineContext, open_box
+from appliance.engine.operations.check import verify
+from appliance.engine.operations.preview import preview_restore, preview_write
+from appliance.engine.operations.read import identify, read
+from appliance.engine.operations.write import recover, restore, write
+from appliance.engine.originals import load_original
+from appliance.engine.settings import EngineSettings
+from appliance.engine.tuned_package import MasterWish
+from appliance.flashing.image import MemoryImage
+from appliance.flashing.own_checksums import corrected, own_checksums
+from appliance.ports.simulated import SimulatedCarInterface, with_right_checksums
+from simulator.car import Car, CarSettings, bus_for
+from simulator.faults import Fault, FaultKind, FaultPlan, Trigger
+from simulator.injection import FaultInjector
+from simulator.virtualtime import run_virtual
+from tests.support.box import EEPROM_OFFSET, with_eeprom
+from tests.support.definitions import raw, validated
+
+WISH = MasterWish(changed_regions=("code", "calibration", "maps"))
+
+
+def two_memories() -> Definition:
+    """Calibration and maps have the same addresses, and a checksum each."""
+    tables = raw(with_eeprom())
+    tables["checksums"] = [_checksum(name) for name in ("calibration", "maps")]
+    return validated(tables)
+
+
+def _checksum(name: str) -> dict[str, object]:
+    start, end = 0x20_0000, 0x20_3FFC
+    numbers = {"base": start, "ranges": [[start, end]], "store_at": end, "order": "little"}
+    return {"module": "crc32-at", "region": name, "parameters": numbers}
+
+
+@dataclass
+class Job:
+    """A box on disk, the car beside it, and a job whose original is read."""
+
+    box: EngineContext
+    car: Car
+    definition: Definition
+    id: str = ""
+
+    @property
+    def stored(self) -> MemoryImage:
+        original = load_original(self.box, self.box.journal.job(self.id))
+        assert original is not None
+        return original.image
+
+    def held(self, name: str) -> bytes:
+        """What the ECU holds of a region, by the address that its wire has for it."""
+        region = self.definition.region(name)
+        offset = EEPROM_OFFSET if region.memory == "eeprom" else 0
+        return self.car.ecu.memory.read(region.start + offset, region.size_bytes)
+
+    def hand_in(self, data: bytes) -> str:
+        self.box.uploads["file"] = data
+        return "file"
+
+    def tuned(self, *names: str) -> bytes:
+        """The whole read, memory after memory by name, with a few bytes of these regions changed."""
+        return b"".join(self.edited(*names).values())
+
+    def edited(self, *names: str) -> dict[Start, bytes]:
+        stored, found = self.stored, {}
+        for place, data in stored.pieces:
+            content = bytearray(data)
+            for at in (0x11, 0x12, -9) if _name(self, place) in names else ():
+                content[at] ^= 0x5A
+            found[place.at] = bytes(content)
+        return corrected(own_checksums(self.definition), stored, found)
+
+
+def on_a_car(
+    state: Path, test: Callable[[Job], Awaitable[None]], definition: Definition | None = None
+) -> None:
+    """Identify and read, then the test, on virtual time."""
+
+    async def inside() -> None:
+        known = definition or two_memories()
+        car = Car([known], bus_for(known), CarSettings(seed=3, finish=with_right_checksums))
+        car.power_up()
+        await asyncio.sleep(1)
+        box = open_box(
+            EngineSettings(state, state / "engine.sock", "master"), SimulatedCarInterface(car, known)
+        )
+        box.library = Library()
+        box.library.add(known, Path("two-memories.toml"))
+        job = Job(box, car, known)
+        try:
+            job.id = str((await identify(box))["job"])
+            await read(box, job.id)
+            await test(job)
+        finally:
+            box.journal.close()
+            car.close()
+
+    run_virtual(inside())
+
+
+def test_both_are_read_written_verified_and_put_back(tmp_path: Path) -> None:
+    async def test(job: Job) -> None:
+        stock = job.stored
+        for region in job.definition.regions:
+            assert stock.slice(region.place) == job.held(region.name)
+        assert job.held("calibration") != job.held("maps")
+        upload = job.hand_in(job.tuned("calibration", "maps"))
+        asked = OfWrite(
+            job=job.id, upload=upload, changed_regions=list(WISH.changed_regions), correct_checksums=True
+        )
+        shown = await preview_write(job.box, asked)
+        assert {one["name"]: one["changed_bytes"] for one in shown["regions"]} == {
+            "code": 0, "calibration": 7, "maps": 7,
+        }  # fmt: skip
+        done = await write(job.box, job.id, upload, WISH)
+        assert done["result"] == "done"
+        names = [region.name for region in job.definition.regions]
+        changed = [name for name in names if not _is_stock(job, stock, name)]
+        assert changed == ["calibration", "maps"]
+        assert (await verify(job.box, job.id))["blocks"] == 16
+        assert (await preview_restore(job.box, OfRestore(job=job.id)))["compared_with"] == "last_write"
+        assert (await restore(job.box, job.id))["result"] == "restored"
+        assert all(_is_stock(job, stock, region.name) for region in job.definition.regions)
+
+    on_a_car(tmp_path, test)
+
+
+def _is_stock(job: Job, stock: MemoryImage, name: str) -> bool:
+    return job.held(name) == stock.slice(job.definition.region(name).place)
+
+
+@pytest.mark.parametrize("original", [False, True])
+@pytest.mark.parametrize("at", [5000, 13_000])
+def test_a_power_cut_in_either_memory_is_recovered(tmp_path: Path, original: bool, at: int) -> None:
+    async def test(job: Job) -> None:
+        stock, tuned = job.stored, job.tuned("calibration", "maps")
+        plan = FaultPlan(
+            faults=(Fault(kind=FaultKind.POWER_CUT, on=Trigger.PROGRAMMED, at=at, duration_s=0.0),)
+        )
+        FaultInjector(plan, job.car, lambda: None)
+        with pytest.raises(PitboxError, match="WRITE_INTERRUPTED"):
+            await write(job.box, job.id, job.hand_in(tuned), WISH)
+        job.car.power_up()
+        await asyncio.sleep(2)
+        done = await recover(job.box, job.id, original)
+        assert done["result"] == ("restored" if original else "done")
+        held = b"".join(job.held(_name(job, place)) for place, _ in stock.pieces)
+        assert held == (b"".join(stock.spans.values()) if original else tuned)
+
+    on_a_car(tmp_path, test)
+
+
+def _name(job: Job, place: object) -> str:
+    return next(one.name for one in job.definition.regions if one.place == place)
