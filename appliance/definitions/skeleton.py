@@ -49,7 +49,7 @@ def _table(
     """Keys first, then the tables, each under its heading."""
     told, later = meanings(model), []
     for key, field in keys_of(model).items():
-        if key in _LEFT_OUT or key == "memory":
+        if key in _LEFT_OUT or (key == "memory" and path[-1] in ("regions", "checksums")):
             continue
         inner = next(models_in(field.annotation), None)
         name = next(name for name, one in model.model_fields.items() if one is field)
@@ -71,7 +71,7 @@ def _table(
 def _inner_table(
     path: tuple[str, ...], model: type[BaseModel], example: Any, access: type[BaseModel], required: bool
 ) -> Iterator[str]:
-    several = isinstance(example, list) or path[-1] in ("rituals", "checksums")
+    several = isinstance(example, list) or path[-1] in ("rituals", "checksums", "address_spaces")
     heading = f"[[{'.'.join(path)}]]" if several else f"[{'.'.join(path)}]"
     filled = example[-1] if isinstance(example, list) else example
     lines = list(_table(path, model, filled or {}, access))
