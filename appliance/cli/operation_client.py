@@ -148,6 +148,8 @@ class _Following:
             raise self._stopped(operation["job"])
         if operation["state"] == "failed":
             raise PitboxError.from_dict(operation["error"])
+        if operation["state"] == "cancelled" and operation["error"]:
+            raise PitboxError.from_dict(operation["error"])
         if operation["state"] == "cancelled":
             raise CancelledError(self._verb)
         result: dict[str, Any] = operation["result"]

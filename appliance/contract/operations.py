@@ -14,11 +14,11 @@ class OperationClass(StrEnum):
     """What an operation is beside others."""
 
     EXCLUSIVE = "exclusive"
-    """It has the ECU to itself from its beginning to its end."""
+    """It has the ECU to itself from its beginning to its end: whatever else would use the ECU is refused."""
     PREEMPTIBLE = "preemptible"
-    """It uses the ECU, and gives way to a write."""
+    """It uses the ECU, and is cancelled where an exclusive one is asked for."""
     HARMLESS = "harmless"
-    """It asks nothing of the ECU."""
+    """It asks nothing of the ECU, and runs beside the others."""
 
 
 JobId = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]

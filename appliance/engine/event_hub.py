@@ -10,7 +10,6 @@ from typing import Any
 from appliance.contract.events import (
     AlarmEvent,
     GatesEvent,
-    OperationEvent,
     ProgressEvent,
     Recorded,
     StateEvent,
@@ -91,8 +90,6 @@ class Hub:
     def publish(self, recorded: Recorded) -> None:
         """Have every listener take one more event."""
         line, event = recorded.as_dict(), recorded.event
-        if isinstance(event, OperationEvent) and event.state == "running":
-            self._latest.clear()  # nothing of the old operation is current any more
         if isinstance(event, _LASTING):
             self._latest[str(line["kind"])] = line
         if not self._recent:
@@ -102,6 +99,10 @@ class Hub:
         self._recent.append(line)
         self.head = recorded.seq
         self._wake()
+
+    def forget_latest(self) -> None:
+        """Another operation has the ECU: nothing of the one before is current any more."""
+        self._latest.clear()
 
     def snapshot(self) -> dict[str, Line]:
         """Latest event of each lasting kind."""

@@ -1,4 +1,4 @@
-"""Runs one operation at a time on the worker and keeps its outcome for whoever asks later."""
+"""Runs operations on the worker, one at a time on the ECU, and keeps their outcome for whoever asks later."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ import rfc8785
 
 from appliance.contract.actors import BOX, Actor
 from appliance.contract.errors import ErrorTold, PitboxError
+from appliance.contract.operations import OperationClass
 from appliance.contract.results import Result
 from appliance.contract.told import ActorTold, OperationTold
 from appliance.engine.context import EngineContext
 from appliance.engine.event_hub import Hub
-from appliance.engine.operations.registry import Work
+from appliance.engine.operations.registry import Prepared
 from appliance.engine.outcome import count_seconds, note_failure
 from appliance.engine.worker import Worker
 from appliance.flashing.journal import Step
@@ -41,6 +42,7 @@ class Operation:
     id: str
     verb: str
     job: str | None
+    kind: OperationClass = OperationClass.EXCLUSIVE
     actor: Actor = BOX
     parameters_sha256: str = ""
     after: int = 0
@@ -50,7 +52,14 @@ class Operation:
     error: ErrorTold | None = None
     finished: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[Any] | None = None
-    """The work itself; it belongs to the worker's thread."""
+    """The work itself; it belongs to the worker's thread, as does `gave_way`."""
+    gave_way: PitboxError | None = None
+    """To what it was cancelled for."""
+
+    @property
+    def writes(self) -> bool:
+        """Whether it may erase."""
+        return self.verb in _WRITING
 
     def as_dict(self) -> OperationTold:
         """JSON form."""
@@ -68,7 +77,7 @@ class Operation:
 
 
 class Operator:
-    """Lives on the HTTP loop. The car is touched by one operation at a time."""
+    """Lives on the HTTP loop. The ECU is used by one operation at a time; harmless ones run beside it."""
 
     def __init__(self, box: EngineContext, worker: Worker, hub: Hub) -> None:
         self._box = box
@@ -77,7 +86,7 @@ class Operator:
         self._operations: OrderedDict[str, Operation] = OrderedDict()
         self._closing = False
         self.current: Operation | None = None
-        """The running operation."""
+        """The operation that has the ECU."""
 
     async def told(self, operation_id: str, wait_s: float = 0.0) -> OperationTold:
         """An operation in its JSON form, once it is over or after so many seconds; also of an earlier life.
@@ -101,17 +110,23 @@ class Operator:
         self,
         verb: str,
         job: str | None,
-        work: Callable[[EngineContext], Work],
+        work: Prepared,
         actor: Actor,
         parameters: Mapping[str, Any],
     ) -> Operation:
-        """Begin. Raises PitboxError ENGINE_BUSY while another operation runs, ENGINE_STOPPING at the end."""
-        self.refuse_busy()
+        """Begin; what is pre-emptible gives way to what is exclusive.
+
+        Raises PitboxError ENGINE_BUSY beside what it cannot run with, ENGINE_STOPPING at the end.
+        """
+        kind, leaving = work.verb.kind, None
+        self._refuse_beside(kind, job, opens_files=work.verb.opens_files)
         digest = hashlib.sha256(rfc8785.dumps({"verb": verb, **parameters})).hexdigest()
-        operation = Operation(uuid.uuid4().hex[:12], verb, job, actor, digest, self._hub.head)
+        operation = Operation(uuid.uuid4().hex[:12], verb, job, kind, actor, digest, self._hub.head)
         self._remember(operation)
-        self.current = operation
-        future = asyncio.wrap_future(self._worker.submit(self._run(operation, work)))
+        if kind is not OperationClass.HARMLESS:
+            leaving, self.current = self.current, operation
+            self._hub.forget_latest()
+        future = asyncio.wrap_future(self._worker.submit(self._run(operation, work, leaving)))
         future.add_done_callback(lambda done: self._finish(operation, done))
         return operation
 
@@ -120,38 +135,46 @@ class Operator:
         operation = self._operations.get(operation_id)
         if operation is None:
             await self.told(operation_id)  # of an earlier life: over, or unknown
-        elif operation is self.current:
+        elif not operation.finished.is_set():
             await self._worker.call(lambda: self._cancel(operation))
 
     async def close(self) -> None:
         """Start nothing more; cancel what may be cancelled and wait for what may not."""
         self._closing = True
-        operation = self.current
-        if operation is None:
-            return
-        try:
-            await self.cancel(operation.id)
-        except PitboxError as error:
-            log.warning("stopping after %s: %s", operation.verb, error.what)
-        await operation.finished.wait()
+        for operation in list(self._operations.values()):
+            if operation.finished.is_set():
+                continue
+            try:
+                await self.cancel(operation.id)
+            except PitboxError as error:
+                log.warning("stopping after %s: %s", operation.verb, error.what)
+            await operation.finished.wait()
 
     def refuse_busy(self) -> None:
-        """Raises PitboxError ENGINE_BUSY while an operation runs: the worker's thread is for the car then."""
+        """For what opens files. Raises PitboxError ENGINE_BUSY while an operation has the ECU to itself: the
+        worker's thread is for the car then.
+        """
+        self._refuse_beside(OperationClass.HARMLESS, None, opens_files=True)
+
+    def _refuse_beside(self, kind: OperationClass, job: str | None, *, opens_files: bool) -> None:
+        """Raises PitboxError where this cannot run beside the operation that has the ECU."""
         if self._closing:
             raise PitboxError(
                 "ENGINE_STOPPING", "the engine is stopping", do_now="Start the engine again, then try again."
             )
-        if self.current is not None:
-            busy = self.current
-            raise PitboxError(
-                "ENGINE_BUSY",
-                f"the box is busy with {busy.verb}" + (f" of job {busy.job}" if busy.job else ""),
-                do_now="Watch it with `pitbox jobs --watch`, or wait until it is done.",
-            )
+        busy = self.current
+        if busy is None or not _excludes(busy, kind, job, opens_files=opens_files):
+            return
+        raise PitboxError(
+            "ENGINE_BUSY",
+            f"the box is busy with {busy.verb}" + (f" of job {busy.job}" if busy.job else ""),
+            do_now="Watch it with `pitbox jobs --watch`, or wait until it is done.",
+            details=(f"operation {busy.id}, asked for by {busy.actor}",),
+        )
 
     def _cancel(self, operation: Operation) -> None:
         """In the worker's thread: nothing can be erased between the look and the cancelling."""
-        if operation.verb in _WRITING and self._touched(operation.job):
+        if operation.writes and self._touched(operation.job):
             raise PitboxError(
                 "TOO_LATE_TO_CANCEL",
                 "the ECU's memory is being written",
@@ -170,16 +193,18 @@ class Operator:
             for step in journal.steps(flash.id)
         )
 
-    async def _run(self, operation: Operation, work: Callable[[EngineContext], Work]) -> _End:
+    async def _run(self, operation: Operation, work: Prepared, leaving: Operation | None) -> _End:
         """On the worker's loop; simulated time passes only in here."""
         operation.task = asyncio.current_task()
         with acting(operation.actor):
             self._write_down(lambda log: log.begin(*_beginning(operation)))
             try:
+                if leaving is not None:
+                    await _have_given_way(leaving, operation)
                 result = await self._work(operation, work)
                 end = _End("done", result=result)
             except asyncio.CancelledError:
-                end = _End("cancelled")
+                end = _End("cancelled", error=self._why_cancelled(operation))
             except Exception as error:  # noqa: BLE001 - kept and told as the operation's outcome
                 end = _End("failed", error=told(as_ours(error), self._box))
             job_id = end.result["job"] if end.result else None
@@ -194,17 +219,26 @@ class Operator:
         except PitboxError as error:
             log.warning("an operation's beginning or end is not kept: %s", error.what)
 
-    async def _work(self, operation: Operation, work: Callable[[EngineContext], Work]) -> Result:
+    def _why_cancelled(self, operation: Operation) -> ErrorTold | None:
+        """None where somebody cancelled it, who needs no reason."""
+        error = operation.gave_way
+        if error is None:
+            return None
+        tell_safety(error, self._box.journal, operation.job)
+        return told(error, self._box)
+
+    async def _work(self, operation: Operation, work: Prepared) -> Result:
         loop, job_id = asyncio.get_running_loop(), self._job_of(operation)
         began = loop.time()
-        self._box.writing = operation.verb in _WRITING
+        self._box.writing |= operation.writes
         try:
             with self._worker.time_passing():
                 result = await work(self._box)
             job_id = result["job"]
             return result
         except Exception as unexpected:
-            error, self._box.writing = as_ours(unexpected), False
+            error = as_ours(unexpected)
+            self._box.writing &= not operation.writes
             if job_id is not None and operation.verb in _JUDGED:
                 note_failure(self._box.journal, job_id, error)
             lost = operation.verb == "recover" and job_id is None
@@ -213,7 +247,7 @@ class Operator:
                 raise
             raise error from unexpected
         finally:
-            self._box.writing = False
+            self._box.writing &= not operation.writes
             if job_id is not None:
                 count_seconds(self._box.journal, job_id, loop.time() - began)
 
@@ -224,15 +258,17 @@ class Operator:
         return next((flash.job_id for flash in self._box.journal.open_flashes()), None)
 
     def _finish(self, operation: Operation, done: asyncio.Future[_End]) -> None:
-        self.current = None
+        if self.current is operation:
+            self.current = None
         end = done.result()
         operation.state, operation.result, operation.error = end.state, end.result, end.error
         operation.finished.set()
 
     def _remember(self, operation: Operation) -> None:
         self._operations[operation.id] = operation
-        while len(self._operations) > _KEPT:
-            self._operations.popitem(last=False)
+        over = [one.id for one in self._operations.values() if one.finished.is_set()]
+        for operation_id in over[: max(0, len(self._operations) - _KEPT)]:
+            del self._operations[operation_id]
 
 
 @dataclass(frozen=True)
@@ -242,6 +278,37 @@ class _End:
     state: str
     result: Result | None = None
     error: ErrorTold | None = None
+
+
+def _excludes(busy: Operation, kind: OperationClass, job: str | None, *, opens_files: bool) -> bool:
+    """Whether something of this kind must wait for the operation that has the ECU.
+
+    Beside an exclusive one nothing opens files, which keeps its thread, and nothing says a word on its job;
+    one that writes without a named job may be about any.
+    """
+    if kind is OperationClass.PREEMPTIBLE:
+        return True
+    if busy.kind is OperationClass.PREEMPTIBLE:
+        return False
+    if kind is OperationClass.EXCLUSIVE or opens_files:
+        return True
+    return job == busy.job if busy.job is not None else busy.writes
+
+
+async def _have_given_way(leaving: Operation, to: Operation) -> None:
+    """In the worker's thread: return once the other is over and its lines are let go."""
+    task = leaving.task
+    if task is None:  # both came to this loop in their order, so it has begun: else neither may go on
+        raise RuntimeError(f"{leaving.verb} was never begun")
+    if task.done():
+        return
+    leaving.gave_way = PitboxError(
+        "GAVE_WAY",
+        f"{leaving.verb} was cancelled: {to.verb} was asked for and has the ECU to itself",
+        do_now="Start it again once that is done; `pitbox jobs --watch` shows how far it is.",
+    )
+    task.cancel()
+    await asyncio.wait({task})
 
 
 def _beginning(operation: Operation) -> tuple[str, str, str | None, str]:

@@ -41,6 +41,8 @@ class Worker:
         self.loop = loop_factory()
         self.loop.set_exception_handler(_unhandled)
         self._pass_time = pass_time
+        self._working = 0
+        """Works inside of `time_passing`."""
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="pitbox-worker", daemon=True)
         self._thread.start()
@@ -63,15 +65,19 @@ class Worker:
 
     @contextmanager
     def time_passing(self) -> Iterator[None]:
-        """For work on this loop: simulated time passes inside, and not a moment longer.
+        """For work on this loop: simulated time passes inside the longest of them, and not a moment longer.
 
         Another thread would stop the clock some time after the end, and no two runs would be alike.
         """
-        self._pass_time(self.loop, True)
+        if not self._working:
+            self._pass_time(self.loop, True)
+        self._working += 1
         try:
             yield
         finally:
-            self._pass_time(self.loop, False)
+            self._working -= 1
+            if not self._working:
+                self._pass_time(self.loop, False)
 
     @contextmanager
     def time_standing_still(self) -> Iterator[None]:

@@ -38,6 +38,20 @@ class Verb:
     result: type
     kind: OperationClass
     start: Callable[[EngineContext, Any], Work]
+    opens_files: bool = False
+    """Whether it is long at the worker's thread, which an ECU in the middle of a write must not wait for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request whose parameters are checked: called with a box, it is the work."""
+
+    verb: Verb
+    asked: ask.Parameters
+
+    def __call__(self, box: EngineContext) -> Work:
+        """Ready to start."""
+        return self.verb.start(box, self.asked)
 
 
 async def _write(box: EngineContext, asked: ask.Write) -> results.Written:
@@ -109,22 +123,21 @@ VERBS: dict[str, Verb] = {
     ),
 }
 PREVIEWS: dict[str, Verb] = {
-    "write": Verb(ask.PreviewWrite, Preview, _HARMLESS, preview.preview_write),
-    "restore": Verb(ask.PreviewRestore, Preview, _HARMLESS, preview.preview_restore),
-    "recover": Verb(ask.PreviewRecover, Preview, _HARMLESS, preview.preview_recover),
+    "write": Verb(ask.PreviewWrite, Preview, _HARMLESS, preview.preview_write, opens_files=True),
+    "restore": Verb(ask.PreviewRestore, Preview, _HARMLESS, preview.preview_restore, opens_files=True),
+    "recover": Verb(ask.PreviewRecover, Preview, _HARMLESS, preview.preview_recover, opens_files=True),
 }
 """What a verb would do, by the same parameters."""
 
 
-def prepare(verb: str, parameters: Mapping[str, object]) -> Callable[[EngineContext], Work]:
+def prepare(verb: str, parameters: Mapping[str, object]) -> Prepared:
     """The work a request asks for, ready to start. Raises PitboxError for a bad request.
 
     The verb `preview` takes the name of a writing verb in `of`, and that verb's parameters.
     """
     of = parameters.get("of")
     found = _known(PREVIEWS, str(of)) if verb == "preview" else _known(VERBS, verb)
-    asked = _checked(verb, found, parameters)
-    return lambda box: found.start(box, asked)
+    return Prepared(found, _checked(verb, found, parameters))
 
 
 Kind = TypeVar("Kind")

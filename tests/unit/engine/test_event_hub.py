@@ -211,6 +211,7 @@ def test_the_snapshot_holds_the_latest_of_each_lasting_kind() -> None:
     publish(progress(1), NoteEvent("job", "passing"), progress(2), AlarmEvent("job", "LOW", "…", True))
     assert set(hub.snapshot()) == {"progress", "alarm"}
     assert hub.snapshot()["progress"]["done_bytes"] == 2
+    hub.forget_latest()
     publish(OperationEvent("job", "op", "read", "running", "", None), StateEvent("job", "reading"))
     assert set(hub.snapshot()) == {"state"}
 
