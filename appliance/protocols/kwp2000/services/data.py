@@ -1,0 +1,62 @@
+"""Identification, fault codes, seed and key (ISO 14230-3, 6.3, 7, 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from appliance.protocols.access import Dtc
+from appliance.protocols.uds.request import Request, nothing, positive, something
+
+_ALL_GROUPS = b"\xff\x00"
+_REQUESTED_STATUS = 0x02
+_SYSTEMS = "PCBU"
+_GRANTED = 0x34
+
+
+def read_identification(option: int) -> Request[bytes]:
+    """1A: the record of one option."""
+    payload = bytes((0x1A, option))
+    return Request(payload, positive(payload, 1), something, idempotent=True)
+
+
+def read_dtcs() -> Request[tuple[Dtc, ...]]:
+    """18: every stored fault code with its status byte."""
+    payload = bytes((0x18, _REQUESTED_STATUS)) + _ALL_GROUPS
+    return Request(payload, b"\x58", _dtcs, idempotent=True)
+
+
+def clear_dtcs() -> Request[None]:
+    """14, all groups."""
+    payload = b"\x14" + _ALL_GROUPS
+    return Request(payload, positive(payload, 2), nothing, idempotent=True)
+
+
+def request_seed(level: int) -> Request[bytes]:
+    """27 with an odd level; all zeroes where it is open already."""
+    payload = bytes((0x27, level))
+    return Request(payload, positive(payload, 1), something, idempotent=True)
+
+
+def send_key(level: int, key: bytes) -> Request[None]:
+    """27 with the level behind: each wrong one counts, so it is never sent twice."""
+    payload = bytes((0x27, level + 1)) + key
+    return Request(payload, positive(payload, 1), _granted())
+
+
+def _granted() -> Callable[[bytes], None]:
+    def decode(rest: bytes) -> None:
+        if rest not in (b"", bytes((_GRANTED,))):
+            raise ValueError(f"{rest.hex(' ').upper()} grants nothing")
+
+    return decode
+
+
+def _dtcs(rest: bytes) -> tuple[Dtc, ...]:
+    if not rest or len(rest) != 1 + 3 * rest[0]:
+        raise ValueError("the count of fault codes does not fit")
+    found = (rest[at : at + 3] for at in range(1, len(rest), 3))
+    return tuple(Dtc(_name(int.from_bytes(one[:2])), one[2]) for one in found)
+
+
+def _name(number: int) -> str:
+    return f"{_SYSTEMS[number >> 14]}{number >> 12 & 3}{number & 0xFFF:03X}"
