@@ -267,3 +267,15 @@ def test_a_line_that_does_not_fall_silent_is_told() -> None:
             await client.link.settle(0.2)
 
     on_a_bench(work)
+
+
+@pytest.mark.parametrize("delay_s", [0.12, 0.15, 0.18, 0.2, 0.22, 0.5, 1.0])
+def test_the_late_answer_to_one_read_never_passes_for_that_to_the_next(delay_s: float) -> None:
+    async def work(bench: KwpBench) -> None:
+        client = await programming(bench)
+        bench.ecu.faults.append(AnswerFault("late", delay_s))
+        with pytest.raises(EcuSilentError):
+            await client.ask(memory.read_memory(START, 16), attempts=1)
+        assert await client.ask(memory.read_memory(START + 64, 16)) == bench.stock[64:80]
+
+    on_a_bench(work)
