@@ -71,7 +71,7 @@ def open_segment(segment: Segment, sealed: bytes, identities: Sequence[AgeIdenti
 
 
 def open_checked(segment: Segment, sealed: bytes, identities: Sequence[AgeIdentity]) -> bytes:
-    """`open_segment` for a ciphertext that has passed `check_sealed` just now."""
+    """`open_segment` without the ciphertext's hash: the plaintext's own hash decides."""
     plaintext = open_sealed(sealed, identities)
     if len(plaintext) != segment.place.length or sha256_hex(plaintext) != segment.pt_sha256:
         raise _changed(segment, "its content is not what was recorded")

@@ -13,6 +13,8 @@ from appliance.protocols.isotp.machine import Segmentation
 from drivers.can.bits import frame_seconds
 from drivers.can.interface import CanFrame
 
+_FEW_FRAMES = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Wire:
@@ -88,6 +90,6 @@ def _seconds(frames: Iterable[CanFrame], wire: Wire) -> float:
 
 @lru_cache(maxsize=64)
 def ceiling_bytes_per_s(payload_bytes: int, wire: Wire) -> float:
-    """Payload bytes per second for payloads of this size and unpredictable content."""
-    sample = Random(payload_bytes).randbytes(payload_bytes)
-    return payload_bytes / transfer_seconds(sample, wire)
+    """Payload bytes per second for payloads of this size and unpredictable content, to about one in a hundred."""
+    content = Random(payload_bytes).randbytes(payload_bytes)
+    return payload_bytes / estimated_seconds(content, wire, _FEW_FRAMES)

@@ -10,11 +10,11 @@ from appliance.protocols.access import WireMeter
 from appliance.protocols.isotp.ceiling import Wire, ceiling_bytes_per_s, estimated_seconds
 
 _CLASSIC_PDU_BYTES = 4095
-_SAMPLE_EVERY = 7
+_SAMPLE_EVERY = 13
 """Of so many PDUs one is measured. Not a power of two, lest the samples all fall on the same place of each
 sector.
 """
-_SAMPLED_FRAMES = 8
+_SAMPLED_FRAMES = 6
 """Of each measured PDU so many frames are measured bit by bit: stuff bits depend on content. All of them took
 half of the engine's time where the kernel moves the payloads.
 """
