@@ -132,6 +132,8 @@ def _joined(views: Iterable[tuple[Range, memoryview]]) -> MemoryImage:
 def _runs(start: int, new: bytes | bytearray, old: bytes) -> list[tuple[int, int]]:
     """First address of each run that differs, and the first one behind it."""
     runs: list[tuple[int, int]] = []
+    if new == old:
+        return runs
     for at in range(0, len(new), _COMPARE_BYTES):
         new_part, old_part = new[at : at + _COMPARE_BYTES], old[at : at + _COMPARE_BYTES]
         if new_part != old_part:

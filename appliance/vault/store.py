@@ -41,7 +41,7 @@ class BlobStore:
     def get(self, segment: Segment) -> bytes:
         """Plaintext of a stored segment, its length and hash checked.
 
-        They speak for the ciphertext, whose own hash is asked only where they do not: hashing is most of the cost.
+        They speak for the ciphertext, whose own hash is asked only where they do not.
         VAULT_BLOB_MISSING, VAULT_BLOB_CHANGED, VAULT_CANNOT_OPEN or VAULT_DISK_FAILED, as it is in the first
         place, when neither place has it whole.
         """

@@ -90,6 +90,6 @@ def _seconds(frames: Iterable[CanFrame], wire: Wire) -> float:
 
 @lru_cache(maxsize=64)
 def ceiling_bytes_per_s(payload_bytes: int, wire: Wire) -> float:
-    """Payload bytes per second for payloads of this size and unpredictable content, to about one in a hundred."""
+    """Payload bytes per second for payloads of this size and random content, to about one per cent."""
     content = Random(payload_bytes).randbytes(payload_bytes)
     return payload_bytes / estimated_seconds(content, wire, _FEW_FRAMES)

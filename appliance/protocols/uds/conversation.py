@@ -9,8 +9,7 @@ whose answer looks like no other, shows that nothing is left over between it and
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from appliance.protocols.access import (
@@ -99,19 +98,22 @@ class Conversation:
         """Wait until nothing has come for as long as an answer may take."""
         for _ in range(_MOST_SURPLUS):
             try:
-                with link_errors():
-                    await self._link.receive(self._timing().first_answer_s)
-            except EcuSilentError:
+                await self._link.receive(self._timing().first_answer_s)
+            except TimeoutError:
                 return
-            except BrokenTransferError:
+            except CanBusGoneError as error:
+                raise LinkLostError(str(error)) from error
+            except IsoTpError:
                 pass
             self.surplus += 1
         raise StepLostError("the ECU goes on sending answers that nobody asked for")
 
     async def send_silently(self, payload: bytes, link: IsoTpLink | None = None) -> None:
         """Send what nobody answers, over another link if one is given."""
-        with link_errors():
+        try:
             await (self._link if link is None else link).send(payload)
+        except (CanBusGoneError, IsoTpError, TimeoutError) as error:
+            raise _translated(error) from error
 
     def close(self) -> None:
         """Close the link."""
@@ -161,11 +163,12 @@ class Conversation:
 
     async def _receive(self, sid: int, until_s: float, began_s: float) -> bytes:
         try:
-            with link_errors():
-                return await self._link.receive(max(until_s - self._now(), _SHORTEST_WAIT_S))
-        except EcuSilentError as error:
+            return await self._link.receive(max(until_s - self._now(), _SHORTEST_WAIT_S))
+        except TimeoutError as error:
             waited_ms = (self._now() - began_s) * 1000
             raise EcuSilentError(f"no answer to {service_name(sid)} within {waited_ms:.0f} ms") from error
+        except (CanBusGoneError, IsoTpError) as error:
+            raise _translated(error) from error
 
     @staticmethod
     def _now() -> float:
@@ -183,14 +186,10 @@ def _negative_code(payload: bytes, sid: int) -> int | None:
     return None
 
 
-@contextmanager
-def link_errors() -> Iterator[None]:
-    """Translate what a link raises into what an access raises."""
-    try:
-        yield
-    except CanBusGoneError as error:
-        raise LinkLostError(str(error)) from error
-    except IsoTpError as error:
-        raise BrokenTransferError(str(error)) from error
-    except TimeoutError as error:
-        raise EcuSilentError(str(error)) from error
+def _translated(error: CanBusGoneError | IsoTpError | TimeoutError) -> AccessError:
+    """What an access raises for what a link raised."""
+    if isinstance(error, CanBusGoneError):
+        return LinkLostError(str(error))
+    if isinstance(error, IsoTpError):
+        return BrokenTransferError(str(error))
+    return EcuSilentError(str(error))
