@@ -7,6 +7,9 @@ SAMPLE ?= 100
 ROOMS ?= isotp uds flashing vault guards
 SEED ?= 1
 
+# Tests start some hundred engines, each of which would compile the product anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup demo test lint unit vm faults damage mutants benchmarks lock clean
 
 setup: $(VENV)/.ready
@@ -28,7 +31,7 @@ lint: setup
 	$(BIN)/lint-imports
 
 unit: setup
-	$(BIN)/pytest -n auto -m 'not vm'
+	$(BIN)/pytest -n auto --dist worksteal -m 'not vm'
 
 # Boots a Debian guest with real SocketCAN and kernel ISO-TP; see tests/vm/install.sh for what it needs.
 vm: setup

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable
+from functools import cache
 from pathlib import PurePath
 from typing import Any
 
@@ -61,6 +63,10 @@ SEALED_TABLES = ("job", "read_chunk", "flash", "flash_step", "meta")
 """A row of these that the box did not write makes the journal a damaged one. Events and operations only tell
 what happened: theirs are looked at when they are read, and none of them can keep a box from recovering."""
 
+_SIGNS = re.compile(r"[(),]")
+_Item = tuple[str, frozenset[str]]
+"""One thing of a schema: its name, and its clauses."""
+
 
 def migrate(sql: sqlite3.Connection, version: int, mac: Mac) -> None:
     """Bring a journal of an earlier version to the present one, inside the caller's transaction.
@@ -85,33 +91,38 @@ def refuse_strange_schema(sql: sqlite3.Connection) -> None:
     Rows carry the box's keyed hash and their tables do not: a trigger, or a constraint that drops what breaks
     it, would make the journal forget an erase while every row that is left is genuine.
     """
-    ours = sqlite3.connect(":memory:")
-    try:
-        ours.executescript(SCHEMA)
-        strange = _shape(sql) ^ _shape(ours)
-    finally:
-        ours.close()
-    if strange:
+    if strange := _shape(sql) ^ _our_shape():
         raise ValueError(
             f"its tables are not those of this box: {', '.join(sorted(name for name, _ in strange))}"
         )
 
 
-def _shape(sql: sqlite3.Connection) -> set[tuple[str, frozenset[str]]]:
+@cache
+def _our_shape() -> frozenset[_Item]:
+    ours = sqlite3.connect(":memory:")
+    try:
+        ours.executescript(SCHEMA)
+        return _shape(ours)
+    finally:
+        ours.close()
+
+
+def _shape(sql: sqlite3.Connection) -> frozenset[_Item]:
     """Everything in the schema by name, as its clauses: a migrated table has them in another order."""
-    return {
+    return frozenset(
         (f"{kind} {name}", frozenset(_clauses(text or "")))
         for kind, name, text in sql.execute("SELECT type, name, sql FROM sqlite_schema")
-    }
+    )
 
 
 def _clauses(text: str) -> list[str]:
     """What stands before, between and behind the outermost commas and parentheses, without spare blanks."""
     found, depth, began = [], 0, 0
-    for at, sign in enumerate(text):
+    for match in _SIGNS.finditer(text):
+        at, sign = match.start(), match.group()
         inner = depth > 1 or (depth == 1 and sign == "(")
         depth += {"(": 1, ")": -1}.get(sign, 0)
-        if sign in "(,)" and not inner:
+        if not inner:
             found.append(" ".join(text[began:at].split()))
             began = at + 1
     return [*found, " ".join(text[began:].split())]

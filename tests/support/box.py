@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import random
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -36,6 +37,7 @@ Verify = Literal["hash", "read_back"]
 VERIFY_STYLES: tuple[Verify, ...] = ("hash", "read_back")
 
 
+@cache
 def small_definition(
     verify: Verify = "hash", recoverability: str = "bootloader", sector_bytes: int = 4096
 ) -> Definition:
