@@ -7,6 +7,7 @@ from typing import Any
 
 from appliance.cli.outlet import Outlet
 from appliance.cli.words import PHASES, clock, share, size
+from appliance.contract.voltage import STALE_S
 
 _BAR = 24
 _SHORTEST_BAR = 4
@@ -42,7 +43,7 @@ class Meter:
                 self._outlet.paint(f"Working, {waiting}"[: self._outlet.columns - 1])
                 self._painted = True
             else:
-                self._paint(self._latest, waiting)
+                self._paint(_aged(self._latest, silent_s), waiting)
         elif silent_s % _PLAIN_BEAT_S == 0:
             phase = "The box" if self._latest is None else phase_name(self._latest)
             self._outlet.line(f"{phase} is still working: {clock(silent_s)} without news")
@@ -118,8 +119,20 @@ def _left(event: Mapping[str, Any]) -> str | None:
 
 
 def _voltage(event: Mapping[str, Any]) -> str | None:
-    volts = event.get("voltage_v")
-    return None if volts is None else f"{volts:.1f} V"
+    """One that is not of now says of when it is."""
+    measured = event.get("voltage")
+    if measured is None:
+        return None
+    ago = f" {clock(measured['age_s'])} ago" if measured["age_s"] > STALE_S else ""
+    return f"{measured['volts']:.1f} V{ago}"
+
+
+def _aged(event: Mapping[str, Any], seconds: float) -> Mapping[str, Any]:
+    """The same event, told so long ago."""
+    measured = event.get("voltage")
+    if measured is None:
+        return event
+    return {**event, "voltage": {**measured, "age_s": measured["age_s"] + seconds}}
 
 
 def _done(event: Mapping[str, Any]) -> float:

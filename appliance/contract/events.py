@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 from appliance.contract.actors import Actor
+from appliance.contract.alarm_texts import ALARMS
+from appliance.contract.catalogue import Field, spelled
 from appliance.contract.gates import GateVerdict
+from appliance.contract.note_texts import NOTES
 from appliance.contract.places import Range
+from appliance.contract.voltage import Voltage
 
 
 class Phase(StrEnum):
@@ -91,25 +95,45 @@ class ProgressEvent(Event):
     wire_share: float | None
     """Rate as a share of the wire's ceiling, 0 to 1."""
     eta_s: float | None
-    voltage_v: float | None
+    voltage: Voltage | None
+    """Of the supply; None where nothing was ever read."""
     wire_bytes: int | None = None
     """Payload sent for a write: less than memory where it travels compressed, more where it was repeated."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoteEvent(Event):
-    """Something worth telling: a skipped best-effort step, a third read, a retry."""
+    """Something worth telling: a skipped best-effort step, a third read, a retry.
 
-    text: str
+    Screens translate by the key; `text` is English.
+    """
+
+    key: str
+    fields: dict[str, Field] = field(default_factory=dict)
+    text: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what the catalogue has no words for."""
+        object.__setattr__(self, "text", spelled(NOTES, self.key, self.fields))
 
 
 @dataclass(frozen=True, slots=True)
 class AlarmEvent(Event):
-    """Something the technician must act on now, such as a sagging supply."""
+    """Something the technician must act on now, such as a sagging supply.
+
+    Screens translate by the key; `text` is English.
+    """
 
     code: str
-    text: str
+    """What it is about: the same while it is raised and when it is over."""
+    key: str
     raised: bool
+    fields: dict[str, Field] = field(default_factory=dict)
+    text: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what the catalogue has no words for."""
+        object.__setattr__(self, "text", spelled(ALARMS, self.key, self.fields))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from string import Formatter
-
-Field = str | int | float | tuple[str, ...]
-"""A number in the unit its name says, a text as it came from ECU or file, or a list of names."""
-
 TEXTS: dict[str, str] = {
     # --- any gate
     "gate_broken": "the check itself broke off ({error}): a check that was not made is not passed",
@@ -84,12 +78,12 @@ TEXTS: dict[str, str] = {
     "last wrote them, {blank} are erased; a person named the car",
     # --- supply
     "supply_unread": "no reading: {error}",
-    "supply_window": "{low_v:.2f} to {high_v:.2f} V measured, window {min_v:.1f} to {max_v:.1f} V, target "
-    "{target_v:.1f} V",
-    "supply_drift": "{v_per_minute:+.1f} V per minute",
-    "supply_ripple": "{ripple_v:.2f} V peak to peak, limit {limit_v:.2f} V",
-    "supply_pulsing": "{ripple_v:.2f} V peak to peak, limit {limit_v:.2f} V: the charger is pulsing, use a "
-    "programming supply",
+    "supply_window": "{low_v:.2f} to {high_v:.2f} V ({source}, {age_s:.1f} s ago), window {min_v:.1f} to "
+    "{max_v:.1f} V, target {target_v:.1f} V",
+    "supply_drift": "{v_per_minute:+.1f} V per minute ({source}, {age_s:.1f} s ago)",
+    "supply_ripple": "{ripple_v:.2f} V peak to peak ({source}, {age_s:.1f} s ago), limit {limit_v:.2f} V",
+    "supply_pulsing": "{ripple_v:.2f} V peak to peak ({source}, {age_s:.1f} s ago), limit {limit_v:.2f} V: "
+    "the charger is pulsing, use a programming supply",
     # --- link and engine
     "no_bus": "this way into the ECU has no bus that others talk on",
     "bus_load": "{load:.0%} of the wire in use",
@@ -109,17 +103,3 @@ TEXTS: dict[str, str] = {
     "write_aside": "job {job} was set aside half written by {by}, and this may be its ECU: recover it first",
     "write_none": "no write is open",
 }
-
-
-def told(key: str, fields: Mapping[str, Field]) -> str:
-    """The English text. Raises ValueError for an unknown key, and for other fields than its text has."""
-    if key not in TEXTS:
-        raise ValueError(f"no gate says {key!r}")
-    named = {name for _, name, _, _ in Formatter().parse(TEXTS[key]) if name}
-    if named != set(fields):
-        raise ValueError(f"{key} is told with {sorted(named)}, not with {sorted(fields)}")
-    return TEXTS[key].format(**{name: _shown(value) for name, value in fields.items()})
-
-
-def _shown(value: Field) -> str | int | float:
-    return value if isinstance(value, str | int | float) else ", ".join(value)

@@ -7,7 +7,8 @@ from enum import StrEnum
 
 from typing_extensions import TypedDict
 
-from appliance.contract.gate_texts import Field, told
+from appliance.contract.catalogue import Field, spelled
+from appliance.contract.gate_texts import TEXTS
 
 
 class Verdict(StrEnum):
@@ -39,7 +40,7 @@ class Finding:
 
     def __post_init__(self) -> None:
         """Raises ValueError for what the catalogue has no words for."""
-        object.__setattr__(self, "text", told(self.key, self.fields))
+        object.__setattr__(self, "text", spelled(TEXTS, self.key, self.fields))
 
 
 def found(key: str, **fields: Field) -> Finding:

@@ -42,10 +42,15 @@ class FaultCodesAround(TypedDict):
 
 
 class VoltageSpan(TypedDict):
-    """Lowest and highest supply voltage over all work on the job."""
+    """Lowest and highest supply voltage over all work on the job, and when they were measured."""
 
     min_v: float
     max_v: float
+    min_at: float | None
+    """Seconds since 1970; None where an earlier release noted it, as `source`."""
+    max_at: float | None
+    source: str | None
+    """What measured last."""
 
 
 class Wire(TypedDict):

@@ -6,6 +6,7 @@ from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict
 
+from appliance.contract.catalogue import FieldTold
 from appliance.contract.errors import EcuSafety, ErrorTold
 from appliance.contract.places import Place
 from appliance.contract.results import Result
@@ -136,6 +137,22 @@ class QuestionTold(TypedDict):
     fields: dict[str, str]
 
 
+class VoltageTold(TypedDict):
+    """A voltage with its age when it is told, and what measured it."""
+
+    volts: float
+    age_s: float
+    source: str
+
+
+class TroubleTold(TypedDict):
+    """Something that is wrong: by key and fields for screens that translate, and in English."""
+
+    key: str
+    fields: dict[str, FieldTold]
+    text: str
+
+
 class Rot(TypedDict):
     """A place of a stored file that is not whole."""
 
@@ -161,8 +178,10 @@ class Snapshot(TypedDict):
     simulated: bool
     voltmeter_missing: str | None
     """Why no supply voltage can be measured."""
+    supply: VoltageTold | None
+    """As it was measured last, with its age; None before the first operation."""
     protection_gaps: list[str]
-    journal_differences: list[str]
+    journal_differences: list[TroubleTold]
     stored_files: StoredFiles
     operation: OperationTold | None
     recoverable: list[JobTold]

@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
+from appliance.contract.alarm_texts import Trouble
 from appliance.contract.entry_events import QuestionEvent
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import ECU_IN_DANGER
@@ -28,7 +29,9 @@ from appliance.contract.told import (
     RegionTold,
     SafetyTold,
     Snapshot,
+    TroubleTold,
     UploadTold,
+    VoltageTold,
 )
 from appliance.definitions.evidence import badge
 from appliance.definitions.schema import Definition
@@ -197,8 +200,9 @@ class Api:
             device=self._box.keys.device_id,
             simulated=self._box.connection.simulated,
             voltmeter_missing=self._box.connection.voltmeter_missing,
+            supply=await self._worker.call(self._supply),
             protection_gaps=list(self._gaps),
-            journal_differences=list(self._box.journal.differences),
+            journal_differences=[_trouble(one) for one in self._box.journal.differences],
             stored_files=self._box.keeper.health(),
             operation=current.as_dict() if current else None,
             recoverable=danger,
@@ -206,6 +210,13 @@ class Api:
             seq=self._hub.head,
             latest=self._hub.snapshot(),
         )
+
+    def _supply(self) -> VoltageTold | None:
+        """In the worker's thread: the reading's age is one on its clock."""
+        found = self._box.power.voltage() if self._box.power else None
+        if found is None:
+            return None
+        return VoltageTold(volts=found.volts, age_s=found.age_s, source=found.source)
 
     def _jobs_in_danger(self) -> list[JobTold]:
         return [self._told(job) for job in self._box.journal.jobs() if job.state in ECU_IN_DANGER]
@@ -360,6 +371,11 @@ class Api:
         stands = await self._worker.call(lambda: standing(self._box.journal).ecu)
         refused = [_refused(one, stands) for one in self._box.library.refused]
         return web.json_response([*usable, *refused])
+
+
+def _trouble(found: Trouble) -> TroubleTold:
+    fields = {name: list(one) if isinstance(one, tuple) else one for name, one in found.fields.items()}
+    return TroubleTold(key=found.key, fields=fields, text=found.text)
 
 
 def _question(event: QuestionEvent) -> QuestionTold:

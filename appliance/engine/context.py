@@ -22,6 +22,7 @@ from appliance.engine.settings import EngineSettings
 from appliance.flashing.database import JournalDamagedError, StorageError
 from appliance.flashing.entry_record import tell_cut_entry
 from appliance.flashing.journal import Journal
+from appliance.flashing.power import PowerGuard
 from appliance.flashing.recovering import mark_interrupted
 from appliance.protocols.known import register_all
 from appliance.protocols.ports import CarInterface
@@ -52,6 +53,8 @@ class EngineContext:
     vigil: Vigil = field(default_factory=Vigil)
     uploads: dict[str, bytes] = field(default_factory=dict)
     """Files handed in by a client, in memory only and until they are used."""
+    power: PowerGuard | None = None
+    """Of the operation that is running, or ran last: it knows the supply as it was measured last."""
     writing: bool = False
     """Whether an operation that writes is running: a journal that could not be written says so for ever."""
 
@@ -106,7 +109,7 @@ def open_box(
     images.remove_temporaries()
     journal = Journal(state / "journal.db", time.time, keys.record_mac, heard)
     for difference in journal.differences:
-        journal.events.tell(AlarmEvent(None, "JOURNAL_DIFFERED", difference, raised=True))
+        journal.events.tell(AlarmEvent(None, "JOURNAL_DIFFERED", difference.key, True, difference.fields))
     mark_interrupted(journal)
     _interrupt_running(journal)
     settle(journal)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from math import inf
 
 from appliance.contract.errors import PitboxError
 from appliance.definitions.access.base import AccessDefinition
@@ -61,6 +62,7 @@ async def _on_wire(
     box: EngineContext, job_id: str, way: Way, secret: SecretNamed, car: Acquaintance, *, kept: bool
 ) -> AsyncIterator[JobContext]:
     power = PowerGuard(box.connection.meter, way.access.voltage, box.journal.events.tell, job_id)
+    box.power = power
     try:
         async with offer_of(way.access).open(box.connection, way, secret, kept=kept) as opened:
             power.start()
@@ -91,13 +93,18 @@ async def require_same_ecu(job: JobContext) -> None:
 
 def _keep_voltages(box: EngineContext, job_id: str, power: PowerGuard) -> None:
     """Widen the job's record of the supply by what this operation saw; never the reason that it fails."""
-    if power.min_v is None or power.max_v is None:
+    seen = power.span()
+    if seen is None:
         return
     try:
         known = box.journal.job(job_id).detail.get("voltage")
-        seen = known if isinstance(known, dict) else {"min_v": power.min_v, "max_v": power.max_v}
-        low, high = min(seen["min_v"], power.min_v), max(seen["max_v"], power.max_v)
-        box.journal.note(job_id, voltage={"min_v": low, "max_v": high})
+        kept = dict(known) if isinstance(known, dict) else {}
+        low, high = seen
+        if low.volts < kept.get("min_v", inf):
+            kept |= {"min_v": low.volts, "min_at": box.now() - low.age_s}
+        if high.volts > kept.get("max_v", -inf):
+            kept |= {"max_v": high.volts, "max_at": box.now() - high.age_s}
+        box.journal.note(job_id, voltage=kept | {"source": low.source})
     except PitboxError as error:
         if error.code == "JOB_UNKNOWN":  # whoever asks who answers has no job yet
             return

@@ -6,7 +6,7 @@ from typing import Any
 
 from appliance.contract.gates import GateTold
 from appliance.contract.jobs import JobState
-from appliance.contract.report import FaultCodesAround, Report, Wire
+from appliance.contract.report import FaultCodesAround, Report, VoltageSpan, Wire
 from appliance.contract.results import BlockCounts, Identity, SealedSegment
 from appliance.definitions.evidence import badge
 from appliance.definitions.schema import Definition
@@ -49,7 +49,7 @@ def report_of(journal: Journal, job_id: str, definition: Definition | None) -> R
         set_aside=[word for flash in reversed(journal.flashes(job_id)) for word in words_of(journal, flash)],
         earlier=_list(known.get("earlier")),
         dtcs=FaultCodesAround(before=known.get("dtcs_before"), after=known.get("dtcs_after")),
-        voltage=known.get("voltage"),
+        voltage=_voltage(known.get("voltage")),
         wire=Wire(
             read_efficiency=known.get("read_efficiency"),
             write_efficiency=known.get("write_efficiency"),
@@ -88,6 +88,19 @@ def _blocks(journal: Journal, job: JobRecord) -> BlockCounts | None:
     written = ordered & {step.block for step in journal.steps(flash.id) if step.step is counted}
     skipped = len(ordered) - len(written) if proven else None
     return BlockCounts(total=len(ordered), written=len(written), skipped=skipped)
+
+
+def _voltage(kept: dict[str, Any] | None) -> VoltageSpan | None:
+    """Earlier releases noted no times."""
+    if not kept:
+        return None
+    return VoltageSpan(
+        min_v=kept["min_v"],
+        max_v=kept["max_v"],
+        min_at=kept.get("min_at"),
+        max_at=kept.get("max_at"),
+        source=kept.get("source"),
+    )
 
 
 def _list(value: object) -> list[Any]:

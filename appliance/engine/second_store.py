@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
+from appliance.contract.alarm_texts import Trouble, trouble
 from appliance.contract.events import AlarmEvent, Tell
 from appliance.contract.places import Range
 from appliance.contract.told import Rot as RotTold
@@ -70,7 +71,7 @@ class Keeper:
 
     def _all(self) -> Iterator[None]:
         if self._blobs.second_is_missing():
-            self._tell(Rot("", None, "the second place for sealed files is not there"))
+            self._tell(Rot("", None, trouble("second_store_missing").text))
         for file_id in self._images.file_ids():
             for error in self._images.mend(file_id):
                 self._tell(Rot(file_id, None, error.what))
@@ -94,9 +95,15 @@ class Keeper:
         if rot in self._told:
             return
         self._told.add(rot)
-        text = f"stored file {rot.file}: {rot.what}" if rot.file else rot.what
-        log.warning("%s", text)
-        self._tell_all(AlarmEvent(None, "STORED_FILE_ROT", text, raised=True))
+        told = _trouble(rot)
+        log.warning("%s", told.text)
+        self._tell_all(AlarmEvent(None, "STORED_FILE_ROT", told.key, True, told.fields))
+
+
+def _trouble(rot: Rot) -> Trouble:
+    if not rot.file:
+        return trouble("second_store_missing")
+    return trouble("stored_file_rots", file=rot.file, problem=rot.what)
 
 
 async def keep(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from appliance.contract.catalogue import Field
 from appliance.contract.events import NoteEvent, Phase
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.schema import Definition
@@ -32,9 +33,9 @@ class JobContext:
     car: Acquaintance = field(default_factory=Acquaintance)
     """Whether the ECU on the wire is the job's own, as this operation found."""
 
-    def note(self, text: str) -> None:
-        """Tell the listeners something worth knowing."""
-        self.journal.events.tell(NoteEvent(self.id, text))
+    def note(self, key: str, **fields: Field) -> None:
+        """Tell the listeners something worth knowing, in the words of `contract/note_texts.py`."""
+        self.journal.events.tell(NoteEvent(self.id, key, fields))
 
     def progress(self, phase: Phase, total_bytes: int) -> Progress:
         """A fresh counter for a phase."""

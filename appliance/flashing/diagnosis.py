@@ -19,9 +19,11 @@ async def read_dtcs(job: JobContext) -> tuple[Dtc, ...] | None:
     try:
         async with asyncio.timeout(_DEADLINE_S):
             return await diagnostics.read_dtcs()
-    except (AccessError, TimeoutError) as error:
-        job.note(f"Fault codes were not read: {error or 'no answer in time'}")
-        return None
+    except AccessError as error:
+        job.note("dtcs_unread", error=str(error))
+    except TimeoutError:
+        job.note("dtcs_untold")
+    return None
 
 
 async def clear_dtcs(job: JobContext) -> bool:
@@ -32,10 +34,13 @@ async def clear_dtcs(job: JobContext) -> bool:
     try:
         async with asyncio.timeout(_DEADLINE_S):
             await diagnostics.clear_dtcs()
-    except (AccessError, TimeoutError) as error:
-        job.note(f"Fault codes were not cleared: {error or 'no answer in time'}")
-        return False
-    return True
+    except AccessError as error:
+        job.note("dtcs_uncleared", error=str(error))
+    except TimeoutError:
+        job.note("dtcs_clear_unanswered")
+    else:
+        return True
+    return False
 
 
 def new_codes(before: Sequence[Dtc] | None, after: Sequence[Dtc] | None) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from types import TracebackType
 
+from appliance.contract.catalogue import Field
 from appliance.contract.entry_events import EntryEvent, EntryOutcome
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import AlarmEvent, Event
@@ -185,8 +186,8 @@ class Entry:
             return
         text = "; ".join(dict.fromkeys(problems))
         self._tell_if_possible(EntryOutcome.UNSAFE, text)
-        alarm = f"Take the controller off the bench by hand: {text}"
-        self._record_if_possible(AlarmEvent(self._job_id, "LINES_NOT_SAFE", alarm, True))
+        told: dict[str, Field] = {"problems": tuple(dict.fromkeys(problems))}
+        self._record_if_possible(AlarmEvent(self._job_id, "LINES_NOT_SAFE", "lines_not_safe", True, told))
 
     def _tell(self, outcome: EntryOutcome, what: str, step: int | None = None) -> None:
         self._record(EntryEvent(self._job_id, self._access, outcome, what, step))

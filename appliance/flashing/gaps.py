@@ -53,10 +53,10 @@ async def filled(job: JobContext, target: Target, purpose: Purpose) -> Target:
         if data is None:
             left.append(gap)
         elif hashlib.sha256(data).hexdigest() != gap.sha256:
-            job.note(f"{gap}: the ECU does not hold what the disk lost")
+            job.note("gap_other", place=str(gap))
             left.append(replace(gap, sha256=None))
         else:
-            job.note(f"{gap}: the ECU itself still holds what the disk lost")
+            job.note("gap_held", place=str(gap))
             image = MemoryImage({gap.place.at: data}).patched(image)
     return Target(image, tuple(left))
 
@@ -69,7 +69,7 @@ async def _held(job: JobContext, gap: Gap, purpose: Purpose) -> bytes | None:
             part = gap.place.part(len(data), job.access.memory.max_read_bytes)
             data += await _read(job, part, purpose)
     except EcuRefusedError as error:
-        job.note(f"{gap} cannot be read: {error}")
+        job.note("gap_unreadable", place=str(gap), error=str(error))
         return None
     return bytes(data)
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+from appliance.contract.alarm_texts import Trouble
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import Event, Heard
 from appliance.contract.jobs import JobState, may_move
@@ -62,8 +63,8 @@ class Journal:
         Raises JournalDamagedError, JournalNewerError, StorageError.
         """
         self.path = path
-        self.differences: tuple[str, ...] = ()
-        """What it had forgotten, or what of its record was damaged, in words: both are whole again."""
+        self.differences: tuple[Trouble, ...] = ()
+        """What it had forgotten, or what of its record was damaged: both are whole again."""
         self._now = now
         self._mac = mac
         self._db = Database(path, mac)

@@ -87,7 +87,7 @@ class LostBlocks:
                 raise self.error(runs=True)
         finally:
             wipe(*(data for data in found.spans.values() if isinstance(data, bytearray)))
-        self._job.note(f"{len(self._blocks)} blocks that the disk lost are proven through the application")
+        self._job.note("lost_blocks_proven", blocks=len(self._blocks))
 
     async def _strange(self, found: MemoryImage) -> list[Block]:
         return await differing(self._job, self._blocks, found, Phase.VERIFY, Purpose.READ, read=True)

@@ -7,8 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
+from appliance.contract.catalogue import Field
 from appliance.contract.events import AlarmEvent, Tell
-from appliance.definitions.access.base import Voltage
+from appliance.contract.voltage import Voltage
+from appliance.definitions.access.base import Voltage as VoltageWindow
 
 _SAMPLE_S = 0.017
 """Not a whole part of the 10 ms and 20 ms that mains chargers pulse with: those would look like no ripple."""
@@ -20,6 +22,9 @@ _GOOD_AGAIN_S = 1.0
 
 class Meter(Protocol):
     """The voltmeter driver, as far as the heart needs it."""
+
+    source: str
+    """Its kind."""
 
     async def read_v(self) -> float:
         """Supply in volts. Raises ConnectionError without a reading."""
@@ -37,6 +42,28 @@ class PowerReading:
     drift_v_per_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """A few seconds of supply voltage, until when they were watched, and by what."""
+
+    reading: PowerReading
+    until_s: float
+    """When the last sample was taken, on the loop's clock."""
+    source: str
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the last sample."""
+        return asyncio.get_running_loop().time() - self.until_s
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    volts: float
+    at_s: float
+    """On the loop's clock."""
+
+
 def assess(samples: list[float], seconds: float) -> PowerReading:
     """Statistics of evenly spaced samples (at least 4) over `seconds`."""
     quarter = max(1, len(samples) // 4)
@@ -51,7 +78,7 @@ def assess(samples: list[float], seconds: float) -> PowerReading:
 class PowerGuard:
     """Samples the supply, and holds a write until it is inside the definition's window."""
 
-    def __init__(self, meter: Meter, window: Voltage, tell: Tell, job_id: str | None = None) -> None:
+    def __init__(self, meter: Meter, window: VoltageWindow, tell: Tell, job_id: str | None = None) -> None:
         self._meter = meter
         self.window = window
         self._tell = tell
@@ -59,20 +86,37 @@ class PowerGuard:
         self._watcher: asyncio.Task[None] | None = None
         self._alarmed = False
         self._blind = False
-        self._seen_s: float | None = None
-        self.min_v: float | None = None
-        self.max_v: float | None = None
-        self.now_v: float | None = None
+        self._last: _Sample | None = None
+        self._lowest: _Sample | None = None
+        self._highest: _Sample | None = None
+        self.answers = False
+        """Whether the last try gave a reading."""
 
-    async def measured(self) -> PowerReading:
+    def voltage(self) -> Voltage | None:
+        """The last reading with its age now; None before the first."""
+        return self._aged(self._last)
+
+    def span(self) -> tuple[Voltage, Voltage] | None:
+        """Lowest and highest reading so far."""
+        low, high = self._aged(self._lowest), self._aged(self._highest)
+        return (low, high) if low and high else None
+
+    def _aged(self, sample: _Sample | None) -> Voltage | None:
+        if sample is None:
+            return None
+        age_s = asyncio.get_running_loop().time() - sample.at_s
+        return Voltage(sample.volts, age_s, self._meter.source)
+
+    async def measured(self) -> Supply:
         """The supply over the definition's steady time. Raises ConnectionError without a reading."""
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        began = until_s = loop.time()
         samples: list[float] = []
         while len(samples) < _FEWEST_SAMPLES or loop.time() - began < self.window.steady_s:
             samples.append(await self._sample())
+            until_s = loop.time()
             await asyncio.sleep(_SAMPLE_S)
-        return assess(samples, loop.time() - began)
+        return Supply(assess(samples, loop.time() - began), until_s, self._meter.source)
 
     def start(self) -> None:
         """Watch the supply in the background until `stop`."""
@@ -97,8 +141,8 @@ class PowerGuard:
         began = loop.time()
         good_since = began - _GOOD_AGAIN_S if await self._sample_is_good() else None
         while good_since is None or loop.time() - good_since < _GOOD_AGAIN_S:
-            blind_s = loop.time() - (began if self._seen_s is None else self._seen_s)
-            if may_go_blind and self.now_v is None and blind_s >= _BLIND_S:
+            blind_s = loop.time() - (began if self._last is None else self._last.at_s)
+            if may_go_blind and not self.answers and blind_s >= _BLIND_S:
                 self._go_blind()
                 break
             self._alarm(True)
@@ -114,10 +158,7 @@ class PowerGuard:
     def _go_blind(self) -> None:
         if not self._blind:
             self._blind = True
-            text = (
-                "The voltmeter is silent: going on, for the ECU is half written. Check the supply yourself."
-            )
-            self._tell(AlarmEvent(self._job_id, "POWER_UNKNOWN", text, True))
+            self._tell(AlarmEvent(self._job_id, "POWER_UNKNOWN", "supply_silent", True))
 
     async def _sample_is_good(self) -> bool:
         try:
@@ -130,12 +171,14 @@ class PowerGuard:
         try:
             value = await self._meter.read_v()
         except ConnectionError:
-            self.now_v = None
+            self.answers = False
             raise
-        self.now_v = value
-        self._seen_s, self._blind = asyncio.get_running_loop().time(), False
-        self.min_v = value if self.min_v is None else min(self.min_v, value)
-        self.max_v = value if self.max_v is None else max(self.max_v, value)
+        self.answers, self._blind = True, False
+        self._last = last = _Sample(value, asyncio.get_running_loop().time())
+        if self._lowest is None or value < self._lowest.volts:
+            self._lowest = last
+        if self._highest is None or value > self._highest.volts:
+            self._highest = last
         return value
 
     async def _watch(self) -> None:
@@ -148,11 +191,16 @@ class PowerGuard:
         if raised == self._alarmed:
             return
         self._alarmed = raised
-        shown = "no reading" if self.now_v is None else f"{self.now_v:.1f} V"
-        text = (
-            f"Supply {shown}, wanted {self.window.min_v:.1f} to {self.window.max_v:.1f} V: waiting between "
-            "blocks. Do not switch the ignition off; connect a programming supply."
-            if raised
-            else f"Supply is good again ({shown}): going on."
-        )
-        self._tell(AlarmEvent(self._job_id, "POWER_OUT_OF_WINDOW", text, raised))
+        key, fields = self._alarm_told(raised)
+        self._tell(AlarmEvent(self._job_id, "POWER_OUT_OF_WINDOW", key, raised, fields))
+
+    def _alarm_told(self, raised: bool) -> tuple[str, dict[str, Field]]:
+        """What the alarm says: the last reading, and where it is not of now, its age."""
+        last = self.voltage()
+        wanted: dict[str, Field] = {"min_v": self.window.min_v, "max_v": self.window.max_v}
+        if last is None:
+            return "supply_unread", wanted
+        measured: dict[str, Field] = {"volts": last.volts, "age_s": last.age_s, "source": last.source}
+        if not raised:
+            return "supply_good", measured
+        return "supply_outside" if self.answers else "supply_lost", measured | wanted

@@ -76,7 +76,7 @@ class Progress:
                 rate,
                 wire_share(on_wire, self._ceiling),
                 left / pace if pace > 0 else None,
-                self._power.now_v,
+                self._power.voltage(),
                 figures.sent_bytes - self._sent_before if self._phase is Phase.WRITE else None,
             )
         )

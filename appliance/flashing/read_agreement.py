@@ -32,7 +32,7 @@ async def vote(job: JobContext, chunk: Range, first: bytes, second: bytes) -> tu
     pieces = range(0, chunk.length, _VOTE_BYTES)
     ballots = {at: ({first[at : at + _VOTE_BYTES]}, {second[at : at + _VOTE_BYTES]}) for at in pieces}
     ballots = {at: (up, down) for at, (up, down) in ballots.items() if up != down}
-    job.note(f"Reads differ in {len(ballots)} of {len(pieces)} pieces of {chunk}: reading again")
+    job.note("reads_differ", pieces=len(ballots), of_pieces=len(pieces), place=str(chunk))
     agreed: dict[int, bytes] = {}
     for upwards in _VOTES_UPWARDS:
         for at in _shuffled(job, ballots.keys() - agreed.keys()):

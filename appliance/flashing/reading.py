@@ -146,7 +146,7 @@ async def _agree_with_samples(job: JobContext, chunks: Sequence[Range], agreed: 
         if not suspects:
             return
         for chunk in suspects:
-            job.note(f"A sample differs from both reads in {chunk}: reading this part again")
+            job.note("sample_differs", place=str(chunk))
             await _Pass(job, 1, Phase.READ_1).again(chunk)
             await _Pass(job, 2, Phase.READ_2).again(chunk)
     raise ReadUnstableError(suspects[0], 3 * _MOST_SAMPLINGS)

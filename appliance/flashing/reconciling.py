@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
+from appliance.contract.alarm_texts import Trouble, trouble
 from appliance.contract.jobs import ECU_IN_DANGER, JobState
 from appliance.contract.places import Start
 from appliance.flashing.marks import NEEDS_BENCH, SET_ASIDE, Mark, Marks
@@ -22,7 +23,8 @@ _CLOSED_STATES = {
     NEEDS_BENCH: JobState.NEEDS_BENCH,
     SET_ASIDE: JobState.INTERRUPTED,
 }
-_WORDS = {NEEDS_BENCH: "needs the bench", SET_ASIDE: "is set aside"}
+_FORGOTTEN = {NEEDS_BENCH: "forgot_bench", SET_ASIDE: "forgot_aside"}
+_FORGOTTEN_ERASED = {NEEDS_BENCH: "forgot_bench_erased", SET_ASIDE: "forgot_aside_erased"}
 
 
 def serial_of(sql: sqlite3.Connection) -> int:
@@ -80,22 +82,22 @@ class Reconciler:
         self._mac = mac
         self._now = now
 
-    def apply(self, marks: Marks) -> tuple[str, ...]:
-        """Make the journal agree; in words what it had forgotten or got wrong."""
+    def apply(self, marks: Marks) -> tuple[Trouble, ...]:
+        """Make the journal agree; what it had forgotten or got wrong."""
         told = tuple(self._differences(marks))
         if marks.serial > serial_of(self._sql):
             self._sql.execute("UPDATE meta SET serial=?", (marks.serial,))
             seal_rows(self._sql, self._mac, "meta")
-            told = told or ("the journal had lost its last commits; the record of its writes is whole",)
+            told = told or (trouble("commits_lost"),)
         return told
 
-    def _differences(self, marks: Marks) -> Iterator[str]:
+    def _differences(self, marks: Marks) -> Iterator[Trouble]:
         known = {(mark.flash_id, mark.job_id): mark for mark in _all_marks(self._sql)}
         for stale in [
             mark for key, mark in known.items() if key not in _keys(marks) and mark.outcome is None
         ]:
             self._close(stale, "over, as the record of writes says")
-            yield f"the write of job {stale.job_id} was over; the journal had forgotten that"
+            yield trouble("forgot_end", job=stale.job_id)
         for mark in sorted(marks.writes, key=lambda one: one.outcome is None):  # one at most is ever open
             now = known.get((mark.flash_id, mark.job_id))
             if mark.in_danger and now != mark:
@@ -105,15 +107,15 @@ class Reconciler:
                     self._restore(mark, now)
                 else:
                     self._close(mark, str(mark.outcome))
-                yield f"the write of job {mark.job_id} ended {mark.outcome!r}; the journal had forgotten that"
+                yield trouble("forgot_outcome", job=mark.job_id, outcome=str(mark.outcome))
 
-    def _restore(self, mark: Mark, now: Mark | None) -> str:
+    def _restore(self, mark: Mark, now: Mark | None) -> Trouble:
         self._restore_job(mark)
         flash_id = self._restore_flash(mark, now)
         self._restore_steps(mark, flash_id)
-        word = _WORDS.get(mark.outcome or "", "is open")
-        half = " and has begun to erase" if mark.first_erased is not None else ""
-        return f"the write of job {mark.job_id} {word}{half}; the journal had forgotten that"
+        if mark.first_erased is not None:
+            return trouble(_FORGOTTEN_ERASED.get(mark.outcome or "", "forgot_erased"), job=mark.job_id)
+        return trouble(_FORGOTTEN.get(mark.outcome or "", "forgot_open"), job=mark.job_id)
 
     def _restore_job(self, mark: Mark) -> None:
         state = _CLOSED_STATES.get(mark.outcome or "", JobState.READ_VERIFIED)

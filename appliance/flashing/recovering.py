@@ -126,7 +126,7 @@ async def _silence(job: JobContext) -> AccessError | None:
             if await job.access.lifecycle.state() is not EcuState.SILENT:
                 return None
         except AccessError as error:
-            job.note(f"{error}: trying again")
+            job.note("trying_again", error=str(error))
             silence = error
     return silence
 

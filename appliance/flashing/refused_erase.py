@@ -49,7 +49,7 @@ async def _application_is_valid(job: JobContext) -> bool:
         await persistently(job, Purpose.WRITE, job.access.lifecycle.commit)
         return True
     except AccessError as error:
-        job.note(f"{error}, after an erase that was refused")
+        job.note("erase_refused", error=str(error))
         if isinstance(error, EcuRefusedError) and error.refusal is Refusal.PROGRAMMING:
             return False
     if stays:
@@ -65,5 +65,5 @@ async def _application_returns(job: JobContext) -> bool:
             if await job.access.lifecycle.state() is EcuState.APPLICATION:
                 return True
         except AccessError as error:
-            job.note(f"{error}: trying again")
+            job.note("trying_again", error=str(error))
     return False

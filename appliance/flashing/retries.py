@@ -35,7 +35,7 @@ async def persistently(job: JobContext, purpose: Purpose, action: Callable[[], A
         try:
             return await action()
         except AccessError as error:
-            await _pause(job, budget.pause_s(error, _asked(purpose)), f"{error}: trying again")
+            await _pause(job, budget.pause_s(error, _asked(purpose)), "trying_again", error)
             await _open(job, purpose, budget)
 
 
@@ -51,7 +51,7 @@ async def asked_patiently(job: JobContext, action: Callable[[], Awaitable[Result
         try:
             return await action()
         except AccessError as error:
-            await _pause(job, budget.pause_s(error, ASKED), f"{error}: trying again")
+            await _pause(job, budget.pause_s(error, ASKED), "trying_again", error)
 
 
 class BlockRetries:
@@ -67,7 +67,7 @@ class BlockRetries:
         policy = _of_block(error, touched)
         pause_s = self._budget.pause_s(error, policy)
         self._holds = 0
-        await _pause(self._job, pause_s, f"{error}: starting this block again")
+        await _pause(self._job, pause_s, "block_again", error)
         if stumble_of(error, policy.busy) is not Stumble.CONDITION:
             await _open(self._job, purpose, self._budget)
 
@@ -82,7 +82,7 @@ class BlockRetries:
             raise refusal
         pause_s = self._budget.pause_s(refusal, BLOCK_STILL_ERASED)
         await self._job.power.wait_until_good(may_go_blind=True)
-        await _pause(self._job, pause_s, f"{refusal}: waiting to go on")
+        await _pause(self._job, pause_s, "block_held", refusal)
 
 
 def _of_block(error: AccessError, touched: bool) -> Policy:
@@ -103,9 +103,9 @@ async def _open(job: JobContext, purpose: Purpose, budget: Budget) -> None:
             await job.access.lifecycle.open(purpose)
             return
         except AccessError as error:
-            await _pause(job, budget.pause_s(error, _asked(purpose)), f"{error}: trying again")
+            await _pause(job, budget.pause_s(error, _asked(purpose)), "trying_again", error)
 
 
-async def _pause(job: JobContext, pause_s: float, why: str) -> None:
-    job.note(why)
+async def _pause(job: JobContext, pause_s: float, why: str, error: AccessError) -> None:
+    job.note(why, error=str(error))
     await asyncio.sleep(pause_s)

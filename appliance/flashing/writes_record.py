@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+from appliance.contract.alarm_texts import Trouble
 from appliance.flashing.database import Database, JournalNewerError, StorageError
 from appliance.flashing.marks import MarksFile
 from appliance.flashing.reconciling import Reconciler, marks_of, serial_of
@@ -30,8 +31,8 @@ class WritesRecord:
         self._mac = mac
         self._marks = MarksFile(folder, mac)
 
-    def reconcile(self) -> tuple[str, ...]:
-        """Make journal and record agree; in words what of them was lost.
+    def reconcile(self) -> tuple[Trouble, ...]:
+        """Make journal and record agree; what of them was lost.
 
         Raises JournalNewerError, JournalDamagedError, StorageError.
         """
@@ -44,13 +45,13 @@ class WritesRecord:
         newest = max(found.copies, key=lambda marks: marks.serial, default=None)
         with self._recorder.change() as sql:
             serial = serial_of(sql)
-            told: tuple[str, ...] = ()
+            told: tuple[Trouble, ...] = ()
             if newest is not None and newest.serial >= serial:
                 told = Reconciler(sql, self._mac, self._now()).apply(newest)
             expected = marks_of(sql)
         differences = told if found.never_written and not serial else (*told, *found.problems)
         for difference in differences:
-            log.warning("%s", difference)
+            log.warning("%s", difference.text)
         if any(copy != expected for copy in found.copies) or found.problems:
             self.remember()
         return differences

@@ -171,21 +171,21 @@ class Write:
                 [f"{name} does not hold what was read from the job's ECU" for name in _names(strange)]
             )
         if strange:
-            self._job.note(f"{len(strange)} blocks that the write leaves alone are not as they were read")
+            self._job.note("guards_strange", blocks=len(strange))
         self._job.car.doubtful = False
 
     async def _strange_guards(self) -> list[Block]:
         """Guarded blocks that differ; a half-written ECU need not be able to tell."""
         guarded = self._guarded
         if guarded and not self._how.compares:
-            self._job.note("this ECU compares nothing: what the write leaves alone is not looked at")
+            self._job.note("guards_incomparable")
             return []
         try:
             return await differing(self._job, guarded, self._target, Phase.COMPARE, self._purpose)
         except EcuRefusedError as error:
             if not self._touched:
                 raise
-            self._job.note(f"what the write leaves alone cannot be compared now: {error}")
+            self._job.note("guards_uncompared", error=str(error))
             return []
 
     async def _to_write(self) -> list[Block]:
@@ -293,7 +293,7 @@ class Write:
                 return
             if not rounds_left or not all(map(self._writable, wrong)):
                 raise self._unproven(wrong)
-            self._job.note(f"{len(wrong)} blocks do not hold what was written: writing them again")
+            self._job.note("blocks_unlike", blocks=len(wrong))
             await self._rewrite_all(wrong)
 
     @property
@@ -320,7 +320,7 @@ class Write:
                 if block is None:
                     raise
                 why = f"{error}, though every block holds its target"
-            self._job.note(f"{why}: writing {_names([block])[0]} again")
+                self._job.note("block_suspected", error=str(error), block=_names([block])[0])
             self._job.journal.step(self._flash_id, Step.INCOMPLETE, block.place.at, why)
             await open_persistently(self._job, self._purpose)
             await self._rewrite_all([block])

@@ -30,6 +30,8 @@ log = logging.getLogger("pitbox.engine")
 class MissingVoltmeter:
     """Every reading fails: an ECU may be read without a voltmeter, but the gates let nothing be written."""
 
+    source = "none"
+
     def __init__(self, why: str) -> None:
         self.why = why
 

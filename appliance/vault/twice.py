@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from appliance.contract.alarm_texts import Trouble, trouble
 from appliance.vault import durable
 from appliance.vault.authentic import NewerRecordError
 
@@ -17,10 +18,10 @@ Parsed = TypeVar("Parsed")
 
 @dataclass(frozen=True, slots=True)
 class Found(Generic[Parsed]):
-    """What the two files hold: whole copies, and in words what is wrong with the others."""
+    """What the two files hold: whole copies, and what is wrong with the others."""
 
     copies: tuple[Parsed, ...]
-    problems: tuple[str, ...]
+    problems: tuple[Trouble, ...]
     never_written: bool
     """Neither file is there."""
 
@@ -43,11 +44,13 @@ class TwiceKept(Generic[Parsed]):
 
     def read(self) -> Found[Parsed]:
         """Both copies as far as they are there and whole. Raises VaultError, and NewerRecordError."""
-        copies, problems, absent = [], [], 0
+        copies: list[Parsed] = []
+        problems: list[Trouble] = []
+        absent = 0
         for path in self.paths:
             data = durable.read(path, _MAX_BYTES)
             if data is None:
-                problems.append(f"{path.name} is missing")
+                problems.append(trouble("record_missing", file=path.name))
                 absent += 1
                 continue
             try:
@@ -55,5 +58,5 @@ class TwiceKept(Generic[Parsed]):
             except NewerRecordError:
                 raise
             except (ValueError, TypeError, LookupError) as error:
-                problems.append(f"{path.name} is damaged: {error}")
+                problems.append(trouble("record_damaged", file=path.name, problem=str(error)))
         return Found(tuple(copies), tuple(problems), absent == len(self.paths))

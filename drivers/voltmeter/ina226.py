@@ -19,6 +19,8 @@ _VOLTS_PER_BIT = 0.00125
 class Ina226:
     """One chip, opened at once so that a missing meter is found before a job begins."""
 
+    source = "ina226"
+
     def __init__(self, device: Path, address: int, gain: float = 1.0, offset_v: float = 0.0) -> None:
         """Volts are register * 1.25 mV * gain + offset. Raises VoltmeterError."""
         self._name = f"INA226 at {device}, address 0x{address:02x}"

@@ -12,5 +12,8 @@ class VoltmeterError(ConnectionError):
 class Voltmeter(Protocol):
     """Measures the supply the ECU sees."""
 
+    source: str
+    """Its kind, which is told with every reading."""
+
     async def read_v(self) -> float:
         """One reading in volts. Raises VoltmeterError."""

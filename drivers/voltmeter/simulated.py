@@ -8,10 +8,12 @@ from drivers.voltmeter.interface import VoltmeterError
 
 
 class SimulatedVoltmeter:
-    """Reads `source` (volts). `stuck` repeats the last reading for ever; `silent` gives none."""
+    """Reads `supply` (volts). `stuck` repeats the last reading for ever; `silent` gives none."""
 
-    def __init__(self, source: Callable[[], float]) -> None:
-        self._source = source
+    source = "simulated"
+
+    def __init__(self, supply: Callable[[], float]) -> None:
+        self._supply = supply
         self._last_v: float | None = None
         self.stuck = False
         self.silent = False
@@ -21,5 +23,5 @@ class SimulatedVoltmeter:
         if self.silent:
             raise VoltmeterError("the simulated voltmeter does not answer")
         if self._last_v is None or not self.stuck:
-            self._last_v = self._source()
+            self._last_v = self._supply()
         return self._last_v

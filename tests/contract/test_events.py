@@ -24,6 +24,7 @@ from appliance.contract.events import (
 )
 from appliance.contract.gates import GateVerdict, Verdict, found
 from appliance.contract.places import Range
+from appliance.contract.voltage import Voltage
 
 SHAPES: list[tuple[Event, dict[str, object]]] = [
     (
@@ -59,7 +60,7 @@ SHAPES: list[tuple[Event, dict[str, object]]] = [
         {"kind": "dropped", "job_id": None, "events": 100, "through_seq": 250, "through_at": 1.5},
     ),
     (
-        ProgressEvent("j", Phase.READ_1, 10, 20, 5.0, 0.97, 2.0, 13.5),
+        ProgressEvent("j", Phase.READ_1, 10, 20, 5.0, 0.97, 2.0, Voltage(13.5, 0.1, "ina226")),
         {
             "kind": "progress",
             "job_id": "j",
@@ -69,7 +70,7 @@ SHAPES: list[tuple[Event, dict[str, object]]] = [
             "bytes_per_s": 5.0,
             "wire_share": 0.97,
             "eta_s": 2.0,
-            "voltage_v": 13.5,
+            "voltage": {"volts": 13.5, "age_s": 0.1, "source": "ina226"},
             "wire_bytes": None,
         },
     ),
@@ -103,10 +104,27 @@ SHAPES: list[tuple[Event, dict[str, object]]] = [
             "fields": {},
         },
     ),
-    (NoteEvent(None, "retry"), {"kind": "note", "job_id": None, "text": "retry"}),
     (
-        AlarmEvent("j", "POWER_OUT_OF_WINDOW", "low", True),
-        {"kind": "alarm", "job_id": "j", "code": "POWER_OUT_OF_WINDOW", "text": "low", "raised": True},
+        NoteEvent(None, "trying_again", {"error": "silent"}),
+        {
+            "kind": "note",
+            "job_id": None,
+            "key": "trying_again",
+            "fields": {"error": "silent"},
+            "text": "silent: trying again",
+        },
+    ),
+    (
+        AlarmEvent("j", "LINES_NOT_SAFE", "lines_not_safe", True, {"problems": ("stuck", "hot")}),
+        {
+            "kind": "alarm",
+            "job_id": "j",
+            "code": "LINES_NOT_SAFE",
+            "key": "lines_not_safe",
+            "fields": {"problems": ["stuck", "hot"]},
+            "text": "Take the controller off the bench by hand: stuck, hot",
+            "raised": True,
+        },
     ),
     (
         GatesEvent(
@@ -151,14 +169,16 @@ def test_the_shape_of_an_event(event: Event, shape: dict[str, object]) -> None:
 
 
 def test_a_recorded_event_says_when_in_which_order_and_who_asked() -> None:
-    told = Recorded(7, 1.5, Actor("operator", 1000), NoteEvent("j", "x")).as_dict()
+    told = Recorded(7, 1.5, Actor("operator", 1000), NoteEvent("j", "dtcs_untold")).as_dict()
     assert json.loads(json.dumps(told)) == {
         "seq": 7,
         "at": 1.5,
         "actor": {"role": "operator", "uid": 1000},
         "kind": "note",
         "job_id": "j",
-        "text": "x",
+        "key": "dtcs_untold",
+        "fields": {},
+        "text": "Fault codes were not read: no answer in time",
     }
 
 

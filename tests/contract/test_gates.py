@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import appliance.flashing.gates
-from appliance.contract.gate_texts import TEXTS, told
+from appliance.contract.catalogue import spelled
+from appliance.contract.gate_texts import TEXTS
 from appliance.contract.gates import GateVerdict, Verdict, Waiver, found
 
 LETS_THROUGH = {"pass", "not_applicable", "waived"}
@@ -41,7 +42,7 @@ def test_a_finding_has_its_own_fields_and_no_others() -> None:
     assert found("signature_problem", problem="{name}").text == "{name}", "a file's text is no template"
     for key, fields in (("disk_room", {"free_mib": 3}), ("write_none", {"job": "j"}), ("nothing", {})):
         with pytest.raises(ValueError, match=key):
-            told(key, fields)
+            spelled(TEXTS, key, fields)
 
 
 def test_every_text_is_said_by_a_gate_and_every_key_has_one() -> None:

@@ -30,7 +30,7 @@ KEYS = {
     "set_aside": None,
     "earlier": None,
     "dtcs": {"before", "after"},
-    "voltage": {"min_v", "max_v"},
+    "voltage": {"min_v", "max_v", "min_at", "max_at", "source"},
     "wire": {"read_efficiency", "write_efficiency", "bitrate"},
     "interruptions": {"phase", "at_byte", "resumed"},
     "seconds": None,
@@ -69,6 +69,7 @@ def test_what_a_finished_job_reports(report: dict[str, Any]) -> None:
     assert report["blocks"]["written"] + report["blocks"]["skipped"] == report["blocks"]["total"]
     assert report["verify"]["result"] == "pass"
     assert 12 < report["voltage"]["min_v"] <= report["voltage"]["max_v"] < 15
+    assert report["voltage"]["source"] == "simulated"
     assert 0.9 < report["wire"]["read_efficiency"] <= 1
     assert report["wire"]["bitrate"] == 500_000
 

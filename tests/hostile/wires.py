@@ -23,6 +23,8 @@ _BROKEN_AFTER_S = 1.0
 class SteadyMeter:
     """A supply that does not move."""
 
+    source = "steady"
+
     async def read_v(self) -> float:
         return 13.5
 

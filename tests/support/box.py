@@ -105,6 +105,8 @@ def tuned_from(definition: Definition, original: MemoryImage, *changed: int) -> 
 class SteadyMeter:
     """A supply that does not move, unless told to."""
 
+    source = "steady"
+
     def __init__(self, volts: float = 13.5) -> None:
         self.volts = volts
 

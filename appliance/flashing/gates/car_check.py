@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from appliance.flashing.context import JobContext
 from appliance.flashing.gates.conditions import Conditions
 from appliance.flashing.gates.request import WriteRequest
-from appliance.flashing.power import PowerReading
+from appliance.flashing.power import Supply
 from appliance.protocols.access import AccessError, LinkHealth
 
 Measured = TypeVar("Measured")
@@ -41,7 +41,7 @@ class CarCheck:
         self.job = job
         self.request = request
         self.conditions = conditions
-        self.supply: _Once[PowerReading] = _Once(job.power.measured)
+        self.supply: _Once[Supply] = _Once(job.power.measured)
         """Over the definition's steady time. Raises ConnectionError without a reading."""
         self.link: _Once[LinkHealth | None] = _Once(conditions.listen)
         """None where there is no bus."""

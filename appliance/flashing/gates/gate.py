@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import ClassVar, NamedTuple
 
-from appliance.contract.gate_texts import Field
+from appliance.contract.catalogue import Field
 from appliance.contract.gates import Finding, Verdict, found
 from appliance.flashing.gates.car_check import CarCheck
 from appliance.flashing.gates.request import WriteRequest

@@ -15,10 +15,11 @@ class VoltageRipple(CarGate):
     async def judge(self, check: CarCheck) -> Judgement:
         """No reading is a fail."""
         try:
-            ripple_v = (await check.supply()).ripple_v
+            supply = await check.supply()
         except ConnectionError as error:
             return failed("supply_unread", error=str(error))
-        limit_v = check.job.power.window.ripple_v
+        ripple_v, limit_v = supply.reading.ripple_v, check.job.power.window.ripple_v
+        told = {"ripple_v": ripple_v, "limit_v": limit_v, "age_s": supply.age_s}
         if ripple_v <= limit_v:
-            return passed("supply_ripple", ripple_v=ripple_v, limit_v=limit_v)
-        return failed("supply_pulsing", ripple_v=ripple_v, limit_v=limit_v)
+            return passed("supply_ripple", source=supply.source, **told)
+        return failed("supply_pulsing", source=supply.source, **told)

@@ -18,7 +18,14 @@ class VoltageSteady(CarGate):
     async def judge(self, check: CarCheck) -> Judgement:
         """No reading is a fail."""
         try:
-            drift = (await check.supply()).drift_v_per_s
+            supply = await check.supply()
         except ConnectionError as error:
             return failed("supply_unread", error=str(error))
-        return passed_if(abs(drift) <= _FALL_V_PER_S, "supply_drift", v_per_minute=drift * 60)
+        drift = supply.reading.drift_v_per_s
+        return passed_if(
+            abs(drift) <= _FALL_V_PER_S,
+            "supply_drift",
+            v_per_minute=drift * 60,
+            age_s=supply.age_s,
+            source=supply.source,
+        )

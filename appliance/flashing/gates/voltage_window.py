@@ -15,15 +15,17 @@ class VoltageWindow(CarGate):
     async def judge(self, check: CarCheck) -> Judgement:
         """Lowest and highest sample; no reading is a fail."""
         try:
-            reading = await check.supply()
+            supply = await check.supply()
         except ConnectionError as error:
             return failed("supply_unread", error=str(error))
-        window = check.job.power.window
+        reading, window = supply.reading, check.job.power.window
         return passed_if(
             window.min_v <= reading.min_v and reading.max_v <= window.max_v,
             "supply_window",
             low_v=reading.min_v,
             high_v=reading.max_v,
+            age_s=supply.age_s,
+            source=supply.source,
             min_v=window.min_v,
             max_v=window.max_v,
             target_v=window.target_v,

@@ -36,7 +36,7 @@ REPORT = {
     "blocks": {"total": 4, "written": 2, "skipped": 2},
     "verify": {"method": "read_back", "blocks": 9, "result": "pass", "sha256": "ef" * 32},
     "dtcs": {"before": ["P0301-00"], "after": []},
-    "voltage": {"min_v": 13.41, "max_v": 13.6},
+    "voltage": {"min_v": 13.41, "max_v": 13.6, "min_at": 0.0, "max_at": 60.0, "source": "ina226"},
     "wire": {"read_efficiency": 0.97, "write_efficiency": None, "bitrate": 500_000},
     "interruptions": [{"phase": "write", "at_byte": 32_768, "resumed": True}],
     "seconds": 299.0,

@@ -51,7 +51,7 @@ def progress(done: int, phase: str = "read_1") -> dict[str, Any]:
         "bytes_per_s": 28_000.0,
         "wire_share": 0.95,
         "eta_s": 3.0,
-        "voltage_v": 13.5,
+        "voltage": {"volts": 13.5, "age_s": 0.1, "source": "ina226"},
     }
 
 

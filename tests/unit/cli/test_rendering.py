@@ -18,10 +18,13 @@ from appliance.cli.verbs.reading import identify_lines, read_lines
 from appliance.cli.words import SAFETY, banner_lines, error_lines, gate_lines, share
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.events import Phase, ProgressEvent
+from appliance.contract.voltage import Voltage
 
 
 def event(done: int, phase: Phase = Phase.WRITE, total: int = 1000) -> dict[str, Any]:
-    return ProgressEvent("j", phase, done, total, 27_500.0, 0.941, 75.0, 13.52).as_dict()
+    return ProgressEvent(
+        "j", phase, done, total, 27_500.0, 0.941, 75.0, Voltage(13.52, 0.1, "ina226")
+    ).as_dict()
 
 
 class Terminal(io.StringIO):
@@ -97,7 +100,8 @@ def test_any_progress_is_a_line(
     eta_s: float | None,
     voltage_v: float | None,
 ) -> None:
-    shown = ProgressEvent("j", phase, done, total, rate, share, eta_s, voltage_v).as_dict()
+    voltage = None if voltage_v is None else Voltage(voltage_v, 0.1, "ina226")
+    shown = ProgressEvent("j", phase, done, total, rate, share, eta_s, voltage).as_dict()
     line = progress_line(shown, 160)
     assert "\n" not in line
     shares = [int(part.split(" %")[0].strip()) for part in line.split("  ") if " %" in part]
@@ -208,7 +212,9 @@ def test_time_left_and_voltage_stay_on_the_narrowest_line(
     volts: float,
     columns: int,
 ) -> None:
-    shown = ProgressEvent("j", phase, done, total, rate, share, eta_s, volts).as_dict()
+    shown = ProgressEvent(
+        "j", phase, done, total, rate, share, eta_s, Voltage(volts, 0.1, "ina226")
+    ).as_dict()
     line = progress_line(shown, columns - 1)
     assert len(line) < columns
     assert line.endswith(f"{volts:.1f} V")
@@ -235,8 +241,8 @@ def test_a_silent_phase_shows_that_the_box_lives(monkeypatch: pytest.MonkeyPatch
     meter.beat(10.0)
     first, second, third = stream.getvalue().replace("\n", "").split("\r")[1:]
     assert "Working, 0:05 without news" in first
-    assert "1:15 left" in second
-    assert "0:10 without news  13.5 V" in third
+    assert second.strip().endswith("1:15 left  13.5 V")
+    assert third.strip().endswith("0:10 without news  13.5 V 0:10 ago"), "and so old is its voltage"
 
 
 def test_a_pipe_hears_of_a_silent_phase_now_and_then() -> None:

@@ -65,7 +65,7 @@ class Engine:
 
     def note(self) -> None:
         self.told += 1
-        self.journal.events.tell(NoteEvent(None, str(self.told)))
+        self.journal.events.tell(NoteEvent(None, "trying_again", {"error": str(self.told)}))
 
 
 class Client:
@@ -90,7 +90,7 @@ class Client:
 
     @property
     def notes(self) -> list[int]:
-        return [int(line["text"]) for line in self.lines if line["kind"] == "note"]
+        return [int(line["fields"]["error"]) for line in self.lines if line["kind"] == "note"]
 
 
 async def _follow(client: Client, dice: random.Random, until: Callable[[], bool]) -> None:
@@ -166,7 +166,7 @@ def test_without_a_number_a_listener_hears_from_now_on(tmp_path: Path) -> None:
         listener = engine.hub.listen()
         engine.note()
         engine.hub.close()
-        assert [line["text"] async for line in listener] == ["2"]
+        assert [line["fields"]["error"] async for line in listener] == ["2"]
 
     in_engine(tmp_path, scene)
 
@@ -179,7 +179,9 @@ def test_a_slow_listener_is_told_once_that_it_is_behind_and_then_hears_all(tmp_p
         engine.hub.close()
         lines = [line async for line in listener]
         assert lines[0] == {"kind": "behind", "after": 0, "head": RECENT_EVENTS + 100}
-        assert [line["text"] for line in lines[1:]] == [str(n + 1) for n in range(RECENT_EVENTS + 100)]
+        assert [line["fields"]["error"] for line in lines[1:]] == [
+            str(n + 1) for n in range(RECENT_EVENTS + 100)
+        ]
 
     in_engine(tmp_path, scene)
 
@@ -187,7 +189,7 @@ def test_a_slow_listener_is_told_once_that_it_is_behind_and_then_hears_all(tmp_p
 def test_a_number_of_another_journal_begins_at_the_beginning(tmp_path: Path) -> None:
     async def scene(engine: Engine) -> None:
         engine.note()
-        assert [line["text"] for line in await heard(engine, after=5000)] == ["1"]
+        assert [line["fields"]["error"] for line in await heard(engine, after=5000)] == ["1"]
 
     in_engine(tmp_path, scene)
 
@@ -208,7 +210,12 @@ def test_the_snapshot_holds_the_latest_of_each_lasting_kind() -> None:
         for event in events:
             hub.publish(Recorded(hub.head + 1, 0.0, BOX, event))
 
-    publish(progress(1), NoteEvent("job", "passing"), progress(2), AlarmEvent("job", "LOW", "…", True))
+    publish(
+        progress(1),
+        NoteEvent("job", "dtcs_untold"),
+        progress(2),
+        AlarmEvent("job", "POWER_UNKNOWN", "supply_silent", True),
+    )
     assert set(hub.snapshot()) == {"progress", "alarm"}
     assert hub.snapshot()["progress"]["done_bytes"] == 2
     hub.forget_latest()
@@ -223,7 +230,7 @@ def test_ten_thousand_events_are_caught_up_with_in_moments(tmp_path: Path) -> No
     async def scene(engine: Engine) -> None:
         with engine.journal.events.change():
             for number in range(10_000):
-                engine.journal.events.add(NoteEvent(None, str(number)))
+                engine.journal.events.add(NoteEvent(None, "trying_again", {"error": str(number)}))
         between = engine.journal.events.between
 
         def counted(after: int, until: int, most: int) -> list[dict[str, Any]]:
@@ -233,7 +240,7 @@ def test_ten_thousand_events_are_caught_up_with_in_moments(tmp_path: Path) -> No
 
         engine.journal.events.between = counted  # type: ignore[method-assign]
         lines = await heard(engine, after=0)
-        assert [line["text"] for line in lines] == [str(number) for number in range(10_000)]
+        assert [line["fields"]["error"] for line in lines] == [str(number) for number in range(10_000)]
 
     in_engine(tmp_path, scene)
     assert max(pages) == event_hub.PAGE_EVENTS

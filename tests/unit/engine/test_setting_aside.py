@@ -120,7 +120,7 @@ def test_a_journal_that_is_lost_leaves_it_set_aside_and_half_written(slave: Read
         for record in MarksFile(folder, garage.box.keys.record_mac).paths:
             shutil.copy(record, empty / record.name)
         after = Journal(empty / "journal.db", lambda: 0.0, garage.box.keys.record_mac)
-        assert "is set aside and has begun to erase" in after.differences[0]
+        assert "is set aside and has begun to erase" in after.differences[0].text
         (left,) = standing(after).open_writes
         assert (left.half_written, left.set_aside_by) == (True, "somebody")
         assert after.job(garage.job).state is JobState.INTERRUPTED

@@ -114,7 +114,7 @@ def test_the_open_write_is_made_anew_from_its_record(
     happens(disk, older)
     after = opened(disk)
     assert_half_written(after)
-    assert "has begun to erase" in after.differences[0]
+    assert "has begun to erase" in after.differences[0].text
     after.close()
     again = opened(disk)
     assert again.differences == ()
@@ -167,7 +167,7 @@ def test_an_older_journal_does_not_reopen_a_finished_write(state: Path) -> None:
     after = opened(state)
     assert after.open_flashes() == []
     assert after.job(JOB).state is JobState.DONE
-    assert "ended 'done'" in after.differences[0]
+    assert "ended 'done'" in after.differences[0].text
 
 
 def test_what_becomes_of_a_job_after_its_write_is_no_difference(state: Path) -> None:
@@ -196,7 +196,7 @@ def test_one_damaged_copy_is_told_and_made_whole(state: Path, name: str, damage:
         (state / name).write_bytes(damage)
     after = opened(state)
     assert_half_written(after)
-    assert name in after.differences[0]
+    assert name in after.differences[0].text
     assert (state / name).read_bytes() == whole
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from appliance.contract.events import AlarmEvent, Event
 from appliance.contract.gates import GateVerdict
+from appliance.contract.voltage import Voltage as SupplyVoltage
 from appliance.definitions.access.base import Voltage
 from appliance.flashing.gates.car_check import CarCheck
 from appliance.flashing.gates.judging import CAR_GATES, judge_car
@@ -26,6 +27,8 @@ WINDOW = Voltage(min_v=12.5, max_v=14.8, target_v=13.5, ripple_v=0.3, steady_s=5
 class Supply:
     """Volts as a function of the loop's seconds; None is a meter that does not answer."""
 
+    source = "script"
+
     def __init__(self, volts: Callable[[float], float | None], reading_takes_s: float = 0.0) -> None:
         self._volts = volts
         self._takes_s = reading_takes_s
@@ -36,6 +39,11 @@ class Supply:
         if value is None:
             raise ConnectionError("the voltmeter is not fitted")
         return value
+
+
+def aged(voltage: SupplyVoltage | None) -> tuple[float, float]:
+    assert voltage is not None and voltage.source == "script"
+    return voltage.volts, voltage.age_s
 
 
 def pulsing(period_s: float) -> Callable[[float], float]:
@@ -93,7 +101,7 @@ def test_a_missing_meter_fails_every_gate_and_invents_no_volts() -> None:
     guard = PowerGuard(Supply(lambda now: None), WINDOW, lambda event: None)
     with pytest.raises(ConnectionError):
         run_virtual(guard.measured())
-    assert (guard.now_v, guard.min_v, guard.max_v) == (None, None, None)
+    assert (guard.answers, guard.voltage(), guard.span()) == (False, None, None)
 
 
 def test_the_gates_watch_for_as_long_as_the_definition_says() -> None:
@@ -186,7 +194,7 @@ def test_a_supply_must_stay_good_for_a_second() -> None:
     assert len(alarms) == 2
 
 
-def test_an_alarm_never_shows_a_reading_from_before() -> None:
+def test_an_alarm_shows_a_reading_from_before_as_such() -> None:
     events: list[Event] = []
 
     async def run() -> None:
@@ -196,30 +204,46 @@ def test_an_alarm_never_shows_a_reading_from_before() -> None:
         await guard.wait_until_good()
 
     run_virtual(run())
-    first = events[0]
-    assert isinstance(first, AlarmEvent)
-    assert "Supply no reading" in first.text
+    first, last = (event for event in events if isinstance(event, AlarmEvent))
+    assert first.key == "supply_lost" and first.fields["age_s"] == pytest.approx(2.0)
+    assert first.text.startswith("Supply no reading for 2.0 s, 13.5 V (script) before that; wanted 12.5")
+    assert last.text == "Supply is good again (13.5 V, script, 0.0 s ago): going on."
+
+
+def test_an_alarm_before_the_first_reading_shows_none() -> None:
+    _, alarms = waited(lambda now: 13.5 if now > 5 else None)
+    assert alarms[0].text.startswith("Supply no reading, wanted 12.5 to 14.8 V: waiting")
+
+
+def test_a_gate_says_how_old_its_voltages_are() -> None:
+    found = gates(Supply(lambda now: 13.5))
+    assert "13.50 to 13.50 V (script, 0.0 s ago)" in found["window"].detail
+    for gate in found.values():
+        assert {"age_s", "source"} <= gate.findings[0].fields.keys()
 
 
 def test_the_watch_keeps_the_extremes_and_survives_a_meter_that_stumbles() -> None:
     def volts(now: float) -> float | None:
         return None if 1.0 < now < 2.0 else 12.0 if 3.0 < now < 3.5 else 13.5
 
-    async def run() -> tuple[PowerGuard, list[float | None]]:
+    async def run() -> list[tuple[float, float]]:
         guard = PowerGuard(Supply(volts), WINDOW, lambda event: None)
         guard.start()
         guard.start()
         shown = []
         for _ in range(4):
             await asyncio.sleep(1.45)
-            shown.append(guard.now_v)
+            shown.append(aged(guard.voltage()))
         await guard.stop()
         await guard.stop()
-        before = guard.now_v
+        before_v, before_s = aged(guard.voltage())
         await asyncio.sleep(5)
-        assert guard.now_v == before
-        return guard, shown
+        assert aged(guard.voltage()) == (before_v, pytest.approx(before_s + 5, abs=0.01))
+        low, high = guard.span() or ()
+        assert (low.volts, high.volts) == (12.0, 13.5)
+        assert low.age_s == pytest.approx(5.8 + 5 - 3.0, abs=0.2), "when it was first so low"
+        return shown
 
-    guard, shown = run_virtual(run())
-    assert shown == [None, 13.5, 13.5, 13.5]
-    assert (guard.min_v, guard.max_v) == (12.0, 13.5)
+    (volts_then, age_s), *later = run_virtual(run())
+    assert (volts_then, age_s) == (13.5, pytest.approx(0.45, abs=0.11)), "the last one before it stumbled"
+    assert all(volts_now == 13.5 and 0 <= old_s < 0.11 for volts_now, old_s in later)

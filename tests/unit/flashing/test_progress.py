@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from appliance.contract.events import Phase, ProgressEvent
+from appliance.contract.voltage import Voltage
 from appliance.flashing.progress import Progress, wire_share
 from appliance.protocols.access import WireMeter
 from simulator.virtualtime import run_virtual
 
-POWER: Any = SimpleNamespace(now_v=13.5)
+SUPPLY = Voltage(13.5, 0.1, "steady")
+POWER: Any = SimpleNamespace(voltage=lambda: SUPPLY)
 
 
 def shown(*steps: tuple[float, int, bool], total: int = 1000, ceiling: float = 200.0) -> list[ProgressEvent]:
@@ -36,7 +38,7 @@ def test_time_left_is_what_is_left_at_the_rate_so_far() -> None:
     first, second = shown((2.0, 200, True), (2.0, 200, True))
     assert (first.bytes_per_s, first.eta_s, first.wire_share) == (100.0, 8.0, 0.5)
     assert (second.done_bytes, second.total_bytes, second.eta_s) == (400, 1000, 6.0)
-    assert (second.phase, second.job_id, second.voltage_v) == (Phase.WRITE, "job", 13.5)
+    assert (second.phase, second.job_id, second.voltage) == (Phase.WRITE, "job", SUPPLY)
 
 
 def test_at_the_end_no_time_is_left() -> None:

@@ -52,10 +52,10 @@ class Box:
         return self.journal.events.between(0, FAR, 100_000)
 
     def note(self, text: str) -> None:
-        self.journal.events.tell(NoteEvent("job", text))
+        self.journal.events.tell(NoteEvent("job", "trying_again", {"error": text}))
 
     def progress(self, done: int, total: int = 1000, phase: Phase = Phase.WRITE) -> None:
-        self.journal.events.tell(ProgressEvent("job", phase, done, total, 1.0, None, None, 13.5))
+        self.journal.events.tell(ProgressEvent("job", phase, done, total, 1.0, None, None, None))
 
     def spoil(self, *statements: str) -> None:
         """Change the file behind the box's back."""
@@ -192,7 +192,7 @@ def test_no_number_comes_twice_whatever_a_power_cut_takes(
             box.restart()  # what waits to be written is lost, as in a power cut
     numbers = [one.seq for one in box.heard]
     assert all(one < two for one, two in pairwise(numbers))
-    kept = [one["text"] for one in box.written if one["kind"] == "note"]
+    kept = [one["fields"]["error"] for one in box.written if one["kind"] == "note"]
     assert kept == [str(number) for number, step in enumerate(steps) if step == "note"]
     box.journal.close()
 
@@ -200,7 +200,7 @@ def test_no_number_comes_twice_whatever_a_power_cut_takes(
 def test_a_clock_set_back_changes_no_order(box: Box) -> None:
     for box.now, text in ((2e9, "first"), (1e9, "second"), (1.5e9, "third")):
         box.note(text)
-    told = [(one["text"], one["at"]) for one in box.written]
+    told = [(one["fields"]["error"], one["at"]) for one in box.written]
     assert told == [("first", 2e9), ("second", 1e9), ("third", 1.5e9)]
 
 
@@ -262,7 +262,7 @@ def test_a_full_disk_stops_no_telling_and_what_waits_is_written_later(
     box.journal.create_job("job")
     full = True
     with disk(monkeypatch, lambda: full):
-        box.journal.events.tell(AlarmEvent("job", "POWER", "sagging", True))
+        box.journal.events.tell(AlarmEvent("job", "POWER_UNKNOWN", "supply_silent", True))
         box.progress(10)
         with pytest.raises(StorageError):
             box.journal.move("job", JobState.IDENTIFIED)
@@ -297,7 +297,7 @@ def test_the_oldest_make_room_and_that_is_told(box: Box, monkeypatch: pytest.Mon
     gone = next(one for one in box.written if one["kind"] == "dropped")
     box.journal.events.make_room()
     last = [one for one in box.written if one["kind"] == "dropped"][-1]
-    kept = [int(one["text"]) for one in box.written if one["kind"] == "note"]
+    kept = [int(one["fields"]["error"]) for one in box.written if one["kind"] == "note"]
     assert kept == list(range(kept[0], 130))
     assert last["events"] >= kept[0], "of all that ever went"
     assert last["through_seq"] < box.written[0]["seq"]
@@ -314,7 +314,7 @@ def test_a_changed_event_is_told_as_damaged_and_bars_nothing(box: Box, column: s
     assert [one["kind"] for one in box.written] == ["note", "damaged"]
     assert box.written[1]["seq"] == seq
     box.note("goes on")
-    assert box.written[-1]["text"] == "goes on"
+    assert box.written[-1]["fields"]["error"] == "goes on"
 
 
 # --- operations -------------------------------------------------------------------------------------
