@@ -19,6 +19,7 @@ NOTES: dict[str, str] = {
     "guards_uncompared": "what the write leaves alone cannot be compared now: {error}",
     "blocks_unlike": "{blocks} blocks do not hold what was written: writing them again",
     "block_suspected": "{error}, though every block holds its target: writing {block} again",
+    "memory_incomparable": "memory cannot be compared with the original: {error}",
     # --- what the disk lost
     "lost_blocks_proven": "{blocks} blocks that the disk lost are proven through the application",
     "gap_other": "{place}: the ECU does not hold what the disk lost",

@@ -86,7 +86,7 @@ class SecretStore:
             f"the owner's {place.name!r} for {place.definition} is damaged on the disk",
             do_now=f"Put it there again: `pitbox secrets put {place.name} FILE --definition "
             f"{place.definition}`.",
-            details=found.problems,
+            details=tuple(one.text for one in found.problems),
         )
 
     def remove(self, place: Place) -> bool:

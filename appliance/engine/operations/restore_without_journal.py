@@ -147,7 +147,7 @@ async def _refuse_strange_memory(
             if not (seen.own or seen.blank or likeness.agreed or seen.outside.other):
                 seen = await _beside_its_tunes(box, ecu, original, kept, seen, purpose)
         except EcuRefusedError as error:
-            ecu.note(f"memory cannot be compared with the original: {error}")
+            ecu.note("memory_incomparable", error=str(error))
             return
     if seen.outside.other:
         raise EcuChangedError([f"memory that no write touches differs: {', '.join(seen.outside.other)}"])
