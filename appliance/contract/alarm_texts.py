@@ -23,6 +23,12 @@ ALARMS: dict[str, str] = {
     # --- stored files
     "stored_file_rots": "stored file {file}: {problem}",
     "second_store_missing": "the second place for sealed files is not there",
+    # --- the owner's secrets
+    "secrets_unseen": "the owner's secrets cannot be looked at: {problem}",
+    "secret_in_the_clear": "the owner's '{name}' for {definition} lies in the clear, and could not be "
+    "sealed: {problem}",
+    "secret_not_wiped": "the owner's '{name}' for {definition} is sealed, and {path} could not be wiped: do "
+    "it by hand",
     # --- the journal against the record of its writes
     "record_missing": "{file} is missing",
     "record_damaged": "{file} is damaged: {problem}",

@@ -25,6 +25,11 @@ NOTES: dict[str, str] = {
     "gap_other": "{place}: the ECU does not hold what the disk lost",
     "gap_held": "{place}: the ECU itself still holds what the disk lost",
     "gap_unreadable": "{place} cannot be read: {error}",
+    # --- the owner's secrets
+    "secret_sealed": "the owner's '{name}' for {definition} is sealed here",
+    "secret_gone": "the owner's '{name}' for {definition} is gone",
+    "secret_taken_over": "the owner's '{name}' for {definition} lay in the clear: it is sealed now, and the "
+    "file wiped",
     # --- fault codes
     "dtcs_unread": "Fault codes were not read: {error}",
     "dtcs_untold": "Fault codes were not read: no answer in time",

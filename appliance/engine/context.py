@@ -133,10 +133,11 @@ def _interrupt_running(journal: Journal) -> None:
 def _seal_secrets(secrets: SecretStore, journal: Journal) -> None:
     """What an owner laid there in the clear is taken over, and told."""
     for done in secrets.take_over():
-        if done.sealed:
-            journal.events.tell(NoteEvent(None, done.text))
-        else:
-            journal.events.tell(AlarmEvent(None, "SECRET_IN_THE_CLEAR", done.text, raised=True))
+        told = done.trouble
+        if told is not None:
+            journal.events.tell(AlarmEvent(None, "SECRET_IN_THE_CLEAR", told.key, True, told.fields))
+        elif done.place is not None:
+            journal.events.tell(NoteEvent(None, "secret_taken_over", done.place._asdict()))
 
 
 def _refuse_lost_keys(state: Path) -> None:

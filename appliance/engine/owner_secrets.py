@@ -44,7 +44,7 @@ def put_secret(box: EngineContext, name: str, definition_id: str | None, value: 
     if None not in problems:
         raise _wrong(place, wanted[0], str(problems[0]))
     box.secrets.put(place, value)
-    box.journal.events.tell(NoteEvent(None, f"the owner's {name!r} for {place.definition} is sealed here"))
+    box.journal.events.tell(NoteEvent(None, "secret_sealed", place._asdict()))
     return _told(place, wanted[0], stored=True)
 
 
@@ -60,7 +60,7 @@ def remove_secret(box: EngineContext, name: str, definition_id: str | None) -> S
             do_now=f"Finish that one: `pitbox recover --job {needing[0]}`.",
         )
     box.secrets.remove(place)
-    box.journal.events.tell(NoteEvent(None, f"the owner's {name!r} for {place.definition} is gone"))
+    box.journal.events.tell(NoteEvent(None, "secret_gone", place._asdict()))
     wanted = _wanted(box).get(place, [None])
     return _told(place, wanted[0], stored=False)
 

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import rfc8785
 
+from appliance.contract.alarm_texts import Trouble, trouble
 from appliance.contract.records import parse_canonical
 from appliance.vault import durable
 from appliance.vault.authentic import NewerRecordError, opened_record, sealed_record
@@ -47,10 +48,17 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Takeover:
-    """A secret that lay in the clear, in words; not `sealed` where it still does."""
+    """A secret that lay in the clear, and what is in the way of its sealing."""
 
-    text: str
-    sealed: bool
+    place: Place | None
+    """None for all of them."""
+    trouble: Trouble | None = None
+    """None where it is sealed now, and its file wiped."""
+
+    @property
+    def sealed(self) -> bool:
+        """Whether nothing of it is in the clear any more."""
+        return self.trouble is None
 
 
 class SecretStore:
@@ -116,7 +124,7 @@ class SecretStore:
                 durable.remove_temporaries(self._root)
                 places = list(self._in_the_clear())
         except VaultError as error:
-            return [Takeover(f"the owner's secrets cannot be looked at: {error.what}", sealed=False)]
+            return [Takeover(None, trouble("secrets_unseen", problem=error.what))]
         return [done for place in places if (done := self._take_over(place)) is not None]
 
     def _take_over(self, place: Place) -> Takeover | None:
@@ -128,11 +136,19 @@ class SecretStore:
             self.put(place, value)
         except VaultError as error:
             log.warning("%s lies in the clear: %s", whose, error.what)
-            return Takeover(f"{whose} lies in the clear, and could not be sealed: {error.what}", sealed=False)
+            return Takeover(
+                place,
+                trouble(
+                    "secret_in_the_clear", name=place.name, definition=place.definition, problem=error.what
+                ),
+            )
         if path.exists():
-            return Takeover(f"{whose} is sealed, and {path} could not be wiped: do it by hand", sealed=False)
+            return Takeover(
+                place,
+                trouble("secret_not_wiped", name=place.name, definition=place.definition, path=str(path)),
+            )
         log.warning("%s lay in the clear: it is sealed now", whose)
-        return Takeover(f"{whose} lay in the clear: it is sealed now, and the file wiped", sealed=True)
+        return Takeover(place)
 
     def _plain(self, place: Place) -> bytes | None:
         path = self._plain_path(place)
