@@ -186,12 +186,25 @@ def _unknown_dependencies(memories: Sequence[Memory]) -> Iterator[str]:
             yield f"{region.name!r} depends on {name!r}, and no region is called so"
 
 
+def _circular_dependencies(memories: Sequence[Memory]) -> Iterator[str]:
+    needs = {region.name: region.depends_on for memory in memories for region in memory.regions}
+    for name, first in needs.items():
+        todo, seen = list(first), set[str]()
+        while todo and name not in seen:
+            if (one := todo.pop()) not in seen:
+                seen.add(one)
+                todo += needs[one]
+        if name in seen:
+            yield f"{name!r} depends on itself in the end: nothing could be written first"
+
+
 def check_memories(memories: tuple[Memory, ...]) -> tuple[Memory, ...]:
     """The memories. Raises ValueError naming every name of a memory or of a region that is used twice."""
     refuse(() if memories else ["there is no memory"])
     refuse(_repeated(memory.name for memory in memories))
     refuse(_repeated(region.name for memory in memories for region in memory.regions))
     refuse(_unknown_dependencies(memories))
+    refuse(_circular_dependencies(memories))
     return memories
 
 

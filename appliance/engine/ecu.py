@@ -16,7 +16,6 @@ from appliance.engine.job_access import access_of
 from appliance.engine.owner_secrets import secrets_of
 from appliance.flashing.context import JobContext
 from appliance.flashing.errors import access_problem
-from appliance.flashing.expressible import require_expressible
 from appliance.flashing.power import PowerGuard
 from appliance.flashing.recognising import recognise
 from appliance.flashing.retries import asked_patiently
@@ -45,7 +44,6 @@ async def on_ecu(
     the job's own where it is not told.
     """
     way = Way(definition, access or access_of(box.journal.job(job_id), definition))
-    require_expressible(definition, way.access)
     offer_of(way.access)
     kept = await box.vigil.end()
     secret = secrets_of(definition, box.secrets.get, simulated=box.connection.simulated)

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from appliance.contract.places import Start
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.schema import Definition
+from appliance.flashing.erase_groups import EraseGroups
 from appliance.flashing.errors import EraseBoundError
+from appliance.flashing.image import blocks_of
 from appliance.flashing.journal import Step, StepRecord
 from appliance.protocols.access import Block
 
@@ -40,10 +42,11 @@ class Wear:
 
 
 def _default_bound(definition: Definition, access: AccessDefinition) -> int:
-    sectors = sum(
-        len(region.sector_spans()) for region in access.regions(definition.memories) if region.writable
-    )
-    return _TIMES_OVER * sectors + access.erase_bounds.most_per_block
+    """A block costs as many erases as blocks go with it."""
+    groups = EraseGroups(definition, access)
+    blocks = blocks_of(definition, access, writable_only=True)
+    erases = [len(groups.widened([block])) for block in blocks]
+    return _TIMES_OVER * sum(erases) + access.erase_bounds.most_per_block * max(erases, default=1)
 
 
 def _erases(steps: Sequence[StepRecord]) -> Counter[Start | None]:

@@ -230,16 +230,17 @@ class Journal:
         with self.events.change() as sql:
             self._step(sql, flash_id, step, block, detail)
 
-    def next_block(self, flash_id: int, finished: Start | None, block: Start) -> None:
-        """The block before is programmed, and this one is about to be erased: one commit for both.
+    def next_block(self, flash_id: int, finished: Start | None, *blocks: Start) -> None:
+        """The block before is programmed, and these are about to be erased: one commit for all.
 
-        The first one is also put into the record of writes.
+        What is erased first is also put into the record of writes.
         """
         first = flash_id not in self._touched
         with self.events.change() as sql:
             if finished is not None:
                 self._step(sql, flash_id, Step.PROGRAMMED, finished, None)
-            self._step(sql, flash_id, Step.ERASE_INTENT, block, None)
+            for block in blocks:
+                self._step(sql, flash_id, Step.ERASE_INTENT, block, None)
             if first:
                 self._changed(sql, flash_id)
         if first:

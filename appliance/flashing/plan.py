@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from appliance.contract.gates import GateVerdict
+from appliance.flashing.erase_groups import EraseGroups
 from appliance.flashing.errors import GatesRefusedError
 from appliance.flashing.gates.judging import check_request
 from appliance.flashing.gates.request import WriteRequest, target_of
@@ -35,7 +36,8 @@ class FlashPlan:
 def _order(request: WriteRequest, target: MemoryImage) -> WriteOrder:
     writable = blocks_of(request.definition, request.access, writable_only=True)
     pieces = (request.tuned or target).pieces
-    chosen = tuple(block for block in writable if any(place.contains(block.place) for place, _ in pieces))
+    named = [block for block in writable if any(place.contains(block.place) for place, _ in pieces)]
+    chosen = EraseGroups(request.definition, request.access).widened(named)
     return WriteOrder(
         kind="tuned" if request.tuned is not None else "original",
         definition_id=request.definition.id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from appliance.flashing.context import JobContext
 from appliance.flashing.image import MemoryImage
@@ -15,7 +16,9 @@ _LOOKS = 10
 _LOOK_PAUSE_S = 1.0
 
 
-async def left_alone(job: JobContext, block: Block, before: MemoryImage | None, purpose: Purpose) -> bool:
+async def left_alone(
+    job: JobContext, blocks: Sequence[Block], before: MemoryImage | None, purpose: Purpose
+) -> bool:
     """Whether a refused erase changed nothing; `before` is the memory as it was, None where nobody knows.
 
     No refusal tells: one that had begun may end in any. Nor does memory alone: an ECU may call its
@@ -26,8 +29,9 @@ async def left_alone(job: JobContext, block: Block, before: MemoryImage | None, 
     try:
         if before is None or not job.access_definition.certain:
             return False
-        if not await holds(job, block, before, purpose):
-            return False
+        for block in blocks:
+            if not await holds(job, block, before, purpose):
+                return False
     except AccessError:
         return False
     if await _application_is_valid(job):

@@ -18,10 +18,12 @@ from appliance.flashing import history
 from appliance.flashing.context import JobContext
 from appliance.flashing.database import StorageError
 from appliance.flashing.erase_bounds import Wear
+from appliance.flashing.erase_groups import EraseGroups, Unit
 from appliance.flashing.errors import (
     EcuChangedError,
     EraseBoundError,
     NeedsBenchError,
+    TargetDamagedError,
     VerifyFailedError,
     WriteInterruptedError,
     access_problem,
@@ -103,6 +105,8 @@ class Write:
         self._guarded = tuple(one for one in order.guarded if target.covers(one.place))
         self._before = before
         self._how = job.access_definition
+        self._groups = EraseGroups(job.definition, job.access_definition)
+        self._other = other
         self._fresh = purpose is Purpose.WRITE
         self._loop = asyncio.get_running_loop()
         steps = job.journal.steps(flash_id)
@@ -112,7 +116,8 @@ class Write:
         self._unfinished = history.unfinished(steps)
         self._wear = Wear(job.id, job.definition, job.access_definition, steps)
         self._finished: Start | None = None
-        self._written: list[Block] = []
+        self._written: dict[Block, None] = {}
+        """In the order of writing."""
         self._programmed_bytes = 0
         self._programming_s = 0.0
 
@@ -201,42 +206,59 @@ class Write:
         blind = blind_in(self._job.definition, self._how, self._target)
         wrong += [block for block in never if block.region in blind]
         blocks = [block for block in self._blocks if block in wrong or block.place.at in self._unfinished]
-        skipped = len(self._blocks) - len(blocks)
+        skipped = len(self._blocks) - len(self._groups.widened(blocks))
         self._job.journal.step(
             self._flash_id, Step.SKIPPED, detail=f"{skipped} blocks already hold the target"
         )
         return blocks
 
     async def _rewrite_all(self, blocks: Sequence[Block]) -> None:
-        progress = self._job.progress(Phase.WRITE, sum(block.size for block in blocks))
-        for block in blocks:
-            await self._rewrite(block, progress)
+        """With all that is erased with them. Raises TargetDamagedError where some of that is not known."""
+        units = self._groups.units(blocks)
+        unknown = [block for unit in units for block in unit if not self._target.covers(block.place)]
+        known = [unit for unit in units if not set(unit).intersection(unknown)]
+        progress = self._job.progress(Phase.WRITE, sum(block.size for unit in known for block in unit))
+        for unit in known:
+            await self._rewrite(unit, progress)
         self._flush_finished()
+        if unknown:
+            raise TargetDamagedError(_names(unknown), self._other)
 
-    async def _rewrite(self, block: Block, progress: Progress) -> None:
-        """Erase and program one block, again where the ECU or the link retries."""
-        data = self._target.block(block)
-        retries, erased = BlockRetries(self._job), False
-        while True:
-            began = progress.done_bytes
+    async def _rewrite(self, unit: Unit, progress: Progress) -> None:
+        """Erase a unit and program its blocks; what the ECU or the link breaks off is erased and begun again,
+        with all that its erase takes with it.
+        """
+        retries, began = BlockRetries(self._job), progress.done_bytes
+        to_erase, left = unit, list(unit)
+        for block in unit:
+            self._written.pop(block, None)
+        while left:
             try:
                 await self._settle_doubt()
                 await self._job.power.wait_until_good(may_go_blind=self._touched)
-                if not erased:
-                    await self._erase(block)
-                started = self._loop.time()
-                await self._job.access.memory.program(block, data, progress.add, retries.hold)
-                await self._validate(block)
+                if to_erase:
+                    await self._erase(to_erase)
+                    to_erase = ()
+                await self._program(left[0], progress, retries)
             except AccessError as error:
-                progress.done_bytes = began
-                erased = isinstance(error, NotBegunError)
+                if not isinstance(error, NotBegunError):
+                    to_erase = self._groups.widened({*to_erase, left[0]})
+                    left = [block for block in unit if block in {*to_erase, *left}]
+                progress.done_bytes = began + sum(block.size for block in unit if block not in left)
                 await retries.start_again(error, self._purpose, touched=self._touched)
                 continue
-            self._programming_s += self._loop.time() - started
-            self._programmed_bytes += block.size
-            self._finished = block.place.at
-            self._written.append(block)
-            return
+            left.pop(0)
+        self._written.update(dict.fromkeys(unit))
+
+    async def _program(self, block: Block, progress: Progress, retries: BlockRetries) -> None:
+        """Program an erased block. Raises AccessError."""
+        self._flush_finished()
+        data, started = self._target.block(block), self._loop.time()
+        await self._job.access.memory.program(block, data, progress.add, retries.hold)
+        await self._validate(block)
+        self._programming_s += self._loop.time() - started
+        self._programmed_bytes += block.size
+        self._finished = block.place.at
 
     async def _validate(self, block: Block) -> None:
         """The ECU's own check right after the block, where the definition asks for it. Raises AccessError."""
@@ -259,26 +281,29 @@ class Write:
             raise EcuChangedError([f"{name} is not as this write left it" for name in _names([witness])])
         car.doubtful = False
 
-    async def _erase(self, block: Block) -> None:
+    async def _erase(self, blocks: Sequence[Block]) -> None:
         """Every erase counts as begun, however it ends, unless memory and ECU show that nothing changed."""
-        self._intend(block)
+        self._intend(blocks)
         touched_before = self._touched
         self._touched = True
         try:
-            await self._job.access.memory.erase(block)
+            for block in blocks:
+                await self._job.access.memory.erase(block)
         except EcuRefusedError:
             if not touched_before:
-                self._touched = not await left_alone(self._job, block, self._before, self._purpose)
+                self._touched = not await left_alone(self._job, blocks, self._before, self._purpose)
             raise
 
-    def _intend(self, block: Block) -> None:
-        """Record the erase before it is asked for. Raises EraseBoundError instead of one too many."""
+    def _intend(self, blocks: Sequence[Block]) -> None:
+        """Record erases before the first is asked for. Raises EraseBoundError instead of one too many."""
         try:
-            self._wear.another(block)
+            for block in blocks:
+                self._wear.another(block)
         except EraseBoundError:
             self._flush_finished()
             raise
-        self._job.journal.next_block(self._flash_id, self._finished, block.place.at)
+        starts = (block.place.at for block in blocks)
+        self._job.journal.next_block(self._flash_id, self._finished, *starts)
         self._finished = None
 
     async def _prove(self) -> None:

@@ -232,6 +232,13 @@ class Core:
             begun = spans.overlaps(records.unfinished, start, end)
             raise RefusedError(Nrc.UPLOAD_DOWNLOAD_NOT_ACCEPTED if begun else Nrc.REQUEST_SEQUENCE_ERROR)
 
+    def require_dependencies(self, start: int, size: int) -> None:
+        """Refuse a download (0x22) before all that its region depends on is whole. Raises RefusedError."""
+        names = {name for region in self.memory.regions_in(start, size) for name in region.depends_on}
+        for region in self.definition.regions:
+            begun = spans.overlaps(self.nvm.records.unfinished, region.start, region.end)
+            require(not (begun and region.name in names), Nrc.CONDITIONS_NOT_CORRECT)
+
     def begin_download(self, start: int, size: int) -> None:
         """The span is no longer blank."""
         with self.nvm.update() as records:

@@ -142,6 +142,8 @@ class ProbeAccess:
         assert len(data) == block.size and len(data) % WORD_BYTES == 0
         async with self._call("program", len(data)) as fault:
             self._need_port()
+            if not self.ecu.takes(block):
+                raise EcuRefusedError(Refusal.SEQUENCE, f"{block} depends on what is not whole")
             stored = fault.alters(data) if fault and fault.alters else data
             end = len(data) if fault is None or fault.bytes_done is None else fault.bytes_done
             for at in range(0, end, BURST_BYTES):

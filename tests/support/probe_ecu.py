@@ -50,7 +50,21 @@ class ProbeEcu:
         done = block.size if size is None else size
         data[at : at + done] = bytes([ERASED]) * done
         self.incomplete.add(block.place.at)
+        for mate in self._taken_by(block):
+            taken, there = self._found(mate.place)
+            taken[there : there + mate.size] = bytes([ERASED]) * mate.size
+            self.incomplete.add(mate.place.at)
         self.running = False
+
+    def takes(self, block: Block) -> bool:
+        """Whether all that its region depends on is whole."""
+        needed = self.definition.region(block.region).depends_on
+        return not any(one.place.at in self.incomplete for one in self.blocks() if one.region in needed)
+
+    def _taken_by(self, block: Block) -> list[Block]:
+        """What an erase of the block erases too."""
+        names = self.definition.region(block.region).erases_with
+        return [one for one in self.blocks() if one.region in names and one != block]
 
     def program(self, place: Range, content: bytes) -> None:
         """Bits can only be cleared: what was not erased before spoils what is programmed."""

@@ -30,6 +30,7 @@ from appliance.engine.operations.write import (
 from appliance.engine.originals import Original, held_blocks, load_original
 from appliance.engine.plaintext import Opened, wiped_afterwards
 from appliance.engine.tuned_package import OWN_ORIGINAL, wish_of
+from appliance.flashing.erase_groups import EraseGroups
 from appliance.flashing.gates.judging import check_request
 from appliance.flashing.gates.request import WriteRequest
 from appliance.flashing.image import MemoryImage, blocks_of
@@ -56,11 +57,11 @@ async def preview_write(box: EngineContext, asked: OfWrite) -> Preview:
         if tuned.content is None or not _fits(original.image, tuned.content):
             return _digested(found)
         target = original.image.overlaid(tuned.content)
-        chosen = [
-            block
-            for block in blocks_of(definition, access_of(job, definition), writable_only=True)
-            if _holds(tuned.content, block)
-        ]
+        access = access_of(job, definition)
+        writable = blocks_of(definition, access, writable_only=True)
+        chosen = EraseGroups(definition, access).widened(
+            block for block in writable if _holds(tuned.content, block)
+        )
         _compare(found, box, definition, original, target, chosen, opened)
         return _digested(found)
 

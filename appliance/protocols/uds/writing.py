@@ -74,7 +74,7 @@ class MemoryWriter:
         self._span = SpanFormat(definition.writing.address_bytes, definition.writing.size_bytes)
         self._meter = meter
         self._size: AdaptiveSize | None = None
-        self._erased: Block | None = None
+        self._erased: set[Block] = set()
         """Erased with success, and no download announced for it since."""
 
     async def erase(self, block: Block) -> None:
@@ -83,11 +83,11 @@ class MemoryWriter:
         Never sent twice: when the answer was lost the ECU is asked for the routine's result instead. Raises
         EcuSilentError if it cannot say.
         """
-        self._erased = None
+        self._erased.discard(block)
         await self._transfers.drop()
         if block.region not in self._erasing.in_place:
             await self._erase(block)
-        self._erased = block
+        self._erased.add(block)
 
     async def _erase(self, block: Block) -> None:
         if self._steps.erase is not None:
@@ -138,13 +138,13 @@ class MemoryWriter:
     async def _begin(self, block: Block) -> int:
         """Announce the block; memory bytes that one TransferData may carry."""
         request = self._announcement(block)
-        erased, in_vain = self._erased == block, self._transfers.in_vain
-        self._erased = None
+        erased, in_vain = block in self._erased, self._transfers.in_vain
+        self._erased.discard(block)
         try:
             limit = await self._transfers.begin(request, may_restart=True, erased=erased)
         except EcuRefusedError as refusal:
             if erased:
-                self._erased = block
+                self._erased.add(block)
             if refusal.code in _WANTS_AN_ERASE and not (erased and in_vain):
                 raise
             raise NotBegunError(refusal.refusal, str(refusal), refusal.code) from refusal

@@ -115,17 +115,25 @@ def erase_memory(core: Core, request: bytes, start: int, size: int) -> Answer:
     fingerprinted = core.session.fingerprint_written or core.access.writing.fingerprint_did is None
     require(fingerprinted, Nrc.CONDITIONS_NOT_CORRECT)
     core.require_voltage()
-    return _erase_sectors(core, request, sectors, size)
+    taken = {name for region in core.memory.regions_in(start, size) for name in region.erases_with}
+    more = [one for one in core.definition.regions if one.name in taken]
+    spans = [(start, size), *((one.start, one.size_bytes) for one in more)]
+    return _erase_sectors(core, request, spans, [*sectors, *(s for one in more for s in one.sector_spans())])
 
 
-async def _erase_sectors(core: Core, request: bytes, sectors: list[tuple[int, int]], size: int) -> bytes:
-    start = sectors[0][0]
+async def _erase_sectors(
+    core: Core, request: bytes, spans: list[tuple[int, int]], sectors: list[tuple[int, int]]
+) -> bytes:
+    """What was asked for, and what its erase takes with it."""
     core.end_transfer(TransferEnd.ERASE)
     core.session.erased = False
-    core.begin_erase(start, size)
+    for span in spans:
+        core.begin_erase(*span)
+    size = sum(sector[1] for sector in sectors)
     seconds = core.definition.twin.erase_ms_per_kib * size / 1024 / 1000
-    await core.operate(Counter.ERASED, start, size, seconds, erase_part(core.memory, sectors))
-    core.note_erased(start, size)
+    await core.operate(Counter.ERASED, sectors[0][0], size, seconds, erase_part(core.memory, sectors))
+    for span in spans:
+        core.note_erased(*span)
     core.session.erased = True
     return _done(request, GOOD)
 

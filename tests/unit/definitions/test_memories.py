@@ -10,10 +10,12 @@ import pytest
 from pydantic import ValidationError
 
 from appliance.contract.errors import PitboxError
+from appliance.contract.places import Range
+from appliance.definitions.access.uds import UdsAccessDefinition
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.schema import Definition
 from appliance.engine.operations.read import _chosen
-from appliance.flashing.expressible import require_expressible
+from tests.support.box import with_eeprom
 from tests.support.definitions import raw, validated
 
 THREE = load_definition(Path(__file__).with_name("three_memories.toml"))
@@ -56,17 +58,55 @@ def test_an_access_names_memories_that_are_there() -> None:
         changed(nowhere)
 
 
-@pytest.mark.parametrize(
-    ("key", "told"), [("erases_with", "erases code with it"), ("depends_on", "depends on")]
-)
-def test_blocks_that_hang_together_are_refused_until_a_plan_knows_of_it(key: str, told: str) -> None:
-    def together(tables: dict[str, Any]) -> None:
-        region(tables, "calibration")[key] = ["code"]
+def test_regions_that_depend_on_each_other_are_refused() -> None:
+    def in_a_circle(tables: dict[str, Any]) -> None:
+        region(tables, "calibration")["depends_on"] = ["code"]
+        region(tables, "code")["depends_on"] = ["calibration"]
 
-    definition = changed(together)
-    with pytest.raises(PitboxError, match="DEFINITION_BEYOND_PLAN") as caught:
-        require_expressible(definition, definition.best_access)
-    assert told in caught.value.details[0]
+    with pytest.raises(ValidationError, match="depends on itself in the end"):
+        changed(in_a_circle)
+
+
+def test_memories_that_share_a_block_id_are_refused_where_blocks_are_named_by_it() -> None:
+    def shared(tables: dict[str, Any]) -> None:
+        block = region(tables, "maps")
+        for access in tables["access"]:
+            access["erasing"]["by"] = "block_id"
+        for name in ("code", "calibration", "maps"):
+            one = region(tables, name)
+            one["sectors"] = [{"size_bytes": one["size_bytes"], "count": 1}]
+            one["block_id"] = {"code": 1, "calibration": 2}.get(name, 1)
+        assert block["block_id"] == 1
+
+    with pytest.raises(ValidationError, match="block_id 1 is used in 2 memories"):
+        changed(shared, with_eeprom())
+
+
+def test_an_address_space_is_told_apart_and_fits_the_request() -> None:
+    def beside(offset: int, length: int = 5) -> Callable[[dict[str, Any]], None]:
+        def change(tables: dict[str, Any]) -> None:
+            (access,) = tables["access"]
+            access["address_spaces"] = [{"memory": "eeprom", "offset": offset}]
+            access["reading"]["address_bytes"] = access["writing"]["address_bytes"] = length
+
+        return change
+
+    access = changed(beside(0x02_0000_0000), with_eeprom()).best_access
+    assert isinstance(access, UdsAccessDefinition)
+    assert access.wire_start(Range("eeprom", 0x20_0000, 16)) == 0x02_0020_0000
+    assert access.wire_start(Range("flash", 0x20_0000, 16)) == 0x20_0000
+    with pytest.raises(ValidationError, match="which nothing tells apart on this wire"):
+        changed(beside(0x1000), with_eeprom())
+    with pytest.raises(ValidationError, match="does not reach the end of region 'maps'"):
+        changed(beside(0x02_0000_0000, 4), with_eeprom())
+
+
+def test_an_address_space_of_a_memory_out_of_reach_is_refused() -> None:
+    def stray(tables: dict[str, Any]) -> None:
+        tables["access"][0]["memories"] = ["flash"]
+
+    with pytest.raises(ValidationError, match="this access reaches no memory 'eeprom'"):
+        changed(stray, with_eeprom())
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,37 @@ def _is_stock(job: Job, stock: MemoryImage, name: str) -> bool:
     return job.held(name) == stock.slice(job.definition.region(name).place)
 
 
+@pytest.mark.parametrize(
+    ("on", "at"),
+    [
+        (Trigger.ERASED, 3000),
+        (Trigger.ERASED, 30_000),
+        (Trigger.PROGRAMMED, 2000),
+        (Trigger.PROGRAMMED, 40_000),
+    ],
+)
+def test_what_is_erased_together_is_whole_after_a_power_cut(tmp_path: Path, on: Trigger, at: int) -> None:
+    """An erase of the calibration takes the code, and the maps are taken once the calibration is whole."""
+    tables = raw(two_memories())
+    regions = {region["name"]: region for memory in tables["memories"] for region in memory["regions"]}
+    regions["calibration"]["erases_with"] = ["code"]
+    regions["maps"]["depends_on"] = ["calibration"]
+
+    async def test(job: Job) -> None:
+        tuned = job.tuned("calibration", "maps")
+        cut = Fault(kind=FaultKind.POWER_CUT, on=on, at=at, duration_s=0.0)
+        FaultInjector(FaultPlan(faults=(cut,)), job.car, lambda: None)
+        with pytest.raises(PitboxError, match="WRITE_INTERRUPTED"):
+            await write(job.box, job.id, job.hand_in(tuned), WISH)
+        job.car.power_up()
+        await asyncio.sleep(2)
+        assert (await recover(job.box, job.id))["result"] == "done"
+        assert b"".join(job.held(_name(job, place)) for place, _ in job.stored.pieces) == tuned
+        assert (await restore(job.box, job.id))["result"] == "restored"
+
+    on_a_car(tmp_path, test, validated(tables))
+
+
 @pytest.mark.parametrize("original", [False, True])
 @pytest.mark.parametrize("at", [5000, 13_000])
 def test_a_power_cut_in_either_memory_is_recovered(tmp_path: Path, original: bool, at: int) -> None:
