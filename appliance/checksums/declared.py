@@ -28,6 +28,8 @@ class DeclaredChecksum(LayoutModule):
         ranges = tuple(Span(span.start - base, span.end - base) for span in params.ranges("ranges"))
         store = Store(params.number("store_at") - base, _WIDTH_BYTES[name], order)
         _refuse_nonsense(name, ranges, store)
+        params.inside("ranges", *ranges)
+        params.inside("store_at", store.span)
         return cls(name, ranges, store)
 
     @property

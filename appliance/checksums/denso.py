@@ -86,7 +86,7 @@ def denso_from_params(params: Params) -> ChecksumModule:
 
     `auto` is exclusive, as every known implementation has it; inclusive is only for who has proven it.
     """
-    table_at = params.number("table_at", 0xFFB80)
+    table_at = params.offset("table_at", 0xFFB80, of_bytes=_RECORD_BYTES)
     records, base = params.number("records", 17), params.number("base", 0)
     end = params.choice("end", ("auto", "inclusive", "exclusive"), "auto")
     return Denso(table_at, records, base, end == "inclusive")

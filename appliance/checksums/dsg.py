@@ -79,7 +79,7 @@ class Haldex(LayoutModule):
     @classmethod
     def from_params(cls, params: Params) -> Haldex:
         """Read `record_at`, the offset of the record; without it the one that gives the block's own size."""
-        return cls(params.optional_number("record_at"))
+        return cls(params.optional_offset("record_at", of_bytes=_HALDEX_RECORD_BYTES))
 
     @property
     def family(self) -> str:

@@ -61,7 +61,9 @@ class Edc15(LayoutModule):
     @classmethod
     def from_params(cls, params: Params) -> Edc15:
         """Read `variant`: auto (by image size and V4.1 mark), v4.1, v4.1-rev2 or vm."""
-        return cls(params.choice("variant", ("auto", *_BOUNDARIES), "auto"))
+        variant = params.choice("variant", ("auto", *_BOUNDARIES), "auto")
+        params.image_of(*(_IMAGE_BYTES.values() if variant == "auto" else [_IMAGE_BYTES[variant]]))
+        return cls(variant)
 
     @property
     def family(self) -> str:

@@ -26,7 +26,7 @@ class GmE38(LayoutModule):
     @classmethod
     def from_params(cls, params: Params) -> GmE38:
         """Read `index_at` (10000h), the offset of the segment index."""
-        return cls(params.number("index_at", 0x10000))
+        return cls(params.offset("index_at", 0x10000, of_bytes=_INDEX_BYTES))
 
     @property
     def family(self) -> str:

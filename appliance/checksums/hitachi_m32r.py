@@ -107,5 +107,6 @@ def hitachi_from_params(params: Params) -> ChecksumModule:
 
     Whether the bytes' sum and XOR are kept is what the stock image says.
     """
+    params.image_of(_IMAGE_BYTES)
     low_halves = params.choice("balance", ("auto", "words", "low-halves"), "auto") != "words"
     return EitherReading((HitachiM32r(low_halves, True), HitachiM32r(low_halves, False)))

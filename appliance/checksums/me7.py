@@ -45,7 +45,11 @@ class Me7(LayoutModule):
         ranges = tuple(Span(span.start - base, span.end - base) for span in params.ranges("crc_ranges"))
         if any(span.start < 0 for span in ranges):
             raise ValueError("checksum module 'me7': 'crc_ranges' must not lie below 'base'")
-        return cls(base, ranges, params.numbers("crc_stores"), params.flag("signed", True))
+        stores = params.numbers("crc_stores")
+        params.image_of(*_DATA_AREA)
+        params.inside("crc_ranges", *ranges)
+        params.inside("crc_stores", *(Span(at - base, at - base + 4) for at in stores))
+        return cls(base, ranges, stores, params.flag("signed", True))
 
     @property
     def family(self) -> str:

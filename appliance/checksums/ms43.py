@@ -43,6 +43,7 @@ class Ms43(LayoutModule):
     @classmethod
     def from_params(cls, params: Params) -> Ms43:
         """Read `monitors`: unknown (default), or off where this software's switch for them is off."""
+        params.image_of(_IMAGE_BYTES)
         return cls(params.choice("monitors", ("unknown", "off"), "unknown") == "unknown")
 
     @property

@@ -27,6 +27,9 @@ class NissanStd(LayoutModule):
             raise ValueError(
                 "checksum module 'nissan': 'start' to 'end', 'sum_at', 'xor_at' must be whole words"
             )
+        params.inside("end", span)
+        params.inside("sum_at", Span(stores[0], stores[0] + 4))
+        params.inside("xor_at", Span(stores[1], stores[1] + 4))
         return cls(span, *stores)
 
     @property

@@ -8,11 +8,15 @@ from appliance.checksums.words import Order, Span
 
 
 class Params:
-    """Parameters of one module; every wrong, missing or unknown one is a ValueError that names it."""
+    """Parameters of one module; every wrong, missing or unknown one is a ValueError that names it.
 
-    def __init__(self, family: str, given: Mapping[str, object]) -> None:
+    Where the length of the image is told, so is one that points out of it.
+    """
+
+    def __init__(self, family: str, given: Mapping[str, object], image_bytes: int | None = None) -> None:
         self._family = family
         self._left = dict(given)
+        self._image_bytes = image_bytes
 
     def number(self, name: str, default: int | None = None) -> int:
         """Return an address, offset or count (0 or more); required when there is no default."""
@@ -21,9 +25,35 @@ class Params:
             raise ValueError(f"checksum module {self._family!r} needs parameter {name!r}")
         return self._whole(name, value)
 
-    def optional_number(self, name: str) -> int | None:
-        """Return an address, offset or count (0 or more); None when not given."""
-        return self._whole(name, self._left.pop(name)) if name in self._left else None
+    def offset(self, name: str, default: int | None = None, *, of_bytes: int = 4) -> int:
+        """Return an offset of so many bytes into the image; required when there is no default."""
+        at = self.number(name, default)
+        self.inside(name, Span(at, at + of_bytes))
+        return at
+
+    def optional_offset(self, name: str, *, of_bytes: int) -> int | None:
+        """Return an offset of so many bytes into the image; None when not given."""
+        return self.offset(name, of_bytes=of_bytes) if name in self._left else None
+
+    def inside(self, name: str, *spans: Span) -> None:
+        """Refuse spans of a parameter that do not lie in the image, as offsets."""
+        if self._image_bytes is None:
+            return
+        for span in spans:
+            if not span.inside(self._image_bytes):
+                raise ValueError(
+                    f"checksum module {self._family!r}: parameter {name!r} points to {span.start:#x} to "
+                    f"{span.end:#x}, outside the 0x{self._image_bytes:X} bytes of the region"
+                )
+
+    def image_of(self, *possible_bytes: int) -> None:
+        """Refuse an image whose length is none of these."""
+        if self._image_bytes not in (None, *possible_bytes):
+            told = " or ".join(f"0x{size:X}" for size in sorted(possible_bytes))
+            raise ValueError(
+                f"checksum module {self._family!r} is over {told} bytes, and the region has "
+                f"0x{self._image_bytes:X}"
+            )
 
     def numbers(self, name: str) -> tuple[int, ...]:
         """Return a list of addresses, empty when not given."""

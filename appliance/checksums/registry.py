@@ -42,12 +42,15 @@ FAMILIES = tuple(sorted(_FAMILIES))
 """Names a definition may use."""
 
 
-def module_for(name: str, params: Mapping[str, object]) -> ChecksumModule:
-    """Return the module a definition asks for; raises ValueError naming the unknown family or parameter."""
+def module_for(name: str, params: Mapping[str, object], image_bytes: int | None = None) -> ChecksumModule:
+    """Return the module a definition asks for; raises ValueError naming the unknown family or parameter.
+
+    With the length of the image that it is to be over, also a parameter that points out of it.
+    """
     build = _FAMILIES.get(name)
     if build is None:
         raise ValueError(f"unknown checksum module {name!r}; known are {', '.join(FAMILIES)}")
-    given = Params(name, params)
+    given = Params(name, params, image_bytes)
     module = build(given)
     given.done()
     return module

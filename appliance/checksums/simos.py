@@ -34,13 +34,15 @@ class Simos(LayoutModule):
         """Read `base` (address), `header_at` (300h; 0 for ASW2/3; 340h CBOOT_temp), `monitor`,
         `monitor_areas` (addresses, end exclusive, where ASW1 holds them) and `signed`.
         """
-        return cls(
+        module = cls(
             params.number("base"),
-            params.number("header_at", 0x300),
+            params.offset("header_at", 0x300, of_bytes=12),
             params.flag("monitor", False),
             params.ranges("monitor_areas"),
             params.flag("signed", True),
         )
+        params.inside("monitor_areas", *map(module.placed, module.monitor_areas))
+        return module
 
     @property
     def family(self) -> str:
@@ -78,7 +80,7 @@ class Simos(LayoutModule):
         )
 
     def _monitor(self, image: bytes) -> StoredCheck | None:
-        spans = tuple(Span(self._offset(a.start), self._offset(a.end)) for a in self.monitor_areas)
+        spans = tuple(map(self.placed, self.monitor_areas))
         if not spans and len(image) >= _MONITOR_AREAS_AT:
             spans = self._table(image, _MONITOR_AREAS_AT, u32le(image, _MONITOR_AT + 0x10))
         if not spans or len(image) < _MONITOR_AREAS_AT or not affordable(spans, len(image)):
@@ -92,6 +94,10 @@ class Simos(LayoutModule):
             return ()
         pairs = [(u32le(image, at + 8 * i), u32le(image, at + 8 * i + 4)) for i in range(count)]
         return tuple(Span(self._offset(start), self._offset(last) + 1) for start, last in pairs)
+
+    def placed(self, area: Span) -> Span:
+        """Return an area of addresses as offsets into the image."""
+        return Span(self._offset(area.start), self._offset(area.end))
 
     def _offset(self, address: int) -> int:
         """Return the image offset of an address in either the cached or the uncached view."""

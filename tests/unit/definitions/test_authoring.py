@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.checksums import FAMILIES
 from appliance.definitions.__main__ import main
 from appliance.definitions.access import protocols
-from appliance.definitions.checksum import MODULES
 from appliance.definitions.fields_told import meanings, tables_in
 from appliance.definitions.loader import PACKS, USER_DIR_VARIABLE, load_definition
 from appliance.definitions.reference import reference_page
@@ -123,10 +121,6 @@ def test_the_committed_page_of_keys_is_fresh() -> None:
     committed = (ROOT / "docs" / "definitions.md").read_text("utf-8")
     stale = "run: python -m appliance.definitions reference > docs/definitions.md"
     assert committed == reference_page(), stale
-
-
-def test_the_modules_that_a_definition_may_name_are_those_there_are() -> None:
-    assert frozenset(FAMILIES) == MODULES
 
 
 def test_a_module_that_nobody_wrote_is_refused(tmp_path: Path, capsys: Capture) -> None:

@@ -178,7 +178,7 @@ def test_a_stock_image_repeats_from_its_seed_and_has_its_checksum() -> None:
 
 
 def test_the_caller_may_finish_an_image() -> None:
-    definition = build(checksum={"module": "simos", "parameters": {}})
+    definition = build(checksum={"module": "vw-dq250", "parameters": {}})
 
     def finish(given: Definition, image: bytes) -> bytes:
         place = region_slice(given, "cal")
