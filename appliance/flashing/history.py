@@ -65,5 +65,16 @@ def unfinished(steps: Sequence[StepRecord]) -> set[Start | None]:
 
 
 def called_incomplete(steps: Iterable[StepRecord]) -> Counter[Start | None]:
-    """How often each block was written again only because the ECU called its memory incomplete."""
-    return Counter(step.block for step in steps if step.step is Step.INCOMPLETE)
+    """How often each block was written again, to its end, because the ECU called its memory incomplete.
+
+    What was broken off before that has not shown that writing it again does not help.
+    """
+    counted: Counter[Start | None] = Counter()
+    called: set[Start | None] = set()
+    for step in steps:
+        if step.step is Step.INCOMPLETE:
+            called.add(step.block)
+        elif step.step is Step.PROGRAMMED and step.block in called:
+            called.discard(step.block)
+            counted[step.block] += 1
+    return counted

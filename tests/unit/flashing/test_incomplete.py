@@ -13,8 +13,9 @@ from appliance.contract.jobs import JobState
 from appliance.contract.places import FLASH
 from appliance.definitions.schema import Definition
 from appliance.flashing.errors import WriteInterruptedError
+from appliance.flashing.history import called_incomplete
 from appliance.flashing.image import MemoryImage
-from appliance.flashing.journal import JobRecord, Step
+from appliance.flashing.journal import JobRecord, Step, StepRecord
 from appliance.flashing.plan import FlashPlan
 from appliance.flashing.recovering import mark_interrupted, recover
 from appliance.flashing.safety import standing
@@ -199,3 +200,20 @@ def _steps(box: Box) -> list[Step]:
     flash = box.journal.last_flash(JOB)
     assert flash is not None
     return [step.step for step in box.journal.steps(flash.id)]
+
+
+def test_a_rewriting_that_was_broken_off_has_not_been_tried() -> None:
+    """Twice another ECU seemed to answer before the erase: the block that is wrong must not be given up."""
+    block, other = (FLASH, 0x8000), (FLASH, 0x8400)
+    told = [
+        (Step.INCOMPLETE, block),
+        (Step.INTERRUPTED, None),
+        (Step.PROGRAMMED, other),
+        (Step.INCOMPLETE, block),
+        (Step.ERASE_INTENT, block),
+        (Step.INTERRUPTED, None),
+    ]
+    steps = [StepRecord(step, place, 0.0, None) for step, place in told]
+    assert called_incomplete(steps) == {}
+    steps.append(StepRecord(Step.PROGRAMMED, block, 0.0, None))
+    assert called_incomplete(steps) == {block: 1}
