@@ -54,6 +54,7 @@ from appliance.engine.openapi import openapi
 from appliance.engine.operation_runner import Operator
 from appliance.engine.operations.registry import prepare
 from appliance.engine.originals import known_originals
+from appliance.engine.proposal_routes import ProposalRoutes
 from appliance.engine.questions import AnswerGiven, QuestionDesk, answer_in
 from appliance.engine.report import report_of
 from appliance.engine.routes import Query, Route, add_routes
@@ -96,6 +97,7 @@ class Api:
         self._desk = desk
         self._gaps = gaps
         self._receiving = False
+        self._proposals = ProposalRoutes(box, worker, operator)
 
     def application(self) -> web.Application:
         """The aiohttp application, with its guards."""
@@ -175,6 +177,7 @@ class Api:
             Route(
                 get, "/v1/definitions", self._definitions, all_may, "ECU definitions", list[DefinitionTold]
             ),
+            *self._proposals.routes(),
             *SecretsApi(self._box, self._worker, self._operator).routes(),
         )
 

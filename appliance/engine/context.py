@@ -14,6 +14,7 @@ from appliance.contract.events import AlarmEvent, Heard, NoteEvent
 from appliance.definitions.library import Library
 from appliance.definitions.loader import load_all
 from appliance.definitions.schema import Definition
+from appliance.engine.held_files import HeldFiles
 from appliance.engine.interruptions import settle
 from appliance.engine.pinned import PinnedDefinitions
 from appliance.engine.second_store import Keeper
@@ -49,12 +50,15 @@ class EngineContext:
     pinned: PinnedDefinitions
     keeper: Keeper
     secrets: SecretStore
+    held: HeldFiles
     now: Callable[[], float] = time.time
     vigil: Vigil = field(default_factory=Vigil)
     uploads: dict[str, bytes] = field(default_factory=dict)
     """Files handed in by a client, in memory only and until they are used."""
     power: PowerGuard | None = None
     """Of the operation that is running, or ran last: it knows the supply as it was measured last."""
+    proposed: dict[str, bytes] = field(default_factory=dict)
+    """The file of the proposal that is being started: no upload takes its place meanwhile."""
     writing: bool = False
     """Whether an operation that writes is running: a journal that could not be written says so for ever."""
 
@@ -76,11 +80,11 @@ class EngineContext:
 
     def upload(self, upload_id: str) -> bytes:
         """A file that was handed in. Raises PitboxError."""
-        return _handed_in(self.uploads.get(upload_id))
+        return _handed_in(self.proposed.get(upload_id) or self.uploads.get(upload_id))
 
     def take_upload(self, upload_id: str) -> bytes:
         """A file that was handed in; the box forgets it. Raises PitboxError."""
-        return _handed_in(self.uploads.pop(upload_id, None))
+        return _handed_in(self.proposed.pop(upload_id, None) or self.uploads.pop(upload_id, None))
 
 
 def _handed_in(data: bytes | None) -> bytes:
@@ -119,7 +123,12 @@ def open_box(
     keeper = Keeper(images, blobs, journal.events.tell)
     secrets = SecretStore(state, keys)
     _seal_secrets(secrets, journal)
-    return EngineContext(settings, connection, keys, journal, blobs, images, library, pinned, keeper, secrets)
+    held = HeldFiles(state, keys)
+    journal.proposals.expire()
+    held.keep_only({one.id for one in journal.proposals.waiting()})
+    return EngineContext(
+        settings, connection, keys, journal, blobs, images, library, pinned, keeper, secrets, held
+    )
 
 
 def _interrupt_running(journal: Journal) -> None:

@@ -7,7 +7,8 @@ import hashlib
 import logging
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +25,7 @@ from appliance.engine.operations.registry import Prepared
 from appliance.engine.outcome import count_seconds, note_failure
 from appliance.engine.worker import Worker
 from appliance.flashing.journal import Step
-from appliance.flashing.operation_log import RUNNING, OperationLog
+from appliance.flashing.operation_log import RUNNING, Beginning, OperationLog
 from appliance.flashing.recorder import acting
 from appliance.flashing.safety import tell_safety
 
@@ -32,6 +33,8 @@ _KEPT = 50
 _WRITING = frozenset({"write", "restore", "recover"})
 _JUDGED = _WRITING | {"read"}
 """Verbs whose failure becomes the result of the job's report."""
+Begin = Callable[[Beginning], AbstractAsyncContextManager[None]]
+"""Writes an operation's beginning down and holds what it needs until it is over."""
 log = logging.getLogger("pitbox.engine")
 
 
@@ -113,10 +116,12 @@ class Operator:
         work: Prepared,
         actor: Actor,
         parameters: Mapping[str, Any],
+        begin: Begin | None = None,
     ) -> Operation:
         """Begin; what is pre-emptible gives way to what is exclusive.
 
-        Raises PitboxError ENGINE_BUSY beside what it cannot run with, ENGINE_STOPPING at the end.
+        `begin` stands in for writing down its beginning, and nothing is done where that fails. Raises
+        PitboxError ENGINE_BUSY beside what it cannot run with, ENGINE_STOPPING at the end.
         """
         kind, leaving = work.verb.kind, None
         self._refuse_beside(kind, job, opens_files=work.verb.opens_files)
@@ -126,7 +131,7 @@ class Operator:
         if kind is not OperationClass.HARMLESS:
             leaving, self.current = self.current, operation
             self._hub.forget_latest()
-        future = asyncio.wrap_future(self._worker.submit(self._run(operation, work, leaving)))
+        future = asyncio.wrap_future(self._worker.submit(self._run(operation, work, leaving, begin)))
         future.add_done_callback(lambda done: self._finish(operation, done))
         return operation
 
@@ -193,23 +198,30 @@ class Operator:
             for step in journal.steps(flash.id)
         )
 
-    async def _run(self, operation: Operation, work: Prepared, leaving: Operation | None) -> _End:
+    async def _run(
+        self, operation: Operation, work: Prepared, leaving: Operation | None, begin: Begin | None
+    ) -> _End:
         """On the worker's loop; simulated time passes only in here."""
         operation.task = asyncio.current_task()
+        beginning = Beginning(operation.id, operation.verb, operation.job, operation.parameters_sha256)
         with acting(operation.actor):
-            self._write_down(lambda log: log.begin(*_beginning(operation)))
             try:
                 if leaving is not None:
                     await _have_given_way(leaving, operation)
-                result = await self._work(operation, work)
+                async with (begin or self._written_down)(beginning):
+                    result = await self._work(operation, work)
                 end = _End("done", result=result)
             except asyncio.CancelledError:
                 end = _End("cancelled", error=self._why_cancelled(operation))
             except Exception as error:  # noqa: BLE001 - kept and told as the operation's outcome
                 end = _End("failed", error=told(as_ours(error), self._box))
-            job_id = end.result["job"] if end.result else None
-            self._write_down(lambda log: log.end(operation.id, end.state, job_id, end.result, end.error))
+            self._write_down(lambda log: _close(log, beginning, end))
         return end
+
+    @asynccontextmanager
+    async def _written_down(self, beginning: Beginning) -> AsyncIterator[None]:
+        self._write_down(lambda log: log.begin(beginning))
+        yield
 
     def _write_down(self, what: Callable[[OperationLog], None]) -> None:
         """What only tells of an operation is no reason to stop it: a write has an intent of its own."""
@@ -311,8 +323,12 @@ async def _have_given_way(leaving: Operation, to: Operation) -> None:
     await asyncio.wait({task})
 
 
-def _beginning(operation: Operation) -> tuple[str, str, str | None, str]:
-    return operation.id, operation.verb, operation.job, operation.parameters_sha256
+def _close(log: OperationLog, beginning: Beginning, end: _End) -> None:
+    """Also of one that never came to its beginning: somebody asked for it."""
+    if log.get(beginning.id) is None:
+        log.begin(beginning)
+    job_id = end.result["job"] if end.result else None
+    log.end(beginning.id, end.state, job_id, end.result, end.error)
 
 
 async def _over(operation: Operation, seconds: float) -> None:

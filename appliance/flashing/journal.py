@@ -18,6 +18,7 @@ from appliance.contract.places import Start
 from appliance.flashing.database import Database, JournalDamagedError, StorageError
 from appliance.flashing.marks import NOTHING_ERASED, SET_ASIDE
 from appliance.flashing.operation_log import OperationLog
+from appliance.flashing.proposal_log import ProposalLog
 from appliance.flashing.recorder import Recorder
 from appliance.flashing.rows import (
     ChunkRecord,
@@ -70,6 +71,7 @@ class Journal:
         self._db = Database(path, mac)
         self.events = Recorder(self._db, mac, now, heard)
         self.operations = OperationLog(self._db, self.events, mac, now)
+        self.proposals = ProposalLog(self._db, self.events, self.operations, mac, now)
         self._record = WritesRecord(self._db, self.events, path.parent, now, mac)
         self._touched: set[int] = set()
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from appliance.contract.actors import actor_of
 from appliance.contract.errors import ErrorTold
@@ -22,6 +23,16 @@ INTERRUPTED = "interrupted"
 """The box stopped without a word."""
 
 
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What is known of an operation when it begins."""
+
+    id: str
+    verb: str
+    job_id: str | None
+    parameters_sha256: str
+
+
 class OperationLog:
     """The operations of one journal."""
 
@@ -31,18 +42,20 @@ class OperationLog:
         self._mac = mac
         self._now = now
 
-    def begin(self, operation_id: str, verb: str, job_id: str | None, parameters_sha256: str) -> None:
+    def begin(self, one: Beginning) -> None:
         """Asked for by whoever acts. Raises StorageError, JournalDamagedError."""
         with self._recorder.change() as sql:
-            cursor = sql.execute(
-                "INSERT INTO operation(id, verb, job_id, actor, parameters_sha256, state, began_at) "
-                "VALUES(?,?,?,?,?,?,?)",
-                (operation_id, verb, job_id, str(asking()), parameters_sha256, RUNNING, self._now()),
-            )
-            sql.execute(
-                "DELETE FROM operation WHERE number <= ?", ((cursor.lastrowid or 0) - MOST_OPERATIONS,)
-            )
-            self._changed(sql, operation_id)
+            self.add(sql, one)
+
+    def add(self, sql: sqlite3.Connection, one: Beginning) -> None:
+        """Its beginning, in the transaction that is open."""
+        cursor = sql.execute(
+            "INSERT INTO operation(id, verb, job_id, actor, parameters_sha256, state, began_at) "
+            "VALUES(?,?,?,?,?,?,?)",
+            (one.id, one.verb, one.job_id, str(asking()), one.parameters_sha256, RUNNING, self._now()),
+        )
+        sql.execute("DELETE FROM operation WHERE number <= ?", ((cursor.lastrowid or 0) - MOST_OPERATIONS,))
+        self._changed(sql, one.id)
 
     def end(
         self,

@@ -18,10 +18,11 @@ from appliance.vault.contents import sha256_hex
 
 APPLICATION_ID = 0x50_49_54_42
 """`PITB`: tells our file from any other SQLite file, and from an emptied one."""
-VERSION = 4
+VERSION = 5
 """1: rows without a keyed hash, no count of the changes to writes, absolute paths in a job's detail.
 2: no events and no operations.
-3: places without their memory."""
+3: places without their memory.
+4: no proposals."""
 _NEW_IN_2 = """
 CREATE INDEX steps_of_flash ON flash_step(flash_id, seq);
 CREATE TABLE meta(
@@ -36,6 +37,17 @@ CREATE TABLE operation(
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, verb TEXT NOT NULL, job_id TEXT, actor TEXT NOT NULL,
     parameters_sha256 TEXT NOT NULL, state TEXT NOT NULL, result TEXT, error TEXT,
     began_at REAL NOT NULL, ended_at REAL, mac TEXT NOT NULL DEFAULT '') STRICT;
+"""
+_NEW_IN_5 = """
+CREATE TABLE proposal(
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, verb TEXT NOT NULL, request TEXT NOT NULL,
+    preview TEXT NOT NULL, proposer TEXT NOT NULL, by_name TEXT, needs TEXT NOT NULL, state TEXT NOT NULL,
+    why TEXT, operation_id TEXT, proposed_at REAL NOT NULL, expires_at REAL NOT NULL,
+    mac TEXT NOT NULL DEFAULT '') STRICT;
+CREATE TABLE consent(
+    number INTEGER PRIMARY KEY, proposal_id TEXT NOT NULL, need TEXT NOT NULL, actor TEXT NOT NULL,
+    by_name TEXT, digest TEXT NOT NULL, at REAL NOT NULL, withdrawn_at REAL,
+    mac TEXT NOT NULL DEFAULT '') STRICT;
 """
 _READ_CHUNK = """CREATE TABLE read_chunk(
     job_id TEXT NOT NULL, pass INTEGER NOT NULL, memory TEXT NOT NULL, address INTEGER NOT NULL,
@@ -58,10 +70,12 @@ CREATE TABLE flash_step(
     memory TEXT, at REAL NOT NULL, detail TEXT, mac TEXT NOT NULL DEFAULT '') STRICT;
 {_NEW_IN_2}
 {_NEW_IN_3}
+{_NEW_IN_5}
 """
 SEALED_TABLES = ("job", "read_chunk", "flash", "flash_step", "meta")
 """A row of these that the box did not write makes the journal a damaged one. Events and operations only tell
-what happened: theirs are looked at when they are read, and none of them can keep a box from recovering."""
+what happened, and a damaged proposal is never started: theirs are looked at when they are read, and none of
+them can keep a box from recovering."""
 
 _SIGNS = re.compile(r"[(),]")
 _Item = tuple[str, frozenset[str]]
@@ -180,4 +194,9 @@ def _from_3(sql: sqlite3.Connection) -> None:
     sql.execute("DROP TABLE old_chunk")
 
 
-_STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _from_1, 2: _from_2, 3: _from_3}
+def _from_4(sql: sqlite3.Connection) -> None:
+    for statement in _NEW_IN_5.split(";"):
+        sql.execute(statement)
+
+
+_STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4}

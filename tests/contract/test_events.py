@@ -24,6 +24,7 @@ from appliance.contract.events import (
 )
 from appliance.contract.gates import GateVerdict, Verdict, found
 from appliance.contract.places import Range
+from appliance.contract.proposals import ProposalEvent
 from appliance.contract.voltage import Voltage
 
 SHAPES: list[tuple[Event, dict[str, object]]] = [
@@ -83,6 +84,22 @@ SHAPES: list[tuple[Event, dict[str, object]]] = [
             "outcome": "done",
             "what": "supply on",
             "step": 1,
+        },
+    ),
+    (
+        ProposalEvent("j", "p", "restore", "consented", "ready", "ab", (), "Kim"),
+        {
+            "kind": "proposal",
+            "job_id": "j",
+            "id": "p",
+            "verb": "restore",
+            "what": "consented",
+            "state": "ready",
+            "digest": "ab",
+            "waits_for": [],
+            "by": "Kim",
+            "operation": None,
+            "why": None,
         },
     ),
     (

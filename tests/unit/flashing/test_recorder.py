@@ -23,7 +23,7 @@ from appliance.contract.places import FLASH
 from appliance.flashing import recorder
 from appliance.flashing.database import Database, StorageError
 from appliance.flashing.journal import FlashRecord, Journal, Step
-from appliance.flashing.operation_log import MOST_OPERATIONS
+from appliance.flashing.operation_log import MOST_OPERATIONS, Beginning
 from appliance.flashing.recorder import UNWRITTEN, acting
 from tests.support.box import mac
 
@@ -322,11 +322,11 @@ def test_a_changed_event_is_told_as_damaged_and_bars_nothing(box: Box, column: s
 
 def test_operations_outlive_a_restart_and_a_power_cut_is_told(box: Box) -> None:
     with acting(Actor("operator", 1000)):
-        box.journal.operations.begin("one", "read", "job", "ab")
+        box.journal.operations.begin(Beginning("one", "read", "job", "ab"))
         box.journal.operations.end("one", "failed", error={"code": "X"})
-        box.journal.operations.begin("two", "identify", None, "cd")
+        box.journal.operations.begin(Beginning("two", "identify", None, "cd"))
         box.journal.operations.end("two", "done", "new", {"job": "new"})
-        box.journal.operations.begin("three", "write", "job", "ef")
+        box.journal.operations.begin(Beginning("three", "write", "job", "ef"))
     box.restart()
     box.journal.operations.interrupt_running()
     told = box.journal.operations.all()
@@ -346,5 +346,5 @@ def test_operations_outlive_a_restart_and_a_power_cut_is_told(box: Box) -> None:
 
 def test_only_so_many_operations_are_kept(box: Box) -> None:
     for number in range(MOST_OPERATIONS + 5):
-        box.journal.operations.begin(str(number), "dtc", None, "")
+        box.journal.operations.begin(Beginning(str(number), "dtc", None, ""))
     assert [one["id"] for one in box.journal.operations.all()][-1] == "5"

@@ -1,0 +1,175 @@
+"""Proposals and consents as the journal keeps them, and who may give which consent."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from appliance.contract.actors import Actor, actor_of
+from appliance.contract.preview import Preview
+from appliance.contract.proposals import (
+    KIND,
+    OPERATOR,
+    OTHER,
+    WAITING,
+    WEB,
+    ConsentTold,
+    ProposalState,
+    ProposalTold,
+)
+from appliance.contract.told import ActorTold
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentRecord:
+    """One consent; a withdrawn one is kept and does not count."""
+
+    need: str
+    actor: Actor
+    by: str | None
+    digest: str
+    at: float
+    withdrawn_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalRecord:
+    """A proposal as it stands."""
+
+    id: str
+    verb: str
+    request: dict[str, Any]
+    """The verb's parameters."""
+    preview: Preview
+    """As it was shown to its proposer; its digest is what is consented to."""
+    proposer: Actor
+    by: str | None
+    needs: tuple[str, ...]
+    state: ProposalState
+    why: str | None
+    operation_id: str | None
+    proposed_at: float
+    expires_at: float
+    consents: tuple[ConsentRecord, ...]
+
+    @property
+    def digest(self) -> str:
+        """Of what was shown."""
+        return self.preview["digest"]
+
+    @property
+    def counting(self) -> tuple[ConsentRecord, ...]:
+        """Consents that were not withdrawn."""
+        return tuple(one for one in self.consents if one.withdrawn_at is None)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What is wanted and not given."""
+        left = Counter(self.needs) - Counter(one.need for one in self.counting)
+        return tuple(left.elements())
+
+    def state_at(self, now: float) -> ProposalState:
+        """How it stands, whether or not the disk took that it is over."""
+        return ProposalState.EXPIRED if self.state in WAITING and now >= self.expires_at else self.state
+
+    def as_told(self, now: float) -> ProposalTold:
+        """JSON form."""
+        return ProposalTold(
+            id=self.id,
+            verb=cast(Any, self.verb),
+            job=self.preview["job"],
+            state=self.state_at(now),
+            why=self.why,
+            digest=self.digest,
+            preview=self.preview,
+            proposer=_told(self.proposer),
+            by=self.by,
+            needs=list(self.needs),
+            waits_for=list(self.missing),
+            consents=[
+                ConsentTold(
+                    need=one.need,
+                    actor=_told(one.actor),
+                    by=one.by,
+                    digest=one.digest,
+                    at=one.at,
+                    withdrawn_at=one.withdrawn_at,
+                )
+                for one in self.consents
+            ],
+            operation=self.operation_id,
+            proposed_at=self.proposed_at,
+            expires_at=self.expires_at,
+        )
+
+
+def proposal_of(row: sqlite3.Row, consents: Sequence[ConsentRecord]) -> ProposalRecord:
+    """A row of `proposal`. Raises ValueError, LookupError or TypeError for what makes no sense."""
+    return ProposalRecord(
+        row["id"],
+        row["verb"],
+        json.loads(row["request"]),
+        json.loads(row["preview"]),
+        actor_of(row["proposer"]),
+        row["by_name"],
+        tuple(json.loads(row["needs"])),
+        ProposalState(row["state"]),
+        row["why"],
+        row["operation_id"],
+        row["proposed_at"],
+        row["expires_at"],
+        tuple(one for one in consents if one.digest == json.loads(row["preview"])["digest"]),
+    )
+
+
+def consent_of(row: sqlite3.Row) -> ConsentRecord:
+    """A row of `consent`. Raises ValueError."""
+    actor = actor_of(row["actor"])
+    return ConsentRecord(row["need"], actor, row["by_name"], row["digest"], row["at"], row["withdrawn_at"])
+
+
+def damaged_told(row: sqlite3.Row) -> ProposalTold:
+    """A proposal of which nothing is believed but that it was there."""
+    return ProposalTold(
+        id=row["id"],
+        verb="",
+        job=None,
+        state=ProposalState.DAMAGED,
+        why="its record was changed on the disk",
+        digest="",
+        preview=None,
+        proposer=None,
+        by=None,
+        needs=[],
+        waits_for=[],
+        consents=[],
+        operation=None,
+        proposed_at=row["proposed_at"],
+        expires_at=row["expires_at"],
+    )
+
+
+def unfit(proposal: ProposalRecord, need: str, actor: Actor, by: str | None) -> str | None:
+    """Why this user cannot give this consent; None where it can.
+
+    The web never consents to what came through the web: the kernel knows all of its people as one user.
+    """
+    if proposal.proposer.role == WEB and actor.role == WEB:
+        return "what was proposed over the web is consented to at the box"
+    if need.startswith(KIND):
+        if actor.role != OPERATOR:
+            return "a consent of a kind is stated by an operator"
+        return None if by else "a consent of a kind names the person who gave it"
+    if any(one.actor.uid == actor.uid and not one.need.startswith(KIND) for one in proposal.counting):
+        return "this user has given a consent already"
+    other, operator = actor.uid != proposal.proposer.uid, actor.role == OPERATOR
+    fits = {OPERATOR: operator, WEB: actor.role == WEB, OTHER: other}.get(need, other or operator)
+    return None if fits else f"it takes another user than this one: {need.replace('_', ' ')}"
+
+
+def _told(actor: Actor) -> ActorTold:
+    return ActorTold(role=actor.role, uid=actor.uid)
