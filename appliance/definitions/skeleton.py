@@ -27,6 +27,16 @@ _OWN: dict[tuple[str, ...], Any] = {
     ("access", "reason"): "Why to take this access.",
     ("access", "recovery", "advice"): "What to do when a write was interrupted.",
 }
+_OWN_TABLES: dict[str, dict[str, Any]] = {
+    "kwp2000": {
+        "line": {"wake": "fast", "target": 0x10},
+        "identity": {"hw": {"option": 0x92}, "sw": {"option": 0x94}},
+        "sessions": {"write_security": {"level": 0x01, "algorithm": "toy-xor", "constant": 0x0050_0001}},
+    },
+}
+"""By protocol, in place of what that ECU has for them."""
+_KEPT = ("name", "method", "evidence", "reason", "recognition", "voltage", "recovery", "rituals")
+"""Keys of an access that mean the same in every protocol."""
 _LEFT_OUT = ("simulation", "steps", "secrets", "entry")
 """Tables that few ECUs need; docs/definitions.md has them."""
 
@@ -35,6 +45,9 @@ def skeleton(protocol: str) -> str:
     """The text of a file that loads, and claims nothing. Raises KeyError for an unknown protocol."""
     access = protocols()[protocol]
     example = tomllib.loads(_MODEL.read_text("utf-8"))
+    if protocol in _OWN_TABLES:
+        known = {key: value for key, value in example["access"][0].items() if key in _KEPT}
+        example["access"] = [{**known, "protocol": protocol, **_OWN_TABLES[protocol]}]
     lines = [
         "# A definition of schema 2. Keys with a `#` in front may be left out: then they are as shown.",
         "# The numbers are an invented ECU's: replace each, and say under sources how you know better.",

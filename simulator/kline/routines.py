@@ -24,6 +24,7 @@ class Served(Protocol):
     settings: KwpEcuSettings
     flash: FlashMemory
     now_s: Callable[[], float]
+    unfinished: set[int]
 
     def require_programming(self) -> None:
         """Raises RefusedError."""
@@ -85,6 +86,7 @@ class Routines:
         for sector in sectors:
             self._server.flash.erase_part(sector, sector[1])
             self.erased.append(sector[0])
+            self._server.unfinished.add(sector[0])
         self._running = Running(ERASE, self._server.now_s() + self._server.settings.erase_s * len(sectors))
 
     def _check(self, start: int, size: int, expected: bytes) -> None:

@@ -26,6 +26,8 @@ class Told:
 
     records: dict[int, bytes] = field(default_factory=dict)
     faults: list[tuple[int, int]] = field(default_factory=list)
+    of_application: frozenset[int] = frozenset()
+    """Options that a boot loader does not answer."""
 
 
 class KwpServer:
@@ -37,6 +39,8 @@ class KwpServer:
         self.now_s = now_s
         self.session = STANDARD
         self.unlocked: int | None = None
+        self.unfinished: set[int] = set()
+        """Start of every sector that was erased and not programmed to its end: no application runs then."""
         self.transfer = Transfer(self)
         self.routines = Routines(self)
         self._timing = self._defaults = _record_of(ecu.settings.times)
@@ -176,7 +180,8 @@ class KwpServer:
 
     def _identify(self, request: bytes) -> Reply:
         record = self.told.records.get(request[1])
-        if record is None:
+        only_boots = bool(self.unfinished) and request[1] in self.told.of_application
+        if record is None or only_boots:
             raise RefusedError(0x12)
         return Reply(b"\x5a" + request[1:2] + record)
 

@@ -15,6 +15,7 @@ class Programmed(Protocol):
 
     settings: KwpEcuSettings
     flash: FlashMemory
+    unfinished: set[int]
 
     def require_programming(self) -> None:
         """Raises RefusedError."""
@@ -25,7 +26,7 @@ class Transfer:
 
     def __init__(self, server: Programmed) -> None:
         self._server = server
-        self._at = self._left = 0
+        self._start = self._at = self._left = 0
         self.open = False
 
     def forget(self) -> None:
@@ -39,7 +40,7 @@ class Transfer:
         require(request[4] == 0, 0x41)
         start, size = int.from_bytes(request[1:4]), int.from_bytes(request[5:8])
         require(self._server.flash.contains(start, size), 0x42)
-        self._at, self._left, self.open = start, size, True
+        self._start, self._at, self._left, self.open = start, start, size, True
         return Reply(bytes((0x74, self._server.settings.most_in_download)))
 
     def take(self, request: bytes) -> Reply:
@@ -59,4 +60,6 @@ class Transfer:
         """37."""
         require(self.open and self._left == 0, 0x22)
         self.open = False
+        for start, _ in self._server.flash.sectors(self._start, self._at - self._start) or ():
+            self._server.unfinished.discard(start)
         return Reply(b"\x77")

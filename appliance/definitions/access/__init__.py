@@ -9,9 +9,13 @@ from collections.abc import Mapping
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from appliance.definitions.access.base import AccessDefinition
+from appliance.definitions.access.kwp2000 import KwpAccessDefinition
 from appliance.definitions.access.uds import UdsAccessDefinition
 
-_PROTOCOLS: dict[str, type[AccessDefinition]] = {"uds": UdsAccessDefinition}
+_PROTOCOLS: dict[str, type[AccessDefinition]] = {
+    "kwp2000": KwpAccessDefinition,
+    "uds": UdsAccessDefinition,
+}
 
 
 def register(protocol: str, model: type[AccessDefinition]) -> None:

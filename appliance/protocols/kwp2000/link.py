@@ -79,6 +79,10 @@ class KwpLink:
                 self._quiet_since_s = self._now()
         raise BrokenMessageError("the K-line does not fall silent")
 
+    def framed_bytes(self, payload_bytes: int) -> int:
+        """Bytes on the wire of a message with a payload so long."""
+        return len(encode(bytes(payload_bytes), self.form))
+
     def _encoded(self, payload: bytes) -> bytes:
         try:
             return encode(payload, self.form)

@@ -146,7 +146,7 @@ def test_a_definition_without_an_access_is_refused() -> None:
 @pytest.mark.parametrize(
     ("protocol", "told"),
     [
-        ("kwp2000", "no access of protocol 'kwp2000' is implemented; known here:"),
+        ("kwp1281", "no access of protocol 'kwp1281' is implemented; known here:"),
         ("usd", "no access of protocol 'usd' is implemented; did you mean 'uds'?"),
         (7, "no access of protocol '7' is implemented; known here:"),
         (None, "missing"),

@@ -1,0 +1,207 @@
+"""An access over KWP2000 on a K-line (ISO 14230): how it is woken, its sessions, and how it treats memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from appliance.definitions.access.base import AccessDefinition, HashSpan, InWords, Misfit, Proof, regions_of
+from appliance.definitions.access.uds_link import SecurityLevel
+from appliance.definitions.fields import Byte, HexBytes, Strict, refuse
+from appliance.definitions.memory import Memory, out_of_reach
+
+ADDRESS_BYTES = 3
+MOST_MESSAGE_BYTES = 255
+_MOST_TOOL_CODE_BYTES = 6
+
+
+class Line(Strict):
+    """The wire, and how the ECU on it is woken."""
+
+    wake: Literal["slow", "fast"]
+    """By an address at 5 bit/s, or by a pulse of 25 ms."""
+    wake_address: Byte | None = None
+    """That address."""
+    wake_parity: Literal["none", "odd", "even"] = "none"
+    """Parity of its seven bits, in the eighth; none where all eight are the address."""
+    rate_bps: int = Field(default=10_400, ge=1_200, le=250_000)
+    """Bit rate after waking."""
+    target: Byte
+    """Address of the ECU in headers."""
+    addressed: bool = True
+    """Whether headers carry addresses."""
+    length_byte: bool = False
+    """Whether every length has a byte of its own."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Line:
+        if (self.wake == "slow") != (self.wake_address is not None):
+            refuse(["wake_address belongs to wake = 'slow', and to nothing else"])
+        return self
+
+
+class Times(Strict):
+    """Times that the host keeps (ISO 14230-2, 4.4)."""
+
+    p2_max_ms: int = Field(default=50, ge=25, le=5_000)
+    """Longest to an answer."""
+    p3_min_ms: int = Field(default=55, ge=0, le=1_000)
+    """Shortest to the next request."""
+    p4_min_ms: int = Field(default=5, ge=0, le=20)
+    """Shortest between two bytes of a request."""
+    to_limits: bool = False
+    """Whether the ECU is asked for its limits (83 00) and set to them for reading and writing."""
+    pending_ceiling_s: float = Field(default=90.0, gt=0, le=600)
+    """So long 7F xx 78 is waited out."""
+    restart_wait_s: float = Field(default=2.0, ge=0, le=60)
+    """Before the ECU is woken again after a write."""
+
+
+class IdentityField(Strict):
+    """Where in an answer to 1A something stands."""
+
+    option: Byte
+    """What 1A asks for."""
+    first: int = Field(default=0, ge=0, le=MOST_MESSAGE_BYTES)
+    """First byte of it, behind the option."""
+    length: int | None = Field(default=None, ge=1, le=MOST_MESSAGE_BYTES)
+    """Bytes of it; all that is left where it is not given."""
+
+
+class KwpIdentity(Strict):
+    """Which records of 1A tell who it is."""
+
+    hw: IdentityField
+    """Hardware number."""
+    sw: IdentityField
+    """Software number; the application alone tells it."""
+    boot: IdentityField | None = None
+    """Boot loader version."""
+    serial: IdentityField | None = None
+    """Serial number of the ECU."""
+    vin: IdentityField | None = None
+    """Vehicle identification number."""
+
+
+class KwpSessions(Strict):
+    """Sessions of 10, and the unlocks each purpose needs."""
+
+    read: Byte | None = None
+    """In which memory is read; none where the one after waking does."""
+    read_rate_bps: int | None = Field(default=None, ge=9_600, le=250_000)
+    """Bit rate asked for with it."""
+    read_security: SecurityLevel | None = None
+    """Unlock before reading."""
+    programming: Byte = 0x85
+    """In which it is written."""
+    programming_rate_bps: int | None = Field(default=None, ge=9_600, le=250_000)
+    """Bit rate asked for with it."""
+    write_security: SecurityLevel
+    """Unlock before writing."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> KwpSessions:
+        if self.read_rate_bps is not None and self.read is None:
+            refuse(["read_rate_bps is asked for with a session: set read"])
+        return self
+
+
+class KwpReading(Strict):
+    """How memory is read by 23."""
+
+    block_bytes: int = Field(default=254, ge=16, le=MOST_MESSAGE_BYTES - 1)
+    """Longest piece asked for at once."""
+
+
+class KwpErasing(Strict):
+    """Erase routine (31), given first and last address, and asked for its result (33) until it is done."""
+
+    routine: Byte = 0xC4
+    """Local identifier of the routine."""
+    tool_code: HexBytes = Field(default="", max_length=2 * _MOST_TOOL_CODE_BYTES)
+    """What it gets behind the addresses."""
+    longest_s: float = Field(default=30.0, gt=0, le=600)
+    """Longest that the erase of a block takes."""
+
+
+class KwpWriting(Strict):
+    """Download by 34, 36 without a block counter, and 37."""
+
+    data_format: Byte = 0x00
+    """As the ECU numbers what is sent: plain data alone is implemented."""
+    block_bytes: int | None = Field(default=None, ge=16, le=MOST_MESSAGE_BYTES)
+    """Longest 36, its service byte included; the ECU's own maximum applies besides."""
+
+
+class KwpChecking(Strict):
+    """A routine by which the ECU checks a block once it was written; what it holds is read back besides."""
+
+    routine: Byte | None = None
+    """Local identifier of the routine."""
+    kind: Literal["crc32-low16", "sum16"] = "crc32-low16"
+    """What it gets behind the addresses: the low half of CRC-32, or the sum of all bytes."""
+
+
+class KwpAccessDefinition(AccessDefinition):
+    """KWP2000 on a K-line, at the car's plug or on the bench."""
+
+    method: Literal["obd", "bench"]
+    """Where the box is connected."""
+    protocol: Literal["kwp2000"]
+    """KWP2000."""
+    line: Line
+    """The wire."""
+    times: Times = Times()
+    """Times that the host keeps."""
+    identity: KwpIdentity
+    """Records that tell who it is."""
+    sessions: KwpSessions
+    """Sessions and unlocks."""
+    reading: KwpReading = KwpReading()
+    """How memory is read."""
+    erasing: KwpErasing = KwpErasing()
+    """How it is erased."""
+    writing: KwpWriting = KwpWriting()
+    """How it is written."""
+    checking: KwpChecking = KwpChecking()
+    """How the ECU checks it."""
+
+    @property
+    def proof(self) -> Proof:
+        """Memory is read back: a check of 16 bits alone proves too little."""
+        return "read_back"
+
+    @property
+    def hash_span(self) -> HashSpan | None:
+        """None: nothing is hashed on the target."""
+        return None
+
+    @property
+    def judges_itself(self) -> bool:
+        """The ECU says nothing of all its memory together."""
+        return False
+
+    @property
+    def bitrate_bps(self) -> int:
+        """That of writing."""
+        return self.sessions.programming_rate_bps or self.line.rate_bps
+
+    def in_words(self) -> InWords:
+        """Wake-up and rates, service and size of reads, unit of writes."""
+        how = "5 bit/s" if self.line.wake == "slow" else "pulse"
+        rates = f"{self.line.rate_bps} to {self.bitrate_bps} bit/s"
+        return InWords(
+            f"K-line, woken by {how}, {rates}, address {self.line.target:02X}",
+            f"by address (0x23), {self.reading.block_bytes} bytes at once",
+            "sector by sector",
+            "full write",
+        )
+
+    def misfits(self, memories: Sequence[Memory]) -> Iterator[Misfit]:
+        """Addresses out of reach of three bytes."""
+        for problem in out_of_reach(regions_of(memories), ADDRESS_BYTES):
+            yield (), problem
+        if self.writing.data_format:
+            yield ("writing",), f"data_format 0x{self.writing.data_format:02X} is not implemented"

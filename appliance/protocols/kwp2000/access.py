@@ -1,0 +1,140 @@
+"""ECU access over KWP2000, entirely from a definition."""
+
+from __future__ import annotations
+
+import asyncio
+
+from appliance.definitions.access.kwp2000 import IdentityField
+from appliance.definitions.schema import Definition
+from appliance.protocols.access import (
+    Dtc,
+    EcuIdentity,
+    EcuRefusedError,
+    EcuSilentError,
+    EcuState,
+    LinkLostError,
+    Purpose,
+    Refusal,
+)
+from appliance.protocols.kwp2000.client import MisfitAnswerError
+from appliance.protocols.kwp2000.memory import KwpMemory
+from appliance.protocols.kwp2000.services.data import clear_dtcs, read_dtcs, read_identification
+from appliance.protocols.kwp2000.session import KwpSession, quietly
+from appliance.protocols.kwp2000.waking import WakeError
+from appliance.protocols.obd.services import text
+
+_BOOT_TRIES = 3
+
+
+class KwpIdentification:
+    """Implements IdentityCapability: what the records of 1A tell."""
+
+    def __init__(self, session: KwpSession) -> None:
+        self._session = session
+        self._fields = session.how.identity
+
+    async def state(self) -> EcuState:
+        """The application alone tells the software number."""
+        try:
+            await self._session.ask(read_identification(self._fields.sw.option))
+        except EcuRefusedError:
+            return EcuState.BOOTLOADER
+        except (EcuSilentError, LinkLostError, WakeError, MisfitAnswerError):
+            await self._session.forget()
+            return EcuState.SILENT
+        return EcuState.APPLICATION
+
+    async def identify(self) -> EcuIdentity:
+        """Every field the present program answers. Raises EcuSilentError if it is silent."""
+        if await self.state() is EcuState.SILENT:
+            raise EcuSilentError("nothing on the K-line answers")
+        fields, told = self._fields, dict[int, bytes | None]()
+        return EcuIdentity(
+            hw=await self._text(fields.hw, told),
+            sw=await self._text(fields.sw, told),
+            boot=await self._text(fields.boot, told),
+            serial=await self._text(fields.serial, told),
+            vin=await self._text(fields.vin, told),
+        )
+
+    async def _text(self, field: IdentityField | None, told: dict[int, bytes | None]) -> str | None:
+        if field is None:
+            return None
+        if field.option not in told:
+            told[field.option] = await quietly(self._session, read_identification(field.option))
+        record = told[field.option] or b""
+        end = None if field.length is None else field.first + field.length
+        return text(record[field.first : end]) or None
+
+
+class KwpLifecycle:
+    """Implements LifecycleCapability."""
+
+    def __init__(self, session: KwpSession, identification: KwpIdentification) -> None:
+        self._session = session
+        self._identification = identification
+
+    async def state(self) -> EcuState:
+        """Which program answers now."""
+        return await self._identification.state()
+
+    async def open(self, purpose: Purpose) -> None:
+        """Enter the session and unlock level that the purpose needs."""
+        await self._session.open(purpose)
+
+    async def close(self) -> None:
+        """Stop communication; never raises."""
+        await self._session.leave()
+
+    async def commit(self) -> None:
+        """End the session cleanly, and see that the application answers.
+
+        Raises EcuRefusedError PROGRAMMING if the ECU stays in its bootloader, EcuSilentError if it is silent.
+        """
+        state = EcuState.SILENT
+        for _ in range(_BOOT_TRIES):
+            await self._session.leave()
+            await asyncio.sleep(self._session.how.times.restart_wait_s)
+            state = await self.state()
+            if state is EcuState.APPLICATION:
+                return
+        if state is EcuState.BOOTLOADER:
+            raise EcuRefusedError(Refusal.PROGRAMMING, "the ECU stays in its bootloader")
+        raise EcuSilentError("the ECU does not answer after the write")
+
+
+class KwpFaultMemory:
+    """Implements DiagnosticsCapability: fault codes; live values are not asked for."""
+
+    def __init__(self, session: KwpSession) -> None:
+        self._session = session
+
+    async def read_dtcs(self) -> tuple[Dtc, ...]:
+        """Stored fault codes, by 18."""
+        return await self._session.ask(read_dtcs())
+
+    async def clear_dtcs(self) -> None:
+        """By 14."""
+        await self._session.ask(clear_dtcs())
+
+    async def measured_v(self) -> float | None:
+        """None: which block of 21 holds it differs from ECU to ECU."""
+        return None
+
+    async def engine_speed_rpm(self) -> float | None:
+        """None, for the same reason."""
+        return None
+
+
+class KwpAccess:
+    """Implements EcuAccess. The line belongs to whoever opened it."""
+
+    link = None
+    """One tester and one ECU at a time: there is nobody else to listen to."""
+
+    def __init__(self, session: KwpSession, ecu: Definition) -> None:
+        self.session = session
+        self.identity = KwpIdentification(session)
+        self.lifecycle = KwpLifecycle(session, self.identity)
+        self.memory = KwpMemory(session, frozenset(one.name for one in session.how.reached(ecu.memories)))
+        self.diagnostics = KwpFaultMemory(session)

@@ -1,0 +1,165 @@
+"""Memory over KWP2000: read by 23, erased and checked by routines, written without a block counter."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+
+from appliance.contract.places import Range
+from appliance.protocols.access import (
+    Block,
+    EcuRefusedError,
+    EcuSilentError,
+    Hold,
+    LinkLostError,
+    Progress,
+    Refusal,
+    WireMeter,
+)
+from appliance.protocols.kwp2000.framing import MOST_BYTES, MOST_IN_FORMAT
+from appliance.protocols.kwp2000.metering import KwpMeter
+from appliance.protocols.kwp2000.refusals import STILL_RUNNING
+from appliance.protocols.kwp2000.services.memory import (
+    end_transfer,
+    read_memory,
+    request_download,
+    routine_result,
+    span,
+    start_routine,
+    transfer,
+)
+from appliance.protocols.kwp2000.session import KwpSession
+
+MAX_READ_BYTES = 16 * 1024
+_POLL_S = 0.1
+_CHECK_S = 30.0
+
+
+class KwpMemory:
+    """Implements MemoryCapability."""
+
+    def __init__(self, session: KwpSession, reaches: frozenset[str]) -> None:
+        """`reaches` names the memories that a bare address on this wire is of."""
+        self._session = session
+        self._how = session.how
+        self._reaches = reaches
+        self._meter = KwpMeter(session.how.line.rate_bps)
+
+    @property
+    def max_read_bytes(self) -> int:
+        """Largest length `read` takes."""
+        return MAX_READ_BYTES
+
+    async def read(self, place: Range, *, upwards: bool = True) -> bytes:
+        """Exactly the range, at most max_read_bytes, piece by piece from its start or from its end."""
+        if not 0 < place.length <= MAX_READ_BYTES:
+            raise ValueError(f"a read of {place.length} bytes; 1 to {MAX_READ_BYTES} are possible")
+        self._require(place)
+        client = await self._session.awake()
+        most = min(self._how.reading.block_bytes, self._longest() - 1)
+        starts = list(range(place.start, place.end, most))
+        pieces: dict[int, bytes] = {}
+        for start in starts if upwards else reversed(starts):
+            size = min(most, place.end - start)
+            with self._meter.moving():
+                pieces[start] = await client.ask(read_memory(start, size))
+            self._meter.received(client.link, size)
+        return b"".join(pieces[start] for start in starts)
+
+    async def erase(self, block: Block) -> None:
+        """Erase one block and wait until the ECU reports it done.
+
+        Raises EcuSilentError where the answer was lost: the result that the ECU tells afterwards does not say
+        of which block it is.
+        """
+        self._require(block.place)
+        erasing = self._how.erasing
+        tool_code = bytes.fromhex(erasing.tool_code)
+        await self._run(erasing.routine, span(block.start, block.size) + tool_code, erasing.longest_s)
+
+    async def program(self, block: Block, data: bytes, progress: Progress, hold: Hold | None = None) -> None:
+        """Program one erased block with exactly `block.size` bytes, then have the ECU check it.
+
+        A piece whose answer was lost is not sent again: without a counter it would be taken for the next one.
+        """
+        if len(data) != block.size:
+            raise ValueError(f"{len(data)} bytes for a block of {block.size}")
+        self._require(block.place)
+        client = await self._session.awake()
+        told = await client.ask(request_download(block.start, block.size, self._how.writing.data_format))
+        most = min(told, self._how.writing.block_bytes or told, self._longest()) - 1
+        for at in range(0, len(data), most):
+            piece = data[at : at + most]
+            with self._meter.moving():
+                await self._hand_over(piece, hold)
+            self._meter.sent(client.link, len(piece))
+            progress(len(piece))
+        await client.ask(end_transfer())
+        await self._have_checked(block, data)
+
+    async def proves_equal(self, block: Block, expected: bytes) -> bool | None:
+        """None: what the block holds is read back."""
+        self._require(block.place)
+        return None
+
+    def meter(self) -> WireMeter:
+        """Wire figures since the access was made."""
+        return self._meter.reading(self._session.repeats)
+
+    async def _hand_over(self, piece: bytes, hold: Hold | None) -> None:
+        """A refused 36 has not counted; it is sent again for as long as `hold` returns."""
+        while True:
+            try:
+                return await self._session.ask(transfer(piece))
+            except EcuRefusedError as refusal:
+                if hold is None:
+                    raise
+                await hold(refusal)
+
+    async def _have_checked(self, block: Block, data: bytes) -> None:
+        """Raises EcuRefusedError PROGRAMMING where the ECU finds something else in the block."""
+        checking = self._how.checking
+        if checking.routine is None:
+            return
+        value = sum(data) if checking.kind == "sum16" else zlib.crc32(data)
+        expected = (value & 0xFFFF).to_bytes(2)
+        await self._run(checking.routine, span(block.start, block.size) + expected, _CHECK_S)
+
+    async def _run(self, routine: int, parameters: bytes, longest_s: float) -> None:
+        """Start a routine and poll it, over a channel that it may drop."""
+        lost: Exception | None = None
+        try:
+            if await self._session.ask(start_routine(routine, parameters)):
+                await self._session.reopen()
+        except (EcuSilentError, LinkLostError) as error:
+            lost = error
+        result = await self._result(routine, longest_s)
+        if lost is not None:
+            raise EcuSilentError(f"the answer to routine {routine:02X} was lost") from lost
+        if result != 0:
+            raise EcuRefusedError(Refusal.PROGRAMMING, f"routine {routine:02X} ended with {result:02X}")
+
+    async def _result(self, routine: int, longest_s: float) -> int:
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + longest_s
+        while True:
+            try:
+                return await self._session.ask(routine_result(routine))
+            except EcuRefusedError as refusal:
+                if refusal.code != STILL_RUNNING or loop.time() >= until_s:
+                    raise
+            except (EcuSilentError, LinkLostError):
+                if loop.time() >= until_s:
+                    raise
+                await self._session.reopen()
+            await asyncio.sleep(_POLL_S)
+
+    def _longest(self) -> int:
+        """Of a payload, as the key bytes allow it."""
+        client = self._session.client
+        return MOST_BYTES if client is None or client.link.form.long_allowed else MOST_IN_FORMAT
+
+    def _require(self, place: Range) -> None:
+        """On the wire an address says nothing of its memory. Raises EcuRefusedError for one out of reach."""
+        if place.memory not in self._reaches:
+            raise EcuRefusedError(Refusal.UNSUPPORTED, f"{place} is out of reach over this connection")

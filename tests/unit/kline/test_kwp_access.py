@@ -1,0 +1,219 @@
+"""The capabilities over KWP2000, against the two strict kinds of ECU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from appliance.contract.places import Range
+from appliance.definitions.schema import Definition
+from appliance.protocols.access import (
+    Block,
+    Dtc,
+    EcuRefusedError,
+    EcuSilentError,
+    EcuState,
+    Purpose,
+    Refusal,
+)
+from appliance.protocols.kwp2000.access import KwpAccess
+from appliance.protocols.kwp2000.session import KwpSession
+from drivers.kline.simulated import SimulatedKLine
+from simulator.kline.ecu import AnswerFault, Phase
+from simulator.virtualtime import run_virtual
+from tests.support.kwp_definition import SECTOR_BYTES, START, edc15_kind, how_of, me7_kind
+from tests.support.kwp_ecu import KwpCar, stock
+
+KINDS = {"me7": me7_kind(), "edc15": edc15_kind()}
+BLOCK = Block("main", Range("flash", START + SECTOR_BYTES, SECTOR_BYTES))
+WANTED = bytes(range(256)) * (SECTOR_BYTES // 256)
+Work = Callable[[KwpCar, KwpAccess], Coroutine[Any, Any, None]]
+
+
+def at_ecu(definition: Definition, work: Work, **changed: object) -> None:
+    async def run() -> None:
+        car = KwpCar(definition, **changed)
+        session = KwpSession(SimulatedKLine(car.wire.attach("box")), how_of(definition), definition.id)
+        await work(car, KwpAccess(session, definition))
+
+    run_virtual(run())
+
+
+def nothing_more(size: int) -> None:
+    """Of progress."""
+
+
+async def write(access: KwpAccess, block: Block = BLOCK, data: bytes = WANTED) -> None:
+    await access.memory.erase(block)
+    await access.memory.program(block, data, nothing_more)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_it_is_is_told_before_anything_is_opened(kind: str) -> None:
+    async def work(car: KwpCar, access: KwpAccess) -> None:
+        assert await access.lifecycle.state() is EcuState.APPLICATION
+        told = await access.identity.identify()
+        assert told.hw == KINDS[kind].id.replace("pbx-k7", "026PBX7001").replace("pbx-k15", "028PBX1501")
+        assert (told.sw, told.boot, told.serial) == ("1037PBX001", "2501", "SER0000001")
+        assert told.vin == "WPBXZZZ1JZW000001"
+        assert await access.diagnostics.read_dtcs() == (Dtc("C0123", 0xE0),)
+        await access.diagnostics.clear_dtcs()
+        assert await access.diagnostics.read_dtcs() == ()
+        await access.lifecycle.close()
+        assert car.ecu.phase is Phase.ASLEEP and car.ecu.violations == []
+
+    at_ecu(KINDS[kind], work)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("upwards", [True, False])
+def test_all_memory_is_read_and_no_rule_broken(kind: str, upwards: bool) -> None:
+    definition = KINDS[kind]
+
+    async def work(car: KwpCar, access: KwpAccess) -> None:
+        await access.lifecycle.open(Purpose.READ)
+        whole = definition.regions[0].place
+        assert await access.memory.read(whole, upwards=upwards) == stock(definition)
+        assert car.ecu.violations == []
+
+    at_ecu(definition, work)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_block_is_erased_written_and_committed(kind: str) -> None:
+    definition = KINDS[kind]
+
+    async def work(car: KwpCar, access: KwpAccess) -> None:
+        await access.lifecycle.open(Purpose.WRITE)
+        await write(access)
+        assert await access.memory.proves_equal(BLOCK, WANTED) is None
+        assert await access.memory.read(BLOCK.place) == WANTED
+        await access.lifecycle.commit()
+        assert car.flash.read(BLOCK.start, BLOCK.size) == WANTED
+        assert car.server.routines.erased == [BLOCK.start]
+        assert car.ecu.violations == []
+
+    at_ecu(definition, work)
+
+
+def test_a_rate_that_the_ecu_refuses_leaves_the_one_it_has() -> None:
+    async def work(car: KwpCar, access: KwpAccess) -> None:
+        await access.lifecycle.open(Purpose.WRITE)
+        assert car.ecu.rate_bps == access.session.line.rate_bps == 10_400
+        await write(access)
+
+    at_ecu(edc15_kind(), work)
+
+
+def test_a_rate_that_the_ecu_has_is_used_until_the_end() -> None:
+    async def work(car: KwpCar, access: KwpAccess) -> None:
+        await access.lifecycle.open(Purpose.WRITE)
+        assert car.ecu.rate_bps == access.session.line.rate_bps == 124_800
+        await access.lifecycle.close()
+        assert car.ecu.rate_bps == 10_400
+        assert await access.lifecycle.state() is EcuState.APPLICATION
+
+    at_ecu(me7_kind(), work)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_channel_that_drops_during_the_erase_is_taken_up_again(kind: str) -> None:
+    async def work(car: KwpCar, access: KwpAccess) -> None:
+        await access.lifecycle.open(Purpose.WRITE)
+        await write(access)
+        assert car.flash.read(BLOCK.start, BLOCK.size) == WANTED
+        assert car.server.routines.erased == [BLOCK.start]
+
+    at_ecu(KINDS[kind], work, drops_after_erase=True, erase_s=8.0)
+
+
+def test_an_erase_whose_answer_was_lost_is_not_called_done() -> None:
+    async def work(car: KwpCar, access: KwpAccess) -> None:
+        await access.lifecycle.open(Purpose.WRITE)
+        car.ecu.faults.append(AnswerFault("lost"))
+        with pytest.raises(EcuSilentError, match="C4 was lost"):
+            await access.memory.erase(BLOCK)
+        await access.lifecycle.open(Purpose.RECOVER)
+        await write(access)
+        assert car.flash.read(BLOCK.start, BLOCK.size) == WANTED
+
+    at_ecu(me7_kind(), work)
+
+
+def test_a_half_written_ecu_answers_as_its_bootloader() -> None:
+    async def work(car: KwpCar, access: KwpAccess) -> None:
+        await access.lifecycle.open(Purpose.WRITE)
+        await access.memory.erase(BLOCK)
+        with pytest.raises(EcuRefusedError, match="bootloader"):
+            await access.lifecycle.commit()
+        told = await access.identity.identify()
+        assert (told.hw, told.sw) == ("026PBX7001", None)
+
+    at_ecu(me7_kind(), work)
+
+
+def test_a_block_that_the_ecu_finds_wrong_is_refused() -> None:
+    """A bit of the flash does not take what it is given."""
+
+    async def work(car: KwpCar, access: KwpAccess) -> None:
+        await access.lifecycle.open(Purpose.WRITE)
+        await access.memory.erase(BLOCK)
+        program = car.flash.program
+
+        def lying(start: int, data: bytes) -> bool:
+            return program(start, bytes((data[0] & 0xFE,)) + data[1:])
+
+        car.flash.program = lying  # type: ignore[method-assign]
+        with pytest.raises(EcuRefusedError) as refused:
+            await access.memory.program(BLOCK, bytes((0xFF,)) * BLOCK.size, nothing_more)
+        assert refused.value.refusal is Refusal.PROGRAMMING
+
+    at_ecu(me7_kind(), work)
+
+
+def test_nobody_there_is_silence() -> None:
+    async def work(car: KwpCar, access: KwpAccess) -> None:
+        car.ecu.set_rate(9_600)
+        assert await access.lifecycle.state() is EcuState.SILENT
+        with pytest.raises(EcuSilentError):
+            await access.identity.identify()
+
+    at_ecu(edc15_kind(), work)
+
+
+def test_an_ecu_that_another_life_left_awake_and_fast_is_woken_once_it_sleeps() -> None:
+    definition = me7_kind()
+
+    async def work(car: KwpCar, access: KwpAccess) -> None:
+        await access.lifecycle.open(Purpose.WRITE)
+        client = access.session.client
+        assert client is not None and car.ecu.rate_bps == 124_800
+        await client.release_session()
+        other = KwpSession(SimulatedKLine(car.wire.attach("box again")), how_of(definition), definition.id)
+        assert await KwpAccess(other, definition).lifecycle.state() is EcuState.APPLICATION
+
+    at_ecu(definition, work)
+
+
+@pytest.mark.parametrize("purpose", [Purpose.READ, Purpose.WRITE])
+@pytest.mark.parametrize(("kind", "rate_bps"), [("me7", 124_800), ("edc15", 10_400)])
+def test_reading_and_writing_reach_95_percent_of_what_the_wire_carries(
+    kind: str, rate_bps: int, purpose: Purpose
+) -> None:
+    """For the P4 and the P2 that the ECU gives; requests, P2 and P3 are in the ceiling."""
+    definition = KINDS[kind]
+
+    async def work(car: KwpCar, access: KwpAccess) -> None:
+        await access.lifecycle.open(purpose)
+        if purpose is Purpose.READ:
+            await access.memory.read(definition.regions[0].place)
+        else:
+            await write(access)
+        meter = access.memory.meter()
+        assert meter.bitrate_bps == rate_bps
+        assert 0.95 <= meter.payload_bytes / meter.busy_s / meter.ceiling_bytes_per_s <= 1.0001
+        assert car.ecu.violations == []
+
+    at_ecu(definition, work)

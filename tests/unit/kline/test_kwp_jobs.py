@@ -1,0 +1,156 @@
+"""Whole jobs over KWP2000: the heart and the engine know nothing of a K-line, and need not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from appliance.contract.errors import EcuSafety
+from appliance.contract.jobs import JobState
+from appliance.definitions.library import Library
+from appliance.definitions.schema import Definition
+from appliance.engine.operations.check import verify
+from appliance.engine.operations.read import identify, read
+from appliance.engine.operations.write import recover, restore, write
+from appliance.engine.tuned_package import MasterWish
+from appliance.flashing.safety import standing
+from appliance.protocols.kwp2000.links import discover
+from appliance.protocols.port_missing import PortMissingError
+from appliance.protocols.registry import Way
+from simulator.kline.ecu import AnswerFault
+from simulator.kline.wire import WireByte
+from simulator.virtualtime import run_virtual
+from tests.support.killing import Killed, Killer
+from tests.support.kwp_box import KLinePorts, KwpBox
+from tests.support.kwp_definition import edc15_kind, me7_kind
+from tests.support.kwp_ecu import KwpCar, stock, tuned
+
+TRANSFER = b"\x36"
+KINDS = {"me7": me7_kind(), "edc15": edc15_kind()}
+
+
+async def was_read(state: Path, definition: Definition, **changed: object) -> tuple[KwpBox, str]:
+    at = KwpBox(state, KwpCar(definition, **changed))
+    job = str((await identify(at.box, definition.id))["job"])
+    await read(at.box, job)
+    assert at.box.journal.job(job).state is JobState.READ_VERIFIED
+    return at, job
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_whole_job_from_identify_to_restore(kind: str, tmp_path: Path) -> None:
+    definition = KINDS[kind]
+
+    async def inside() -> None:
+        at, job = await was_read(tmp_path / "box", definition)
+        wanted = tuned(definition, stock(definition))
+        written = await write(at.box, job, at.hand_in(wanted), MasterWish(), engine_off=True)
+        assert (written["result"], written["verify"]["method"]) == ("done", "read_back")
+        assert at.car.memory == wanted
+        assert (await verify(at.box, job))["method"] == "read_back"
+        assert (await restore(at.box, job))["result"] == "restored"
+        assert at.car.memory == stock(definition)
+        assert at.car.ecu.violations == []
+        at.box.journal.close()
+
+    run_virtual(inside())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_ecu_on_a_k_line_is_found_among_others_without_its_name(kind: str, tmp_path: Path) -> None:
+    async def inside() -> None:
+        at = KwpBox(tmp_path / "box", KwpCar(KINDS[kind]))
+        at.box.library = Library()
+        for definition in KINDS.values():
+            at.box.library.add(definition, Path(f"{definition.id}.toml"))
+        assert (await identify(at.box))["definition"] == KINDS[kind].id
+        at.box.journal.close()
+
+    run_virtual(inside())
+
+
+def test_a_box_without_a_k_line_finds_nobody_there_and_says_so_where_one_was_named() -> None:
+    class NoLine(KLinePorts):
+        def kline(self) -> NoReturn:
+            raise PortMissingError("K-line")
+
+    async def inside() -> None:
+        ways = [Way(one, one.accesses[0]) for one in KINDS.values()]
+        ports = NoLine(KwpCar(KINDS["me7"]))
+        assert await discover(ports, ways, every=True) == ()
+        with pytest.raises(PortMissingError):
+            await discover(ports, ways, every=False)
+
+    run_virtual(inside())
+
+
+@pytest.mark.parametrize("original", [False, True])
+@pytest.mark.parametrize("number", [1, 5, 9, 18])
+def test_a_power_cut_in_the_middle_of_a_block_is_recovered(
+    number: int, original: bool, tmp_path: Path
+) -> None:
+    definition = me7_kind()
+
+    async def inside() -> None:
+        at, job = await was_read(tmp_path / "box", definition)
+        wanted = tuned(definition, stock(definition), 0x300, 0x900, 0x1100)
+        killer, pieces = Killer(at.state), 0
+
+        def cut_off(data: bytes) -> None:
+            nonlocal pieces
+            pieces += data[4:5] == TRANSFER
+            if pieces == number:
+                pieces += 1
+                killer.strike()
+
+        at.ports.watch = cut_off
+        with pytest.raises(Killed):
+            await write(at.box, job, at.hand_in(wanted), MasterWish(), engine_off=True)
+        at.live_again(killer.state)
+        assert standing(at.box.journal, job).ecu is EcuSafety.HALF_WRITTEN
+        done = await recover(at.box, job, original)
+        assert done["result"] == ("restored" if original else "done")
+        assert at.car.memory == (stock(definition) if original else wanted)
+        assert standing(at.box.journal, job).ecu is EcuSafety.INTACT
+        at.box.journal.close()
+
+    run_virtual(inside())
+
+
+@pytest.mark.parametrize("kind", ["lost", "garbled", "cut", "late"])
+def test_a_write_gets_over_answers_that_go_wrong(kind: str, tmp_path: Path) -> None:
+    definition = me7_kind()
+
+    async def inside() -> None:
+        at, job = await was_read(tmp_path / "box", definition)
+        wanted = tuned(definition, stock(definition))
+        count = 0
+
+        def fault(byte: WireByte) -> None:
+            nonlocal count
+            count += 1
+            if count % 4000 == 0:
+                at.car.ecu.faults.append(AnswerFault(kind, 0.3))  # type: ignore[arg-type]
+
+        at.car.wire.fault = fault
+        written = await write(at.box, job, at.hand_in(wanted), MasterWish(), engine_off=True)
+        assert written["result"] == "done" and at.car.memory == wanted
+        assert count > 12000
+        at.box.journal.close()
+
+    run_virtual(inside())
+
+
+def test_a_write_over_a_channel_that_drops_at_every_erase(tmp_path: Path) -> None:
+    definition = me7_kind()
+
+    async def inside() -> None:
+        at, job = await was_read(tmp_path / "box", definition, drops_after_erase=True, erase_s=7.0)
+        wanted = tuned(definition, stock(definition), 0x300, 0x900)
+        written = await write(at.box, job, at.hand_in(wanted), MasterWish(), engine_off=True)
+        assert written["result"] == "done" and at.car.memory == wanted
+        at.box.journal.close()
+
+    run_virtual(inside())
