@@ -56,6 +56,12 @@ TEXTS: dict[str, str] = {
     "consents_for_original": "not needed to put the original back",
     "consents_missing": "missing: {missing}",
     "consents_given": "{use}",
+    # --- an interrupted write
+    "blocks_ordered": "{count} blocks",
+    "target_whole": "every byte of it",
+    "target_lost": "whole nowhere, and nothing was erased yet: {places}",
+    "target_lost_and_begun": "whole nowhere: {places}; the rest is finished all the same",
+    "write_begun": "its memory may be half written: the write waits between blocks instead",
     # --- identity
     "identity_no_application": "the application does not answer: use recover instead",
     "identity_unasked": "the ECU could not be asked: {error}",
@@ -72,6 +78,7 @@ TEXTS: dict[str, str] = {
     "identity_memory_strange": "memory is neither that of the original nor what this job last wrote: {equal} "
     "of {compared} samples agree",
     "identity_nothing_told": "nothing of this ECU can be told or looked at: use an access that tells more",
+    "identity_by_word": "it tells no number of its own, and a person named the car",
     "identity_needs_name": "{equal} of {compared} samples of its memory agree, and it tells no number of its "
     "own: look whether this is the very car, then add --car and {named}",
     "identity_by_person": "{equal} of {compared} samples of its memory agree, of which {written} as this job "

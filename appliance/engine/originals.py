@@ -202,6 +202,15 @@ def target_of_order(box: EngineContext, definition: Definition, order: WriteOrde
     return target
 
 
+def what_was_there(
+    box: EngineContext, definition: Definition, order: WriteOrder, opened: Opened
+) -> MemoryImage | None:
+    """What the ECU held before a tuned file was begun, as far as it is whole; of an original nobody knows."""
+    if order.tuned_file is None:
+        return None
+    return _open_what_is_left(box, definition, order.original_file, opened).image
+
+
 def _open_what_is_left(box: EngineContext, definition: Definition, file_id: str, opened: Opened) -> Target:
     """As `open_what_is_whole`; a file whose record is lost may have held anything."""
     try:

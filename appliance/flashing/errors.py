@@ -130,17 +130,24 @@ class CarUnconfirmedError(PitboxError):
 class TargetDamagedError(PitboxError):
     """Of what is to be written, a part is whole nowhere."""
 
-    def __init__(self, ranges: Sequence[str], other: str | None, *, runs: bool = False) -> None:
+    def __init__(
+        self, ranges: Sequence[str], other: str | None, *, runs: bool = False, closed: bool = False
+    ) -> None:
         """`other` is the source that is left, where there is one.
 
-        `runs` is for an ECU that runs its application with what it holds there.
+        `runs` is for an ECU that runs its application with what it holds there; `closed` for a write that is
+        over, because nothing of it was begun.
         """
+        if closed:
+            way_on = "Nothing was erased, and the write is closed. Hand the file in again."
+        else:
+            way_on = "Bring back the second copy of the box's state directory" + (
+                f", or {other}." if other else ", then repeat the command."
+            )
         super().__init__(
             "TARGET_DAMAGED",
             f"the sealed bytes of {len(ranges)} places are damaged, and the ECU is not known to hold them",
-            do_now=("The ECU runs, and is not as it was: do not start the engine. " if runs else "")
-            + "Bring back the second copy of the box's state directory"
-            + (f", or {other}." if other else ", then repeat the command."),
+            do_now=("The ECU runs, and is not as it was: do not start the engine. " if runs else "") + way_on,
             details=tuple(ranges),
         )
 

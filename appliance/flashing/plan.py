@@ -7,30 +7,69 @@ from dataclasses import dataclass, field
 from appliance.contract.gates import GateVerdict
 from appliance.flashing.erase_groups import EraseGroups
 from appliance.flashing.errors import GatesRefusedError
+from appliance.flashing.gaps import Target
 from appliance.flashing.gates.judging import check_request
 from appliance.flashing.gates.request import WriteRequest, target_of
+from appliance.flashing.gates.resuming import check_resumption
 from appliance.flashing.image import MemoryImage, blocks_of
+from appliance.flashing.resumption import Resumption
 from appliance.flashing.write_order import WriteOrder
 from appliance.protocols.access import Block
 
 
 @dataclass(frozen=True)
 class FlashPlan:
-    """Made from a request alone; raises GatesRefusedError with every gate that did not pass."""
+    """All that the write loop takes: made from a request, or from an interrupted write, by its gates alone.
 
-    request: WriteRequest = field(repr=False)
+    Raises GatesRefusedError with every gate that did not pass; one of an interrupted write that nobody has
+    asked the wire for did not.
+    """
+
+    request: WriteRequest | Resumption = field(repr=False)
     gates: tuple[GateVerdict, ...] = field(init=False)
     order: WriteOrder = field(init=False)
-    target: MemoryImage = field(init=False, repr=False)
+    known: Target = field(init=False, repr=False)
+    """What memory is to become; of an interrupted write as far as it is known."""
 
     def __post_init__(self) -> None:
-        gates = check_request(self.request)
-        target = target_of(self.request)
-        if target is None or not all(gate.passed for gate in gates):
+        asked = self.request
+        if isinstance(asked, Resumption):
+            gates, order, known = check_resumption(asked), asked.order, asked.known
+        else:
+            gates, target = tuple(check_request(asked)), target_of(asked)
+            if target is None or asked.original is None:
+                raise GatesRefusedError(gates)
+            order, known = _order(asked, target), Target(target)
+        if not all(gate.passed for gate in gates):
             raise GatesRefusedError(gates)
-        object.__setattr__(self, "gates", tuple(gates))
-        object.__setattr__(self, "target", target)
-        object.__setattr__(self, "order", _order(self.request, target))
+        object.__setattr__(self, "gates", gates)
+        object.__setattr__(self, "order", order)
+        object.__setattr__(self, "known", known)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether nothing of it was begun before."""
+        return isinstance(self.request, WriteRequest)
+
+    @property
+    def target(self) -> MemoryImage:
+        """Memory as it should be afterwards, as far as it is known."""
+        return self.known.image
+
+    @property
+    def before(self) -> MemoryImage | None:
+        """Memory as it was read, where nothing was written yet."""
+        return self.request.original if isinstance(self.request, WriteRequest) else None
+
+    @property
+    def other(self) -> str | None:
+        """What a person can do instead, where the target is damaged and another is whole."""
+        return None if isinstance(self.request, WriteRequest) else self.request.other
+
+    def refuse_changed_target(self) -> None:
+        """Raises PitboxError TARGET_CHANGED when the bytes at hand are not those that were planned with."""
+        if not self.known.gaps:
+            self.order.check_target(self.target.sha256())
 
 
 def _order(request: WriteRequest, target: MemoryImage) -> WriteOrder:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from appliance.contract.errors import PitboxError
+from appliance.contract.events import Phase
 from appliance.contract.jobs import JobState
 from appliance.flashing import history
 from appliance.flashing.context import JobContext
@@ -15,14 +17,17 @@ from appliance.flashing.errors import (
     access_problem,
 )
 from appliance.flashing.gaps import Gap, Target, filled, unknown
+from appliance.flashing.gates.resuming import ask_the_wire, check_resumption, tell
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import FlashRecord, Journal, Step
-from appliance.flashing.marks import NEEDS_BENCH
-from appliance.flashing.recognising import require_very_ecu
-from appliance.flashing.retries import asked_patiently, open_persistently
+from appliance.flashing.marks import NEEDS_BENCH, NOTHING_ERASED
+from appliance.flashing.plan import FlashPlan
+from appliance.flashing.resumption import Resumption
+from appliance.flashing.retries import open_persistently
 from appliance.flashing.session_end import let_go
+from appliance.flashing.verifying import differing
 from appliance.flashing.write_order import WriteOrder
-from appliance.flashing.writing import Write, WriteResult
+from appliance.flashing.writing import WriteResult, write
 from appliance.protocols.access import AccessError, EcuSilentError, EcuState, LinkLostError, Purpose
 from appliance.vault.contents import wipe
 
@@ -46,11 +51,13 @@ async def recover(
     target: MemoryImage,
     gaps: tuple[Gap, ...] = (),
     other: str | None = None,
+    before: MemoryImage | None = None,
 ) -> WriteResult:
     """Finish a write. Raises NeedsBenchError, WriteInterruptedError or another PitboxError.
 
-    `other` is what a person can do instead, where the target is damaged and another is whole. Nothing of the
-    open write changes before the ECU, or a person, has said that it is the one written.
+    `other` is what a person can do instead, where the target is damaged and another is whole; `before` is
+    what memory held when the write was begun, as far as that is known. Nothing of the open write changes
+    before the ECU, or a person, has said that it is the one written.
     """
     if not gaps:
         order.check_target(target.sha256())
@@ -59,62 +66,81 @@ async def recover(
     if silence is not None:
         job.journal.resume_flash(flash, flash.write_order)
         raise _unreachable(job, flash, silence) from silence
-    await _know_the_ecu(job)
+    touched = history.touched(job.journal.steps(flash.id))
+    verdicts = await ask_the_wire(job, touched=touched)
+    found = Resumption(
+        flash, order, job.definition, job.access_definition, Target(target, gaps), touched, verdicts, other
+    )
     if not gaps:
-        return await _finish(job, flash, order, Target(target))
-    known = await _as_whole_as_possible(job, flash, order, Target(target, gaps), other)
+        return await write(job, _planned(job, found))
+    found = replace(found, known=await _as_whole_as_possible(job, found))
     try:
-        return await _finish(job, flash, order, known, other)
+        if found.lost and not touched:
+            raise await _never_begun(job, found, before)
+        return await write(job, _planned(job, found))
     finally:
-        wipe(*(data for data in known.image.spans.values() if isinstance(data, bytearray)))
+        wipe(*(data for data in found.known.image.spans.values() if isinstance(data, bytearray)))
 
 
-async def _finish(
-    job: JobContext, flash: FlashRecord, order: WriteOrder, target: Target, other: str | None = None
-) -> WriteResult:
-    flash_id = job.journal.resume_flash(flash, flash.write_order if _is_of(flash, order) else order.to_json())
-    return await Write(job, flash_id, order, target, Purpose.RECOVER, other=other).run()
+def _planned(job: JobContext, resumption: Resumption) -> FlashPlan:
+    tell(job, check_resumption(resumption))
+    return FlashPlan(resumption)
 
 
-def _is_of(flash: FlashRecord, order: WriteOrder) -> bool:
-    """Whether the write goes on with what it was begun for, in whatever words an earlier build put it."""
-    return WriteOrder.from_json(flash.write_order) == order
-
-
-async def _as_whole_as_possible(
-    job: JobContext, flash: FlashRecord, order: WriteOrder, target: Target, other: str | None
-) -> Target:
+async def _as_whole_as_possible(job: JobContext, found: Resumption) -> Target:
     """The target with what the ECU itself still holds.
 
     An open write is turned to another target that is damaged where it has to be written only if it has left
     alone what is lost, and its own target is damaged too. Raises TargetDamagedError, or another PitboxError
     where nothing can be asked.
     """
-    steps = job.journal.steps(flash.id)
     try:
-        await open_persistently(job, Purpose.RECOVER)
-        target = await filled(job, target, Purpose.RECOVER)
+        purpose = await _looking(job, found)
+        await open_persistently(job, purpose)
+        target = await filled(job, found.known, purpose)
     except AccessError as error:
-        if history.touched(steps):
+        if found.touched:
             raise WriteInterruptedError(job.id, str(error), job.access_definition.recovery.advice) from error
         raise access_problem(error) from error
     finally:
         await let_go(job)
     if not target.gaps:
-        order.check_target(target.image.sha256())
-    lost = unknown(order.blocks, target.image)
-    begun = history.begun(steps)
-    if not _is_of(flash, order) and lost and (other or any(block.place.at in begun for block in lost)):
-        raise TargetDamagedError([str(gap) for gap in target.gaps], other)
+        found.order.check_target(target.image.sha256())
+    lost = unknown(found.order.blocks, target.image)
+    begun = history.begun(job.journal.steps(found.flash.id))
+    if not found.as_begun and lost and (found.other or any(block.place.at in begun for block in lost)):
+        raise TargetDamagedError([str(gap) for gap in target.gaps], found.other)
     return target
 
 
-async def _know_the_ecu(job: JobContext) -> None:
-    """Raises EcuChangedError, CarUnconfirmedError, or another PitboxError where nothing can be asked."""
+async def _looking(job: JobContext, found: Resumption) -> Purpose:
+    """Where nothing was erased the application is there, and reads what many a bootloader does not."""
+    alive = not found.touched and await job.access.lifecycle.state() is EcuState.APPLICATION
+    return Purpose.READ if alive else Purpose.RECOVER
+
+
+async def _never_begun(job: JobContext, found: Resumption, before: MemoryImage | None) -> TargetDamagedError:
+    """A write that erased nothing, and cannot be finished: closed where memory is what it was before it.
+
+    Raises PitboxError.
+    """
+    lost = [str(block) for block in found.lost]
+    if before is None or unknown(found.order.blocks, before) or not job.access_definition.certain:
+        return TargetDamagedError(lost, found.other)
     try:
-        await asked_patiently(job, lambda: require_very_ecu(job))
+        purpose = await _looking(job, found)
+        await open_persistently(job, purpose)
+        strange = await differing(job, found.order.blocks, before, Phase.COMPARE, purpose)
     except AccessError as error:
-        raise access_problem(error) from error
+        job.note("memory_unseen", error=str(error))
+        return TargetDamagedError(lost, found.other)
+    finally:
+        await let_go(job)
+    if strange:
+        return TargetDamagedError(lost, found.other)
+    job.journal.resume_flash(found.flash, found.flash.write_order)
+    job.journal.close_flash(found.flash.id, job.id, JobState.READ_VERIFIED, NOTHING_ERASED)
+    return TargetDamagedError(lost, None, closed=True)
 
 
 async def _silence(job: JobContext) -> AccessError | None:

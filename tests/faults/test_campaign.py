@@ -17,9 +17,9 @@ from appliance.definitions.loader import PACKS, load_definition
 from appliance.engine.conditions import LiveConditions
 from appliance.engine.context import EngineContext
 from appliance.engine.operations.registry import prepare
-from appliance.flashing import writing
+from appliance.flashing import accepting, comparing, writing
+from appliance.flashing.block_writing import BlockWriter
 from appliance.flashing.write_order import WriteOrder
-from appliance.flashing.writing import Write
 from appliance.ports.simulated import SimulatedCarInterface
 from appliance.protocols.access import Block
 from appliance.protocols.uds.memory import UdsMemory
@@ -102,9 +102,9 @@ async def _blind(*_arguments: object) -> list[Block]:
 
 def test_invented_success_is_caught() -> None:
     with (
-        patch.object(Write, "_rewrite_all", _nothing),
-        patch.object(Write, "_prove", _nothing),
-        patch.object(Write, "_commit", _nothing),
+        patch.object(BlockWriter, "rewrite_all", _nothing),
+        patch.object(writing, "prove", _nothing),
+        patch.object(accepting, "commit", _nothing),
     ):
         broken = broken_in(campaign(SEED, 12, T300.id))
     assert any("bytes of calibration are wrong" in one for one in broken)
@@ -118,7 +118,7 @@ def test_a_write_that_does_not_verify_is_caught() -> None:
 
     with patch.object(runs, "storm_for", lying):
         assert broken_in(campaign(SEED, 4, T300.id)) == []
-        with patch.object(writing, "differing", _blind):
+        with patch.object(comparing, "differing", _blind):
             broken = broken_in(campaign(SEED, 4, T300.id))
     assert any("1 bytes of" in one for one in broken)
 
@@ -395,7 +395,7 @@ def test_each_kind_of_answer_strikes_and_a_box_that_believes_it_is_caught(
     honest = list(campaign(SEED, 3, X050.id, hardship=Hardship.NONE))
     assert all(result.struck for result in honest if result.kind != "read")
     monkeypatch.setattr(UdsMemory, "erase", _nothing)
-    monkeypatch.setattr(writing, "differing", _blind)
+    monkeypatch.setattr(comparing, "differing", _blind)
     assert broken_in(campaign(SEED, 3, X050.id, hardship=Hardship.NONE))
 
 

@@ -22,6 +22,7 @@ from appliance.engine.originals import (
     other_source,
     seal_target,
     target_of_order,
+    what_was_there,
 )
 from appliance.engine.plaintext import Opened, wiped_afterwards
 from appliance.engine.tuned_package import (
@@ -169,11 +170,12 @@ async def recover(
             order = original_instead(box, definition, flash, order, opened)
         target = target_of_order(box, definition, order, opened)
         other = other_source(box, definition, flash, order, opened) if target.gaps else None
+        before = what_was_there(box, definition, order, opened) if target.gaps else None
         _set_outcome_aside(box, job)
         if more_erases:
             box.journal.step(flash.id, Step.ERASES_ALLOWED)
         async with on_ecu(box, job.id, definition, confirmed=confirmed(box, job, car)) as ecu:
-            result = await finish(ecu, flash, order, target.image, target.gaps, other)
+            result = await finish(ecu, flash, order, target.image, target.gaps, other, before)
             return await _done(box, result, ecu)
 
 

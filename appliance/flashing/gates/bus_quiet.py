@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from appliance.contract.gates import Verdict, found
-from appliance.flashing.gates.car_check import CarCheck
-from appliance.flashing.gates.gate import CarGate, Judgement, passed_if
+from appliance.flashing.gates.gate import Judgement, WireGate, passed_if
+from appliance.flashing.gates.wire_check import WireCheck
 
 _QUIET_LOAD = 0.6
 
 
-class BusQuiet(CarGate):
+class BusQuiet(WireGate):
     """Room for a write."""
 
     name = "bus_quiet"
     question = "Is the bus quiet enough?"
 
-    async def judge(self, check: CarCheck) -> Judgement:
+    async def judge(self, check: WireCheck) -> Judgement:
         """By the share of the wire in use."""
         link = await check.link()
         if link is None:

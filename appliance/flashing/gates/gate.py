@@ -10,6 +10,8 @@ from appliance.contract.catalogue import Field
 from appliance.contract.gates import Finding, Verdict, found
 from appliance.flashing.gates.car_check import CarCheck
 from appliance.flashing.gates.request import WriteRequest
+from appliance.flashing.gates.wire_check import WireCheck
+from appliance.flashing.resumption import Resumption
 
 
 class Judgement(NamedTuple):
@@ -47,6 +49,22 @@ class CarGate(Gate):
     @abstractmethod
     async def judge(self, check: CarCheck) -> Judgement:
         """May raise AccessError or OSError where ECU or wire do not answer: that is a fail."""
+
+
+class WireGate(CarGate):
+    """A check of ECU, supply or bus that needs no papers: a recovery asks it as well."""
+
+    @abstractmethod
+    async def judge(self, check: WireCheck) -> Judgement:
+        """May raise AccessError or OSError where ECU or wire do not answer: that is a fail."""
+
+
+class ResumptionGate(Gate):
+    """A check of an interrupted write before it is taken up again: it needs no wire."""
+
+    @abstractmethod
+    def judge(self, resumption: Resumption) -> Judgement:
+        """Raises nothing that is expected."""
 
 
 def passed(key: str, **fields: Field) -> Judgement:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from appliance.contract.gates import Verdict, found
-from appliance.flashing.gates.car_check import CarCheck
-from appliance.flashing.gates.gate import CarGate, Judgement, passed_if
+from appliance.flashing.gates.gate import Judgement, WireGate, passed_if
+from appliance.flashing.gates.wire_check import WireCheck
 
 _MOST_ERRORS = 95
 """From 96 on a CAN controller warns."""
 
 
-class LinkClean(CarGate):
+class LinkClean(WireGate):
     """A plug that has contact."""
 
     name = "link_clean"
     question = "Is the link clean?"
 
-    async def judge(self, check: CarCheck) -> Judgement:
+    async def judge(self, check: WireCheck) -> Judgement:
         """Errors are few and do not grow."""
         link = await check.link()
         if link is None:

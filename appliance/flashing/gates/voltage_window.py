@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from appliance.flashing.gates.car_check import CarCheck
-from appliance.flashing.gates.gate import CarGate, Judgement, failed, passed_if
+from appliance.flashing.gates.gate import Judgement, WireGate, failed, passed_if
+from appliance.flashing.gates.wire_check import WireCheck
 
 
-class VoltageWindow(CarGate):
+class VoltageWindow(WireGate):
     """Inside the window, at every sample."""
 
     name = "voltage_window"
     question = "Is the supply inside the definition's window?"
 
-    async def judge(self, check: CarCheck) -> Judgement:
+    async def judge(self, check: WireCheck) -> Judgement:
         """Lowest and highest sample; no reading is a fail."""
         try:
             supply = await check.supply()

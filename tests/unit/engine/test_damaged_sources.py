@@ -16,7 +16,8 @@ from appliance.engine.operations.restore_without_journal import reopen
 from appliance.engine.operations.write import recover, restore, write
 from appliance.engine.report import report_of
 from appliance.flashing import history
-from appliance.flashing.journal import Step
+from appliance.flashing.database import StorageError
+from appliance.flashing.journal import Journal, Step
 from appliance.flashing.write_order import WriteOrder
 from simulator.ecu.core import Program
 from simulator.ecu.watch import Counter
@@ -322,6 +323,50 @@ def test_an_original_goes_back_by_a_definition_that_has_got_another_region(slave
         garage.box.library.add(definition, PACKS / f"{definition.id}.toml")
         job = await reopen(garage.box, definition.id)
         assert (await recover(garage.box, job))["result"] == "restored"
+        assert garage.untouched
+
+    visit(slave, scene)
+
+
+async def never_begun(garage: Garage, patch: pytest.MonkeyPatch) -> None:
+    """The box stopped between the intent of its write and the first erase."""
+
+    def full(journal: Journal, *_: object) -> None:
+        raise StorageError(journal.path, "database or disk is full")
+
+    patch.setattr(Journal, "next_block", full)
+    error = await garage.refusal(write(garage.box, garage.job, garage.hand_in(garage.package())))
+    assert error.ecu is EcuSafety.UNTOUCHED
+    patch.undo()
+
+
+def test_a_write_that_erased_nothing_is_closed_where_its_file_rotted(
+    slave: Readied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(garage: Garage) -> None:
+        await never_begun(garage, monkeypatch)
+        rot(garage, "tuned", "calibration")
+        error = await garage.refusal(recover(garage.box))
+        assert (error.code, error.ecu) == ("TARGET_DAMAGED", EcuSafety.UNTOUCHED)
+        assert "Nothing was erased" in error.do_now
+        assert garage.untouched
+        assert garage.box.journal.open_flashes() == []
+        result = await write(garage.box, garage.job, garage.hand_in(garage.package()))
+        assert result["result"] == "done"
+
+    visit(slave, scene)
+
+
+def test_a_write_that_erased_nothing_is_not_turned_to_an_original_that_rotted(
+    slave: Readied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the disk lost the application still tells: the original is whole again, and nothing is written."""
+
+    async def scene(garage: Garage) -> None:
+        await never_begun(garage, monkeypatch)
+        rot(garage, "tuned", "calibration")
+        rot(garage, "original", "calibration")
+        assert (await recover(garage.box, original=True))["result"] == "restored"
         assert garage.untouched
 
     visit(slave, scene)

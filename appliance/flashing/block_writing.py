@@ -1,0 +1,139 @@
+"""Erasing and programming blocks: the only code that changes an ECU's memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from appliance.contract.events import Phase
+from appliance.contract.places import Start
+from appliance.flashing.erase_bounds import Wear
+from appliance.flashing.erase_groups import Unit
+from appliance.flashing.errors import EcuChangedError, EraseBoundError, TargetDamagedError
+from appliance.flashing.journal import Step
+from appliance.flashing.progress import Progress
+from appliance.flashing.recognising import unconfirmed
+from appliance.flashing.refused_erase import left_alone
+from appliance.flashing.retries import BlockRetries
+from appliance.flashing.verifying import holds, passes_check
+from appliance.flashing.write_state import WriteState, names_of
+from appliance.protocols.access import AccessError, Block, EcuRefusedError, NotBegunError, Refusal
+
+
+class BlockWriter:
+    """Makes blocks hold the plan's target, each intent durable before it is acted on."""
+
+    def __init__(self, state: WriteState) -> None:
+        self._state = state
+        self._job = state.job
+        self._wear = Wear(state.job.id, state.job.definition, state.how, state.steps_before)
+        self._finished: Start | None = None
+        """Programmed, and not yet told to the journal."""
+
+    async def rewrite_all(self, blocks: Sequence[Block]) -> None:
+        """With all that is erased with them.
+
+        Raises TargetDamagedError where some of that is not known, AccessError, EcuChangedError,
+        EraseBoundError, CarUnconfirmedError.
+        """
+        target = self._state.target
+        units = self._state.groups.units(blocks)
+        unknown = [block for unit in units for block in unit if not target.covers(block.place)]
+        known = [unit for unit in units if not set(unit).intersection(unknown)]
+        progress = self._job.progress(Phase.WRITE, sum(block.size for unit in known for block in unit))
+        for unit in known:
+            await self._rewrite(unit, progress)
+        self._flush_finished()
+        if unknown:
+            raise TargetDamagedError(names_of(unknown), self._state.plan.other)
+
+    async def _rewrite(self, unit: Unit, progress: Progress) -> None:
+        """Erase a unit and program its blocks; what the ECU or the link breaks off is erased and begun again,
+        with all that its erase takes with it.
+        """
+        state = self._state
+        retries, began = BlockRetries(self._job), progress.done_bytes
+        to_erase, left = unit, list(unit)
+        for block in unit:
+            state.written.pop(block, None)
+        while left:
+            try:
+                await self._settle_doubt()
+                await self._job.power.wait_until_good(may_go_blind=state.touched)
+                if to_erase:
+                    await self._erase(to_erase)
+                    to_erase = ()
+                await self._program(left[0], progress, retries)
+            except AccessError as error:
+                if not isinstance(error, NotBegunError):
+                    to_erase = state.groups.widened({*to_erase, left[0]})
+                    left = [block for block in unit if block in {*to_erase, *left}]
+                progress.done_bytes = began + sum(block.size for block in unit if block not in left)
+                await retries.start_again(error, state.purpose, touched=state.touched)
+                continue
+            left.pop(0)
+        state.written.update(dict.fromkeys(unit))
+
+    async def _program(self, block: Block, progress: Progress, retries: BlockRetries) -> None:
+        """Program an erased block. Raises AccessError."""
+        self._flush_finished()
+        state, loop = self._state, asyncio.get_running_loop()
+        data, started = state.target.block(block), loop.time()
+        await self._job.access.memory.program(block, data, progress.add, retries.hold)
+        await self._validate(block)
+        state.programming_s += loop.time() - started
+        state.programmed_bytes += block.size
+        self._finished = block.place.at
+
+    async def _validate(self, block: Block) -> None:
+        """The ECU's own check right after the block, where the definition asks for it. Raises AccessError."""
+        state = self._state
+        if state.how.checks_each_block and not await passes_check(
+            self._job, block, state.target, state.purpose
+        ):
+            name = names_of([block])[0]
+            raise EcuRefusedError(Refusal.PROGRAMMING, f"the ECU calls {name} bad right after programming it")
+
+    async def _settle_doubt(self) -> None:
+        """After a lost link an ECU that does not say who it is must hold what this write knows it to hold."""
+        state, car = self._state, self._job.car
+        if not car.doubtful:
+            return
+        known = (*reversed(state.written), *state.guarded) if state.how.certain else ()
+        witness = next(iter(known), None)
+        if witness is None and not car.confirmed:
+            raise unconfirmed(self._job)
+        if witness is not None and not await holds(self._job, witness, state.target, state.purpose):
+            raise EcuChangedError([f"{name} is not as this write left it" for name in names_of([witness])])
+        car.doubtful = False
+
+    async def _erase(self, blocks: Sequence[Block]) -> None:
+        """Every erase counts as begun, however it ends, unless memory and ECU show that nothing changed."""
+        state = self._state
+        self._intend(blocks)
+        touched_before = state.touched
+        state.touched = True
+        try:
+            for block in blocks:
+                await self._job.access.memory.erase(block)
+        except EcuRefusedError:
+            if not touched_before:
+                state.touched = not await left_alone(self._job, blocks, state.plan.before, state.purpose)
+            raise
+
+    def _intend(self, blocks: Sequence[Block]) -> None:
+        """Record erases before the first is asked for. Raises EraseBoundError instead of one too many."""
+        try:
+            for block in blocks:
+                self._wear.another(block)
+        except EraseBoundError:
+            self._flush_finished()
+            raise
+        starts = (block.place.at for block in blocks)
+        self._job.journal.next_block(self._state.flash_id, self._finished, *starts)
+        self._finished = None
+
+    def _flush_finished(self) -> None:
+        if self._finished is not None:
+            self._state.step(Step.PROGRAMMED, self._finished)
+            self._finished = None

@@ -1,0 +1,98 @@
+"""What memory holds beside what a write wants: before it begins, and proven when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from appliance.contract.errors import PitboxError
+from appliance.contract.events import Phase
+from appliance.contract.jobs import JobState
+from appliance.flashing.block_writing import BlockWriter
+from appliance.flashing.errors import EcuChangedError
+from appliance.flashing.hash_blind_spots import blind_in
+from appliance.flashing.journal import Step
+from appliance.flashing.verifying import differing, method_of
+from appliance.flashing.write_state import WriteState, names_of, not_as_read
+from appliance.protocols.access import Block, EcuRefusedError
+
+_VERIFY_ROUNDS = 3
+
+
+async def refuse_foreign_memory(state: WriteState) -> None:
+    """Blocks outside the order must hold what was read from this ECU, or the read is stale.
+
+    In a touched ECU that has proven who it is an erase may have damaged a neighbour: mended later.
+    Raises VerifyFailedError, EcuChangedError, AccessError.
+    """
+    job = state.job
+    strange = await _strange_guards(state)
+    if strange and not state.touched:
+        raise not_as_read(strange)
+    if strange and not job.car.likeness.proven:
+        raise EcuChangedError(
+            [f"{name} does not hold what was read from the job's ECU" for name in names_of(strange)]
+        )
+    if strange:
+        job.note("guards_strange", blocks=len(strange))
+    job.car.doubtful = False
+
+
+async def _strange_guards(state: WriteState) -> list[Block]:
+    """Guarded blocks that differ; a half-written ECU need not be able to tell."""
+    guarded = state.guarded
+    if guarded and not state.how.compares:
+        state.job.note("guards_incomparable")
+        return []
+    try:
+        return await differing(state.job, guarded, state.target, Phase.COMPARE, state.purpose)
+    except EcuRefusedError as error:
+        if not state.touched:
+            raise
+        state.job.note("guards_uncompared", error=str(error))
+        return []
+
+
+async def to_write(state: WriteState) -> list[Block]:
+    """Blocks that differ; without a hash on the target, all that the journal does not call programmed.
+
+    A block that was in flight is written again though it holds the target already: an ECU that was never
+    told of its end calls its memory incomplete. Raises AccessError.
+    """
+    job = state.job
+    never = [block for block in state.blocks if block.place.at not in state.programmed]
+    if method_of(job) != "hash":  # none that may leave a block alone on its word
+        return never
+    wrong = await differing(job, state.blocks, state.target, Phase.COMPARE, state.purpose)
+    blind = blind_in(job.definition, state.how, state.target)
+    wrong += [block for block in never if block.region in blind]
+    blocks = [block for block in state.blocks if block in wrong or block.place.at in state.unfinished]
+    skipped = len(state.blocks) - len(state.groups.widened(blocks))
+    state.step(Step.SKIPPED, detail=f"{skipped} blocks already hold the target")
+    return blocks
+
+
+async def prove(state: WriteState, writer: BlockWriter) -> None:
+    """Verify every block, written and untouched; write again what does not hold.
+
+    Raises VerifyFailedError, WriteInterruptedError, AccessError.
+    """
+    job = state.job
+    if state.plan.fresh:
+        job.journal.move(job.id, JobState.VERIFYING)
+    everything = (*state.blocks, *state.provable_guards)
+    for rounds_left in reversed(range(_VERIFY_ROUNDS)):
+        wrong = await differing(job, everything, state.target, Phase.VERIFY, state.purpose)
+        if not wrong:
+            state.step(Step.VERIFY_OK)
+            return
+        if not rounds_left or not all(job.definition.region(block.region).writable for block in wrong):
+            raise _unproven(state, wrong)
+        job.note("blocks_unlike", blocks=len(wrong))
+        await writer.rewrite_all(wrong)
+
+
+def _unproven(state: WriteState, wrong: Sequence[Block]) -> PitboxError:
+    """Memory is not what it must be, and writing does not help."""
+    if state.touched:
+        return state.interrupted("memory is not what was written: " + ", ".join(names_of(wrong)[:8]))
+    return not_as_read(wrong)
