@@ -20,6 +20,7 @@ from appliance.cli.verbs import (
     jobs,
     owner_secrets,
     programs,
+    proposing,
     reading,
     setting_aside,
     settling,
@@ -63,6 +64,7 @@ def make_parser() -> argparse.ArgumentParser:
     for group in (
         reading,
         writing,
+        proposing,
         checking,
         answering,
         jobs,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -50,9 +50,19 @@ def perform(
     (CancelledError). Without a pause it is KeyboardInterrupt. An engine that is gone is asked again a few
     times, with `retry` between, or not at all without; what happened meanwhile is caught up with by number.
     """
-    asked = {key: value for key, value in parameters.items() if value not in (None, [], False)}
-    operation = client.post("/v1/operations", {"verb": verb, **asked})
+    operation = client.post("/v1/operations", {"verb": verb, **said(parameters)})
     return _Following(client, screen, operation, pause, retry).until_over()
+
+
+def follow(client: EngineClient, screen: Screen, operation_id: str) -> dict[str, Any]:
+    """Show an operation that was started otherwise, as `perform` does. Raises PitboxError."""
+    operation = client.get(f"/v1/operations/{operation_id}")
+    return _Following(client, screen, operation, _pause, _pause).until_over()
+
+
+def said(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters without those that were not given."""
+    return {key: value for key, value in parameters.items() if value not in (None, [], False)}
 
 
 class _Following:

@@ -180,6 +180,31 @@ def test_every_export_format_holds_the_same_bytes(folder: Path) -> None:
     assert images == [(folder / "bin").read_bytes()] * 2
 
 
+def test_a_write_is_proposed_by_one_and_consented_to_by_another(folder: Path) -> None:
+    with box(folder, "pbx-x050") as bench:
+        bench.done("identify")
+        bench.done("read")
+        original, tuned = folder / "original.bin", folder / "tuned.bin"
+        bench.done("export", "-o", str(original))
+        content = bytearray(original.read_bytes())
+        content[0x31000] ^= 0xFF
+        tuned.write_bytes(content)
+        asked = ["write", str(tuned), "--correct-checksums", "--propose", "--needs", "operator,kind:owner"]
+        told = bench.done(*asked, "--by", "Kim")
+        assert told["waits_for"] == ["operator", "kind:owner"]
+        one = told["id"][:6]
+        other = bench.refused(1, "consent", one, "--digest", "0" * 64, "--yes")
+        assert other["code"] == "CONSENT_TO_ANOTHER"
+        assert bench.done("consent", one, "--yes")["waits_for"] == ["kind:owner"]
+        assert bench.refused(1, "consent", one, "--yes")["code"] == "CONSENT_REFUSED"
+        tuned.unlink()
+        done = bench.done("consent", one, "--need", "kind:owner", "--by", "Ada", "--yes")
+        assert (done["result"], done["blocks"]["written"] > 0) == ("done", True)
+        (listed,) = bench.done("proposals")
+        assert (listed["state"], [given["by"] for given in listed["consents"]]) == ("started", [None, "Ada"])
+        assert bench.refused(1, "withdraw", one)["code"] == "PROPOSAL_CLOSED"
+
+
 def test_a_second_writer_a_leaver_and_a_canceller(folder: Path) -> None:
     with box(folder, *READING_ON) as bench:
         bench.done("identify", "--definition", READING_ON[0])

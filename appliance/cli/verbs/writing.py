@@ -11,10 +11,12 @@ from typing import Any
 
 from appliance.cli.answer import Answer
 from appliance.cli.choosing import in_danger, writable
-from appliance.cli.confirming import confirm
-from appliance.cli.operation_client import perform
+from appliance.cli.client import EngineClient
+from appliance.cli.confirming import confirm, summary_lines
+from appliance.cli.operation_client import perform, said
 from appliance.cli.options import Verbs, add_job, add_verb, add_yes
 from appliance.cli.problems import FileProblemError, UnusedOptionError
+from appliance.cli.proposal_words import proposal_lines
 from appliance.cli.screen import Screen
 from appliance.cli.verbs.reading import names
 from appliance.cli.verbs.session import READ_FIRST, client_of, job_of
@@ -68,6 +70,18 @@ def add(verbs: Verbs) -> None:
     plain.add_argument(
         "--correct-checksums", action="store_true", help="put checksums right that verified on the original"
     )
+    later = parser.add_argument_group("to have others consent first")
+    later.add_argument(
+        "--propose", action="store_true", help="start nothing: it waits for consents, see `pitbox proposals`"
+    )
+    later.add_argument(
+        "--needs",
+        type=names,
+        metavar="A,B",
+        help="which: operator, web, other, kind:NAME (default: one of another user or an operator)",
+    )
+    later.add_argument("--expires", type=int, metavar="MINUTES", help="how long it waits (default: 60)")
+    later.add_argument("--by", metavar="NAME", help="who proposes it; it is recorded")
     add_yes(parser)
     parser = add_verb(
         verbs,
@@ -115,7 +129,8 @@ def _add_car(parser: argparse.ArgumentParser) -> None:
 
 
 def write(options: argparse.Namespace, screen: Screen) -> Answer:
-    """Write a tuned file."""
+    """Write a tuned file, or propose it."""
+    _refuse_unproposed(options)
     data = file_to_write(options.file)
     client = client_of(options)
     job = job_of(client, options, screen, writable, READ_FIRST)
@@ -129,8 +144,31 @@ def write(options: argparse.Namespace, screen: Screen) -> Answer:
         "engine_off": options.engine_off,
         "car": options.car,
     }
+    if options.propose:
+        return _propose(client, screen, options, asked)
     shown = confirm(client, screen, "write", yes=options.yes, shown=options.file.name, **asked)
     return _answer(perform(client, screen, "write", **asked, confirmed=shown))
+
+
+def _propose(
+    client: EngineClient, screen: Screen, options: argparse.Namespace, asked: dict[str, Any]
+) -> Answer:
+    """Its proposer sees the same summary as whoever consents."""
+    shown = perform(client, screen, "preview", of="write", **asked)
+    screen.tell(summary_lines(shown, options.file.name))
+    operation = {"verb": "write", **said(asked), "confirmed": shown["digest"]}
+    more = said({"needs": options.needs, "expires_s": (options.expires or 0) * 60 or None, "by": options.by})
+    told = client.post("/v1/proposals", {"operation": operation, **more})
+    return Answer(told, [f"✔ Proposed as {told['id']}; nothing was started.", *proposal_lines(told)])
+
+
+def _refuse_unproposed(options: argparse.Namespace) -> None:
+    """Raises UnusedOptionError: whoever names consents must not have the write started at once."""
+    if options.propose and options.yes:
+        raise UnusedOptionError("--yes", "--propose asks nothing and starts nothing")
+    for name in ("needs", "expires", "by"):
+        if not options.propose and getattr(options, name) is not None:
+            raise UnusedOptionError(f"--{name}", "it belongs to --propose, which is missing")
 
 
 def restore(options: argparse.Namespace, screen: Screen) -> Answer:
