@@ -76,7 +76,7 @@ async def _on_wire(
                 car,
             )
     except AccessError as error:
-        raise access_problem(error) from error
+        raise access_problem(error, way.access) from error
     finally:
         await power.stop()
         _keep_voltages(box, job_id, power)

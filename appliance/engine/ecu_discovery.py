@@ -84,7 +84,7 @@ async def _answers(box: EngineContext, asked: Sequence[Way], *, every: bool) -> 
         except DuplicateEcuError as error:
             raise _two_ecus(error) from error
         except AccessError as error:
-            raise access_problem(error) from error
+            raise access_problem(error, *(way.access for way in ways)) from error
         if answers:
             return answers
     return ()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from appliance.contract.errors import PitboxError
 from appliance.contract.gates import GateVerdict
 from appliance.contract.places import Range
+from appliance.definitions.access.base import AccessDefinition
 from appliance.protocols.access import AccessError, EcuRefusedError, EcuSilentError, LinkLostError, Refusal
 
 
@@ -156,13 +157,17 @@ FINISH_TUNED = "finish the tuned file instead (`pitbox recover`)"
 PUT_ORIGINAL_BACK = "put the original back instead (`pitbox recover --original`)"
 
 
-def access_problem(error: AccessError) -> PitboxError:
-    """The five answers for an ECU or link that did not do what was asked."""
+def access_problem(error: AccessError, *accesses: AccessDefinition) -> PitboxError:
+    """The five answers for an ECU or link that did not do what was asked over one of these accesses.
+
+    Nobody need remember that an ECU is half written: over an access where such a one does not come back by
+    itself it is never simply switched off.
+    """
     if isinstance(error, EcuRefusedError):
         return PitboxError(
             f"ECU_REFUSED_{error.refusal.value.upper()}",
             str(error),
-            do_now=_ADVICE[error.refusal],
+            do_now=_ADVICE[error.refusal] + _ignition(error.refusal, accesses),
         )
     if isinstance(error, LinkLostError):
         return PitboxError(
@@ -176,13 +181,26 @@ def access_problem(error: AccessError) -> PitboxError:
     )
 
 
+def _ignition(refusal: Refusal, accesses: Sequence[AccessDefinition]) -> str:
+    """What ends a state that an ECU does not leave by itself."""
+    if refusal not in _ENDED_BY_IGNITION:
+        return ""
+    comes_back = all(access.recovery.recoverability == "bootloader" for access in accesses)
+    return _SWITCH_OFF if accesses and comes_back else _SWITCH_OFF_WHOLE
+
+
+_ENDED_BY_IGNITION = frozenset({Refusal.CONDITIONS, Refusal.SEQUENCE})
+_SWITCH_OFF = "if it repeats, switch the ignition off for 15 s first."
+_SWITCH_OFF_WHOLE = (
+    "if it repeats, only an ECU whose engine has run since it was last written may be without ignition for "
+    "15 s: a half-written one of this kind, whoever left it so, does not come back."
+)
 _ADVICE = {
-    Refusal.CONDITIONS: "Engine off, ignition on, vehicle standing, doors as the rituals say; try again; "
-    "if it repeats, switch the ignition off for 15 s first.",
+    Refusal.CONDITIONS: "Engine off, ignition on, vehicle standing, doors as the rituals say; try again; ",
     Refusal.VOLTAGE: "Bring the supply into the window shown, then try again.",
     Refusal.SECURITY: "The unlock was refused: the definition or its key plugin does not fit. Stop here.",
     Refusal.LOCKED_OUT: "The ECU blocks unlocks for a while: leave the ignition on and wait ten minutes.",
-    Refusal.SEQUENCE: "Try again; if it repeats, switch the ignition off for 15 s first.",
+    Refusal.SEQUENCE: "Try again; ",
     Refusal.PROGRAMMING: "Try again with a steady supply; if it repeats, choose the bench.",
     Refusal.SESSION_LOST: "Try again; keep other testers off the bus.",
     Refusal.UNSUPPORTED: "The definition does not fit this ECU: identify it again.",

@@ -101,7 +101,7 @@ async def _as_whole_as_possible(job: JobContext, found: Resumption) -> Target:
     except AccessError as error:
         if found.touched:
             raise WriteInterruptedError(job.id, str(error), job.access_definition.recovery.advice) from error
-        raise access_problem(error) from error
+        raise access_problem(error, job.access_definition) from error
     finally:
         await let_go(job)
     if not target.gaps:
@@ -165,7 +165,9 @@ def _unreachable(job: JobContext, flash: FlashRecord, silence: AccessError) -> P
         job.journal.close_flash(flash.id, job.id, JobState.NEEDS_BENCH, NEEDS_BENCH)
         return NeedsBenchError(recovery.advice)
     _interrupt(job.journal, flash, why)
-    return WriteInterruptedError(job.id, why, recovery.advice) if touched else access_problem(silence)
+    if touched:
+        return WriteInterruptedError(job.id, why, recovery.advice)
+    return access_problem(silence, job.access_definition)
 
 
 def _interrupt(journal: Journal, flash: FlashRecord, why: str) -> None:

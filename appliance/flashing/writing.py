@@ -145,7 +145,8 @@ class _Write:
         return any(step.step is Step.INTERRUPTED and step.detail == str(error) for step in state.steps())
 
     def _told(self, error: AccessError) -> PitboxError:
-        return self._state.interrupted(str(error)) if self._state.touched else access_problem(error)
+        state = self._state
+        return state.interrupted(str(error)) if state.touched else access_problem(error, state.how)
 
     def _leave(self, why: str, *, over: bool) -> None:
         """Close a write that changed nothing, where it is over; anything else stays open."""

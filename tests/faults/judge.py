@@ -17,6 +17,8 @@ from simulator.image_synthesis import region_slice
 
 IGNITION_OFF = "switch the ignition off for 15 s"
 """An advice that a half-written ECU without a bootloader does not survive."""
+IGNITION_OFF_IF_WHOLE = "may be without ignition for 15 s"
+"""The same for whoever knows that the ECU is whole."""
 
 
 class Outcome(StrEnum):

@@ -39,6 +39,7 @@ from tests.faults.hardships import (
 )
 from tests.faults.judge import (
     IGNITION_OFF,
+    IGNITION_OFF_IF_WHOLE,
     BrokenPromiseError,
     Ecu,
     Memories,
@@ -384,9 +385,15 @@ class Run:
         self._trace(f"{error} (ECU {error.ecu}), job {record.state}")
         judge_error(error, self._memories, self._ecu(), record)
         judge_rest(self._memories, self._ecu(), record)
-        bench = uds_access(self._scenario.bench.definition).recovery.advice
+        recovery = uds_access(self._scenario.bench.definition).recovery
+        bench = recovery.advice
         self._stays_silent = lost and error.code == "ECU_SILENT" and bench in error.do_now
-        self._advised.append(IGNITION_OFF in error.do_now)
+        whole = self._ecu().valid
+        if IGNITION_OFF in error.do_now and recovery.recoverability != "bootloader" and not whole:
+            raise BrokenPromiseError(f"{error.code} has an ECU switched off that does not come back")
+        self._advised.append(
+            IGNITION_OFF in error.do_now or (whole and IGNITION_OFF_IF_WHOLE in error.do_now)
+        )
         if error.code == "CAR_UNCONFIRMED":
             self._named_car = self._scenario.bench.definition.simulation.vin
             return None

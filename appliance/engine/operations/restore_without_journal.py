@@ -176,7 +176,7 @@ async def _beside_its_tunes(
 
 def _silent(access: AccessDefinition) -> PitboxError:
     """A plug that sits loosely, or an ECU that a write has lost to the bench: nobody remembers which."""
-    error = access_problem(EcuSilentError("the ECU does not answer"))
+    error = access_problem(EcuSilentError("the ECU does not answer"), access)
     if access.recovery.recoverability != "bootloader":
         error.do_now += (
             f" If it stays silent it may be half written, and needs the bench: {access.recovery.advice}"

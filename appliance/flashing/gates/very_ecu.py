@@ -23,7 +23,7 @@ class VeryEcu(WireGate):
         try:
             await asked_patiently(job, lambda: require_very_ecu(job))
         except AccessError as error:
-            raise access_problem(error) from error
+            raise access_problem(error, job.access_definition) from error
         likeness = job.car.likeness
         by = next((name for name in OF_ONE_ECU if name in likeness.agreed), None)
         if by is None:
