@@ -69,6 +69,7 @@ def _vin(found: dict[str, Any]) -> str:
 
 
 def _changes(found: dict[str, Any]) -> Iterator[str]:
+    yield from (f"  Not:   {memory}, which this access does not reach" for memory in found["left_out"])
     regions = found["regions"]
     for region in regions:
         end = region["start"] + region["size_bytes"] - 1

@@ -55,13 +55,16 @@ class OfWrite(OfJob):
     changed_regions: Names = []
     correct_checksums: bool = False
     made_from: FileName | None = None
+    memory: Name | None = None
+    """The one that a plain file is of."""
     engine_off: bool = False
     car: CarName | None = None
 
 
 class OfRestore(OfJob):
-    """Whose original goes back."""
+    """Whose original goes back, and over which of the definition's accesses: by default the job's."""
 
+    access: Name | None = None
     car: CarName | None = None
 
 

@@ -48,6 +48,8 @@ class Preview(TypedDict):
     compared_with: str | None
     """What the changes are counted against: `original`, `last_write`, or None where nothing is known."""
     regions: list[RegionChange]
+    left_out: list[str]
+    """Memories of the file that the access does not reach: they stay as they are."""
     rituals: list[str]
     """What the technician must do before this is begun."""
     access: str

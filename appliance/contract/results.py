@@ -138,6 +138,8 @@ class WriteFacts(TypedDict):
     verify: Proof
     write_efficiency: float | None
     identity_after: IdentityAfter
+    left_out: list[str]
+    """Memories of the file that the access does not reach: they are as they were."""
 
 
 class Written(WriteFacts):

@@ -74,7 +74,10 @@ _AFTER = (
     Query("follow", {"type": "string"}),
 )
 _WAIT = (Query("wait", {"type": "number", "minimum": 0}),)
-_FORMAT = (Query("format", {"type": "string", "enum": [*ExportFormat]}),)
+_FORMAT = (
+    Query("format", {"type": "string", "enum": [*ExportFormat]}),
+    Query("memory", {"type": "string"}),
+)
 
 
 class Api:
@@ -354,14 +357,15 @@ class Api:
                 "FORMAT_UNKNOWN", f"{wanted!r} is no export format", do_now="Use bin, ihex or srec."
             )
         self._operator.refuse_busy()
-        data = await self._worker.call(lambda: self._exported(job_id, ExportFormat(wanted)))
+        memory = request.query.get("memory")
+        data = await self._worker.call(lambda: self._exported(job_id, ExportFormat(wanted), memory))
         return web.Response(body=data, content_type="application/octet-stream")
 
-    def _exported(self, job_id: str, wanted: ExportFormat) -> bytes:
+    def _exported(self, job_id: str, wanted: ExportFormat, memory: str | None) -> bytes:
         original = self._box.journal.job(job_id).original_file
         if original is None:
             raise PitboxError("NO_ORIGINAL", f"job {job_id} has no stored read", do_now="Read the ECU first.")
-        return export_image(self._box.images.load(original), self._box.images, self._box.keys, wanted)
+        return export_image(self._box.images.load(original), self._box.images, self._box.keys, wanted, memory)
 
     async def _originals(self, request: web.Request) -> web.Response:
         """Sealed originals, with or without a job: what `recover` can use when the journal is lost."""

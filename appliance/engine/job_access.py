@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+from dataclasses import replace
+
 from appliance.contract.errors import PitboxError
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.schema import Definition
@@ -20,6 +23,23 @@ def access_of(job: JobRecord, definition: Definition) -> AccessDefinition:
         return definition.access_named(name)
     except KeyError as error:
         raise _unknown(definition, name) from error
+
+
+def over(job: JobRecord, definition: Definition, name: str | None) -> JobRecord:
+    """The job as it is over that access, or over its own with None. Raises PitboxError."""
+    if name is None:
+        return job
+    chosen = replace(job, detail={**job.detail, "access": name})
+    access_of(chosen, definition)
+    return chosen
+
+
+def access_for(definition: Definition, method: str, memories: Set[str]) -> AccessDefinition:
+    """The access of a method that reaches the most of these memories. Raises PitboxError."""
+    fitting = [access for access in definition.accesses if access.method == method]
+    if not fitting:
+        raise _unknown(definition, method)
+    return max(fitting, key=lambda access: len(memories & access.reaches(definition.memories)))
 
 
 def access_by(definition: Definition, method: str | None) -> AccessDefinition:

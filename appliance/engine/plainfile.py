@@ -20,19 +20,42 @@ _TEXT_BESIDES = 1 << 16
 
 
 def contents_of(
-    definition_id: str, regions: Sequence[Region], original: MemoryImage, data: bytes
+    definition_id: str,
+    regions: Sequence[Region],
+    original: MemoryImage,
+    data: bytes,
+    memory: str | None = None,
 ) -> dict[Start, bytes]:
     """New content of whole writable regions, of those given, by where they begin.
+
+    The file is of one `memory`, or, with None, of all: as a .bin one behind the other, by name.
 
     Raises PitboxError FILE_FORMAT or FILE_LENGTH, and FILE_CHANGES_FIXED for a file that also changes what
     this definition never writes.
     """
+    if memory is not None:
+        regions, original = _of_memory(regions, original, memory)
     if _RECORD.match(data):
         found = _from_records(definition_id, regions, data)
     else:
         found = _from_bin(regions, original, data)
     _refuse_fixed_changes(regions, original, found)
     return {region.place.at: found[region.place.at] for region in regions if _is_new(region, found)}
+
+
+def _of_memory(
+    regions: Sequence[Region], original: MemoryImage, memory: str
+) -> tuple[Sequence[Region], MemoryImage]:
+    """What of regions and read is of it. Raises PitboxError."""
+    known = sorted({region.memory for region in regions})
+    if memory not in known:
+        raise PitboxError(
+            "MEMORY_UNKNOWN",
+            f"this access reaches no memory {memory}",
+            do_now=f"Choose from {', '.join(known)}.",
+        )
+    spans = {place.at: data for place, data in original.pieces if place.memory == memory}
+    return [region for region in regions if region.memory == memory], MemoryImage(spans)
 
 
 def _is_new(region: Region, found: dict[Start, bytes]) -> bool:
@@ -50,7 +73,8 @@ def _from_bin(regions: Sequence[Region], original: MemoryImage, data: bytes) -> 
             "FILE_LENGTH",
             f"the file has {len(data)} bytes; the whole read has {original.size_bytes}, single regions have "
             f"{sizes}",
-            do_now="Use the full image, one region of a length of its own, or Intel HEX / S-record.",
+            do_now="Use the full image, one region of a length of its own, or Intel HEX / S-record. Of "
+            "several memories a file of one names it: `--memory`.",
         )
     return {fitting[0].place.at: data}
 
@@ -99,7 +123,7 @@ def _refuse_ambiguous(found: dict[Start, bytes]) -> None:
             raise PitboxError(
                 "FILE_AMBIGUOUS",
                 f"the file's addresses are those of {one} and of {other}",
-                do_now="Hand in the whole read, or a single region, as a .bin.",
+                do_now="Name the memory that it is of: `--memory`.",
             )
 
 

@@ -62,17 +62,20 @@ class MasterWish:
     """Id or SHA-256 of the read the file was made from, as the technician states it."""
     stated: frozenset[str] = frozenset()
     """What of this was said; a signed package says it all itself."""
+    memory: str | None = None
+    """The one that the file is of; what was read of all of them where none is named."""
 
 
 def wish_of(asked: OfWrite) -> MasterWish:
     """What of a request is about a plain file."""
-    stated = asked.model_fields_set & {"use", "changed_regions", "correct_checksums", "made_from"}
+    stated = asked.model_fields_set & {"use", "changed_regions", "correct_checksums", "made_from", "memory"}
     return MasterWish(
         asked.use.value,
         tuple(asked.changed_regions),
         asked.correct_checksums,
         asked.made_from,
         frozenset(stated),
+        asked.memory,
     )
 
 
@@ -159,7 +162,7 @@ def package_plain_file(
         )
     reached = access_of(job, definition).regions(definition.memories)
     _refuse_unknown_regions(definition.id, writable_regions(job, definition), wish)
-    contents = contents_of(definition.id, reached, original.image, data)
+    contents = contents_of(definition.id, reached, original.image, data, wish.memory)
     if wish.correct_checksums:
         contents = _corrected(job, definition, original, contents)
     now_s = int(box.now())

@@ -50,6 +50,12 @@ class WriteState:
         """What must stay as it is, as far as this ECU can be asked about it."""
         return self.guarded if self.how.compares else ()
 
+    @property
+    def out_of_reach(self) -> tuple[str, ...]:
+        """Memories of the target that the access does not reach."""
+        held = {place.memory for place, _ in self.target.pieces}
+        return tuple(sorted(held - self.how.reaches(self.job.definition.memories)))
+
     def steps(self) -> list[StepRecord]:
         """All that the journal knows of this write now."""
         return self.job.journal.steps(self.flash_id)

@@ -46,6 +46,8 @@ class WriteResult:
     programming_s: float
     identity_after: IdentityAfter
     """The ECU that answered after the write, and by what it was known for the job's."""
+    left_out: tuple[str, ...]
+    """Memories of the target that the access does not reach."""
     unproven: tuple[str, ...]
     """Blocks that were left alone, and of which no whole copy is left to compare with."""
 
@@ -130,6 +132,7 @@ class _Write:
             state.programmed_bytes,
             state.programming_s,
             found,
+            state.out_of_reach,
             tuple(names_of(one for one in order.guarded if one not in state.provable_guards)),
         )
 

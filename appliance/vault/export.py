@@ -24,20 +24,27 @@ class ExportFormat(StrEnum):
     SREC = "srec"
 
 
-def export_image(image: SealedImage, images: ImageStore, keys: KeyRing, export_format: ExportFormat) -> bytes:
+def export_image(
+    image: SealedImage,
+    images: ImageStore,
+    keys: KeyRing,
+    export_format: ExportFormat,
+    memory: str | None = None,
+) -> bytes:
     """The image's content in `export_format`; the caller decides where plaintext may go.
 
     VAULT_SLAVE_NO_EXPORT in the slave role, before anything is decrypted; VAULT_EXPORT_GAPS for a `.bin` of
     regions that do not touch (bytes between them are not invented); VAULT_EXPORT_MEMORIES for an image of
-    several memories, which no such file can tell apart; else what `read_plaintext` raises.
+    several memories, of which none is named, or one that it does not hold; else what `read_plaintext` raises.
     """
     _refuse_slave(keys)
-    _refuse_memories(image.regions)
+    regions = _of_one_memory(image.regions, memory)
     if export_format is ExportFormat.BIN:
-        _refuse_gaps(image.regions)
+        _refuse_gaps(regions)
     contents = images.read_plaintext(image)
     try:
-        return _encode(contents, export_format)
+        chosen = {at: data for at, data in contents.items() if at in {one.place.at for one in regions}}
+        return _encode(chosen, export_format)
     finally:
         wipe(*contents.values())
 
@@ -51,14 +58,16 @@ def _refuse_slave(keys: KeyRing) -> None:
         )
 
 
-def _refuse_memories(regions: tuple[Region, ...]) -> None:
+def _of_one_memory(regions: tuple[Region, ...], memory: str | None) -> tuple[Region, ...]:
     memories = sorted({region.place.memory for region in regions})
-    if len(memories) > 1:
+    wanted = memories[0] if memory is None and len(memories) == 1 else memory
+    if wanted not in memories:
         raise VaultError(
             "VAULT_EXPORT_MEMORIES",
-            f"the file holds the memories {', '.join(memories)}, and an export has room for one",
-            do_now="Read a single memory (`pitbox read --regions`), and export that.",
+            f"the file holds the memories {', '.join(memories)}, and an export is of one of them",
+            do_now="Name it: `pitbox export --memory NAME`.",
         )
+    return tuple(region for region in regions if region.place.memory == wanted)
 
 
 def _refuse_gaps(regions: tuple[Region, ...]) -> None:

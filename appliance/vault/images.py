@@ -73,6 +73,11 @@ class SealedImage(Record):
         check_layout(self.regions, self.segments)
         return self
 
+    @property
+    def memories(self) -> frozenset[str]:
+        """Names of the memories that it holds something of."""
+        return frozenset(region.place.memory for region in self.regions)
+
     def missing(self) -> tuple[Range, ...]:
         """The ranges that are not sealed yet; empty when the image is complete."""
         return gaps(self.regions, self.segments)

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from appliance.cli.answer import Answer
 from appliance.cli.choosing import any_job, choose, has_original, in_danger
@@ -52,6 +53,7 @@ def add(verbs: Verbs) -> None:
     )
     add_job(parser, "the newest that holds an original")
     parser.add_argument("--format", choices=_FORMATS, default="bin", help="default: bin")
+    parser.add_argument("--memory", metavar="NAME", help="which one, of an ECU that has several")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="a new file")
 
 
@@ -184,7 +186,8 @@ def export(options: argparse.Namespace, screen: Screen) -> Answer:
     client = client_of(options)
     job = job_of(client, options, screen, has_original, READ_FIRST)
     original = next((one["original"] for one in client.get("/v1/jobs") if one["id"] == job), None)
-    data = client.download(f"/v1/jobs/{job}/export?format={options.format}")
+    memory = f"&memory={quote(options.memory, safe='')}" if options.memory else ""
+    data = client.download(f"/v1/jobs/{job}/export?format={options.format}{memory}")
     _save(options.output, data)
     digest = hashlib.sha256(data).hexdigest()
     document = {"job": job, "original": original, "file": str(options.output), "bytes": len(data)}

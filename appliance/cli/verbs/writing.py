@@ -67,6 +67,7 @@ def add(verbs: Verbs) -> None:
         metavar="ID",
         help="the read it was made from: its id or SHA-256, as `pitbox export` names them",
     )
+    plain.add_argument("--memory", metavar="NAME", help="the one memory that the file is of")
     plain.add_argument(
         "--correct-checksums", action="store_true", help="put checksums right that verified on the original"
     )
@@ -91,6 +92,11 @@ def add(verbs: Verbs) -> None:
         "Needs no licence and no internet, and no application that still runs.",
     )
     add_job(parser, "the newest that holds an original")
+    parser.add_argument(
+        "--access",
+        metavar="NAME",
+        help="over this one of the ECU's accesses, instead of the job's; it puts back what it reaches",
+    )
     _add_car(parser)
     add_yes(parser)
     parser = add_verb(
@@ -141,6 +147,7 @@ def write(options: argparse.Namespace, screen: Screen) -> Answer:
         "changed_regions": options.regions,
         "correct_checksums": options.correct_checksums,
         "made_from": options.made_from,
+        "memory": options.memory,
         "engine_off": options.engine_off,
         "car": options.car,
     }
@@ -175,7 +182,7 @@ def restore(options: argparse.Namespace, screen: Screen) -> Answer:
     """Put the original back."""
     client = client_of(options)
     job = job_of(client, options, screen, writable, READ_FIRST)
-    asked = {"job": job, "car": options.car}
+    asked = {"job": job, "access": options.access, "car": options.car}
     shown = confirm(client, screen, "restore", yes=options.yes, **asked)
     return _answer(perform(client, screen, "restore", **asked, confirmed=shown))
 
@@ -244,6 +251,7 @@ def result_lines(result: dict[str, Any]) -> Iterator[str]:
     yield f"✔ {outcome_line(result['result'], result['verify']['method'])}"
     yield f"  {blocks_line(result['blocks'])}"
     yield f"  {proof_line(result['verify'])}"
+    yield from (f"  Not put back, out of reach: {memory}" for memory in result.get("left_out", ()))
     after = result.get("identity_after")
     if after:
         yield f"  {_known_by(after)}"

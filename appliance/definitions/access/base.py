@@ -212,6 +212,10 @@ class AccessDefinition(Strict):
         """Those of the ECU's memories that this access reaches."""
         return tuple(memory for memory in memories if not self.memories or memory.name in self.memories)
 
+    def reaches(self, memories: Iterable[Memory]) -> frozenset[str]:
+        """Names of those memories."""
+        return frozenset(memory.name for memory in self.reached(memories))
+
     def regions(self, memories: Iterable[Memory]) -> tuple[Region, ...]:
         """Every region that this access reaches."""
         return regions_of(self.reached(memories))

@@ -17,7 +17,7 @@ from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.evidence import badge
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
-from appliance.engine.job_access import access_by, access_of
+from appliance.engine.job_access import access_for, access_of, over
 from appliance.engine.last_proven import last_proven
 from appliance.engine.operations.restore_without_journal import chosen_original, read_with
 from appliance.engine.operations.write import (
@@ -69,6 +69,7 @@ async def preview_write(box: EngineContext, asked: OfWrite) -> Preview:
 async def preview_restore(box: EngineContext, asked: OfRestore) -> Preview:
     """The effect of putting the original back. Raises PitboxError."""
     job, definition = identified(box, asked.job)
+    job = over(job, definition, asked.access)
     with wiped_afterwards() as opened:
         original = load_original(box, job, opened)
         if original is None:
@@ -77,6 +78,8 @@ async def preview_restore(box: EngineContext, asked: OfRestore) -> Preview:
         _judge(found, request_of(box, job, definition, original, OWN_ORIGINAL, opened))
         writable = blocks_of(definition, access_of(job, definition), writable_only=True)
         _compare(found, box, definition, original, original.image, writable, opened)
+        held = {place.memory for place, _ in original.image.pieces}
+        found["left_out"] = sorted(held - access_of(job, definition).reaches(definition.memories))
         return _digested(found)
 
 
@@ -103,7 +106,7 @@ async def preview_recover(box: EngineContext, asked: OfRecovery) -> Preview:
 def _rescue(box: EngineContext, asked: OfRecovery, definition_id: str) -> Preview:
     original = chosen_original(box, definition_id, asked.file)
     definition = read_with(box, original)
-    access = access_by(definition, original.method)
+    access = access_for(definition, original.method, original.memories)
     blocks = held_blocks(definition, access, original, writable_only=True)
     return Preview(
         job=None,
@@ -119,6 +122,7 @@ def _rescue(box: EngineContext, asked: OfRecovery, definition_id: str) -> Previe
         target_sha256=None,
         compared_with=None,
         regions=_unknown(definition, blocks),
+        left_out=sorted(original.memories - access.reaches(definition.memories)),
         rituals=rituals_of(access, "recovery"),
         access=access.name,
         definition_sha256=definition.digest(),
@@ -182,6 +186,7 @@ def _preview(
         target_sha256=None,
         compared_with=None,
         regions=[],
+        left_out=[],
         rituals=rituals_of(access, "recovery" if verb == "recover" else "before_write"),
         access=access.name,
         definition_sha256=definition.digest(),

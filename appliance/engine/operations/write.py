@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
@@ -13,7 +14,7 @@ from appliance.engine.confirming import confirmed
 from appliance.engine.context import EngineContext
 from appliance.engine.ecu import on_ecu
 from appliance.engine.ecu_discovery import in_bootloader, refuse_two_ecus
-from appliance.engine.job_access import access_of
+from appliance.engine.job_access import access_of, over
 from appliance.engine.last_proven import last_proven
 from appliance.engine.originals import (
     Original,
@@ -52,7 +53,7 @@ from appliance.flashing.writing import WriteResult
 from appliance.flashing.writing import write as execute
 from appliance.protocols.access import Dtc, EcuState, told_identity
 
-_OUTCOME = ("result", "blocks", "verify", "write_efficiency", "dtcs_after", "identity_after")
+_OUTCOME = ("result", "blocks", "verify", "write_efficiency", "dtcs_after", "identity_after", "left_out")
 _CORRECT_CHECKSUMS = (
     " The checksums of a plain file can be put right by the box: repeat the command with "
     "`--correct-checksums`, as in `pitbox write FILE --correct-checksums`."
@@ -117,7 +118,8 @@ def opened_files(
         raise PitboxError(
             "OPTION_UNUSED",
             "use, regions, checksums and origin are told of a plain file alone, for an ECU that was read",
-            do_now="Leave out --use, --regions, --correct-checksums and --made-from: a package says it all.",
+            do_now="Leave out --use, --regions, --memory, --correct-checksums and --made-from: a package "
+            "says it all.",
         )
     return original, open_tuned(box, job, data, opened), plain
 
@@ -139,15 +141,31 @@ def not_confirmed() -> PitboxError:
     )
 
 
-async def restore(box: EngineContext, job_id: str, car: str | None = None) -> Written:
+async def restore(
+    box: EngineContext, job_id: str, car: str | None = None, access: str | None = None
+) -> Written:
     """Put the ECU's own original back: offline, for everyone, always; also where its application is dead.
 
-    `car` is a person's word for an ECU that cannot say who it is.
+    `car` is a person's word for an ECU that cannot say who it is, `access` the way in, if not the job's: what
+    that does not reach of the original stays as it is.
     """
     job, definition = identified(box, job_id)
-    with wiped_afterwards() as opened:
+    with _taking(box, job, over(job, definition, access)) as job, wiped_afterwards() as opened:
         original = load_original(box, job, opened)
         return await _write(box, job, definition, original, OWN_ORIGINAL, opened, car=car)
+
+
+@contextmanager
+def _taking(box: EngineContext, job: JobRecord, chosen: JobRecord) -> Iterator[JobRecord]:
+    """The job keeps another access while it writes over that, and until such a write is over."""
+    if chosen is not job:
+        box.journal.note(job.id, access=chosen.detail["access"])
+    try:
+        yield chosen
+    finally:
+        flash = box.journal.last_flash(job.id)
+        if chosen is not job and (flash is None or flash.outcome not in UNFINISHED):
+            box.journal.note(job.id, access=job.detail.get("access"))
 
 
 async def recover(
@@ -314,6 +332,7 @@ async def _done(box: EngineContext, result: WriteResult, ecu: JobContext) -> Wri
         ),
         write_efficiency=wire_share(sent_bytes / spent, figures.ceiling_bytes_per_s) if spent else None,
         identity_after=result.identity_after,
+        left_out=list(result.left_out),
     )
     box.journal.note(job_id, **facts)
     after = _codes(await read_dtcs(ecu))

@@ -45,7 +45,7 @@ class UdsAccess:
         transfers = self.lifecycle.transfers
         reader = MemoryReader(client, definition.reading, transfers, meter)
         writer = MemoryWriter(client, definition, transfers, meter, secret)
-        reaches = frozenset(memory.name for memory in definition.reached(ecu.memories))
+        reaches = definition.reaches(ecu.memories)
         self.memory = UdsMemory(client, opener, reader, writer, proof, meter, definition.wire_start, reaches)
         self.diagnostics = FaultMemory(client, self.identity)
         self.link = None if port is None else CanLink(port)

@@ -36,6 +36,7 @@ PREVIEW = {
     "target_sha256": "cd" * 32,
     "digest": "ef" * 32,
     "compared_with": "original",
+    "left_out": [],
     "regions": [
         {
             "name": "calibration",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import bincopy
 import pytest
 
 from appliance.contract.errors import PitboxError
@@ -25,7 +26,9 @@ from appliance.engine.tuned_package import MasterWish
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.own_checksums import corrected, own_checksums
 from appliance.ports.simulated import SimulatedCarInterface, with_right_checksums
+from appliance.vault.export import ExportFormat, export_image
 from simulator.car import Car, CarSettings, bus_for
+from simulator.ecu.watch import Counter
 from simulator.faults import Fault, FaultKind, FaultPlan, Trigger
 from simulator.injection import FaultInjector
 from simulator.virtualtime import run_virtual
@@ -143,6 +146,75 @@ def test_both_are_read_written_verified_and_put_back(tmp_path: Path) -> None:
 
 def _is_stock(job: Job, stock: MemoryImage, name: str) -> bool:
     return job.held(name) == stock.slice(job.definition.region(name).place)
+
+
+def with_bench() -> Definition:
+    """A second access that reaches one of the two memories."""
+    tables = raw(two_memories())
+    (own,) = tables["access"]
+    bench = {**own, "name": "bench-flash", "method": "bench", "memories": ["flash"], "address_spaces": []}
+    tables["access"].append(bench)
+    return validated(tables)
+
+
+def test_what_another_access_does_not_reach_stays_and_is_told(tmp_path: Path) -> None:
+    async def test(job: Job) -> None:
+        stock = job.stored
+        await write(job.box, job.id, job.hand_in(job.tuned("calibration", "maps")), WISH)
+        shown = await preview_restore(job.box, OfRestore(job=job.id, access="bench-flash"))
+        assert (shown["access"], shown["left_out"], shown["refused"]) == ("bench-flash", ["eeprom"], [])
+        done = await restore(job.box, job.id, access="bench-flash")
+        assert (done["result"], done["left_out"]) == ("restored", ["eeprom"])
+        assert _is_stock(job, stock, "calibration")
+        assert not _is_stock(job, stock, "maps")
+        assert job.box.journal.job(job.id).detail["access"] == job.definition.accesses[0].name
+        assert (await restore(job.box, job.id))["left_out"] == []
+        assert _is_stock(job, stock, "maps")
+        with pytest.raises(PitboxError, match="ACCESS_UNKNOWN"):
+            await restore(job.box, job.id, access="nowhere")
+
+    on_a_car(tmp_path, test, with_bench())
+
+
+def test_a_restore_over_another_access_is_recovered_over_it(tmp_path: Path) -> None:
+    async def test(job: Job) -> None:
+        stock = job.stored
+        await write(job.box, job.id, job.hand_in(job.tuned("calibration", "maps")), WISH)
+        done = job.car.ecu.core.watch.totals[Counter.PROGRAMMED]
+        cut = Fault(kind=FaultKind.POWER_CUT, on=Trigger.PROGRAMMED, at=done + 2000, duration_s=0.0)
+        FaultInjector(FaultPlan(faults=(cut,)), job.car, lambda: None)
+        with pytest.raises(PitboxError, match="WRITE_INTERRUPTED"):
+            await restore(job.box, job.id, access="bench-flash")
+        job.car.power_up()
+        await asyncio.sleep(2)
+        assert job.box.journal.job(job.id).detail["access"] == "bench-flash"
+        assert (await recover(job.box, job.id))["left_out"] == ["eeprom"]
+        assert _is_stock(job, stock, "calibration")
+        assert not _is_stock(job, stock, "maps")
+
+    on_a_car(tmp_path, test, with_bench())
+
+
+def test_a_file_of_one_memory_names_it(tmp_path: Path) -> None:
+    """Both regions of the same length have the same addresses: nothing else tells whose the file is."""
+
+    async def test(job: Job) -> None:
+        content = job.edited("maps")[job.definition.region("maps").place.at]
+        hexes = bincopy.BinFile()
+        hexes.add_binary(content, address=0x20_0000)
+        for data in (content, hexes.as_ihex().encode()):
+            with pytest.raises(PitboxError, match=r"FILE_LENGTH|FILE_AMBIGUOUS"):
+                await write(job.box, job.id, job.hand_in(data), WISH)
+            wish = replace(WISH, memory="eeprom")
+            assert (await write(job.box, job.id, job.hand_in(data), wish))["result"] == "done"
+            assert job.held("maps") == content
+        with pytest.raises(PitboxError, match="MEMORY_UNKNOWN"):
+            await write(job.box, job.id, job.hand_in(content), replace(WISH, memory="nowhere"))
+        original = job.box.images.load(str(job.box.journal.job(job.id).original_file))
+        exported = export_image(original, job.box.images, job.box.keys, ExportFormat.BIN, "eeprom")
+        assert exported == job.stored.slice(job.definition.region("maps").place)
+
+    on_a_car(tmp_path, test)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from appliance.contract.jobs import JobState
 from appliance.contract.places import Range
 from appliance.definitions.schema import Definition
 from appliance.flashing import history
-from appliance.flashing.errors import VerifyFailedError, WriteInterruptedError
+from appliance.flashing.errors import GatesRefusedError, VerifyFailedError, WriteInterruptedError
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import Step
 from appliance.flashing.plan import FlashPlan
@@ -109,6 +109,18 @@ def test_a_write_of_the_one_is_interrupted_finished_and_taken_back_and_the_other
         assert {at for at in access.erased_at} == {
             place.at for place in (tuned.pieces[0][0].part(0, 1), Range("eeprom", 0x20_3000, 1))
         }
+
+
+def test_an_original_of_one_memory_goes_back_there_and_is_none_of_the_other(
+    definition: Definition, original: MemoryImage
+) -> None:
+    flash = MemoryImage({place.at: data for place, data in original.pieces if place.memory == "flash"})
+    plan = FlashPlan(request_for(definition, flash, None))
+    assert {block.memory for block in (*plan.order.blocks, *plan.order.guarded)} == {"flash"}
+    calibration = definition.region("calibration").place
+    with pytest.raises(GatesRefusedError) as caught:
+        FlashPlan(request_for(definition, flash, MemoryImage({calibration.at: flash.slice(calibration)})))
+    assert "original_stored" in {gate.name for gate in caught.value.failed}
 
 
 def test_damage_in_the_one_is_not_looked_for_in_the_other(
