@@ -40,6 +40,7 @@ def test_what_was_known_is_known(frozen: Thawed) -> None:
         assert [one["file"] for one in known_originals(box)] == [job.original_file]
         assert box.definition(job.definition_id or "", job.definition_sha256) == frozen.definition
         assert report_of(box.journal, job.id, frozen.definition)["job"] == frozen.job
+        assert box.journal.proposals.all() == []
 
     live(frozen, look)
 

@@ -140,6 +140,8 @@ class _Watched:
             self._operation(event)
         elif kind == "state":
             self._screen.note(f"Job {event['job_id']} is {event['state'].replace('_', ' ')}")
+        elif kind == "proposal":
+            self._screen.note(f"Proposal {event['id']} ({event['verb']}): {event['what'].replace('_', ' ')}")
         elif self._busy or kind != "heartbeat":
             self._screen.event(event)
 

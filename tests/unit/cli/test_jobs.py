@@ -171,9 +171,11 @@ def test_watching_an_idle_box_tells_no_work(engine: FakeEngine, capsys: pytest.C
         return tell()
 
     engine.stream = once  # type: ignore[method-assign]
-    engine.streams = [[idle, beat, {"kind": "operation", **operation()}, ended, beat]]
+    proposal = {"kind": "proposal", "id": "p1", "verb": "write", "what": "consent_withdrawn"}
+    engine.streams = [[idle, beat, proposal, {"kind": "operation", **operation()}, ended, beat]]
     main(["jobs", "--watch"])
     told = capsys.readouterr().err
+    assert "Proposal p1 (write): consent withdrawn" in told
     assert "The box is idle." in told and "read: done" in told
     assert "Verify" not in told and "working" not in told
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
+import json
 import os
+import signal
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +22,7 @@ from appliance.flashing.database import StorageError
 from appliance.vault import durable
 from appliance.vault.errors import VaultError
 from tests.support.desk import OPERATOR, OTHER_OPERATOR, WEB, Desk
-from tests.support.engine import Engine, five_answers, kill, place, running
+from tests.support.engine import Engine, five_answers, kill, place, running, simulated
 from tests.support.garage import Garage, Readied, visit
 
 
@@ -230,6 +234,33 @@ def test_over_the_socket_it_outlives_the_engine() -> None:
         status, started = engine.ask("POST", f"{path}/consents", {"digest": told["digest"]})
         assert status == 200 and engine.end(started["operation"])["state"] == "done"
         assert [event["what"] for event in proposal_events(engine)] == ["proposed", "consented", "started"]
+
+
+def test_an_engine_that_dies_in_a_proposed_write_never_starts_it_again() -> None:
+    with place() as folder:
+        with running(folder) as first:
+            job = first.read_job()
+        dies = {"faults": [{"kind": "box_dies", "on": "erased", "at": 1}]}
+        engine = simulated(folder, "--faults", json.dumps(dies)).start()
+        content = bytearray(engine.memory())
+        content[0x31000] ^= 0xFF
+        upload = engine.hand_in(bytes(content))
+        asked = {"job": job, "upload": upload, "correct_checksums": True}
+        shown = engine.perform("preview", of="write", **asked)
+        body = {"operation": {"verb": "write", **asked, "confirmed": shown["digest"]}}
+        told = engine.ask("POST", "/v1/proposals", body)[1]
+        path = f"/v1/proposals/{told['id']}"
+        with suppress(http.client.HTTPException, OSError):  # it may die before it answers
+            engine.ask("POST", f"{path}/consents", {"digest": told["digest"]})
+        assert engine.wait() == -signal.SIGKILL
+        with running(folder) as engine:
+            now = engine.ask("GET", path)[1]
+            assert now["state"] == "started"
+            assert engine.ask("GET", f"/v1/operations/{now['operation']}")[1]["state"] == "interrupted"
+            status, error = engine.ask("POST", f"{path}/start")
+            assert (status, five_answers(error)["code"]) == (409, "PROPOSAL_CLOSED")
+            (write,) = engine.ask("GET", "/v1/safety")[1]["open_writes"]
+            assert (write["job"], write["half_written"]) == (job, True), "recovered as any other write"
 
 
 def test_over_the_socket_the_web_proposes_and_an_operator_consents() -> None:
