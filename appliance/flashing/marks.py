@@ -19,8 +19,8 @@ from appliance.contract.places import FLASH, Start
 from appliance.vault.authentic import Mac, opened_record, sealed_record
 from appliance.vault.twice import Found, TwiceKept
 
-VERSION = 2
-"""1: the block that was erased first by its address alone."""
+VERSION = 3
+"""1: the block that was erased first by its address alone. 2: the access by its method alone."""
 NEEDS_BENCH = "needs bench"
 """Outcome of a write that is closed with its ECU half written."""
 SET_ASIDE = "set aside"
@@ -54,6 +54,8 @@ class Mark:
     """None while open."""
     rescue: bool = False
     """Opened because the journal of an earlier write is lost."""
+    access: str | None = None
+    """Name of the definition's access; None where only its method is known."""
 
     @property
     def in_danger(self) -> bool:

@@ -7,8 +7,10 @@ lost commits, or is an older copy.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 
 from appliance.contract.alarm_texts import Trouble, trouble
 from appliance.contract.jobs import ECU_IN_DANGER, JobState
@@ -41,7 +43,8 @@ def marks_of(sql: sqlite3.Connection) -> Marks:
 
 
 _WITH_JOBS = """
-SELECT flash.*, job.definition_id, job.definition_sha256, job.method, job.identity, job.original_file
+SELECT flash.*, job.definition_id, job.definition_sha256, job.method, job.identity, job.original_file,
+       job.detail
 FROM flash LEFT JOIN job ON job.id = flash.job_id ORDER BY flash.id
 """
 
@@ -71,7 +74,18 @@ def _mark(sql: sqlite3.Connection, row: sqlite3.Row) -> Mark:
         None if erased is None else block_of(erased),
         row["outcome"],
         rescue is not None,
+        _access_in(row["detail"]),
     )
+
+
+def _access_in(detail: str | None) -> str | None:
+    """None where it cannot be told: a row that this box did not write is refused by whoever reads the job."""
+    try:
+        known = json.loads(detail or "{}")
+    except ValueError:
+        return None
+    name = known.get("access") if isinstance(known, dict) else None
+    return name if isinstance(name, str) else None
 
 
 class Reconciler:
@@ -98,8 +112,10 @@ class Reconciler:
         ]:
             self._close(stale, "over, as the record of writes says")
             yield trouble("forgot_end", job=stale.job_id)
-        for mark in sorted(marks.writes, key=lambda one: one.outcome is None):  # one at most is ever open
-            now = known.get((mark.flash_id, mark.job_id))
+        for kept in sorted(marks.writes, key=lambda one: one.outcome is None):  # one at most is ever open
+            now = known.get((kept.flash_id, kept.job_id))
+            named = kept.access is not None or now is None  # an older record has none
+            mark = kept if named or now is None else replace(kept, access=now.access)
             if mark.in_danger and now != mark:
                 yield self._restore(mark, now)
             elif not mark.in_danger and (now is None or now.outcome != mark.outcome):
@@ -142,7 +158,20 @@ class Reconciler:
                 mark.job_id,
             ),
         )
+        if mark.access is not None:
+            self._sql.execute(
+                "UPDATE job SET detail=? WHERE id=?", (self._with_access(mark, mark.access), mark.job_id)
+            )
         seal_rows(self._sql, self._mac, "job", "id=?", mark.job_id)
+
+    def _with_access(self, mark: Mark, access: str) -> str:
+        """The job's detail, which may not be whole any more, with the access that its write takes."""
+        (detail,) = self._sql.execute("SELECT detail FROM job WHERE id=?", (mark.job_id,)).fetchone()
+        try:
+            known = json.loads(detail or "{}")
+        except ValueError:
+            known = {}
+        return json.dumps({**(known if isinstance(known, dict) else {}), "access": access})
 
     def _restore_flash(self, mark: Mark, now: Mark | None) -> int:
         """The write as it was; under another number where a journal made anew has given its own away."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import rfc8785
 
 from appliance.contract.errors import EcuSafety
 from appliance.contract.jobs import JobState
@@ -20,6 +22,7 @@ from appliance.flashing.recovering import mark_interrupted
 from appliance.flashing.safety import standing
 from appliance.protocols.access import EcuIdentity
 from appliance.vault import durable
+from appliance.vault.authentic import opened_record, sealed_record
 from appliance.vault.errors import VaultError
 from tests.support.box import mac
 from tests.unit.flashing.test_journal import JOB, TEXT, begin
@@ -425,3 +428,48 @@ def test_a_write_whose_end_is_known_only_by_a_later_one_is_not_called_untouched(
     after = opened(disk)
     assert [flash.job_id for flash in after.open_flashes()] == ["other"]
     assert standing(after, JOB).ecu is EcuSafety.INTACT
+
+
+def with_named_access(state: Path) -> Journal:
+    journal = identified(state)
+    journal.describe(JOB, "pbx", "ab" * 32, "obd", IDENTITY, "obd-by-the-gateway")
+    return journal
+
+
+@pytest.mark.parametrize("happens", [lost, rolled_back])
+def test_the_access_of_an_open_write_is_known_by_its_name(
+    state: Path, happens: Callable[[Path, Path], None]
+) -> None:
+    """Of two accesses of one method, its recovery must take the one that the write was begun over."""
+    journal = identified(state)
+    older = copy_of(state)
+    journal.describe(JOB, "pbx", "ab" * 32, "obd", IDENTITY, "obd-by-the-gateway")
+    journal.note(JOB, voltage={"min_v": 12.0, "max_v": 13.0})
+    erasing(journal)
+    disk = copy_of(state)
+    happens(disk, older)
+    after = opened(disk)
+    assert_half_written(after)
+    assert after.job(JOB).detail["access"] == "obd-by-the-gateway"
+    after.close()
+    assert opened(disk).differences == ()
+
+
+def test_a_record_of_before_names_were_kept_is_read_and_made_new(state: Path) -> None:
+    journal = with_named_access(state)
+    erasing(journal)
+    journal.close()
+    for path in (state / "writes.1", state / "writes.2"):
+        record = json.loads(opened_record("writes", path.read_bytes(), mac, 3))
+        record["v"] = 2
+        for write in record["writes"]:
+            assert write.pop("access") == "obd-by-the-gateway"
+        path.write_bytes(sealed_record("writes", rfc8785.dumps(record), mac))
+    after = opened(state)
+    assert after.differences == ()
+    assert after.job(JOB).detail["access"] == "obd-by-the-gateway"
+    again = json.loads(opened_record("writes", (state / "writes.1").read_bytes(), mac, 3))
+    assert (again["v"], again["writes"][0]["access"]) == (3, "obd-by-the-gateway")
+    lost(state, state)
+    (state / "writes.1").unlink()
+    assert opened(state).job(JOB).detail["access"] == "obd-by-the-gateway"
