@@ -21,6 +21,9 @@ class OpenWrite:
     set_aside_by: str | None = None
     """Who let another car be served first; None where it stands in every other write's way."""
     set_aside_reason: str | None = None
+    serial: str | None = None
+    """Of its ECU, like the chip id: a number of one ECU alone."""
+    chip_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

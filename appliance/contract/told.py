@@ -108,6 +108,8 @@ class OpenWriteTold(TypedDict):
     half_written: bool
     set_aside_by: str | None
     set_aside_reason: str | None
+    serial: str | None
+    chip_id: str | None
 
 
 class SafetyTold(TypedDict):

@@ -9,6 +9,7 @@ from appliance.contract.safety import OpenWrite, Standing
 from appliance.flashing.history import is_rescue, words_of
 from appliance.flashing.journal import FlashRecord, JobRecord, Journal, Step
 from appliance.flashing.marks import NEEDS_BENCH, NOTHING_ERASED, SET_ASIDE, SETTLED, UNFINISHED
+from appliance.protocols.access import EcuIdentity
 
 _UNPROVEN = (*UNFINISHED, NOTHING_ERASED, SETTLED)
 """Outcomes of writes whose end says nothing of what is in the ECU now."""
@@ -89,6 +90,8 @@ def _open_write(journal: Journal, job: JobRecord, writing: bool) -> OpenWrite | 
         half_written=bench or _erased(journal, flash),
         set_aside_by=word["by"] if word else None,
         set_aside_reason=word["reason"] if word else None,
+        serial=job.identity.serial if job.identity else None,
+        chip_id=job.identity.chip_id if job.identity else None,
     )
 
 
@@ -119,10 +122,14 @@ def may_be_same_car(write: OpenWrite, job: JobRecord) -> bool:
     """Whether an open write's ECU may be the job's: not only where something that both know differs."""
     if write.job == job.id:
         return True
-    identity = job.identity
-    pairs = [(write.definition, job.definition_id)]
-    if identity is not None:
-        pairs += [(write.vin, identity.vin), (write.hw, identity.hw)]
+    identity = job.identity or EcuIdentity()
+    pairs = [
+        (write.definition, job.definition_id),
+        (write.vin, identity.vin),
+        (write.hw, identity.hw),
+        (write.serial, identity.serial),
+        (write.chip_id, identity.chip_id),
+    ]
     return not any(None not in pair and pair[0] != pair[1] for pair in pairs)
 
 

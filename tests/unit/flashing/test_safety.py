@@ -13,7 +13,7 @@ from appliance.contract.jobs import JobState
 from appliance.contract.places import FLASH
 from appliance.flashing.database import StorageError
 from appliance.flashing.journal import Journal, Step
-from appliance.flashing.safety import standing, tell_safety
+from appliance.flashing.safety import may_be_same_car, standing, tell_safety
 from appliance.protocols.access import EcuIdentity
 from tests.support.box import mac
 
@@ -196,3 +196,24 @@ def test_a_journal_that_cannot_be_read_is_unknown(journal: Journal, monkeypatch:
 
     monkeypatch.setattr(Journal, "jobs", unreadable)
     assert told(journal, None).ecu is EcuSafety.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("known", "told_now", "same"),
+    [
+        (EcuIdentity(hw="H", serial="S1"), EcuIdentity(hw="H", serial="S2"), False),
+        (EcuIdentity(hw="H", chip_id="1"), EcuIdentity(hw="H", chip_id="2"), False),
+        (EcuIdentity(hw="H", serial="S1"), EcuIdentity(hw="H"), True),
+        (EcuIdentity(hw="H"), EcuIdentity(hw="H", serial="S1"), True),
+        (EcuIdentity(hw="H", vin="V1"), EcuIdentity(hw="H", vin="V2"), False),
+    ],
+)
+def test_a_serial_number_tells_two_ecus_of_one_kind_apart(
+    journal: Journal, known: EcuIdentity, told_now: EcuIdentity, same: bool
+) -> None:
+    begun(journal, job(journal, "a"), erased=True)
+    journal.describe("a", "pbx", "0" * 64, "obd", known)
+    job(journal, "b")
+    journal.describe("b", "pbx", "0" * 64, "obd", told_now)
+    (write,) = standing(journal).open_writes
+    assert may_be_same_car(write, journal.job("b")) is same
