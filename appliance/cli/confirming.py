@@ -55,6 +55,8 @@ def _stated(asked: dict[str, Any]) -> Iterator[str]:
         yield f"state that this is the car {asked['car']}"
     if asked.get("engine_off"):
         yield "state that the engine is off"
+    for one in asked.get("waivers", ()):
+        yield f"set the gate {one['gate']} aside, as {one['by']}: {one['reason']}"
     if asked.get("more_erases"):
         yield "let blocks be erased as often again as the definition allows"
     if asked.get("correct_checksums"):

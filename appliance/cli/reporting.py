@@ -55,6 +55,8 @@ def _writing(report: dict[str, Any]) -> Iterator[str]:
 
 
 def _circumstances(report: dict[str, Any]) -> Iterator[str]:
+    for one in report.get("waived", ()):
+        yield f"Gate set aside: {one['gate'].replace('_', ' ')} by {one['by']}: {one['reason']}"
     yield from (f"Settled: by {one['by']}: {one['reason']}" for one in report.get("settled", ()))
     yield from (f"Set aside: by {one['by']}: {one['reason']}" for one in report.get("set_aside", ()))
     dtcs, wire, voltage = report["dtcs"], report["wire"], report["voltage"]

@@ -61,11 +61,20 @@ class OfWrite(OfJob):
     car: CarName | None = None
 
 
+class GateWaiver(Parameters):
+    """A named person sets one gate aside, where that gate lets anybody."""
+
+    gate: Name
+    by: Word
+    reason: Word
+
+
 class OfRestore(OfJob):
     """Whose original goes back, and over which of the definition's accesses: by default the job's."""
 
     access: Name | None = None
     car: CarName | None = None
+    waivers: Annotated[list[GateWaiver], Field(max_length=8)] = []
 
 
 class OfRecovery(Parameters):

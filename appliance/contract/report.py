@@ -16,6 +16,15 @@ class Word(TypedDict):
     at: float
 
 
+class GateWaived(TypedDict):
+    """A named person set a gate aside, and when (seconds since 1970)."""
+
+    gate: str
+    by: str
+    reason: str
+    at: float
+
+
 class CarNamed(TypedDict):
     """A person named the car, where its ECU could not."""
 
@@ -85,6 +94,7 @@ class Report(TypedDict):
     verify: Proof | None
     identity_after: IdentityAfter | None
     car_confirmed: list[CarNamed]
+    waived: list[GateWaived]
     settled: list[Word]
     set_aside: list[Word]
     earlier: list[EarlierWrite]

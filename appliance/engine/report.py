@@ -45,6 +45,7 @@ def report_of(journal: Journal, job_id: str, definition: Definition | None) -> R
         verify=known.get("verify"),
         identity_after=known.get("identity_after"),
         car_confirmed=_list(known.get("car_confirmed")),
+        waived=_list(known.get("waived")),
         settled=_list(known.get("settled")),
         set_aside=[word for flash in reversed(journal.flashes(job_id)) for word in words_of(journal, flash)],
         earlier=_list(known.get("earlier")),

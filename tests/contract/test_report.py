@@ -26,6 +26,7 @@ KEYS = {
     "verify": {"method", "blocks", "result", "sha256", "unproven"},
     "identity_after": {"hw", "sw", "boot", "serial", "vin", "chip_id", "compared", "known_by"},
     "car_confirmed": None,
+    "waived": None,
     "settled": None,
     "set_aside": None,
     "earlier": None,

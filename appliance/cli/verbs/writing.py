@@ -98,6 +98,7 @@ def add(verbs: Verbs) -> None:
         help="over this one of the ECU's accesses, instead of the job's; it puts back what it reaches",
     )
     _add_car(parser)
+    _add_waivers(parser)
     add_yes(parser)
     parser = add_verb(
         verbs,
@@ -132,6 +133,26 @@ def _add_car(parser: argparse.ArgumentParser) -> None:
         metavar="VIN",
         help="which car this is, as read off it, where the ECU itself cannot say it; it is recorded",
     )
+
+
+def _add_waivers(parser: argparse.ArgumentParser) -> None:
+    word = parser.add_argument_group("to set a gate aside, where that gate lets anybody; it is recorded")
+    word.add_argument("--waive", action="append", default=[], metavar="GATE", help="its name, as it is shown")
+    word.add_argument("--by", metavar="NAME", help="who says so")
+    word.add_argument("--reason", metavar="TEXT", help="why")
+
+
+def _waivers(options: argparse.Namespace) -> dict[str, Any]:
+    """Raises UnusedOptionError: a waiver has a gate, a name and a reason, or it is none."""
+    if not options.waive:
+        for option, given in (("--by", options.by), ("--reason", options.reason)):
+            if given is not None:
+                raise UnusedOptionError(option, "it belongs to --waive, which is missing")
+        return {}
+    if options.by is None or options.reason is None:
+        raise UnusedOptionError("--waive", "a waiver has a name and a reason: add --by and --reason")
+    told = {"by": options.by, "reason": options.reason}
+    return {"waivers": [{"gate": gate, **told} for gate in options.waive]}
 
 
 def write(options: argparse.Namespace, screen: Screen) -> Answer:
@@ -180,9 +201,10 @@ def _refuse_unproposed(options: argparse.Namespace) -> None:
 
 def restore(options: argparse.Namespace, screen: Screen) -> Answer:
     """Put the original back."""
+    waivers = _waivers(options)
     client = client_of(options)
     job = job_of(client, options, screen, writable, READ_FIRST)
-    asked = {"job": job, "access": options.access, "car": options.car}
+    asked = {"job": job, "access": options.access, "car": options.car, **waivers}
     shown = confirm(client, screen, "restore", yes=options.yes, **asked)
     return _answer(perform(client, screen, "restore", **asked, confirmed=shown))
 

@@ -30,6 +30,7 @@ from appliance.engine.operations.write import (
 from appliance.engine.originals import Original, held_blocks, load_original
 from appliance.engine.plaintext import Opened, wiped_afterwards
 from appliance.engine.tuned_package import OWN_ORIGINAL, wish_of
+from appliance.engine.waiving import refuse_unwaivable
 from appliance.flashing.erase_groups import EraseGroups
 from appliance.flashing.gates.judging import check_request
 from appliance.flashing.gates.request import WriteRequest
@@ -68,6 +69,7 @@ async def preview_write(box: EngineContext, asked: OfWrite) -> Preview:
 
 async def preview_restore(box: EngineContext, asked: OfRestore) -> Preview:
     """The effect of putting the original back. Raises PitboxError."""
+    refuse_unwaivable(asked.waivers)
     job, definition = identified(box, asked.job)
     job = over(job, definition, asked.access)
     with wiped_afterwards() as opened:

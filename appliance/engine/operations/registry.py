@@ -68,7 +68,7 @@ async def _write(box: EngineContext, asked: ask.Write) -> results.Written:
 async def _restore(box: EngineContext, asked: ask.Restore) -> results.Written:
     if asked.confirmed is not None:
         preview.refuse_other(await preview.preview_restore(box, asked), asked.confirmed)
-    return await write.restore(box, asked.job, asked.car, asked.access)
+    return await write.restore(box, asked.job, asked.car, asked.access, waivers=asked.waivers)
 
 
 async def _recover(box: EngineContext, asked: ask.Recover) -> results.Written:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from appliance.contract.errors import PitboxError
+from appliance.contract.gates import Waiver
 from appliance.contract.jobs import JobState
+from appliance.contract.operations import GateWaiver
 from appliance.contract.results import BlockCounts, Proof, WriteFacts, Written
 from appliance.definitions.schema import Definition
 from appliance.engine.conditions import LiveConditions
@@ -37,6 +40,7 @@ from appliance.engine.tuned_package import (
     package_plain_file,
     writable_regions,
 )
+from appliance.engine.waiving import waived
 from appliance.flashing.context import JobContext
 from appliance.flashing.diagnosis import clear_dtcs, read_dtcs
 from appliance.flashing.errors import GatesRefusedError
@@ -142,17 +146,24 @@ def not_confirmed() -> PitboxError:
 
 
 async def restore(
-    box: EngineContext, job_id: str, car: str | None = None, access: str | None = None
+    box: EngineContext,
+    job_id: str,
+    car: str | None = None,
+    access: str | None = None,
+    *,
+    waivers: Sequence[GateWaiver] = (),
 ) -> Written:
     """Put the ECU's own original back: offline, for everyone, always; also where its application is dead.
 
     `car` is a person's word for an ECU that cannot say who it is, `access` the way in, if not the job's: what
-    that does not reach of the original stays as it is.
+    that does not reach of the original stays as it is. `waivers` are words for gates that let themselves be
+    set aside.
     """
     job, definition = identified(box, job_id)
+    words = waived(box, job_id, waivers)
     with _taking(box, job, over(job, definition, access)) as job, wiped_afterwards() as opened:
         original = load_original(box, job, opened)
-        return await _write(box, job, definition, original, OWN_ORIGINAL, opened, car=car)
+        return await _write(box, job, definition, original, OWN_ORIGINAL, opened, car=car, waivers=words)
 
 
 @contextmanager
@@ -206,8 +217,10 @@ async def _write(
     opened: Opened,
     engine_off: bool = False,
     car: str | None = None,
+    waivers: Mapping[str, Waiver] | None = None,
 ) -> Written:
     request = request_of(box, job, definition, original, tuned, opened, engine_off)
+    request = replace(request, waivers=waivers or {})
     _set_outcome_aside(box, job)
     await refuse_two_ecus(box, access_of(job, definition))
     async with on_ecu(box, job.id, definition, confirmed=confirmed(box, job, car)) as ecu:

@@ -60,6 +60,8 @@ CAR_GATES: tuple[CarGate, ...] = (
     NoUpdate(),
     NoOpenWrite(),
 )
+WAIVABLE = {gate.name: gate.waivable for gate in (*PAPER_GATES, *CAR_GATES) if gate.waivable}
+"""The gates that somebody may set aside, with the verdicts for which."""
 log = logging.getLogger("pitbox.gates")
 
 

@@ -126,3 +126,24 @@ def test_an_open_write_stands_above_every_command(
     told = capsys.readouterr().err
     assert "HALF WRITTEN: VIN VIN9 (job j9)" in told
     assert "`pitbox recover --job j9 --original`" in told
+
+
+WAIVED = ["restore", "--yes", "--waive", "engine_off", "--by", "A. Smith", "--reason", "stood beside it"]
+
+
+def test_a_waiver_is_sent_with_its_name_and_reason(engine: FakeEngine) -> None:
+    engine.states = [operation("cancelled")]
+    assert main(WAIVED) == Exit.LEFT
+    asked = next(body for path, body in engine.asked if path == "POST /v1/operations")
+    told = {"gate": "engine_off", "by": "A. Smith", "reason": "stood beside it"}
+    assert asked["waivers"] == [told]
+    assert engine.previews[0]["waivers"] == [told]
+    summary = "\n".join(summary_lines(PREVIEW | {"asked": {"waivers": [told]}}))
+    assert "set the gate engine_off aside, as A. Smith: stood beside it" in summary
+
+
+@pytest.mark.parametrize("left_out", ["--waive", "--by", "--reason"])
+def test_a_waiver_without_a_gate_a_name_or_a_reason_is_none(engine: FakeEngine, left_out: str) -> None:
+    at = WAIVED.index(left_out)
+    assert main([*WAIVED[:at], *WAIVED[at + 2 :]]) == Exit.USAGE
+    assert not any("operations" in path for path, _ in engine.asked)

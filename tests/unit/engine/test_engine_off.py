@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
+from appliance.contract.operations import GateWaiver, Restore
+from appliance.engine.operations.preview import preview_restore
 from appliance.engine.operations.write import restore, write
+from appliance.engine.report import report_of
 from simulator.ecu.options import EcuOptions
 from tests.support.definitions import with_access
 from tests.support.garage import PACK, Garage, Readied, visit
@@ -43,6 +48,40 @@ def test_the_own_original_goes_back_though_nobody_tells(slave: Readied) -> None:
         as_engine(garage)
         assert (await restore(garage.box, garage.job))["result"] == "restored"
         assert gate(garage)[0] == "waived"
+
+    visit(slave, scene, options=SILENT_ON_SPEED)
+
+
+def word(gate: str = "engine_off") -> GateWaiver:
+    return GateWaiver(gate=gate, by="A. Smith", reason="stood beside it")
+
+
+def test_a_named_person_may_set_it_aside_and_is_in_the_report(slave: Readied) -> None:
+    async def scene(garage: Garage) -> None:
+        as_engine(garage)
+        work = restore(garage.box, garage.job, waivers=[word()])
+        assert (await work)["result"] == "restored"
+        verdict, detail = gate(garage)
+        assert (verdict, "waived by A. Smith: stood beside it" in detail) == ("waived", True)
+        (told,) = report_of(garage.box.journal, garage.job, garage.definition)["waived"]
+        assert (told["gate"], told["by"], told["reason"]) == ("engine_off", "A. Smith", "stood beside it")
+
+    visit(slave, scene, options=SILENT_ON_SPEED)
+
+
+@pytest.mark.parametrize("gate_name", ["identity", "voltage_window", "no_such_gate"])
+def test_a_gate_that_nobody_waives_is_not_waived(slave: Readied, gate_name: str) -> None:
+    async def scene(garage: Garage) -> None:
+        asked = Restore(verb="restore", job=garage.job, waivers=[word(gate_name)])
+        for work in (
+            restore(garage.box, garage.job, waivers=asked.waivers),
+            preview_restore(garage.box, asked),
+        ):
+            error = await garage.refusal(work)
+            assert error.code == "WAIVER_REFUSED"
+            assert error.details == ("engine_off may be waived where it is unknown",)
+        assert report_of(garage.box.journal, garage.job, garage.definition)["waived"] == []
+        assert garage.untouched
 
     visit(slave, scene, options=SILENT_ON_SPEED)
 
