@@ -94,6 +94,8 @@ TEXTS: dict[str, str] = {
     # --- link and engine
     "no_bus": "this way into the ECU has no bus that others talk on",
     "bus_load": "{load:.0%} of the wire in use",
+    "link_lost_frames": "{frames} frames arrived and this box did not take them in time: end what else it "
+    "does, then try again",
     "link_errors": "{errors} errors counted by the controller",
     "engine_speed": "{rpm:.0f} rpm, told by the ECU",
     "engine_stated": "stated by a person; the ECU does not tell",

@@ -223,6 +223,8 @@ class LinkHealth:
     new_errors: int
     """More than at the beginning; below 0 where the controller counted down."""
     bus_off: bool
+    lost_frames: int = 0
+    """Arrived meanwhile, and thrown away because this box did not take them in time."""
 
 
 class LinkCapability(Protocol):

@@ -29,6 +29,8 @@ class BusHealth:
     frames_seen: int = 0
     load: float = 0.0
     """Share of the wire used since the last look, 0 to 1."""
+    lost_frames: int = 0
+    """Arrived since the port was opened, and thrown away because this machine did not take them in time."""
 
 
 class CanBusGoneError(ConnectionError):

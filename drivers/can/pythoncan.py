@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import ipaddress
+import logging
 import socket
 import sys
 from collections import deque
@@ -26,7 +27,9 @@ import can
 from drivers.can.interface import BusHealth, CanBusGoneError, CanFrame, FrameHandler, SentHandler
 from drivers.can.listeners import PortListeners
 from drivers.can.reader import FdReader, ThreadReader
-from drivers.can.socketcan import InterfaceTraffic, let_through
+from drivers.can.socketcan import InterfaceTraffic, let_through, lost_by
+
+log = logging.getLogger("pitbox.can")
 
 _WINDOW_FRAMES = 8
 """Frames handed to the driver and not yet echoed: less than the usual transmit queue of ten."""
@@ -73,6 +76,7 @@ class PythonCanPort(PortListeners):
         self._in_flight: deque[tuple[CanFrame, SentHandler | None]] = deque()
         self._retry: asyncio.TimerHandle | None = None
         self._tx_errors = self._rx_errors = self._frames = 0
+        self._lost = 0
         self._bits = 0.0
         self._traffic = traffic
         self._sent_ids: frozenset[int] = frozenset()
@@ -113,11 +117,18 @@ class PythonCanPort(PortListeners):
         capacity = (now_s - since_s) * self.bitrate_bps
         load = min(1.0, max(0.0, bits_now - bits) / capacity) if capacity > 0 else 0.0
         bus_off = self.gone is not None or self._tx_errors > 255
-        return BusHealth(self._tx_errors, self._rx_errors, bus_off, frames, load)
+        return BusHealth(self._tx_errors, self._rx_errors, bus_off, frames, load, self._lost_frames())
 
     def close(self) -> None:
         """Leave the bus; pending frames are dropped."""
         self._lose("the port was closed")
+
+    def _lost_frames(self) -> int:
+        """As the kernel counts them; the last count once the port is gone."""
+        descriptor = _descriptor(self._bus) if self.gone is None else None
+        if descriptor is not None and sys.platform == "linux":
+            self._lost = lost_by(descriptor)
+        return self._lost
 
     def _narrow(self) -> None:
         """Have a SocketCAN interface hand over no more than what is of use here."""
@@ -210,6 +221,8 @@ class PythonCanPort(PortListeners):
         self._outbox.clear()
         self._in_flight.clear()
         self._reader.stop()
+        if self._lost_frames():
+            log.warning("%s: %d frames arrived and were not taken in time", self._name, self._lost)
         self._bus.shutdown()
         self.mark_gone(CanBusGoneError(f"{self._name}: {why}"))
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +62,10 @@ def configured(interface: str) -> BitRate | None:
 
     Raises CanBusGoneError if there is no such interface.
     """
-    link = _link(interface)
+    return _rate_of(_link(interface))
+
+
+def _rate_of(link: dict[str, Any]) -> BitRate | None:
     data = _controller(link) or {}
     if "UP" not in link["flags"] or not data.get("bittiming") or data.get("state") == "BUS-OFF":
         return None
@@ -75,9 +80,10 @@ def ensure(interface: str, wanted: BitRate) -> None:
     Otherwise the interface goes down for a moment, which ends whatever else uses it. Raises CanBusGoneError,
     and WrongBitRateError if this process lacks CAP_NET_ADMIN.
     """
-    if _controller(_link(interface)) is None:
+    link = _link(interface)
+    if _controller(link) is None:
         return
-    now = configured(interface)
+    now = _rate_of(link)
     if now is not None and now.serves(wanted):
         return
     if not may_set():
@@ -88,9 +94,7 @@ def ensure(interface: str, wanted: BitRate) -> None:
 
 def has_fd(interface: str) -> bool:
     """Whether CAN FD frames can pass the interface. Raises CanBusGoneError if there is no such interface."""
-    link = _link(interface)
-    supported = (_controller(link) or {}).get("ctrlmode_supported", ())
-    return link["mtu"] == _CANFD_MTU or "FD" in supported
+    return _nature(interface).fd or _link(interface)["mtu"] == _CANFD_MTU
 
 
 def loops_back(interface: str) -> bool:
@@ -98,7 +102,7 @@ def loops_back(interface: str) -> bool:
 
     Raises CanBusGoneError if there is no such interface.
     """
-    return bool(_link(interface).get("linkinfo", {}).get("info_kind") == "vcan")
+    return _nature(interface).kind == "vcan"
 
 
 def usable(interface: str, rates_bps: Sequence[int]) -> tuple[int, ...]:
@@ -131,6 +135,34 @@ def may_set() -> bool:
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     effective = next(line for line in lines if line.startswith("CapEff:"))
     return bool(int(effective.split()[1], 16) >> _CAP_NET_ADMIN & 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Nature:
+    """What an interface is as long as it is there, whatever it is set to."""
+
+    kind: str | None
+    fd: bool
+    """Whether its controller has CAN FD."""
+
+
+def _nature(interface: str) -> _Nature:
+    """Asked once of each interface; one that is plugged in again has another index (netdevice(7)).
+
+    Raises CanBusGoneError if there is no such interface.
+    """
+    try:
+        index = socket.if_nametoindex(interface)
+    except OSError:
+        return _asked_nature.__wrapped__(interface, 0)
+    return _asked_nature(interface, index)
+
+
+@lru_cache(maxsize=32)
+def _asked_nature(interface: str, index: int) -> _Nature:
+    link = _link(interface)
+    supported = (_controller(link) or {}).get("ctrlmode_supported", ())
+    return _Nature(link.get("linkinfo", {}).get("info_kind"), "FD" in supported)
 
 
 def _same(has_bps: int | None, wanted_bps: int | None) -> bool:

@@ -22,4 +22,6 @@ class CanLink:
         await asyncio.sleep(_LISTEN_S)
         after = self._port.health()
         errors = after.tx_errors + after.rx_errors
-        return LinkHealth(after.load, errors, errors - before.tx_errors - before.rx_errors, after.bus_off)
+        new_errors = errors - before.tx_errors - before.rx_errors
+        lost = after.lost_frames - before.lost_frames
+        return LinkHealth(after.load, errors, new_errors, after.bus_off, lost)

@@ -133,6 +133,16 @@ def test_errors_of_the_link_are_few_and_do_not_grow(
     assert (told.verdict, told.detail) == (verdict, f"{errors} errors counted by the controller")
 
 
+@pytest.mark.parametrize(("lost", "verdict"), [(7, "pass"), (8, "fail")])
+def test_frames_that_the_box_does_not_take_in_time_are_no_clean_link(
+    pack: Definition, lost: int, verdict: str
+) -> None:
+    """What was lost before anybody listened says nothing of now."""
+    told = link(pack, BusHealth(lost_frames=7), BusHealth(lost_frames=lost))["link_clean"]
+    assert told.verdict == verdict
+    assert ("1 frames arrived" in told.detail) is (verdict == "fail")
+
+
 @pytest.mark.parametrize(("rpm", "verdict"), [(0.0, "pass"), (0.25, "fail"), (1.0, "fail"), (750.0, "fail")])
 @pytest.mark.parametrize("said", [{}, {"engine_off_stated": True}, {"restores": True}])
 def test_an_engine_that_turns_outranks_every_word(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ class Ip:
         script.write_text(
             f"""#!/bin/sh
 case "$*" in
-*show*) test -e {folder}/link || {{ echo 'Device "can0" does not exist.' >&2; exit 1; }}; cat {folder}/link ;;
+*show*) echo >> {folder}/shows
+test -e {folder}/link || {{ echo 'Device "can0" does not exist.' >&2; exit 1; }}; cat {folder}/link ;;
 *) echo "$@" >> {folder}/commands ;;
 esac
 """
@@ -43,6 +45,12 @@ esac
             "linkinfo": {"info_kind": kind, "info_data": data},
         }
         (self._folder / "link").write_text(json.dumps([link]))
+
+    @property
+    def shows(self) -> int:
+        """How often it was run to ask."""
+        asked = self._folder / "shows"
+        return len(asked.read_text().splitlines()) if asked.exists() else 0
 
     @property
     def commands(self) -> list[str]:
@@ -75,6 +83,26 @@ def test_what_does_not_run_is_set_to_nothing(ip: Ip) -> None:
     assert configured("can0") is None
     ip.has("vcan")
     assert configured("can0") is None
+
+
+def test_what_an_interface_is_gets_asked_once_until_it_is_plugged_in_again(
+    ip: Ip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that is run costs more than the rest of opening a bus."""
+    index = 7001
+    monkeypatch.setattr(socket, "if_nametoindex", lambda interface: index)
+    ip.has("can", bittiming={"bitrate": 500_000}, ctrlmode_supported=["FD"])
+    for _ in range(3):
+        assert has_fd("can0")
+        assert not rate.loops_back("can0")
+    assert ip.shows == 1
+    ensure("can0", CLASSIC)
+    assert ip.shows == 2
+    assert ip.commands == []
+    index = 7002
+    ip.has("vcan", mtu=72)
+    assert rate.loops_back("can0")
+    assert has_fd("can0")
 
 
 def test_an_interface_that_is_not_there_is_told(ip: Ip) -> None:

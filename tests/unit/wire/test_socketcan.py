@@ -291,3 +291,23 @@ def test_a_bus_that_is_down_is_told_when_it_is_used(vcan: str) -> None:
             await link.send(b"\x3e\x00")
 
     on_both(vcan, body)
+
+
+def test_frames_that_nobody_took_in_time_are_counted(vcan: str) -> None:
+    """The loop is busy elsewhere, and the buffer is as small as the kernel makes it."""
+
+    async def body(one: PythonCanPort, two: PythonCanPort) -> None:
+        heard = Trace(one)
+        with socket.socket(fileno=os.dup(one._bus.fileno())) as alias:
+            alias.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        assert one.health().lost_frames == 0
+        with socket.socket(socket.AF_CAN, socket.SOCK_RAW, socket.CAN_RAW) as raw:
+            raw.bind((vcan,))
+            for number in range(200):
+                raw.send(struct.pack("=IB3x8s", 0x123, 8, number.to_bytes(8)))
+        lost = one.health().lost_frames
+        assert 0 < lost < 200
+        assert len(await heard.take(200 - lost)) == 200 - lost
+        assert two.health().lost_frames == 0
+
+    on_both(vcan, body)
