@@ -12,11 +12,13 @@ import os
 import platform
 from pathlib import Path
 
-from benchmarks import delta, host, kernel, memory, start, transfer, wire
+from benchmarks import delta, host, kernel, kline, kline_pulses, memory, start, transfer, wire
 from benchmarks.report import Benchmark, Row, table
 
 BENCHMARKS: tuple[Benchmark, ...] = (
     transfer.BENCHMARK,
+    kline.BENCHMARK,
+    kline_pulses.BENCHMARK,
     delta.BENCHMARK,
     host.BENCHMARK,
     kernel.BENCHMARK,

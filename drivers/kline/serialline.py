@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
+import select
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -91,8 +92,14 @@ class SerialKLine(EchoedLine):
             self._read()
 
     def _readable(self) -> None:
-        if not self._read() and self._gone is None:
+        """Nothing to read is a hang-up, or what was there was looked at already."""
+        if not self._read() and self._gone is None and self._hung_up():
             self._unplugged(KLineError(f"{self._name} is gone"))
+
+    def _hung_up(self) -> bool:
+        asked = select.poll()
+        asked.register(self._port.fileno(), 0)
+        return bool(asked.poll(0))
 
     def _read(self) -> bool:
         try:

@@ -15,7 +15,6 @@ from simulator.kline.settings import KwpEcuSettings, LineTimes
 from simulator.kline.wire import KNode, KWire
 
 _BITS = 10
-_EXACT_S = 1e-5
 _OBD_FUNCTIONAL = 0x33
 _W1_S, _W2_S, _W4_S = 0.1, 0.01, 0.03
 _W4_LEAST_S, _W4_MOST_S = 0.025, 0.05
@@ -58,6 +57,9 @@ class Server(Protocol):
     def line_lost(self) -> None:
         """Nobody has asked for P3max, or communication was stopped."""
 
+    def power_lost(self) -> None:
+        """In the middle of whatever it did."""
+
 
 class KwpEcu:
     """`violations` says, a line each, what the tester did that the standard does not allow."""
@@ -76,6 +78,7 @@ class KwpEcu:
         self._node.on_byte, self._node.on_level = self._byte, self._level
         self._edges = Edges(settings.idle_s, self._loop.time() - settings.idle_s)
         self._low = False
+        self._powered = True
         self._heard = bytearray()
         self._spoilt = False
         self._quiet_s = self._loop.time()
@@ -111,11 +114,26 @@ class KwpEcu:
         if self.server is not None:
             self.server.line_lost()
 
+    def power_cut(self) -> None:
+        """The supply is gone: nothing is heard or said, and what was under way stays half done."""
+        self._powered = False
+        self.fall_asleep()
+        if self.server is not None:
+            self.server.power_lost()
+
+    def power_up(self) -> None:
+        """The supply is back."""
+        self._powered = True
+        self._low = False
+        self._edges.byte_ended(self._now())
+
     def _now(self) -> float:
         return self._loop.time()
 
     def _level(self, low: bool) -> None:
         self._low = low
+        if not self._powered:
+            return
         if self.phase is not Phase.ASLEEP:
             if low:
                 self.violations.append("the line was held low while the ECU is awake")
@@ -153,7 +171,7 @@ class KwpEcu:
     def _complement(self, value: int, said_s: float) -> None:
         waited_s = self._now() - _BITS / self.rate_bps - said_s
         self._greeting = None
-        in_time = _W4_LEAST_S - _EXACT_S <= waited_s <= _W4_MOST_S + _EXACT_S
+        in_time = _W4_LEAST_S - self.settings.exact_s <= waited_s <= _W4_MOST_S + self.settings.exact_s
         if not in_time:
             self.violations.append(f"W4 was {waited_s * 1000:.1f} ms")
         if in_time and value == self.settings.key_bytes[1] ^ 0xFF:
@@ -186,6 +204,8 @@ class KwpEcu:
                 self._loop.call_later(wait_s, self._node.send, bytes((value,)))
 
     def _byte(self, value: int) -> None:
+        if not self._powered:
+            return
         now_s = self._now()
         start_s = now_s - _BITS / self.rate_bps
         if self._echoes:
@@ -232,16 +252,20 @@ class KwpEcu:
             return
         gap_s = start_s - self._quiet_s
         if not self._heard:
-            self._spoilt = gap_s < self.times.p3_min_s - _EXACT_S
+            self._spoilt = gap_s < self.times.p3_min_s - self.settings.exact_s
             if self._spoilt:
                 self.violations.append(f"P3 was {gap_s * 1000:.1f} ms")
-        elif not self.times.p4_min_s - _EXACT_S <= gap_s <= self.times.p4_max_s + _EXACT_S:
+        elif (
+            not self.times.p4_min_s - self.settings.exact_s
+            <= gap_s
+            <= self.times.p4_max_s + self.settings.exact_s
+        ):
             self.violations.append(f"P4 was {gap_s * 1000:.1f} ms")
             self._spoilt = True
         self._heard.append(value)
         self._rest()
         self._loop.call_later(
-            self.times.p4_max_s + _BITS / self.rate_bps + _EXACT_S,
+            self.times.p4_max_s + _BITS / self.rate_bps + self.settings.exact_s,
             self._cut_off,
             len(self._heard),
             self._now(),

@@ -37,6 +37,8 @@ class Running:
     routine: int
     done_s: float
     good: bool = True
+    sectors: tuple[tuple[int, int], ...] = ()
+    """Start and size of those that it erases."""
 
 
 class Routines:
@@ -47,6 +49,13 @@ class Routines:
         self._running: Running | None = None
         self.erased: list[int] = []
         """Start of every sector that was erased, in order."""
+
+    def power_lost(self) -> None:
+        """The sectors of an erase under way hold nobody knows what; none runs any more."""
+        running, self._running = self._running, None
+        if running is not None and self._server.now_s() < running.done_s:
+            for sector in running.sectors:
+                self._server.flash.erase_part(sector, sector[1] // 2)
 
     def start(self, request: bytes) -> Reply:
         """31 routine parameters."""
@@ -87,7 +96,8 @@ class Routines:
             self._server.flash.erase_part(sector, sector[1])
             self.erased.append(sector[0])
             self._server.unfinished.add(sector[0])
-        self._running = Running(ERASE, self._server.now_s() + self._server.settings.erase_s * len(sectors))
+        done_s = self._server.now_s() + self._server.settings.erase_s * len(sectors)
+        self._running = Running(ERASE, done_s, sectors=tuple(sectors))
 
     def _check(self, start: int, size: int, expected: bytes) -> None:
         require(len(expected) == 2, 0x12)

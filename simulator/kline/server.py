@@ -85,6 +85,10 @@ class KwpServer:
         self._enter(STANDARD)
         self.transfer.forget()
 
+    def power_lost(self) -> None:
+        """An erase under way stays half done."""
+        self.routines.power_lost()
+
     def require_programming(self) -> None:
         """Raises RefusedError."""
         require(self.session == PROGRAMMING, 0x80)

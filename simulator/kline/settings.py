@@ -32,6 +32,8 @@ class KwpEcuSettings:
     idle_s: float = 0.3
     """W5."""
     times: LineTimes = LineTimes()
+    exact_s: float = 1e-5
+    """By which the tester's times may be off; more where time is the wall's."""
     limits: bytes = bytes.fromhex("0002000200")
     """What 83 00 answers: the least of P2min, P2max, P3min, P3max and P4min."""
     rates: Mapping[int, int] = field(default_factory=lambda: {0x14: 10_400, 0x50: 38_400, 0x87: 124_800})

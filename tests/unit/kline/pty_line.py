@@ -8,11 +8,14 @@ import os
 import pty
 import struct
 import tty
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from drivers.kline.serialline import SerialKLine
+from simulator.virtualtime import ScaledLoop
 
+PACE = 0.2
 _TCGETS2, _TERMIOS2 = 0x802C542A, "4IB19B2I"
 
 
@@ -54,6 +57,12 @@ class FarEnd:
         for value in os.read(self.master, 4096):
             self.heard.append(value)
             self.send(self.echo(bytes((value,))) + self.answer(bytes(self.heard)))
+
+
+def on_a_patient_loop(work: Coroutine[Any, Any, None]) -> None:
+    """A slow clock: the kernel carries a terminal's bytes when it finds the time."""
+    with asyncio.Runner(loop_factory=lambda: ScaledLoop(PACE)) as runner:
+        runner.run(work)
 
 
 @contextmanager

@@ -11,11 +11,11 @@ import pytest
 from drivers.kline.interface import KLineError, NoEchoError, WakeTimingError, WrongEchoError
 from drivers.kline.serialline import SerialKLine
 
-from .pty_line import FarEnd, line_over_a_pty
+from .pty_line import FarEnd, line_over_a_pty, on_a_patient_loop
 
 REQUEST = bytes.fromhex("C133F18166")
 GAP_S = 0.001
-LONG_S = 30.0
+LONG_S = 10.0
 Work = Callable[[SerialKLine, FarEnd], Coroutine[Any, Any, None]]
 
 
@@ -24,7 +24,7 @@ def over_a_pty(work: Work, rate_bps: int = 10_400) -> None:
         with line_over_a_pty(rate_bps) as (line, far):
             await work(line, far)
 
-    asyncio.run(run())
+    on_a_patient_loop(run())
 
 
 @pytest.mark.parametrize("gap_s", [0.0, GAP_S])
@@ -140,5 +140,16 @@ def test_who_is_cancelled_in_a_wake_up_leaves_the_line_high() -> None:
         assert line._port.break_condition is False
         line.discard()
         far.heard.clear()
+
+    over_a_pty(work)
+
+
+def test_bytes_that_were_looked_at_before_their_event_was_told_are_no_hang_up() -> None:
+    async def work(line: SerialKLine, far: FarEnd) -> None:
+        far.send(b"\x55")
+        assert await line.receive(1, LONG_S) == b"\x55"
+        line._readable()
+        await line.send(REQUEST, GAP_S)
+        assert far.heard == REQUEST
 
     over_a_pty(work)
