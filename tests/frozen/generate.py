@@ -23,13 +23,18 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from appliance.contract.actors import Actor
 from appliance.contract.errors import PitboxError
+from appliance.contract.operations import OfRestore, Restore
+from appliance.contract.proposals import Consent, Propose
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
+from appliance.engine.operations.preview import preview_restore
 from appliance.engine.operations.read import identify, read
 from appliance.engine.operations.write import recover, write
 from appliance.flashing.own_checksums import own_checksums
+from appliance.flashing.recorder import acting
 from appliance.ports.simulated import with_right_checksums
 from simulator.car import Car, CarSettings, bus_for
 from simulator.faults import Fault, FaultKind, FaultPlan, Trigger
@@ -142,8 +147,19 @@ class Freezer:
 
 
 async def read_verified(freezer: Freezer) -> None:
-    """An original is sealed and nothing was written."""
+    """An original is sealed and nothing was written; that it goes back is proposed and consented to."""
     await freezer.read_it()
+    await freezer.live(lambda box: _propose(box, freezer.job))
+
+
+async def _propose(box: EngineContext, job: str) -> dict[str, Any]:
+    shown = await preview_restore(box, OfRestore(job=job))
+    operation = Restore(verb="restore", job=job, confirmed=shown["digest"])
+    with acting(Actor("web", 33)):
+        one = box.journal.proposals.propose(Propose(operation=operation, by="Kim"), shown)
+    with acting(Actor("operator", 0)):
+        box.journal.proposals.consent(one.id, Consent(digest=shown["digest"]))
+    return {}
 
 
 async def half_written(freezer: Freezer) -> None:

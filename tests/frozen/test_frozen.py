@@ -21,6 +21,7 @@ from tests.frozen.thaw import FROZEN, Thawed, live, thaw
 
 HALF_WRITTEN = tuple(name for name in FROZEN if "half_written" in name)
 WHOLE = tuple(name for name in FROZEN if name.endswith(("read_verified", "done")))
+PROPOSED = tuple(name for name in FROZEN if name.endswith("read_verified") and int(name[1]) >= 5)
 BENCHED = tuple(name for name in FROZEN if name.endswith("needs_bench"))
 
 
@@ -40,7 +41,11 @@ def test_what_was_known_is_known(frozen: Thawed) -> None:
         assert [one["file"] for one in known_originals(box)] == [job.original_file]
         assert box.definition(job.definition_id or "", job.definition_sha256) == frozen.definition
         assert report_of(box.journal, job.id, frozen.definition)["job"] == frozen.job
-        assert box.journal.proposals.all() == []
+        proposed = box.journal.proposals.all()
+        assert len(proposed) == (frozen.source in PROPOSED)
+        for one in proposed:
+            assert (one["by"], len(one["consents"]), one["waits_for"]) == ("Kim", 1, [])
+            assert one["state"] == ("expired" if box.now() >= one["expires_at"] else "ready")
 
     live(frozen, look)
 
