@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Sequence
 
 from appliance.definitions.access.uds import UdsAccessDefinition
-from appliance.definitions.steps import AskStep, Wait
+from appliance.definitions.step_kinds import Wait
+from appliance.definitions.steps import AskStep
 from appliance.protocols.access import Block, Refusal
 from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.hashes import hash_of

@@ -11,7 +11,7 @@ import pytest
 
 from appliance.definitions.access.uds import uds_access
 from appliance.definitions.loader import PACKS, load_definition
-from appliance.definitions.steps import Request
+from appliance.definitions.step_kinds import Request
 from appliance.definitions.template import Template
 
 Lines = Callable[[Path], list[str]]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
-from appliance.definitions.steps import Request as RequestStep
-from appliance.definitions.steps import Step, Wait
+from appliance.definitions.step_kinds import Request as RequestStep
+from appliance.definitions.step_kinds import Step, Wait
 from appliance.protocols.access import Block, EcuRefusedError, Refusal
 from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.request import Request, positive

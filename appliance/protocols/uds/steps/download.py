@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 from collections.abc import Sequence
 
-from appliance.definitions.steps import CloseProof, Download, Step
+from appliance.definitions.step_kinds import CloseProof, Download, Step
 from appliance.protocols.access import EcuRefusedError, Refusal
 from appliance.protocols.uds.request import Request
 from appliance.protocols.uds.services.transfer import send_block

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.definitions.steps import Loader
+from appliance.definitions.step_kinds import Loader
 from appliance.definitions.template import Template
 from appliance.protocols.access import EcuRefusedError, Refusal
 from appliance.protocols.uds.client import UdsClient

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from appliance.definitions.steps import Loader, OpenStep, Session, Silence, Step, Unlock
+from appliance.definitions.step_kinds import Loader, Session, Silence, Step, Unlock
+from appliance.definitions.steps import OpenStep
 from appliance.protocols.access import Refusal
 from appliance.protocols.transforms import SecretNamed
 from appliance.protocols.uds.client import UdsClient
