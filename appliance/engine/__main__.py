@@ -1,85 +1,22 @@
-"""`python -m appliance.engine`: the process that may touch the car."""
+"""`python -m appliance.engine`."""
 
-from __future__ import annotations
-
-import asyncio
-import logging
-import logging.handlers
 import sys
-from pathlib import Path
-
-from appliance.contract.errors import PitboxError
-from appliance.contract.text import printable
-from appliance.engine import options
-from appliance.engine.serving import serve
-from appliance.engine.settings import EngineSettings
-from appliance.engine.statedir import held, private_files, refuse_other_kinds, unusable
-from appliance.engine.unstarted import tell_safety_unstarted
-from appliance.ports.simulated import require_known
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Exit status 0 after SIGTERM, SIGINT or SIGHUP, 1 when the engine cannot start, 2 for wrong usage."""
-    settings = options.parse(arguments)
-    private_files()
-    try:
-        _require_known_car(settings)
-        with held(settings.state_dir):
-            _run(settings)
-    except PitboxError as error:
-        error.log = error.log or _log_of(settings.log_path)
-        print(_five_answers(error), file=sys.stderr)
-        return 1
-    return 0
+def _without_tls() -> None:
+    """The engine listens on a UNIX socket and opens no connection. asyncio and aiohttp load TLS where there is
+    one, some 4 MB with its certificates, and go without where `import ssl` fails.
+    """
+    sys.modules["ssl"] = None  # type: ignore[assignment]
 
 
-def _require_known_car(settings: EngineSettings) -> None:
-    """Before a state directory is made for a simulated car. Raises PitboxError."""
-    if settings.simulation is None:
-        return
-    try:
-        require_known(settings.simulation, settings.definition_dirs)
-    except PitboxError as error:
-        if settings.state_dir.exists():
-            with held(settings.state_dir):
-                tell_safety_unstarted(error, settings.state_dir)
-        raise
+def main() -> int:
+    """The exit status."""
+    from appliance.engine import program  # noqa: PLC0415 - it loads asyncio and aiohttp
 
-
-def _run(settings: EngineSettings) -> None:
-    """Serve until a signal. Raises PitboxError, which is in the log then."""
-    _log_to(settings.log_path)
-    try:
-        asyncio.run(serve(settings))
-    except PitboxError as error:
-        logging.getLogger("pitbox.engine").error("not started: %s: %s", error.code, error.what)
-        tell_safety_unstarted(error, settings.state_dir)
-        raise
-
-
-def _log_of(path: Path) -> str:
-    """Where to look, which need not be: a state directory that cannot be used holds no log."""
-    return str(path) if path.is_file() else "none: the engine stopped before it could keep one"
-
-
-def _five_answers(error: PitboxError) -> str:
-    lines = [f"{error.code}: {error.what}", *(f"  {detail}" for detail in error.details)]
-    lines += [f"  ECU: {error.ecu.value}", f"  Now: {error.do_now}", f"  Log: {error.log}"]
-    return "\n".join(map(printable, lines))
-
-
-def _log_to(path: Path) -> None:
-    """Raises PitboxError."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        refuse_other_kinds(path)
-        handler = logging.handlers.RotatingFileHandler(path, maxBytes=2_000_000, backupCount=3)
-        path.chmod(0o600)
-    except OSError as error:
-        raise unusable(path, error) from error
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    return program.main()
 
 
 if __name__ == "__main__":
+    _without_tls()
     sys.exit(main())

@@ -132,11 +132,6 @@ async def connect(
     return SimulatedCarInterface(car, definition, person=person)
 
 
-def require_known(simulation: SimulationSettings, definition_dirs: Sequence[Path] = ()) -> None:
-    """Before a state directory is made for it. Raises PitboxError for a simulated ECU that nobody knows."""
-    load_all(definition_dirs).get(simulation.definition)
-
-
 def _fault_plan(definition: Definition, text: str) -> FaultPlan:
     try:
         plan = FaultPlan.model_validate_json(text)

@@ -728,7 +728,7 @@ def test_systemd_is_told_of_the_start_and_of_every_sign_of_life(root: Path) -> N
 _WITH_A_FAULT = """
 import asyncio, sys
 from appliance.engine import serving
-from appliance.engine.__main__ import main
+from appliance.engine.program import main
 kind = sys.argv.pop(1)
 plain = serving.open_box
 

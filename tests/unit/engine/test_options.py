@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.engine.__main__ import main
+from appliance.engine.program import main
 from appliance.engine.options import parse
 
 CAN = ["--can", "socketcan:can0"]

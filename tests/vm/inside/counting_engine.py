@@ -8,7 +8,7 @@ from pathlib import Path
 
 import can
 
-from appliance.engine.__main__ import main
+from appliance.engine.program import main
 from drivers.can import pythoncan
 from drivers.can.interface import CanFrame
 
