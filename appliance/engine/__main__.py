@@ -4,8 +4,8 @@ import sys
 
 
 def _without_tls() -> None:
-    """The engine listens on a UNIX socket and opens no connection. asyncio and aiohttp load TLS where there is
-    one, some 4 MB with its certificates, and go without where `import ssl` fails.
+    """For an engine that listens on a UNIX socket and opens no connection: asyncio and aiohttp take 4 MB for
+    TLS and its certificates where they can import it, and do without where they cannot.
     """
     sys.modules["ssl"] = None  # type: ignore[assignment]
 

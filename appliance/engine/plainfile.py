@@ -11,6 +11,7 @@ from appliance.contract.places import Range, Start
 from appliance.definitions.memory import Region
 from appliance.engine.hexfile import runs_of
 from appliance.flashing.image import MemoryImage
+from appliance.vault.contents import Content
 
 _RECORD = re.compile(rb"(:[0-9A-Fa-f]{10,}|S[0-9][0-9A-Fa-f]{6,})\s")
 """How an Intel HEX or S-record file begins; a .bin that happens to is hardly ever one."""
@@ -25,8 +26,8 @@ def contents_of(
     original: MemoryImage,
     data: bytes,
     memory: str | None = None,
-) -> dict[Start, bytes]:
-    """New content of whole writable regions, of those given, by where they begin.
+) -> dict[Start, Content]:
+    """New content of whole writable regions, of those given, by where they begin: of a .bin views of it.
 
     The file is of one `memory`, or, with None, of all: as a .bin one behind the other, by name.
 
@@ -58,11 +59,11 @@ def _of_memory(
     return [region for region in regions if region.memory == memory], MemoryImage(spans)
 
 
-def _is_new(region: Region, found: dict[Start, bytes]) -> bool:
+def _is_new(region: Region, found: dict[Start, Content]) -> bool:
     return region.writable and region.place.at in found
 
 
-def _from_bin(regions: Sequence[Region], original: MemoryImage, data: bytes) -> dict[Start, bytes]:
+def _from_bin(regions: Sequence[Region], original: MemoryImage, data: bytes) -> dict[Start, Content]:
     """All that was read, in ascending order, or exactly one writable region."""
     if len(data) == original.size_bytes:
         return _cut(original, data)
@@ -79,15 +80,16 @@ def _from_bin(regions: Sequence[Region], original: MemoryImage, data: bytes) -> 
     return {fitting[0].place.at: data}
 
 
-def _cut(original: MemoryImage, data: bytes) -> dict[Start, bytes]:
-    found, offset = {}, 0
+def _cut(original: MemoryImage, data: bytes) -> dict[Start, Content]:
+    found: dict[Start, Content] = {}
+    view, offset = memoryview(data), 0
     for place, _ in original.pieces:
-        found[place.at] = data[offset : offset + place.length]
+        found[place.at] = view[offset : offset + place.length]
         offset += place.length
     return found
 
 
-def _from_records(definition_id: str, regions: Sequence[Region], data: bytes) -> dict[Start, bytes]:
+def _from_records(definition_id: str, regions: Sequence[Region], data: bytes) -> dict[Start, Content]:
     """Whole regions; a file that holds a part of one is refused, for the rest of it would be invented."""
     most = sum(region.size_bytes for region in regions) * _TEXT_PER_BYTE + _TEXT_BESIDES
     if len(data) > most:
@@ -97,7 +99,7 @@ def _from_records(definition_id: str, regions: Sequence[Region], data: bytes) ->
             do_now="Choose the file of this ECU.",
         )
     segments = _segments(data)
-    found: dict[Start, bytes] = {}
+    found: dict[Start, Content] = {}
     used = 0
     for region in regions:
         for start, content in segments:
@@ -115,7 +117,7 @@ def _from_records(definition_id: str, regions: Sequence[Region], data: bytes) ->
     return found
 
 
-def _refuse_ambiguous(found: dict[Start, bytes]) -> None:
+def _refuse_ambiguous(found: dict[Start, Content]) -> None:
     """Such a file has addresses and no memories: two that share some cannot be told apart."""
     places = [Range(*at, len(content)) for at, content in found.items()]
     for one, other in combinations(places, 2):
@@ -137,7 +139,7 @@ def _segments(data: bytes) -> list[tuple[int, bytes]]:
 
 
 def _refuse_fixed_changes(
-    regions: Sequence[Region], original: MemoryImage, found: dict[Start, bytes]
+    regions: Sequence[Region], original: MemoryImage, found: dict[Start, Content]
 ) -> None:
     changed = [
         region.name

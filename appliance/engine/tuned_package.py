@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import BinaryIO
 
 from appliance.checksums import ChecksumRefused, ChecksumUnsupported
 from appliance.contract.errors import PitboxError
@@ -22,7 +23,7 @@ from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import JobRecord
 from appliance.flashing.own_checksums import corrected, judged, own_checksums
 from appliance.protocols.access import EcuIdentity
-from appliance.vault.contents import new_file_id
+from appliance.vault.contents import Content, new_file_id
 from appliance.vault.errors import VaultError
 from appliance.vault.grants import GrantUse
 from appliance.vault.keys import Role
@@ -84,7 +85,7 @@ def is_package(data: bytes) -> bool:
     return data.startswith(_PACKAGE_MAGIC)
 
 
-def open_tuned(box: EngineContext, job: JobRecord, data: bytes, opened: Opened) -> Tuned:
+def open_tuned(box: EngineContext, job: JobRecord, data: bytes | BinaryIO, opened: Opened) -> Tuned:
     """Open a signed package for this job; what is wrong with its papers becomes a failing gate."""
     try:
         grant_id = inspect_package(data, box.keys).grant.grant_id
@@ -151,8 +152,11 @@ def package_plain_file(
     original: Original,
     data: bytes,
     wish: MasterWish,
-) -> bytes:
-    """Sign a plain file (.bin, Intel HEX, S-record) for this box. Raises PitboxError on a slave-role box."""
+) -> BinaryIO:
+    """Sign a plain file (.bin, Intel HEX, S-record) for this box, to be closed by whoever opened it.
+
+    Raises PitboxError on a slave-role box.
+    """
     master = box.keys.master_keys
     if box.keys.role is not Role.MASTER or master is None:
         raise PitboxError(
@@ -162,13 +166,13 @@ def package_plain_file(
         )
     reached = access_of(job, definition).regions(definition.memories)
     _refuse_unknown_regions(definition.id, writable_regions(job, definition), wish)
-    contents = contents_of(definition.id, reached, original.image, data, wish.memory)
+    contents: Mapping[Start, Content] = contents_of(definition.id, reached, original.image, data, wish.memory)
     if wish.correct_checksums:
         contents = _corrected(job, definition, original, contents)
     now_s = int(box.now())
     limits = GrantLimits(nbf_s=now_s - 60, exp_s=now_s + _GRANT_S)
     tuned = _tuned_file(box, job, definition, original, contents, wish)
-    return build_package(master, box.keys.device_public(), tuned, limits, now_s)
+    return build_package(box.settings.state_dir, master, box.keys.device_public(), tuned, limits, now_s)
 
 
 def as_plain(tuned: Tuned, original: Original, wish: MasterWish) -> Tuned:
@@ -183,7 +187,7 @@ def _tuned_file(
     job: JobRecord,
     definition: Definition,
     original: Original,
-    contents: dict[Start, bytes],
+    contents: Mapping[Start, Content],
     wish: MasterWish,
 ) -> TunedFile:
     return TunedFile(
@@ -220,8 +224,8 @@ def _refuse_unknown_regions(definition_id: str, writable: Sequence[str], wish: M
 
 
 def _corrected(
-    job: JobRecord, definition: Definition, original: Original, contents: dict[Start, bytes]
-) -> dict[Start, bytes]:
+    job: JobRecord, definition: Definition, original: Original, contents: Mapping[Start, Content]
+) -> Mapping[Start, Content]:
     try:
         return corrected(own_checksums(definition, access_of(job, definition)), original.image, contents)
     except (ChecksumRefused, ChecksumUnsupported) as error:
@@ -232,7 +236,9 @@ def _corrected(
         ) from error
 
 
-def _allowed(definition: Definition, contents: dict[Start, bytes], wish: MasterWish) -> tuple[Range, ...]:
+def _allowed(
+    definition: Definition, contents: Mapping[Start, Content], wish: MasterWish
+) -> tuple[Range, ...]:
     return tuple(
         sorted(
             region.place
@@ -247,9 +253,11 @@ def _allowed(definition: Definition, contents: dict[Start, bytes], wish: MasterW
 
 
 def _checked(
-    job: JobRecord, definition: Definition, original: Original, contents: dict[Start, bytes]
+    job: JobRecord, definition: Definition, original: Original, contents: Mapping[Start, Content]
 ) -> Verdict:
     """What this box would sign of the checksums: the gate's own word, so that neither outweighs the other."""
-    target = original.image.overlaid(MemoryImage(contents))
-    judgement = judged(own_checksums(definition, access_of(job, definition)), original.image, target)
+    checksums = own_checksums(definition, access_of(job, definition))
+    covered = {checksum.region.place.at for checksum in checksums} & contents.keys()
+    target = original.image.overlaid(MemoryImage({at: bytes(contents[at]) for at in covered}))
+    judgement = judged(checksums, original.image, target)
     return Verdict(judgement.verdict.value)

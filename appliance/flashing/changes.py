@@ -10,7 +10,7 @@ from appliance.contract.events import RegionChange
 from appliance.contract.places import Range
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
-from appliance.flashing.image import MemoryImage
+from appliance.flashing.image import Held, MemoryImage
 
 MOST_RANGES = 64
 _NEAR_BYTES = 16
@@ -32,7 +32,7 @@ class Difference:
         return self.changed_bytes / self.content_bytes if self.content_bytes else 0.0
 
 
-def difference(old: bytes, new: bytes, erased_byte: int) -> Difference:
+def difference(old: Held, new: Held, erased_byte: int) -> Difference:
     """Count in linear time, in pieces: no second image is built. Raises ValueError for other lengths."""
     if len(old) != len(new):
         raise ValueError(f"{len(old)} and {len(new)} bytes cannot be compared")
@@ -50,12 +50,12 @@ def difference(old: bytes, new: bytes, erased_byte: int) -> Difference:
     return Difference(changed, content)
 
 
-def _apart(left: bytes, right: bytes) -> bytes:
+def _apart(left: Held, right: Held) -> bytes:
     """XOR of two contents of one length."""
     return (int.from_bytes(left) ^ int.from_bytes(right)).to_bytes(len(left))
 
 
-def changed_bytes(old: bytes, new: bytes) -> tuple[bytes, bytes]:
+def changed_bytes(old: Held, new: Held) -> tuple[bytes, bytes]:
     """What stood in, and what goes to, every place that differs."""
     before, after = bytearray(), bytearray()
     for at in range(0, len(new), _COMPARE_BYTES):
@@ -77,7 +77,7 @@ def changes_of(definition: Definition, original: MemoryImage, tuned: MemoryImage
 
 
 def _change(region: Region, original: MemoryImage, tuned: MemoryImage) -> RegionChange:
-    new = tuned.slice(region.place)
+    new = tuned.held(region.place)
     runs = MemoryImage({region.place.at: new}).changed_ranges(original)
     told = list(_told(runs))
     return RegionChange(

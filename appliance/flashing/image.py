@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from appliance.contract.places import Range, Start
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.schema import Definition
 from appliance.protocols.access import Block
 
+Held: TypeAlias = bytes | bytearray
+"""A span's bytes, which whoever looks at them leaves alone."""
 _COMPARE_BYTES = 256
 
 
 class MemoryImage:
     """Spans of memories by where they begin. Spans of one memory do not overlap."""
 
-    def __init__(self, spans: Mapping[Start, bytes | bytearray]) -> None:
+    def __init__(self, spans: Mapping[Start, Held]) -> None:
         self._spans = {at: spans[at] for at in sorted(spans)}
 
     @property
-    def spans(self) -> dict[Start, bytes | bytearray]:
+    def spans(self) -> dict[Start, Held]:
         """Memory and first address to bytes, ascending."""
         return dict(self._spans)
 
     @property
-    def pieces(self) -> tuple[tuple[Range, bytes | bytearray], ...]:
+    def pieces(self) -> tuple[tuple[Range, Held], ...]:
         """Every span's range and its bytes, ascending."""
         return tuple((_range(at, data), data) for at, data in self._spans.items())
 
@@ -44,6 +47,11 @@ class MemoryImage:
             if span.contains(place):
                 return bytes(data[place.start - span.start : place.end - span.start])
         raise KeyError(f"{place} is not in the image")
+
+    def held(self, place: Range) -> Held:
+        """Like `slice`, and without a copy where the range is a whole span: to look at, never to change."""
+        data = self._spans.get(place.at)
+        return data if data is not None and len(data) == place.length else self.slice(place)
 
     def block(self, block: Block) -> bytes:
         """Bytes of one block. Raises KeyError."""
@@ -92,11 +100,11 @@ class MemoryImage:
         return tuple(
             Range.between(place.memory, start, end)
             for place, data in self.pieces
-            for start, end in _runs(place.start, data, original.slice(place))
+            for start, end in _runs(place.start, data, original.held(place))
         )
 
 
-def _range(at: Start, data: bytes | bytearray) -> Range:
+def _range(at: Start, data: Held) -> Range:
     memory, start = at
     return Range(memory, start, len(data))
 
@@ -129,7 +137,7 @@ def _joined(views: Iterable[tuple[Range, memoryview]]) -> MemoryImage:
     return MemoryImage(runs)
 
 
-def _runs(start: int, new: bytes | bytearray, old: bytes) -> list[tuple[int, int]]:
+def _runs(start: int, new: Held, old: Held) -> list[tuple[int, int]]:
     """First address of each run that differs, and the first one behind it."""
     runs: list[tuple[int, int]] = []
     if new == old:
@@ -141,9 +149,7 @@ def _runs(start: int, new: bytes | bytearray, old: bytes) -> list[tuple[int, int
     return runs
 
 
-def _append_differences(
-    runs: list[tuple[int, int]], at: int, new: bytes | bytearray, old: bytes | bytearray
-) -> None:
+def _append_differences(runs: list[tuple[int, int]], at: int, new: Held, old: Held) -> None:
     for offset, (left, right) in enumerate(zip(new, old, strict=True)):
         if left == right:
             continue

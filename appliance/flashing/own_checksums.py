@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from appliance.checksums import ChecksumModule, Judgement, Verdict, correct_like_stock, judge, module_for
@@ -12,6 +12,7 @@ from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
 from appliance.flashing.image import MemoryImage
+from appliance.vault.contents import Content
 
 _WORST_FIRST = (Verdict.FAIL, Verdict.UNKNOWN, Verdict.OK)
 
@@ -67,16 +68,16 @@ def _judged(checksum: OwnChecksum, original: MemoryImage, target: MemoryImage) -
 
 
 def corrected(
-    checksums: Sequence[OwnChecksum], original: MemoryImage, contents: dict[Start, bytes]
-) -> dict[Start, bytes]:
+    checksums: Sequence[OwnChecksum], original: MemoryImage, contents: Mapping[Start, Content]
+) -> dict[Start, Content]:
     """The regions in `contents` with their checksums put right, one after the other in their order.
 
     Raises ChecksumRefused or ChecksumUnsupported where one cannot be.
     """
-    contents = dict(contents)
+    put_right = dict(contents)
     for checksum in checksums:
         place = checksum.region.place
-        if place.at in contents:
+        if place.at in put_right:
             stock = original.slice(place)
-            contents[place.at], _ = correct_like_stock(checksum.module, stock, contents[place.at])
-    return contents
+            put_right[place.at], _ = correct_like_stock(checksum.module, stock, bytes(put_right[place.at]))
+    return put_right

@@ -13,6 +13,7 @@ from appliance.contract.gates import Finding, found
 from appliance.definitions.memory import Region
 from appliance.definitions.plausible import Plausibility
 from appliance.flashing.changes import changed_bytes, difference
+from appliance.flashing.image import Held
 
 _ENOUGH_FOR_ENTROPY_BYTES = 4096
 _NOISE_BITS = 0.1
@@ -46,7 +47,12 @@ _FAMILY_MARKS = {
 
 
 def implausible(
-    region: Region, old: bytes, new: bytes, limits: Plausibility, lowest: bool, own_texts: Sequence[str] = ()
+    region: Region,
+    old: Held,
+    new: Held,
+    limits: Plausibility,
+    lowest: bool,
+    own_texts: Sequence[str] = (),
 ) -> Iterator[Finding]:
     """What speaks against `new` as a tune of `old`, two contents of the same whole region.
 
@@ -63,7 +69,7 @@ def implausible(
         yield found("implausible_noise", region=region.name, bits=bits, most_bits=limits.entropy_bits)
 
 
-def _too_much_changed(region: Region, old: bytes, new: bytes, limits: Plausibility) -> Iterator[Finding]:
+def _too_much_changed(region: Region, old: Held, new: Held, limits: Plausibility) -> Iterator[Finding]:
     code = region.tag in ("code", "boot")
     most = limits.code_changed_share if code else limits.calibration_changed_share
     share = difference(old, new, region.erased_byte).share
@@ -72,14 +78,14 @@ def _too_much_changed(region: Region, old: bytes, new: bytes, limits: Plausibili
 
 
 def _vectors_changed(
-    region: Region, old: bytes, new: bytes, limits: Plausibility, lowest: bool
+    region: Region, old: Held, new: Held, limits: Plausibility, lowest: bool
 ) -> Iterator[Finding]:
     size = limits.reset_area_bytes
     if lowest and region.tag in ("code", "boot") and old[:size] != new[:size]:
         yield found("implausible_vectors", region=region.name, bytes=size)
 
 
-def _other_contents(region: Region, old: bytes, new: bytes, own_texts: Sequence[str]) -> Iterator[Finding]:
+def _other_contents(region: Region, old: Held, new: Held, own_texts: Sequence[str]) -> Iterator[Finding]:
     for header, kind in _HEADERS.items():
         if new.startswith(header) and not old.startswith(header):
             yield found("implausible_header", region=region.name, kind=kind)
@@ -92,7 +98,7 @@ def _other_contents(region: Region, old: bytes, new: bytes, own_texts: Sequence[
             yield found("implausible_number", region=region.name, number=text)
 
 
-def _new_bits(old: bytes, new: bytes) -> float | None:
+def _new_bits(old: Held, new: Held) -> float | None:
     """Bits per byte of the new bytes where they hold more than those they replace; None for too few."""
     pair = changed_bytes(old, new)
     if len(pair[0]) < _ENOUGH_FOR_ENTROPY_BYTES:
@@ -101,6 +107,6 @@ def _new_bits(old: bytes, new: bytes) -> float | None:
     return after if after > before + _NOISE_BITS else None
 
 
-def _entropy_bits(data: bytes) -> float:
+def _entropy_bits(data: Held) -> float:
     """Shannon entropy in bits per byte."""
     return -sum(n / len(data) * math.log2(n / len(data)) for n in Counter(data).values())

@@ -53,16 +53,16 @@ class Member:
         )
 
 
-def pack(contents: Iterable[tuple[str, bytes]]) -> bytes:
-    """The container with these (name, bytes) members in this order."""
-    parts: list[bytes] = []
+def pack(file: BinaryIO, contents: Iterable[tuple[str, bytes]]) -> None:
+    """Write the container with these (name, bytes) members in this order; no two are in memory at once."""
     members, offset = [], 0
     for name, data in contents:
         member = Member(name, zlib.crc32(data), len(data), offset)
-        parts += (member.local_header(), data)
-        offset += len(parts[-2]) + len(data)
+        file.write(member.local_header())
+        file.write(data)
+        offset = member.data_offset + len(data)
         members.append(member)
-    return b"".join((*parts, _directory(members, offset)))
+    file.write(_directory(members, offset))
 
 
 def _directory(members: list[Member], offset: int) -> bytes:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from appliance.contract.places import Range, Start
 from appliance.contract.records import SEGMENT_MAX_BYTES, Region, Segment
 
+Content: TypeAlias = bytes | bytearray | memoryview
+"""What is to be stored or signed: looked at, never changed."""
 _ZEROS = bytes(64 * 1024)
 
 
@@ -17,7 +20,7 @@ def new_file_id() -> str:
     return str(uuid.uuid4())
 
 
-def sha256_hex(data: bytes | bytearray) -> str:
+def sha256_hex(data: Content) -> str:
     """SHA-256 as 64 lower-case hex digits."""
     return hashlib.sha256(data).hexdigest()
 
@@ -30,7 +33,7 @@ def content_sha256(contents: Mapping[Start, bytes | bytearray]) -> str:
     return digest.hexdigest()
 
 
-def split(at: Start, content: bytes | bytearray) -> Iterator[tuple[Range, bytes]]:
+def split(at: Start, content: Content) -> Iterator[tuple[Range, bytes]]:
     """Cut what begins there into pieces of at most SEGMENT_MAX_BYTES."""
     whole = Range(*at, len(content))
     for offset in range(0, len(content), SEGMENT_MAX_BYTES):

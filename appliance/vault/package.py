@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from appliance.contract.manifest import Grant, GrantOp, GrantTerms, Manifest, Verdict
 from appliance.contract.places import Range, Start
@@ -24,7 +26,7 @@ from appliance.contract.uses import Use
 from appliance.vault import container, durable
 from appliance.vault.agekey import AgeIdentity
 from appliance.vault.container import Member
-from appliance.vault.contents import assemble, new_file_id, sha256_hex, split
+from appliance.vault.contents import Content, assemble, new_file_id, sha256_hex, split
 from appliance.vault.errors import VaultError
 from appliance.vault.grants import GrantUse, check_grant, open_grant, seal_grant
 from appliance.vault.keys import DevicePublic, KeyRing, MasterKeys, MasterPublic
@@ -36,6 +38,8 @@ GRANT_MEMBER = "grant.jws"
 PACKAGE_MAX_BYTES = IMAGE_MAX_BYTES + 4 * 1024 * 1024
 DIFF_CHUNK_BYTES = 4096
 
+Source: TypeAlias = Path | bytes | BinaryIO
+"""A package by its name, in memory, or open."""
 _ASK_AGAIN = "Do not use this file. Ask the file service for it again."
 
 
@@ -48,7 +52,7 @@ class TunedFile:
     ecu: EcuIdentity
     method: str
     regions: tuple[Region, ...]
-    contents: Mapping[Start, bytes | bytearray] = field(repr=False)
+    contents: Mapping[Start, Content] = field(repr=False)
     base_sha256: str
     changed_ranges: tuple[Range, ...]
     checksum: Verdict
@@ -79,22 +83,49 @@ class Package:
 
 
 def build_package(
-    master: MasterKeys, device: DevicePublic, tuned: TunedFile, limits: GrantLimits, now_s: int
-) -> bytes:
-    """Seal, sign and pack a tuned file for one box; `ValueError` when the statements do not fit together."""
+    folder: Path, master: MasterKeys, device: DevicePublic, tuned: TunedFile, limits: GrantLimits, now_s: int
+) -> BinaryIO:
+    """Seal, sign and pack a tuned file for one box, segment by segment, into a file of `folder`.
+
+    It has no name and is gone once it is closed.
+
+    `ValueError` when the statements do not fit together, `VaultError` from the disk.
+    """
     file_identity = AgeIdentity.generate()
-    sealed = _seal_regions(tuned, file_identity)
-    manifest = _manifest(tuned, device, tuple(segment for segment, _ in sealed), now_s)
-    manifest_jws = sign(manifest, Typ.MANIFEST, master).encode()
-    terms = _terms(manifest, manifest_jws, device, limits)
-    grant_jws = sign(seal_grant(terms, file_identity, device), Typ.GRANT, master).encode()
-    segments = {_member_name(segment): data for segment, data in sealed}
-    return container.pack(
-        [(MANIFEST_MEMBER, manifest_jws), (GRANT_MEMBER, grant_jws), *sorted(segments.items())]
-    )
+    with durable.disk_errors(folder), tempfile.TemporaryFile(dir=folder) as aside:
+        segments = tuple(_sealed_into(aside, tuned, file_identity))
+        manifest = _manifest(tuned, device, segments, now_s)
+        manifest_jws = sign(manifest, Typ.MANIFEST, master).encode()
+        terms = _terms(manifest, manifest_jws, device, limits)
+        grant_jws = sign(seal_grant(terms, file_identity, device), Typ.GRANT, master).encode()
+        signed = ((MANIFEST_MEMBER, manifest_jws), (GRANT_MEMBER, grant_jws))
+        with contextlib.ExitStack() as unfinished:
+            package = unfinished.enter_context(tempfile.TemporaryFile(dir=folder))
+            container.pack(package, chain(signed, _members(aside, segments)))
+            package.flush()
+            unfinished.pop_all()
+        return package
 
 
-def inspect_package(source: Path | bytes, keys: KeyRing) -> Package:
+def _sealed_into(aside: BinaryIO, tuned: TunedFile, identity: AgeIdentity) -> Iterator[Segment]:
+    """Each segment, its ciphertext behind those before it."""
+    for at, content in sorted(tuned.contents.items()):
+        for place, piece in split(at, content):
+            segment, sealed = seal_segment(piece, place.at, [identity.recipient])
+            aside.write(sealed)
+            yield segment
+
+
+def _members(aside: BinaryIO, segments: Sequence[Segment]) -> Iterator[tuple[str, bytes]]:
+    """The segments in the order of their members' names."""
+    begins = accumulate((segment.ct_len for segment in segments), initial=0)
+    placed = zip(map(_member_name, segments), begins, (segment.ct_len for segment in segments), strict=False)
+    for name, begin, length in sorted(placed):
+        aside.seek(begin)
+        yield name, aside.read(length)
+
+
+def inspect_package(source: Source, keys: KeyRing) -> Package:
     """What a package says, once its container, both signatures, schemas and ciphertext hashes are proven.
 
     `VaultError` VAULT_PACKAGE_INVALID, VAULT_NOT_PAIRED, VAULT_SIGNATURE_INVALID, VAULT_SIGNER_UNKNOWN,
@@ -104,9 +135,7 @@ def inspect_package(source: Path | bytes, keys: KeyRing) -> Package:
         return _inspect(reader, keys)
 
 
-def open_package(
-    source: Path | bytes, keys: KeyRing, use: GrantUse
-) -> tuple[Manifest, dict[Start, bytearray]]:
+def open_package(source: Source, keys: KeyRing, use: GrantUse) -> tuple[Manifest, dict[Start, bytearray]]:
     """The manifest and the plaintext by region of a package, in memory only; `wipe` it after use.
 
     Raises what `inspect_package` and `check_grant` raise, and VAULT_GRANT_SEALED or VAULT_CANNOT_OPEN.
@@ -145,14 +174,6 @@ def _changed_in(at: Start, base: bytes | bytearray, tuned: bytes | bytearray) ->
             opened = None
     if opened is not None:
         yield whole.part(opened, len(base))
-
-
-def _seal_regions(tuned: TunedFile, identity: AgeIdentity) -> list[tuple[Segment, bytes]]:
-    return [
-        seal_segment(piece, place.at, [identity.recipient])
-        for at, content in sorted(tuned.contents.items())
-        for place, piece in split(at, content)
-    ]
 
 
 def _manifest(tuned: TunedFile, device: DevicePublic, segments: tuple[Segment, ...], now_s: int) -> Manifest:
@@ -230,9 +251,13 @@ class _Reader:
 
 
 @contextlib.contextmanager
-def _opened(source: Path | bytes) -> Iterator[_Reader]:
+def _opened(source: Source) -> Iterator[_Reader]:
     if isinstance(source, bytes):
         yield _Reader(io.BytesIO(source), len(source))
+        return
+    if not isinstance(source, Path):
+        with durable.disk_errors(Path("package")):
+            yield _Reader(source, source.seek(0, os.SEEK_END))
         return
     with durable.disk_errors(source):
         if not source.is_file():

@@ -25,10 +25,11 @@ from appliance.flashing.own_checksums import own_checksums
 from appliance.protocols.access import EcuIdentity
 from appliance.vault import keys as keyring
 from appliance.vault.keys import MasterKeys, Role
-from appliance.vault.package import GrantLimits, TunedFile, build_package
+from appliance.vault.package import GrantLimits, TunedFile
 from simulator.image_synthesis import region_slice
 from tests.faults.judge import BrokenPromiseError
 from tests.support.engine import Engine, place, simulated
+from tests.support.packages import packed
 
 PACK = "pbx-fd20"
 _DEFINITION = load_definition(PACKS / f"{PACK}.toml")
@@ -217,7 +218,7 @@ def _signed(root: Path, calibration: bytes, wrong: str | None) -> bytes:
     limits = GrantLimits(nbf_s=now_s - _HOUR_S + shift, exp_s=now_s + _HOUR_S + shift)
     device = public.model_copy(update={"hpke_public": "ab" * 32}) if wrong == "device" else public
     master = MasterKeys.generate() if wrong == "master" else made.master
-    return build_package(master, device, tuned, limits, now_s + shift)
+    return packed(master, device, tuned, limits, now_s + shift)
 
 
 def _tuned(dice: random.Random, stock: bytes) -> bytes:

@@ -30,9 +30,10 @@ from appliance.protocols.ports import CarInterface
 from appliance.vault import keys as keyring
 from appliance.vault.contents import new_file_id
 from appliance.vault.keys import MasterKeys, Role
-from appliance.vault.package import GrantLimits, TunedFile, build_package
+from appliance.vault.package import GrantLimits, TunedFile
 from simulator.car import Car, CarSettings, bus_for
 from simulator.virtualtime import run_virtual
+from tests.support.packages import packed
 
 PACK = "pbx-x050"
 NOW_S = 1_800_000_000
@@ -122,9 +123,7 @@ class Garage:
         }
         public = self.box.keys.device_public().model_copy(update=dict(device or {}))
         times = {"nbf_s": NOW_S - 60, "exp_s": NOW_S + 60, **(limits or {})}
-        return build_package(
-            self.master, public, TunedFile(**(fitting | stated)), GrantLimits(**times), NOW_S
-        )
+        return packed(self.master, public, TunedFile(**(fitting | stated)), GrantLimits(**times), NOW_S)
 
     def use(self, definition: Definition) -> None:
         """Car and box know the ECU by another version of its definition, and the job is of that version."""

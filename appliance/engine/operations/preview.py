@@ -50,7 +50,7 @@ async def preview_write(box: EngineContext, asked: OfWrite) -> Preview:
     job, definition = identified(box, asked.job)
     with wiped_afterwards() as opened:
         data = box.upload(asked.upload)
-        original, tuned, _ = opened_files(box, job, definition, data, wish_of(asked), opened)
+        original, tuned, _ = opened_files(box, job, definition, lambda: data, wish_of(asked), opened)
         if original is None:
             raise _no_original(job)
         found = _preview(box, job, definition, "write", "tuned", hashlib.sha256(data).hexdigest(), asked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -83,7 +83,9 @@ async def write(
     job, definition = identified(box, job_id)
     with wiped_afterwards() as opened:
         wished = wish or MasterWish()
-        original, tuned, plain = opened_files(box, job, definition, box.take_upload(upload), wished, opened)
+        original, tuned, plain = opened_files(
+            box, job, definition, lambda: box.take_upload(upload), wished, opened
+        )
         _refuse_unconfirmed(original, tuned, target_sha256)
         try:
             return await _write(box, job, definition, original, tuned, opened, engine_off, car)
@@ -107,17 +109,24 @@ def _what_to_type(wish: MasterWish, writable: Sequence[str], failed: set[str]) -
 
 
 def opened_files(
-    box: EngineContext, job: JobRecord, definition: Definition, data: bytes, wish: MasterWish, opened: Opened
+    box: EngineContext,
+    job: JobRecord,
+    definition: Definition,
+    handed_in: Callable[[], bytes],
+    wish: MasterWish,
+    opened: Opened,
 ) -> tuple[Original | None, Tuned, bool]:
     """The original and what was handed in, in the clear until `opened` is wiped; and whether that was plain.
 
-    Raises PitboxError.
+    `handed_in` is asked for the file once, and nobody here keeps it. Raises PitboxError.
     """
+    data = handed_in()
     original = load_original(box, job, opened)
-    plain = not is_package(data)
-    if plain and original is not None:
-        data = package_plain_file(box, job, definition, original, data, wish)
-        return original, as_plain(open_tuned(box, job, data, opened), original, wish), plain
+    if original is not None and not is_package(data):
+        package = package_plain_file(box, job, definition, original, data, wish)
+        del data
+        with package:
+            return original, as_plain(open_tuned(box, job, package, opened), original, wish), True
     if wish.stated or wish.made_from is not None:
         raise PitboxError(
             "OPTION_UNUSED",
@@ -125,7 +134,7 @@ def opened_files(
             do_now="Leave out --use, --regions, --memory, --correct-checksums and --made-from: a package "
             "says it all.",
         )
-    return original, open_tuned(box, job, data, opened), plain
+    return original, open_tuned(box, job, data, opened), not is_package(data)
 
 
 def _refuse_unconfirmed(original: Original | None, tuned: Tuned, target_sha256: str | None) -> None:

@@ -10,7 +10,7 @@ from appliance.contract.places import Range
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
-from appliance.flashing.image import MemoryImage
+from appliance.flashing.image import Held, MemoryImage
 from appliance.flashing.own_checksums import OwnChecksum
 
 NOT_TOLD = "unknown"
@@ -102,9 +102,9 @@ def target_of(request: WriteRequest) -> MemoryImage | None:
     return request.original.overlaid(request.tuned)
 
 
-def whole_regions(request: WriteRequest, original: MemoryImage) -> Iterator[tuple[Region, bytes, bytes]]:
+def whole_regions(request: WriteRequest, original: MemoryImage) -> Iterator[tuple[Region, Held, Held]]:
     """Each region the file holds as a whole, with what was read of it and what is to be written."""
     whole = {region.place: region for region in request.regions}
     for place, data in request.tuned.pieces if request.tuned else ():
         if place in whole and original.covers(place):
-            yield whole[place], original.slice(place), bytes(data)
+            yield whole[place], original.held(place), data

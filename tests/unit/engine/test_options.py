@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.engine.program import main
 from appliance.engine.options import parse
+from appliance.engine.program import main
 
 CAN = ["--can", "socketcan:can0"]
 SIMULATE = ["--simulate", "pbx-e400"]

@@ -18,8 +18,9 @@ from appliance.vault.contents import content_sha256, new_file_id, split
 from appliance.vault.grants import GrantUse
 from appliance.vault.images import ImageKind, ImageStore, SealedImage
 from appliance.vault.keys import KeyRing, MasterKeys, Role
-from appliance.vault.package import GrantLimits, TunedFile, build_package, changed_ranges
+from appliance.vault.package import GrantLimits, TunedFile, changed_ranges
 from appliance.vault.store import BlobStore
+from tests.support.packages import packed
 from tests.support.places import flash
 
 NOW_S = 1_790_000_000
@@ -104,7 +105,7 @@ def use() -> GrantUse:
 
 @pytest.fixture(scope="session")
 def package(master: MasterKeys, slave_keys: KeyRing, tuned: TunedFile, limits: GrantLimits) -> bytes:
-    return build_package(master, slave_keys.device_public(), tuned, limits, NOW_S)
+    return packed(master, slave_keys.device_public(), tuned, limits, NOW_S)
 
 
 @pytest.fixture(scope="session")

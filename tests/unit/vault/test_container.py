@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.vault.container import MEMBERS_MAX, list_members, pack, read_member
+from appliance.vault.container import MEMBERS_MAX, list_members, read_member
+from tests.support.packages import contained
 
 NAMES = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=20)
-PACKED = pack([("first", b"11111111"), ("second", b"22222222")])
+PACKED = contained([("first", b"11111111"), ("second", b"22222222")])
 CENTRAL = PACKED.index(b"PK\1\2")
 
 
@@ -22,7 +23,7 @@ def unpack(packed: bytes) -> dict[str, bytes]:
 
 @given(st.dictionaries(NAMES, st.binary(max_size=200), max_size=8))
 def test_members_come_back_here_and_in_zipfile(members: dict[str, bytes]) -> None:
-    packed = pack(members.items())
+    packed = contained(members.items())
     assert unpack(packed) == members
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         assert archive.testzip() is None
@@ -53,7 +54,7 @@ def test_a_damaged_member_is_refused() -> None:
 
 def test_members_on_top_of_each_other_are_refused() -> None:
     """Two entries over the same bytes: how a small file grows into a large one without compression."""
-    twice = bytearray(pack([("first", b"11111111"), ("first", b"11111111")]))
+    twice = bytearray(contained([("first", b"11111111"), ("first", b"11111111")]))
     second = twice.rindex(b"PK\1\2")
     twice[second + 42 : second + 46] = bytes(4)
     with pytest.raises(ValueError, match="overlaps another"):
@@ -69,13 +70,13 @@ def test_bytes_of_no_member_are_refused(at: int) -> None:
 
 
 def test_the_number_of_members_is_limited() -> None:
-    most = pack((str(i), b"") for i in range(MEMBERS_MAX))
+    most = contained((str(i), b"") for i in range(MEMBERS_MAX))
     assert len(unpack(most)) == MEMBERS_MAX
     with pytest.raises(ValueError, match="more than 1024 members"):
-        unpack(pack((str(i), b"") for i in range(MEMBERS_MAX + 1)))
+        unpack(contained((str(i), b"") for i in range(MEMBERS_MAX + 1)))
     with pytest.raises(ValueError, match="overlong names"):
-        unpack(pack([("n" * 97, b"")]))
+        unpack(contained([("n" * 97, b"")]))
 
 
 def test_an_empty_container_has_no_members() -> None:
-    assert unpack(pack([])) == {}
+    assert unpack(contained([])) == {}

@@ -18,7 +18,6 @@ from appliance.contract.manifest import Grant, GrantOp, Manifest, Verdict
 from appliance.contract.places import FLASH
 from appliance.contract.records import EcuIdentity
 from appliance.contract.uses import Use
-from appliance.vault import container
 from appliance.vault import keys as keyring
 from appliance.vault import package as packages
 from appliance.vault.agekey import AgeIdentity
@@ -30,13 +29,13 @@ from appliance.vault.package import (
     PACKAGE_MAX_BYTES,
     GrantLimits,
     TunedFile,
-    build_package,
     changed_ranges,
     inspect_package,
     open_package,
 )
 from appliance.vault.sealing import open_sealed
 from appliance.vault.signing import Typ, decode, encode, sign, verify
+from tests.support.packages import contained, packed
 from tests.support.places import flash, in_flash
 
 Members = dict[str, bytes]
@@ -48,7 +47,7 @@ def members_of(package: bytes) -> Members:
 
 
 def repack(members: Members) -> bytes:
-    return container.pack(members.items())
+    return contained(members.items())
 
 
 def refusal(package: bytes | Path, keys: KeyRing, use: GrantUse) -> VaultError:
@@ -95,7 +94,7 @@ def test_a_package_can_be_inspected_before_a_grant_is_used(
 def test_a_master_flashes_its_own_file(
     master: MasterKeys, master_keys: KeyRing, tuned: TunedFile, limits: GrantLimits, use: GrantUse
 ) -> None:
-    own = build_package(master, master_keys.device_public(), tuned, limits, use.now_s)
+    own = packed(master, master_keys.device_public(), tuned, limits, use.now_s)
     assert open_package(own, master_keys, use)[1] == tuned.contents
 
 
@@ -209,7 +208,7 @@ def test_recovery_is_not_blocked_by_expiry_starts_or_a_new_pairing(
 ) -> None:
     keyring.create(tmp_path / "keys", Role.SLAVE)
     paired = keyring.pair(tmp_path / "keys", master.public())
-    package = build_package(master, paired.device_public(), tuned, limits, use.now_s)
+    package = packed(master, paired.device_public(), tuned, limits, use.now_s)
     repaired = keyring.pair(tmp_path / "keys", master.public())
     late = replace(use, now_s=2_000_000_000, starts=50)
     assert refusal(package, repaired, late).code == "VAULT_GRANT_EPOCH"
@@ -242,7 +241,7 @@ def test_a_refused_grant_is_never_opened(
 def test_another_masters_package_is_refused(
     slave_keys: KeyRing, tuned: TunedFile, limits: GrantLimits, use: GrantUse
 ) -> None:
-    foreign = build_package(MasterKeys.generate(), slave_keys.device_public(), tuned, limits, use.now_s)
+    foreign = packed(MasterKeys.generate(), slave_keys.device_public(), tuned, limits, use.now_s)
     assert refusal(foreign, slave_keys, use).code == "VAULT_SIGNER_UNKNOWN"
 
 
@@ -369,7 +368,7 @@ def test_statements_that_do_not_fit_are_not_signed(
     why: str,
 ) -> None:
     with pytest.raises(ValidationError, match=why):
-        build_package(
+        packed(
             master,
             slave_keys.device_public(),
             replace(tuned, **changes),  # type: ignore[arg-type]
@@ -488,7 +487,7 @@ def test_doubled_overlapping_and_lying_members_are_refused(
     package: bytes, slave_keys: KeyRing, use: GrantUse
 ) -> None:
     members = list(members_of(package).items())
-    doubled = container.pack([*members, members[-1]])
+    doubled = contained([*members, members[-1]])
     comment = bytearray(package + b"hello")
     comment[-7:-5] = struct.pack("<H", 5)
     shifted = b"#!/bin/sh\n" + package

@@ -12,7 +12,8 @@ from appliance.vault import durable, keys, package, signing
 from appliance.vault.errors import VaultError
 from appliance.vault.grants import GrantUse
 from appliance.vault.keys import KeyRing, MasterKeys
-from appliance.vault.package import GrantLimits, TunedFile, build_package, inspect_package, open_package
+from appliance.vault.package import GrantLimits, TunedFile, inspect_package, open_package
+from tests.support.packages import packed
 
 NOW_S = 1_790_000_000
 
@@ -21,7 +22,7 @@ def test_a_grant_allows_three_writes_unless_it_says_otherwise(
     master: MasterKeys, slave_keys: KeyRing, tuned: TunedFile, use: GrantUse
 ) -> None:
     limits = GrantLimits(nbf_s=NOW_S, exp_s=NOW_S + 1)
-    built = build_package(master, slave_keys.device_public(), tuned, limits, NOW_S)
+    built = packed(master, slave_keys.device_public(), tuned, limits, NOW_S)
     grant = inspect_package(built, slave_keys).grant
     assert (grant.op, grant.max_starts) == (GrantOp.WRITE, 3)
     for starts in range(3):
