@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
 
 from appliance.contract.errors import PitboxError
@@ -13,6 +12,7 @@ from appliance.definitions.secrets import Secret
 from appliance.engine.context import EngineContext
 from appliance.flashing.safety import standing
 from appliance.protocols.transforms import SecretNamed, none_supplied
+from appliance.vault.contents import sha256_hex
 from appliance.vault.owner_secrets import Place
 
 Stored = Callable[[Place], bytes | None]
@@ -130,7 +130,7 @@ def _why_not(secret: Secret, value: bytes) -> str | None:
     if not secret.least_bytes <= len(value) <= secret.most_bytes:
         span = f"{secret.least_bytes} to {secret.most_bytes}"
         return f"has {len(value)} bytes, and the definition says {span}"
-    if secret.sha256 is not None and hashlib.sha256(value).hexdigest() != secret.sha256:
+    if secret.sha256 is not None and sha256_hex(value) != secret.sha256:
         return "is not the file whose SHA-256 the definition names"
     return None
 

@@ -15,7 +15,7 @@ from appliance.flashing.image import Held, MemoryImage
 MOST_RANGES = 64
 _NEAR_BYTES = 16
 """Changes closer than this are told as one range."""
-_PIECE_BYTES = 0x1_0000
+_PIECE_BYTES = 0x4000
 _COMPARE_BYTES = 4096
 
 

@@ -5,7 +5,6 @@ Where the ECU still holds what a damaged segment held, the segment's hash proves
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -14,6 +13,7 @@ from appliance.flashing.context import JobContext
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.retries import persistently
 from appliance.protocols.access import Block, EcuRefusedError, Purpose
+from appliance.vault.contents import sha256_hex
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ async def filled(job: JobContext, target: Target, purpose: Purpose) -> Target:
         data = None if gap.sha256 is None else await _held(job, gap, purpose)
         if data is None:
             left.append(gap)
-        elif hashlib.sha256(data).hexdigest() != gap.sha256:
+        elif sha256_hex(data) != gap.sha256:
             job.note("gap_other", place=str(gap))
             left.append(replace(gap, sha256=None))
         else:

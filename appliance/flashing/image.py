@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
@@ -10,6 +9,7 @@ from appliance.contract.places import Range, Start
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.schema import Definition
 from appliance.protocols.access import Block
+from appliance.vault.contents import content_sha256
 
 Held: TypeAlias = bytes | bytearray
 """A span's bytes, which whoever looks at them leaves alone."""
@@ -89,11 +89,8 @@ class MemoryImage:
         )
 
     def sha256(self) -> str:
-        """Hash over all spans, lowest first (the vault's `content_sha256`)."""
-        digest = hashlib.sha256()
-        for data in self._spans.values():
-            digest.update(data)
-        return digest.hexdigest()
+        """Hash over all spans, lowest first."""
+        return content_sha256(self._spans)
 
     def changed_ranges(self, original: MemoryImage) -> tuple[Range, ...]:
         """Runs that differ from the original, to the byte. Raises KeyError for a gap."""

@@ -8,7 +8,6 @@ same reason.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -28,6 +27,7 @@ from appliance.flashing.read_agreement import strange_to_samples, vote
 from appliance.flashing.retries import open_persistently
 from appliance.flashing.session_end import let_go
 from appliance.protocols.access import Purpose
+from appliance.vault.contents import new_sha256, sha256_hex
 from appliance.vault.errors import VaultError
 
 _MOST_SAMPLINGS = 3
@@ -125,7 +125,7 @@ class _Pass:
             segment = self._job.blobs.put(data, chunk.at)
             digest = segment.pt_sha256
         else:
-            digest = hashlib.sha256(data).hexdigest()
+            digest = sha256_hex(data)
             first = self._job.journal.chunks(self._job.id, 1)[chunk.at]
             segment = first.segment
             if digest != first.pt_sha256:
@@ -190,8 +190,8 @@ def _summary(sha256: str, records: Sequence[ChunkRecord]) -> PassSummary:
 
 def _delivered_sha256(records: Sequence[ChunkRecord], kept: Iterable[bytes | memoryview]) -> str:
     """Of what a pass delivered: what was kept, or the chunk's hash where that lost the vote and is gone."""
-    digest = hashlib.sha256()
+    digest = new_sha256()
     for record, data in zip(records, kept, strict=True):
         won = record.segment.pt_sha256 == record.pt_sha256
         digest.update(data if won else bytes.fromhex(record.pt_sha256))
-    return digest.hexdigest()
+    return digest.finalize().hex()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias
+
+from cryptography.hazmat.primitives.hashes import SHA256, Hash
 
 from appliance.contract.places import Range, Start
 from appliance.contract.records import SEGMENT_MAX_BYTES, Region, Segment
@@ -20,17 +21,22 @@ def new_file_id() -> str:
     return str(uuid.uuid4())
 
 
-def sha256_hex(data: Content) -> str:
-    """SHA-256 as 64 lower-case hex digits."""
-    return hashlib.sha256(data).hexdigest()
+def new_sha256() -> Hash:
+    """A SHA-256 to `update` with what is large, by the one OpenSSL that the engine loads."""
+    return Hash(SHA256())
 
 
-def content_sha256(contents: Mapping[Start, bytes | bytearray]) -> str:
+def sha256_hex(*parts: Content) -> str:
+    """SHA-256 of one after the other, as 64 lower-case hex digits."""
+    digest = new_sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.finalize().hex()
+
+
+def content_sha256(contents: Mapping[Start, Content]) -> str:
     """Hash of an image: SHA-256 over its regions' bytes, by memory and address, nothing between them."""
-    digest = hashlib.sha256()
-    for at in sorted(contents):
-        digest.update(contents[at])
-    return digest.hexdigest()
+    return sha256_hex(*(contents[at] for at in sorted(contents)))
 
 
 def split(at: Start, content: Content) -> Iterator[tuple[Range, bytes]]:

@@ -82,9 +82,10 @@ def read(path: Path, limit_bytes: int) -> bytes | None:
 def _read_regular(path: Path, limit_bytes: int) -> bytes:
     """A pipe or a device under a file's name would be waited for, or read, without end."""
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file")
-        return file.read(limit_bytes)
+        return file.read(min(limit_bytes, found.st_size))  # as much as is asked for is allocated
 
 
 def remove_temporaries(root: Path) -> int:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
 import rfc8785
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -38,6 +38,8 @@ PAIRING_FILE = "master.json"
 MASTER_AGE_FILE = "master-age.key"
 MASTER_SIGNING_FILE = "master-sign.key"
 
+_ED25519_SPKI = bytes.fromhex("302a300506032b6570032100")
+"""In front of the key's 32 bytes (RFC 8410, 4 and 10.1)."""
 _KEY_FILE_MAX_BYTES = 64 * 1024
 _OTHERS_MASK = 0o077
 _RESTORE = "Restore the key directory from its backup. Without it the sealed files of this box stay closed."
@@ -88,9 +90,7 @@ class MasterPublic(_Record):
     @property
     def kid(self) -> str:
         """Key id of the signing key: first 16 hex digits of SHA-256 over its SPKI DER."""
-        spki = self.public_key().public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+        spki = _ED25519_SPKI + bytes.fromhex(self.verify_key)
         return hashlib.sha256(spki).hexdigest()[:16]
 
     def public_key(self) -> Ed25519PublicKey:

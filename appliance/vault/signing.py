@@ -8,9 +8,7 @@ import json
 from enum import StrEnum
 from typing import TypeVar
 
-from joserfc import jws
-from joserfc.errors import JoseError
-from joserfc.jwk import OKPKey
+from cryptography.exceptions import InvalidSignature
 from pydantic import ValidationError
 
 from appliance.contract.records import Record, parse_canonical
@@ -34,10 +32,9 @@ class Typ(StrEnum):
 
 def sign(record: Record, typ: Typ, master: MasterKeys) -> str:
     """Compact JWS over the canonical JSON of `record`; `ValueError` when it would exceed JWS_MAX_BYTES."""
-    public = master.public()
-    jwk = _public_jwk(public) | {"d": encode(master.signing_key.private_bytes_raw())}
-    header = {"alg": ALGORITHM, "kid": public.kid, "typ": typ.value}
-    token = jws.serialize_compact(header, record.canonical(), OKPKey.import_key(jwk), algorithms=[ALGORITHM])
+    header = {"alg": ALGORITHM, "kid": master.public().kid, "typ": typ.value}
+    signed = f"{encode(json.dumps(header, separators=(',', ':')).encode())}.{encode(record.canonical())}"
+    token = f"{signed}.{encode(master.signing_key.sign(signed.encode()))}"
     if len(token) > JWS_MAX_BYTES:
         raise ValueError(f"{typ} is longer than {JWS_MAX_BYTES} bytes")
     return token
@@ -67,14 +64,18 @@ def _verified_payload(token: bytes, typ: Typ, master: MasterPublic) -> bytes:
             raise ValueError("it is too long")
         header_part, payload_part, signature_part = token.decode("ascii").split(".")
         _check_header(decode(header_part), typ, master)
-        decode(signature_part)
         payload = decode(payload_part)
-        jws.deserialize_compact(token, OKPKey.import_key(_public_jwk(master)), algorithms=[ALGORITHM])
-    except (ValueError, JoseError) as error:
-        raise VaultError(
-            "VAULT_SIGNATURE_INVALID", f"the signature of the {typ} is refused: {error}", do_now=_ASK_AGAIN
-        ) from error
+        master.public_key().verify(decode(signature_part), f"{header_part}.{payload_part}".encode())
+    except InvalidSignature as error:
+        raise _refused(typ, "it is not the master's") from error
+    except ValueError as error:
+        raise _refused(typ, str(error)) from error
     return payload
+
+
+def _refused(typ: Typ, why: str) -> VaultError:
+    what = f"the signature of the {typ} is refused: {why}"
+    return VaultError("VAULT_SIGNATURE_INVALID", what, do_now=_ASK_AGAIN)
 
 
 def _check_header(header_json: bytes, typ: Typ, master: MasterPublic) -> None:
@@ -89,10 +90,6 @@ def _check_header(header_json: bytes, typ: Typ, master: MasterPublic) -> None:
             f"the {typ} is not signed by the master this box is paired with",
             do_now="Ask the master this box is paired with for the file, or pair the box again.",
         )
-
-
-def _public_jwk(master: MasterPublic) -> dict[str, str | list[str]]:
-    return {"kty": "OKP", "crv": "Ed25519", "x": encode(bytes.fromhex(master.verify_key))}
 
 
 def encode(data: bytes) -> str:

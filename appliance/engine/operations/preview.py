@@ -38,6 +38,7 @@ from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.flashing.journal import JobRecord
 from appliance.flashing.write_order import WriteOrder
 from appliance.protocols.access import Block, EcuIdentity
+from appliance.vault.contents import sha256_hex
 
 
 def rituals_of(access: AccessDefinition, when: str) -> list[str]:
@@ -53,7 +54,7 @@ async def preview_write(box: EngineContext, asked: OfWrite) -> Preview:
         original, tuned, _ = opened_files(box, job, definition, lambda: data, wish_of(asked), opened)
         if original is None:
             raise _no_original(job)
-        found = _preview(box, job, definition, "write", "tuned", hashlib.sha256(data).hexdigest(), asked)
+        found = _preview(box, job, definition, "write", "tuned", sha256_hex(data), asked)
         _judge(found, request_of(box, job, definition, original, tuned, opened, asked.engine_off))
         if tuned.content is None or not _fits(original.image, tuned.content):
             return _digested(found)
