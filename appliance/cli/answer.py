@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from appliance.cli.exits import Exit
 
@@ -13,6 +12,6 @@ from appliance.cli.exits import Exit
 class Answer:
     """One document for machines, the same in lines for people, and the exit status."""
 
-    document: Any
+    document: object
     lines: Iterable[str] = ()
     exit: Exit = Exit.DONE

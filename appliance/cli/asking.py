@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from appliance.cli.client import EngineClient
 from appliance.cli.screen import Screen
 from appliance.cli.words import question_lines
 from appliance.contract.errors import PitboxError
+from appliance.contract.events_told import QuestionFields, QuestionTold
 
 
-def open_questions(client: EngineClient) -> list[dict[str, Any]]:
+def open_questions(client: EngineClient) -> list[QuestionTold]:
     """Those that wait for an answer, oldest first. Raises PitboxError."""
-    found: list[dict[str, Any]] = client.get("/v1/questions")
-    return found
+    return client.get("/v1/questions", list[QuestionTold])
 
 
-def answer(client: EngineClient, question_id: str, text: str, by: str | None = None) -> dict[str, Any]:
+def answer(client: EngineClient, question_id: str, text: str, by: str | None = None) -> QuestionTold:
     """Answer one; how it stands now. Raises PitboxError."""
     given = {"answer": text} | ({"by": by} if by else {})
-    told: dict[str, Any] = client.post(f"/v1/questions/{question_id}", given)
-    return told
+    return client.post(f"/v1/questions/{question_id}", QuestionTold, given)
 
 
-def answer_at_terminal(client: EngineClient, screen: Screen, question: Mapping[str, Any]) -> None:
+def answer_at_terminal(client: EngineClient, screen: Screen, question: QuestionFields) -> None:
     """Show a question and, where somebody is at this terminal, send what is typed until it is answered."""
 
     def still_open() -> bool:

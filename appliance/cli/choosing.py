@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from appliance.cli.client import EngineClient
 from appliance.cli.problems import JobChoiceError
 from appliance.cli.screen import Screen
 from appliance.cli.words import RESTING
 from appliance.contract.jobs import ECU_IN_DANGER, JobState, may_move
+from appliance.contract.told import JobTold
 
-Job = dict[str, Any]
+Job = JobTold
 _LISTED = 8
 
 
@@ -19,7 +19,7 @@ def choose(
     client: EngineClient, screen: Screen, asked: str | None, fits: Callable[[Job], bool], missing: str
 ) -> Job:
     """The job asked for, or the newest that fits, which is then told. Raises JobChoiceError."""
-    jobs: list[Job] = client.get("/v1/jobs")
+    jobs = client.get("/v1/jobs", list[JobTold])
     if asked is not None:
         return _by_prefix(jobs, asked)
     for job in jobs:
@@ -42,7 +42,7 @@ def _way_on(job: Job) -> str:
 
 def described(job: Job) -> str:
     """A job in a line."""
-    car = ", ".join(str(job[key]) for key in ("definition", "vin") if job.get(key))
+    car = ", ".join(one for one in (job["definition"], job["vin"]) if one)
     return f"{job['id']} ({car or 'no ECU yet'}, {job['state'].replace('_', ' ')})"
 
 

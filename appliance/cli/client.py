@@ -5,13 +5,19 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 from urllib.parse import quote
 
-from appliance.cli.problems import EngineUnreachableError, LocalError
+from appliance.cli.problems import AnswerUnreadableError, EngineUnreachableError, LocalError
+from appliance.cli.streaming import Streamed, streamed
+from appliance.contract.checked import UnreadableError, checked
 from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.events_told import AnyEvent
+from appliance.contract.told import EventPage, SafetyTold, SecretTold, UploadTold
+
+Told = TypeVar("Told")
 
 ANSWER_S = 120.0
 """Longer than the engine ever lets a request wait."""
@@ -37,39 +43,39 @@ class EngineClient:
     def __init__(self, socket_path: Path) -> None:
         self._path = socket_path
 
-    def get(self, path: str) -> Any:
-        """JSON from the engine."""
-        return self._json("GET", path, None)
+    def get(self, path: str, kind: type[Told]) -> Told:
+        """An answer of the engine, of this type."""
+        return self._told("GET", path, None, kind)
 
-    def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Send JSON, get JSON."""
-        return self._json("POST", path, json.dumps(body or {}).encode())
+    def post(self, path: str, kind: type[Told], body: Mapping[str, object] | None = None) -> Told:
+        """Send JSON, get an answer of this type."""
+        return self._told("POST", path, json.dumps(body or {}).encode(), kind)
 
-    def safety(self, job: str | None = None) -> dict[str, Any]:
+    def safety(self, job: str | None = None) -> SafetyTold:
         """How the ECU of a job stands, or of every job, and each write that is not over."""
-        found: dict[str, Any] = self.get("/v1/safety" + (f"?job={job}" if job else ""))
-        return found
+        return self.get("/v1/safety" + (f"?job={job}" if job else ""), SafetyTold)
 
     def upload(self, data: bytes) -> str:
         """Hand in a file; returns the id the engine keeps it under."""
-        return str(self._json("POST", "/v1/uploads", data)["upload"])
+        return self._told("POST", "/v1/uploads", data, UploadTold)["upload"]
 
-    def put_secret(self, name: str, of: str | None, value: bytes) -> Any:
+    def put_secret(self, name: str, of: str | None, value: bytes) -> SecretTold:
         """Hand in one of the owner's secrets."""
-        return self._json("POST", _secret(name, of), value)
+        return self._told("POST", _secret(name, of), value, SecretTold)
 
-    def remove_secret(self, name: str, of: str | None) -> Any:
+    def remove_secret(self, name: str, of: str | None) -> SecretTold:
         """Have one wiped."""
-        return self._json("DELETE", _secret(name, of), None)
+        return self._told("DELETE", _secret(name, of), None, SecretTold)
 
     def download(self, path: str) -> bytes:
         """Bytes from the engine."""
         return self._request("GET", path, None)
 
-    def events(self, after: int | None = None) -> Iterator[dict[str, Any]]:
+    def events(self, after: int | None = None) -> Iterator[Streamed]:
         """The snapshot, then every event behind a number until the stream ends, for whatever reason.
 
-        Without a number: what happens from now on.
+        Without a number: what happens from now on. A line that cannot be read is told as such: what the
+        engine does is followed to its end all the same.
         """
         connection = _UnixConnection(self._path, _SILENCE_S)
         place = "/v1/events" if after is None else f"/v1/events?after={after}&follow=1"
@@ -78,15 +84,15 @@ class EngineClient:
         finally:
             connection.close()
 
-    def told_after(self, after: int) -> Iterator[dict[str, Any]]:
+    def told_after(self, after: int) -> Iterator[AnyEvent]:
         """Every event behind a number up to now."""
         more = True
         while more:
-            page = self.get(f"/v1/events?after={after}")
+            page = self.get(f"/v1/events?after={after}", EventPage)
             yield from page["events"]
             after, more = page["last"], page["more"]
 
-    def _lines(self, response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
+    def _lines(self, response: http.client.HTTPResponse) -> Iterator[Streamed]:
         if response.status != 200:
             raise _refusal(response.status, response.read())
         while True:
@@ -97,12 +103,14 @@ class EngineClient:
                 return
             if event is None:
                 return
-            yield event
+            yield streamed(event)
 
-    def _json(self, method: str, path: str, body: bytes | None) -> Any:
+    def _told(self, method: str, path: str, body: bytes | None, kind: type[Told]) -> Told:
         answer = self._request(method, path, body)
         try:
-            return json.loads(answer)
+            return checked(kind, json.loads(answer))
+        except UnreadableError as error:
+            raise AnswerUnreadableError(f"{method} {path.partition('?')[0]}", error) from error
         except ValueError as error:
             raise EngineUnreachableError(self._path, "what answers there is no Pitbox engine") from error
 
@@ -145,7 +153,7 @@ def ask_safety(error: LocalError, client: EngineClient | None) -> None:
         return
     try:
         error.ecu = EcuSafety(client.safety(error.job)["ecu"])
-    except (PitboxError, LookupError, TypeError, ValueError):
+    except (PitboxError, ValueError):
         error.ecu = EcuSafety.UNKNOWN
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 from appliance.cli.client import EngineClient
 from appliance.cli.operation_client import perform
 from appliance.cli.screen import Screen
+from appliance.contract.preview import Preview
 
 _ENDS = {
     ("write", "tuned"): "About to write a tuned file to this ECU:",
@@ -22,26 +22,32 @@ _COMPARED = {
 
 
 def confirm(
-    client: EngineClient, screen: Screen, verb: str, *, yes: bool, shown: str | None = None, **asked: Any
+    client: EngineClient,
+    screen: Screen,
+    verb: str,
+    asked: Mapping[str, object],
+    *,
+    yes: bool,
+    shown: str | None = None,
 ) -> str:
     """Show what the verb will do and have it confirmed; the digest of what was shown.
 
     `asked` is what the verb itself will be given, and `shown` how the file is called. A file that the gates
     will refuse in any case needs no yes. Raises PitboxError, ConfirmationError.
     """
-    found = perform(client, screen, "preview", of=verb, **asked)
+    found = perform(client, screen, "preview", Preview, {"of": verb, **asked})
     question = "Erase and write now?"
     screen.confirm(summary_lines(found, shown), question, yes=yes or bool(found["refused"]))
-    return str(found["digest"])
+    return found["digest"]
 
 
-def summary_lines(found: dict[str, Any], file: str | None = None) -> Iterator[str]:
+def summary_lines(found: Preview, file: str | None = None) -> Iterator[str]:
     """Car, VIN, file, what changes and where, and what to do before."""
     yield _ENDS.get((found["verb"], found["kind"]), f"About to {found['verb']}:")
     yield f"  Car:   {found['name']}  [{found['definition']}, evidence: {found['evidence']}]"
-    known = ", ".join(f"{key.upper()} {found[key]}" for key in ("hw", "sw") if found[key])
+    known = ", ".join(f"{key} {one}" for key, one in (("HW", found["hw"]), ("SW", found["sw"])) if one)
     yield f"  VIN:   {_vin(found)}{f'  ({known})' if known else ''}"
-    yield f"  File:  {file or 'sealed file'}, {str(found['file'])[:16]}"
+    yield f"  File:  {file or 'sealed file'}, {found['file'][:16]}"
     yield from (f"  ✘ The checks will refuse it: {reason}" for reason in found["refused"])
     if not found["refused"]:
         yield from _changes(found)
@@ -49,7 +55,7 @@ def summary_lines(found: dict[str, Any], file: str | None = None) -> Iterator[st
     yield from (f"  First: {ritual}" for ritual in found["rituals"])
 
 
-def _stated(asked: dict[str, Any]) -> Iterator[str]:
+def _stated(asked: Mapping[str, object]) -> Iterator[str]:
     """The person's own words, which count where the ECU cannot say it."""
     if asked.get("car"):
         yield f"state that this is the car {asked['car']}"
@@ -63,14 +69,14 @@ def _stated(asked: dict[str, Any]) -> Iterator[str]:
         yield "have the box put checksums right"
 
 
-def _vin(found: dict[str, Any]) -> str:
+def _vin(found: Preview) -> str:
     """Without a job nobody has asked the ECU yet; it is asked before anything is erased."""
     if found["vin"]:
-        return str(found["vin"])
+        return found["vin"]
     return "not told by this ECU" if found["job"] else "compared with the original's before any erase"
 
 
-def _changes(found: dict[str, Any]) -> Iterator[str]:
+def _changes(found: Preview) -> Iterator[str]:
     yield from (f"  Not:   {memory}, which this access does not reach" for memory in found["left_out"])
     regions = found["regions"]
     for region in regions:

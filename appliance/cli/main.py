@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from appliance.cli.client import ask_safety
 from appliance.cli.exits import MEANINGS, Exit, exit_of
 from appliance.cli.options import add_common
-from appliance.cli.problems import LocalError, OutputError
+from appliance.cli.problems import AnswerUnreadableError, LocalError, OutputError
 from appliance.cli.screen import Screen
 from appliance.cli.verbs import (
     answering,
@@ -112,7 +112,9 @@ def _warn(options: argparse.Namespace, screen: Screen) -> None:
     try:
         for line in banner_lines(client_of(options).safety()["open_writes"]):
             screen.alarm(line)
-    except (PitboxError, LookupError, TypeError):
+    except AnswerUnreadableError as error:
+        screen.alarm(f"⚠ Whether a write is open cannot be told: {error.what}. {error.do_now}")
+    except PitboxError:
         return
 
 

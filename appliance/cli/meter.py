@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from appliance.cli.outlet import Outlet
 from appliance.cli.words import PHASES, clock, share, size
+from appliance.contract.events_told import ProgressTold
 from appliance.contract.voltage import STALE_S
 
 _BAR = 24
@@ -25,9 +25,9 @@ class Meter:
         self._painted = False
         self._phase: str | None = None
         self._told = 0.0
-        self._latest: Mapping[str, Any] | None = None
+        self._latest: ProgressTold | None = None
 
-    def show(self, event: Mapping[str, Any]) -> None:
+    def show(self, event: ProgressTold) -> None:
         """Paint one progress event."""
         self._latest = event
         if self._outlet.terminal:
@@ -54,14 +54,14 @@ class Meter:
             self._outlet.write("\n")
             self._painted = False
 
-    def _paint(self, event: Mapping[str, Any], waiting: str | None = None) -> None:
+    def _paint(self, event: ProgressTold, waiting: str | None = None) -> None:
         if event["phase"] != self._phase:
             self.clear()
             self._phase = event["phase"]
         self._outlet.paint(progress_line(event, self._outlet.columns - 1, waiting))
         self._painted = True
 
-    def _worth_a_line(self, event: Mapping[str, Any]) -> bool:
+    def _worth_a_line(self, event: ProgressTold) -> bool:
         done = _done(event)
         if event["phase"] != self._phase or done < self._told:
             self._phase, self._told = event["phase"], 0.0
@@ -73,12 +73,12 @@ class Meter:
         return True
 
 
-def phase_name(event: Mapping[str, Any]) -> str:
+def phase_name(event: ProgressTold) -> str:
     """What the box is doing."""
-    return PHASES.get(event["phase"], str(event["phase"]))
+    return PHASES.get(event["phase"], event["phase"])
 
 
-def progress_line(event: Mapping[str, Any], width: int | None = None, waiting: str | None = None) -> str:
+def progress_line(event: ProgressTold, width: int | None = None, waiting: str | None = None) -> str:
     """Phase, bar, share done, bytes, kB/s, share of the wire's ceiling, time left, voltage.
 
     With a width there is a bar, and what matters least is left out until the line fits: time left and
@@ -99,26 +99,26 @@ def progress_line(event: Mapping[str, Any], width: int | None = None, waiting: s
     return " ".join([name.rstrip(), *([_bar(event, room)] if room > 0 else []), *rest])[:width]
 
 
-def _bar(event: Mapping[str, Any], length: int) -> str:
+def _bar(event: ProgressTold, length: int) -> str:
     filled = round(_done(event) * length)
     return f"[{'█' * filled}{'·' * (length - filled)}]"
 
 
-def _details(event: Mapping[str, Any]) -> Iterator[str]:
+def _details(event: ProgressTold) -> Iterator[str]:
     """What may be left out, from the last on."""
     yield f"{size(event['done_bytes'])} of {size(event['total_bytes'])}"
     if event["bytes_per_s"]:
         yield f"{event['bytes_per_s'] / 1000:.1f} kB/s"
-    if event.get("wire_share"):
+    if event["wire_share"]:
         yield f"{share(min(1.0, event['wire_share']))} of the wire"
 
 
-def _left(event: Mapping[str, Any]) -> str | None:
-    eta_s = event.get("eta_s")
+def _left(event: ProgressTold) -> str | None:
+    eta_s = event["eta_s"]
     return f"{clock(eta_s)} left" if eta_s and _done(event) < 1.0 else None
 
 
-def _voltage(event: Mapping[str, Any]) -> str | None:
+def _voltage(event: ProgressTold) -> str | None:
     """One that is not of now says of when it is."""
     measured = event.get("voltage")
     if measured is None:
@@ -127,14 +127,15 @@ def _voltage(event: Mapping[str, Any]) -> str | None:
     return f"{measured['volts']:.1f} V{ago}"
 
 
-def _aged(event: Mapping[str, Any], seconds: float) -> Mapping[str, Any]:
+def _aged(event: ProgressTold, seconds: float) -> ProgressTold:
     """The same event, told so long ago."""
     measured = event.get("voltage")
     if measured is None:
         return event
-    return {**event, "voltage": {**measured, "age_s": measured["age_s"] + seconds}}
+    older: ProgressTold = {**event, "voltage": {**measured, "age_s": measured["age_s"] + seconds}}
+    return older
 
 
-def _done(event: Mapping[str, Any]) -> float:
+def _done(event: ProgressTold) -> float:
     total = event["total_bytes"]
     return min(1.0, event["done_bytes"] / total) if total else 1.0

@@ -45,6 +45,19 @@ class EngineUnreachableError(PitboxError):
         )
 
 
+class AnswerUnreadableError(LocalError):
+    """The engine's answer is not as the contract says; one that only tells more can be read."""
+
+    def __init__(self, request: str, why: ValueError) -> None:
+        super().__init__(
+            "ANSWER_UNREADABLE",
+            f"the engine's answer to {request} cannot be read: {why}",
+            do_now="Engine and command line must be of the same version: install both anew and start the "
+            "engine again once nothing is being written. `pitbox jobs` shows whether a write is open.",
+            log=ENGINE_LOG,
+        )
+
+
 class EngineLostError(PitboxError):
     """The engine stopped while it worked for us."""
 

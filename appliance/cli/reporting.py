@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from appliance.cli.words import (
     PHASES,
@@ -17,12 +16,13 @@ from appliance.cli.words import (
     share,
     size,
 )
+from appliance.contract.report import Report
 
 
-def report_lines(report: dict[str, Any]) -> Iterator[str]:
+def report_lines(report: Report) -> Iterator[str]:
     """Everything the report holds, in the order of the work."""
-    yield outcome_line(report["result"], (report["verify"] or {}).get("method"))
-    definition, method, evidence = (report[key] or "-" for key in ("definition", "method", "evidence"))
+    yield outcome_line(report["result"], report["verify"]["method"] if report["verify"] else None)
+    definition, method, evidence = (one or "-" for one in _on_what(report))
     yield f"  {definition}, method {method}, evidence: {evidence}"
     yield from identity_lines(report["identity"])
     yield from _reads(report)
@@ -33,7 +33,11 @@ def report_lines(report: dict[str, Any]) -> Iterator[str]:
     yield from _circumstances(report)
 
 
-def _reads(report: dict[str, Any]) -> Iterator[str]:
+def _on_what(report: Report) -> tuple[str | None, str | None, str | None]:
+    return report["definition"], report["method"], report["evidence"]
+
+
+def _reads(report: Report) -> Iterator[str]:
     for number, one in enumerate(report["reads"], 1):
         voted = f", {one['voted_blocks']} pieces settled by vote" if one["voted_blocks"] else ""
         yield f"Read {number}: {size(one['bytes'])} in {clock(one['seconds'])}, sha256 {one['sha256']}{voted}"
@@ -41,11 +45,11 @@ def _reads(report: dict[str, Any]) -> Iterator[str]:
         yield f"Sealed: {len(report['sealed'])} segments"
 
 
-def _writing(report: dict[str, Any]) -> Iterator[str]:
+def _writing(report: Report) -> Iterator[str]:
     if report["blocks"]:
         yield f"Written: {blocks_line(report['blocks'])}"
     if report["verify"]:
-        yield f"Proof: {proof_line(report['verify'])}"
+        yield f"Proof: {proof_line(report['verify'], report['verify']['unproven'])}"
     for one in report["interruptions"]:
         phase, resumed = (
             PHASES.get(one["phase"], one["phase"]),
@@ -54,11 +58,11 @@ def _writing(report: dict[str, Any]) -> Iterator[str]:
         yield f"Interrupted: {phase} at {size(one['at_byte'])}, {resumed}"
 
 
-def _circumstances(report: dict[str, Any]) -> Iterator[str]:
-    for one in report.get("waived", ()):
+def _circumstances(report: Report) -> Iterator[str]:
+    for one in report["waived"]:
         yield f"Gate set aside: {one['gate'].replace('_', ' ')} by {one['by']}: {one['reason']}"
-    yield from (f"Settled: by {one['by']}: {one['reason']}" for one in report.get("settled", ()))
-    yield from (f"Set aside: by {one['by']}: {one['reason']}" for one in report.get("set_aside", ()))
+    yield from (f"Settled: by {one['by']}: {one['reason']}" for one in report["settled"])
+    yield from (f"Set aside: by {one['by']}: {one['reason']}" for one in report["set_aside"])
     dtcs, wire, voltage = report["dtcs"], report["wire"], report["voltage"]
     yield f"Fault codes before: {codes(dtcs['before'])}; after: {codes(dtcs['after'])}"
     if voltage:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import select
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TextIO
+from collections.abc import Callable, Iterable
+from typing import TextIO
 
 from appliance.cli.answer import Answer
 from appliance.cli.meter import Meter
 from appliance.cli.outlet import Outlet
 from appliance.cli.problems import ConfirmationError
+from appliance.cli.streaming import Streamed
 from appliance.cli.words import error_lines, gate_lines
 from appliance.contract.errors import PitboxError
 
 _YES = frozenset({"yes", "y"})
+_SAME_VERSION = "Engine and command line should be of the same version."
 _MOMENT_S = 1.0
 """Between two looks whether a question is still open while somebody thinks."""
 
@@ -42,6 +44,7 @@ class Screen:
         self._keyboard = keyboard or sys.stdin
         self._meter = Meter(self._err)
         self._loss_told = False
+        self._unreadable_told = False
 
     @property
     def lost(self) -> OSError | None:
@@ -53,21 +56,23 @@ class Screen:
         """Room for a line of a result."""
         return self._out.columns
 
-    def event(self, event: Mapping[str, Any]) -> None:
-        """Show what the engine tells while it works."""
-        kind = event.get("kind")
-        if kind == "alarm":
+    def event(self, event: Streamed) -> None:
+        """Show what the engine tells while it works; what is of a kind not known is left out."""
+        if event["kind"] == "alarm":
             self.alarm(f"{'⚠ ' if event['raised'] else '✔ '}{event['text']}")
         elif self._quiet:
             return
-        elif kind == "progress":
+        elif event["kind"] == "progress":
             self._meter.show(event)
-        elif kind == "heartbeat":
+        elif event["kind"] == "heartbeat":
             self._meter.beat(event["silent_s"])
-        elif kind == "note":
+        elif event["kind"] == "note":
             self.note(f"  {event['text']}")
-        elif kind == "gates":
+        elif event["kind"] == "gates":
             self.tell(["Checks before the first erase:", *gate_lines(event["gates"])])
+        elif event["kind"] == "unreadable" and not self._unreadable_told:
+            self._unreadable_told = True
+            self.note(f"⚠ Some of what the engine tells cannot be read: {event['why']}. {_SAME_VERSION}")
 
     def note(self, text: str) -> None:
         """Something worth knowing; left out when quiet."""
@@ -141,7 +146,7 @@ class Screen:
         else:
             self._show(error_lines(error), self._err)
 
-    def line_of_json(self, document: Any) -> None:
+    def line_of_json(self, document: object) -> None:
         """One of a stream of documents."""
         self._put(json.dumps(document) + "\n")
 
@@ -151,7 +156,7 @@ class Screen:
             outlet.line(line)
         self._tell_loss()
 
-    def _document(self, document: Any) -> None:
+    def _document(self, document: object) -> None:
         """In ASCII: a terminal obeys control characters beyond it too."""
         self._put(json.dumps(document, indent=2) + "\n")
 

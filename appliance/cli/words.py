@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from appliance.cli.problems import ENGINE_LOG
 from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.events_told import QuestionFields
+from appliance.contract.gates import GateTold
+from appliance.contract.results import BlockCounts, Identity, Proof, Verified
+from appliance.contract.told import OpenWriteTold
 
 PHASES = {
     "identify": "Identify",
@@ -71,7 +74,7 @@ def error_lines(error: PitboxError) -> Iterator[str]:
 _GATE_MARKS = {"pass": "✔", "not_applicable": "–", "waived": "!", "pending": "·"}
 
 
-def gate_lines(gates: Sequence[Mapping[str, str]], *, full: bool = False) -> Iterator[str]:
+def gate_lines(gates: Sequence[GateTold], *, full: bool = False) -> Iterator[str]:
     """Those that passed in one line unless `full`, every other one in full; unknown is not a pass."""
     passed = [gate["name"].replace("_", " ") for gate in gates if gate["verdict"] == "pass"]
     if passed and not full:
@@ -84,10 +87,11 @@ def gate_lines(gates: Sequence[Mapping[str, str]], *, full: bool = False) -> Ite
         yield f"  {mark} {gate['name'].replace('_', ' '):<{width}}  {word}{gate['detail']}"
 
 
-def identity_lines(identity: Mapping[str, Any]) -> Iterator[str]:
+def identity_lines(identity: Identity) -> Iterator[str]:
     """What the ECU told of itself; what it did not tell is left out."""
+    found: Mapping[str, object] = {**identity}
     for key, title in _IDENTITY:
-        value = identity.get(key)
+        value = found.get(key)
         if value:
             yield f"  {title + ':':<20}{', '.join(value) if isinstance(value, list) else value}"
 
@@ -99,23 +103,22 @@ def outcome_line(result: str, method: str | None = None) -> str:
     return _OUTCOMES.get(result, f"Result: {result.replace('_', ' ')}")
 
 
-def blocks_line(blocks: Mapping[str, int | None]) -> str:
+def blocks_line(blocks: BlockCounts) -> str:
     """What was written and what did not need it, which an unfinished write cannot tell."""
     rest = "not finished" if blocks["skipped"] is None else f"{blocks['skipped']} already right"
     return f"{blocks['written']} of {blocks['total']} blocks written, {rest}"
 
 
-def proof_line(verify: Mapping[str, Any]) -> str:
-    """How memory was proven."""
+def proof_line(verify: Proof | Verified, unproven: Sequence[str] = ()) -> str:
+    """How memory was proven; `unproven` are blocks left alone that could not be compared."""
     method = _METHODS.get(verify["method"], verify["method"])
     word = "accepted" if verify["method"] == "status" else "proven"
     image = f"; image sha256 {verify['sha256'][:16]}…" if verify["sha256"] else ""
-    lost = verify.get("unproven") or []
-    unproven = f"; {len(lost)} blocks left alone could not be compared" if lost else ""
-    return f"{verify['blocks']} blocks {word} by {method}{image}{unproven}"
+    lost = f"; {len(unproven)} blocks left alone could not be compared" if unproven else ""
+    return f"{verify['blocks']} blocks {word} by {method}{image}{lost}"
 
 
-def banner_lines(open_writes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def banner_lines(open_writes: Sequence[OpenWriteTold]) -> Iterator[str]:
     """Every write that is not over, with its car and the way on: above whatever was asked."""
     for one in open_writes:
         car = f"VIN {one['vin']}" if one["vin"] else f"{one['definition']}, VIN not told"
@@ -133,7 +136,7 @@ def banner_lines(open_writes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                 "for its original."
             )
             if one.get("set_aside_by"):
-                yield f"  Set aside by {one['set_aside_by']}: {one['set_aside_reason']}"
+                yield f"  Set aside by {one.get('set_aside_by')}: {one.get('set_aside_reason')}"
             if bench:
                 yield (
                     f"  Repaired or replaced elsewhere? `pitbox settle --job {job} --by NAME --reason TEXT` "
@@ -141,14 +144,14 @@ def banner_lines(open_writes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                 )
 
 
-def question_lines(question: Mapping[str, Any]) -> Iterator[str]:
+def question_lines(question: QuestionFields) -> Iterator[str]:
     """What a person at the box is asked, and how it is answered from elsewhere."""
     yield f"? {question['text']}"
     choices = " | ".join(question["choices"]) or "TEXT"
     yield f"  `pitbox answer --question {question['id']} {choices}` answers it; it waits {_until(question)}."
 
 
-def _until(question: Mapping[str, Any]) -> str:
+def _until(question: QuestionFields) -> str:
     ends = time.localtime(question["asked_at"] + question["deadline_s"])
     return f"until {time.strftime('%H:%M:%S', ends)}"
 

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from typing_extensions import TypedDict
+
+
+class ActorTold(TypedDict):
+    """Who asked; without a uid the box itself."""
+
+    role: str
+    uid: int | None
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from typing_extensions import TypedDict
@@ -64,7 +65,7 @@ class PitboxError(Exception):
         )
 
     @classmethod
-    def from_dict(cls, data: dict[str, object]) -> PitboxError:
+    def from_dict(cls, data: Mapping[str, object]) -> PitboxError:
         """Rebuild an error a client received; unknown safety words become UNKNOWN."""
         details = data.get("details")
         word = str(data.get("ecu"))
@@ -77,3 +78,8 @@ class PitboxError(Exception):
         )
         error.ecu = EcuSafety(word) if word in set(EcuSafety) else EcuSafety.UNKNOWN
         return error
+
+
+def failure_of(told: ErrorTold | None) -> PitboxError:
+    """The error that an operation ended with, also where it was told without one."""
+    return PitboxError.from_dict(dict(told or {}))

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired
+from typing import Literal, NotRequired, TypeAlias
 
 from typing_extensions import TypedDict
 
+from appliance.contract.actors import ActorTold
 from appliance.contract.catalogue import FieldTold
 from appliance.contract.errors import EcuSafety, ErrorTold
+from appliance.contract.events_told import AnyEvent, BehindTold, HeartbeatTold, QuestionTold
 from appliance.contract.places import Place
 from appliance.contract.results import Result
+from appliance.contract.voltage import VoltageTold
 
 
-class ActorTold(TypedDict):
-    """Who asked; without a uid the box itself."""
-
-    role: str
-    uid: int | None
-
-
-class OperationTold(TypedDict):
-    """One thing a client asked for, and what became of it."""
+class OperationStanding(TypedDict):
+    """One thing a client asked for, and how it stands."""
 
     id: str
     verb: str
@@ -35,8 +31,13 @@ class OperationTold(TypedDict):
     ended_at: NotRequired[float | None]
     state: str
     """running, done, failed, cancelled, interrupted (the box stopped without a word) or damaged."""
-    result: Result | None
     error: ErrorTold | None
+
+
+class OperationTold(OperationStanding):
+    """One thing a client asked for, and what became of it."""
+
+    result: Result | None
 
 
 class JobTold(TypedDict):
@@ -106,8 +107,9 @@ class OpenWriteTold(TypedDict):
     hw: str | None
     state: str
     half_written: bool
-    set_aside_by: str | None
-    set_aside_reason: str | None
+    set_aside_by: NotRequired[str | None]
+    """Not told, like the reason, by releases that knew of none."""
+    set_aside_reason: NotRequired[str | None]
     serial: str | None
     chip_id: str | None
 
@@ -117,34 +119,6 @@ class SafetyTold(TypedDict):
 
     ecu: EcuSafety
     open_writes: list[OpenWriteTold]
-
-
-class QuestionTold(TypedDict):
-    """A question to the person at the box."""
-
-    kind: str
-    job_id: str | None
-    id: str
-    key: str
-    text: str
-    choices: list[str]
-    asked_at: float
-    deadline_s: float
-    state: str
-    answer: str | None
-    by: str | None
-    answered_at: float | None
-    who: Literal["at_the_box", "anybody"]
-    """Whose answer counts: `at_the_box` is not the web's."""
-    fields: dict[str, str]
-
-
-class VoltageTold(TypedDict):
-    """A voltage with its age when it is told, and what measured it."""
-
-    volts: float
-    age_s: float
-    source: str
 
 
 class TroubleTold(TypedDict):
@@ -185,19 +159,20 @@ class Snapshot(TypedDict):
     protection_gaps: list[str]
     journal_differences: list[TroubleTold]
     stored_files: StoredFiles
-    operation: OperationTold | None
+    operation: OperationStanding | None
+    """The last that was begun."""
     recoverable: list[JobTold]
     questions: list[QuestionTold]
     seq: int
     """Number of the newest event."""
-    latest: dict[str, dict[str, object]]
+    latest: dict[str, AnyEvent]
     """The newest event of each lasting kind."""
 
 
 class EventPage(TypedDict):
     """Events behind a number."""
 
-    events: list[dict[str, object]]
+    events: list[AnyEvent]
     after: int
     last: int
     more: bool
@@ -214,3 +189,7 @@ class Cancelled(TypedDict):
     """The operation is over or will be."""
 
     cancelled: Literal[True]
+
+
+StreamTold: TypeAlias = Snapshot | AnyEvent | HeartbeatTold | BehindTold
+"""A line of the stream of events."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from typing_extensions import TypedDict
+
 STALE_S = 2.0
 """Above this age a reading is no longer that of now: a watched supply is measured ten times a second."""
 
@@ -17,3 +19,11 @@ class Voltage:
     """On the car's clock."""
     source: str
     """The voltmeter's kind, such as `ina226` or `simulated`."""
+
+
+class VoltageTold(TypedDict):
+    """A voltage with its age when it is told, and what measured it."""
+
+    volts: float
+    age_s: float
+    source: str

@@ -14,6 +14,7 @@ from aiohttp import web
 from appliance.contract.alarm_texts import Trouble
 from appliance.contract.entry_events import QuestionEvent
 from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.events_told import QuestionTold
 from appliance.contract.jobs import ECU_IN_DANGER
 from appliance.contract.operations import Operation
 from appliance.contract.report import Report
@@ -25,14 +26,13 @@ from appliance.contract.told import (
     JobTold,
     OperationTold,
     OriginalTold,
-    QuestionTold,
     RegionTold,
     SafetyTold,
     Snapshot,
     TroubleTold,
     UploadTold,
-    VoltageTold,
 )
+from appliance.contract.voltage import VoltageTold
 from appliance.definitions.evidence import badge
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext

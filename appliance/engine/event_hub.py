@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 from appliance.contract.events import (
     AlarmEvent,
@@ -14,6 +14,7 @@ from appliance.contract.events import (
     Recorded,
     StateEvent,
 )
+from appliance.contract.events_told import AnyEvent
 
 RECENT_EVENTS = 1024
 PAGE_EVENTS = 256
@@ -104,9 +105,9 @@ class Hub:
         """Another operation has the ECU: nothing of the one before is current any more."""
         self._latest.clear()
 
-    def snapshot(self) -> dict[str, Line]:
+    def snapshot(self) -> dict[str, AnyEvent]:
         """Latest event of each lasting kind."""
-        return dict(self._latest)
+        return cast(dict[str, AnyEvent], dict(self._latest))
 
     def listen(self, after: int | None = None) -> Listener:
         """A listener to all behind a number; without one, to all from now on."""

@@ -14,11 +14,11 @@ from typing import Any
 
 import rfc8785
 
-from appliance.contract.actors import BOX, Actor
+from appliance.contract.actors import BOX, Actor, ActorTold
 from appliance.contract.errors import ErrorTold, PitboxError
 from appliance.contract.operations import OperationClass
 from appliance.contract.results import Result
-from appliance.contract.told import ActorTold, OperationTold
+from appliance.contract.told import OperationTold
 from appliance.engine.context import EngineContext
 from appliance.engine.event_hub import Hub
 from appliance.engine.operations.registry import Prepared

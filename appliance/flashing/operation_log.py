@@ -7,11 +7,11 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from appliance.contract.actors import actor_of
+from appliance.contract.actors import ActorTold, actor_of
 from appliance.contract.errors import ErrorTold
 from appliance.contract.events import OperationEvent
 from appliance.contract.results import Result
-from appliance.contract.told import ActorTold, OperationTold
+from appliance.contract.told import OperationTold
 from appliance.flashing.database import Database
 from appliance.flashing.recorder import Recorder, asking
 from appliance.flashing.rows import refuse_strange, seal_rows

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from appliance.cli.answer import Answer
 from appliance.cli.demo.supervisor import Supervisor
@@ -21,7 +22,11 @@ from appliance.cli.verbs.reading import identify_lines, read_lines
 from appliance.cli.verbs.writing import result_lines
 from appliance.cli.words import error_lines, proof_line, size
 from appliance.contract.errors import PitboxError
+from appliance.contract.report import Report
+from appliance.contract.results import FaultCodes, Identified, ReadDone, Verified, Written
+from appliance.contract.told import DefinitionTold, Snapshot
 
+Given = TypeVar("Given")
 REPORT_KEYS = (
     "result",
     "definition",
@@ -49,19 +54,30 @@ def play(options: argparse.Namespace, screen: Screen) -> Answer:
         failure = story.play()
         report = story.report()
     if options.report_file is not None:
-        _save(options.report_file, report)
+        _save(options.report_file, story_of(report))
     ending = f"{time.perf_counter() - began:.1f} s here, {report['seconds']:.0f} s on the car's clock."
-    told = report_lines({**report, "gates": []})  # the gates were shown when they mattered
+    shown: Report = {**report, "gates": []}
+    told = report_lines(shown)  # the gates were shown when they mattered
     lines = ["", "The report:", *told, ending]
-    return Answer(report, lines) if failure is None else Answer(report, lines, exit_of(failure))
+    return (
+        Answer(story_of(report), lines)
+        if failure is None
+        else Answer(story_of(report), lines, exit_of(failure))
+    )
 
 
-def _save(path: Path, report: dict[str, Any]) -> None:
+def _save(path: Path, report: Mapping[str, object]) -> None:
     try:
         path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
         what = f"{path}: {error.strerror}"
         raise FileProblemError("FILE_NOT_MADE", what, "Choose another file for --json.") from error
+
+
+def story_of(report: Report) -> dict[str, object]:
+    """What a report tells of the demo."""
+    whole: Mapping[str, object] = {**report}
+    return {key: whole[key] for key in REPORT_KEYS}
 
 
 class Story:
@@ -92,24 +108,23 @@ class Story:
             return error
         return None
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> Report:
         """The engine's report of the job. Raises PitboxError."""
-        whole = self._box.client.get(f"/v1/jobs/{self._job}/report")
-        return {key: whole[key] for key in REPORT_KEYS}
+        return self._box.client.get(f"/v1/jobs/{self._job}/report", Report)
 
     def _identify(self) -> None:
         self._begin("Identify: plugged in, ignition on, engine off")
-        result = perform(self._box.client, self._screen, "identify", pause=None, retry=None)
+        result = perform(self._box.client, self._screen, "identify", Identified, pause=None, retry=None)
         self._job, self._definition = result["job"], result["definition"]
         self._screen.tell(identify_lines(result))
 
     def _read(self) -> None:
         self._begin("Read twice, compare, seal")
-        self._screen.tell(read_lines(self._perform("read")))
+        self._screen.tell(read_lines(self._perform("read", ReadDone)))
 
     def _tune(self) -> Edits:
         self._begin("The tuner changes the calibration, in memory: no file lies on this disk in the clear")
-        known = self._box.client.get("/v1/definitions")
+        known = self._box.client.get("/v1/definitions", list[DefinitionTold])
         region = calibration_of(next(one for one in known if one["id"] == self._definition))
         exported = self._box.client.download(f"/v1/jobs/{self._job}/export?format=srec").decode("ascii")
         content = slice_of_srec(exported, region["start"], region["size_bytes"])
@@ -133,9 +148,9 @@ class Story:
             self._tell("  The write was over before the power cut could strike.")
             self._screen.tell(result_lines(result))
 
-    def _write_file(self, edits: Edits) -> dict[str, Any]:
+    def _write_file(self, edits: Edits) -> Written:
         upload = self._box.client.upload(edits.content)
-        return self._perform("write", upload=upload, correct_checksums=True)
+        return self._perform("write", Written, upload=upload, correct_checksums=True)
 
     def _arm(self, at_byte: int) -> None:
         """Restart the box with the fault in its simulated car; the job is in the journal, not in memory."""
@@ -150,30 +165,37 @@ class Story:
         self._tell("✘ Dark. Car and box have lost their supply while the ECU was being programmed.")
         self._begin("Power is back: the supervisor starts the box again, and the box looks into its journal")
         self._box.start()
-        for job in self._box.client.get("/v1/snapshot")["recoverable"]:
+        for job in self._box.client.get("/v1/snapshot", Snapshot)["recoverable"]:
             self._tell("⚠ ECU is half written. Do not start the engine. Nothing is lost.")
             self._tell(
                 f"  VIN {job['vin'] or 'not told'}, job {job['id']}: fix the power, ignition on, resume."
             )
         self._begin("Recover: finish the write")
-        self._screen.tell(result_lines(self._perform("recover")))
+        self._screen.tell(result_lines(self._perform("recover", Written)))
 
     def _verify(self) -> None:
         self._begin("Verify once more, on its own")
-        self._tell(f"✔ The ECU holds what it should: {proof_line(self._perform('verify'))}")
+        self._tell(f"✔ The ECU holds what it should: {proof_line(self._perform('verify', Verified))}")
 
     def _compare_dtcs(self) -> None:
         self._begin("Fault codes after, against those before")
-        result = self._perform("dtc")
+        result = self._perform("dtc", FaultCodes)
         before = self.report()["dtcs"]["before"] or []
         new = [one["code"] for one in result["dtcs"] if one["code"] not in before]
-        self._screen.tell(dtc_lines({**result, "before": before, "new": new}))
+        compared: FaultCodes = {**result, "before": before, "new": new}
+        self._screen.tell(dtc_lines(compared))
 
-    def _perform(self, verb: str, **parameters: Any) -> dict[str, Any]:
+    def _perform(self, verb: str, gives: type[Given], **parameters: object) -> Given:
         """An operation on the job, with what it cost on either clock."""
         before, began = self.report()["seconds"], time.perf_counter()
         result = perform(
-            self._box.client, self._screen, verb, pause=None, retry=None, job=self._job, **parameters
+            self._box.client,
+            self._screen,
+            verb,
+            gives,
+            {"job": self._job, **parameters},
+            pause=None,
+            retry=None,
         )
         simulated, real = self.report()["seconds"] - before, time.perf_counter() - began
         self._tell(f"  [{simulated:.1f} s on the car's clock, {real:.1f} s here]")

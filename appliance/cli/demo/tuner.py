@@ -6,7 +6,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
+
+from appliance.contract.told import DefinitionTold, RegionTold
 
 _SECTORS_TOUCHED = 3
 _BYTES_CHANGED = 48
@@ -24,7 +25,7 @@ class Edits:
     cut_at_byte: int
 
 
-def calibration_of(definition: dict[str, Any]) -> dict[str, Any]:
+def calibration_of(definition: DefinitionTold) -> RegionTold:
     """The region a tuner works in. Raises LookupError for a definition without one."""
     return next(region for region in definition["regions"] if region["tag"] == "calibration")
 

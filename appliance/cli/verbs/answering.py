@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import Any
 
 from appliance.cli.answer import Answer
 from appliance.cli.asking import answer, open_questions
@@ -13,6 +12,7 @@ from appliance.cli.problems import LocalError
 from appliance.cli.screen import Screen
 from appliance.cli.verbs.session import client_of
 from appliance.cli.words import question_lines
+from appliance.contract.events_told import QuestionTold
 
 
 def add(verbs: Verbs) -> None:
@@ -42,7 +42,7 @@ def answer_question(options: argparse.Namespace, screen: Screen) -> Answer:
     return Answer(told, [f"✔ Answered: {told['answer']}"])
 
 
-def _only(found: Sequence[dict[str, Any]]) -> str:
+def _only(found: Sequence[QuestionTold]) -> str:
     if len(found) != 1:
         raise LocalError(
             "QUESTION_UNKNOWN",
@@ -50,4 +50,4 @@ def _only(found: Sequence[dict[str, Any]]) -> str:
             do_now="Name one with --question; `pitbox answer` lists them.",
             details=tuple(f"{one['id']}: {one['text']}" for one in found),
         )
-    return str(found[0]["id"])
+    return found[0]["id"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from typing import Any
 
 from appliance.cli.answer import Answer
 from appliance.cli.choosing import has_original, identified
@@ -14,6 +13,7 @@ from appliance.cli.problems import UnusedOptionError
 from appliance.cli.screen import Screen
 from appliance.cli.verbs.session import IDENTIFY_FIRST, READ_FIRST, client_of, job_of
 from appliance.cli.words import proof_line
+from appliance.contract.results import FaultCode, FaultCodes, Verified
 
 _NEXT = "Next: `pitbox dtc` shows the fault codes, `pitbox report` tells the whole job."
 
@@ -41,7 +41,7 @@ def verify(options: argparse.Namespace, screen: Screen) -> Answer:
     """Compare memory with what it should hold."""
     client = client_of(options)
     job = job_of(client, options, screen, has_original, READ_FIRST)
-    result = perform(client, screen, "verify", job=job, file=options.file)
+    result = perform(client, screen, "verify", Verified, {"job": job, "file": options.file})
     return Answer(result, [f"✔ The ECU holds what it should: {proof_line(result)}", _NEXT])
 
 
@@ -51,11 +51,12 @@ def dtc(options: argparse.Namespace, screen: Screen) -> Answer:
         raise UnusedOptionError("--car", "it confirms the car for --clear, which is missing")
     client = client_of(options)
     job = job_of(client, options, screen, identified, IDENTIFY_FIRST)
-    result = perform(client, screen, "dtc", job=job, clear=options.clear, car=options.car)
+    asked = {"job": job, "clear": options.clear, "car": options.car}
+    result = perform(client, screen, "dtc", FaultCodes, asked)
     return Answer(result, list(dtc_lines(result)))
 
 
-def dtc_lines(result: dict[str, Any]) -> Iterator[str]:
+def dtc_lines(result: FaultCodes) -> Iterator[str]:
     """One fault code per line; after clearing, what came back."""
     if result["cleared"] is False:
         yield "⚠ The ECU did not clear its fault codes."
@@ -63,7 +64,7 @@ def dtc_lines(result: dict[str, Any]) -> Iterator[str]:
         yield "✔ No fault codes stored."
     for one in result["dtcs"]:
         new = "  NEW" if one["code"] in result["new"] else ""
-        yield f"  {one['code']}  status 0x{one['status']:02X}{new}"
+        yield f"  {one['code']}{_status(one)}{new}"
     gone = [code for code in result["before"] if code not in {one["code"] for one in result["dtcs"]}]
     if gone:
         yield f"  Cleared: {', '.join(gone)}"
@@ -71,3 +72,8 @@ def dtc_lines(result: dict[str, Any]) -> Iterator[str]:
         yield "Next: `pitbox dtc --clear` clears them, `pitbox report` tells the whole job."
     else:
         yield "Next: `pitbox report` tells the whole job."
+
+
+def _status(one: FaultCode) -> str:
+    """Not every protocol tells one."""
+    return "" if one["status"] is None else f"  status 0x{one['status']:02X}"

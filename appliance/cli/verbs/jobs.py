@@ -8,7 +8,6 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from appliance.cli.answer import Answer
@@ -18,9 +17,13 @@ from appliance.cli.options import Verbs, add_job, add_verb
 from appliance.cli.problems import FileProblemError
 from appliance.cli.reporting import report_lines
 from appliance.cli.screen import Screen
+from appliance.cli.streaming import Streamed, number_of
 from appliance.cli.verbs.session import IDENTIFY_FIRST, READ_FIRST, client_of, job_of
 from appliance.cli.words import RESTING, error_lines, size
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import failure_of
+from appliance.contract.events_told import OperationChanged
+from appliance.contract.report import Report
+from appliance.contract.told import JobTold, OperationStanding, OriginalTold
 
 _FORMATS = ("bin", "ihex", "srec")
 _ORIGINAL_COLUMNS = ("file", "definition", "hw", "sw", "boot")
@@ -62,11 +65,11 @@ def jobs(options: argparse.Namespace, screen: Screen) -> Answer:
     client = client_of(options)
     if options.watch:
         return _watch(client, screen, as_json=options.json)
-    found = client.get("/v1/jobs")
+    found = client.get("/v1/jobs", list[JobTold])
     return Answer(found, list(job_lines(found, screen.columns)))
 
 
-def job_lines(found: list[dict[str, Any]], columns: int = 80) -> Iterator[str]:
+def job_lines(found: list[JobTold], columns: int = 80) -> Iterator[str]:
     """A line per job under a head, those in danger marked."""
     if not found:
         yield "No jobs yet. Next: `pitbox identify`."
@@ -90,13 +93,13 @@ def _table(rows: Sequence[Sequence[str]], marks: Sequence[str], columns: int) ->
             yield f"{mark if not at else '   '} {'  '.join(row[at : at + 2])}"
 
 
-def _cells(job: dict[str, Any]) -> tuple[str, ...]:
+def _cells(job: JobTold) -> tuple[str, ...]:
     opened = datetime.datetime.fromtimestamp(job["created_at"]).astimezone()
-    words = [str(job[key] or "-") for key in ("definition", "vin")]
+    words = [job["definition"] or "-", job["vin"] or "-"]
     return (job["id"], job["state"].replace("_", " "), opened.strftime("%Y-%m-%d %H:%M"), *words)
 
 
-def _next_of(job: dict[str, Any]) -> str:
+def _next_of(job: JobTold) -> str:
     """What is usual for a job that stands so."""
     if in_danger(job) and job["state"] not in RESTING:
         return "`pitbox jobs --watch`"
@@ -109,13 +112,13 @@ def _next_of(job: dict[str, Any]) -> str:
 
 def _watch(client: EngineClient, screen: Screen, *, as_json: bool) -> Answer:
     """Until Ctrl-C, or until the engine ends. Raises EngineUnreachableError."""
-    watched, after = _Watched(screen), None
+    watched, after = _Watched(screen), -1
     try:
         while True:
-            for event in client.events(after):
-                after = event.get("seq", after)
+            for event in client.events(None if after < 0 else after):
+                after = number_of(event, after)
                 if as_json:
-                    screen.line_of_json(event)
+                    screen.line_of_json(event["line"] if event["kind"] == "unreadable" else event)
                 else:
                     watched.show(event)
     except KeyboardInterrupt:
@@ -129,57 +132,61 @@ class _Watched:
         self._screen = screen
         self._busy = False
 
-    def show(self, event: dict[str, Any]) -> None:
-        kind = event["kind"]
-        if kind == "snapshot":
+    def show(self, event: Streamed) -> None:
+        if event["kind"] == "snapshot":
             self._operation(event["operation"])
             if self._busy:
                 for latest in event["latest"].values():
                     self._screen.event(latest)
-        elif kind == "operation":
+        elif event["kind"] == "operation":
             self._operation(event)
-        elif kind == "state":
+        elif event["kind"] == "state":
             self._screen.note(f"Job {event['job_id']} is {event['state'].replace('_', ' ')}")
-        elif kind == "proposal":
+        elif event["kind"] == "proposal":
             self._screen.note(f"Proposal {event['id']} ({event['verb']}): {event['what'].replace('_', ' ')}")
-        elif self._busy or kind != "heartbeat":
+        elif self._busy or event["kind"] != "heartbeat":
             self._screen.event(event)
 
-    def _operation(self, operation: dict[str, Any] | None) -> None:
+    def _operation(self, operation: OperationStanding | OperationChanged | None) -> None:
         self._busy = operation is not None and operation["state"] == "running"
         _show_operation(operation, self._screen)
 
 
-def _show_operation(operation: dict[str, Any] | None, screen: Screen) -> None:
+def _show_operation(operation: OperationStanding | OperationChanged | None, screen: Screen) -> None:
     if operation is None:
         screen.note("The box is idle.")
         return
     screen.note(f"{operation['verb']}: {operation['state']}")
     if operation["error"]:
-        screen.tell(error_lines(PitboxError.from_dict(operation["error"])))
+        screen.tell(error_lines(failure_of(operation["error"])))
 
 
 def originals(options: argparse.Namespace, screen: Screen) -> Answer:
     """Sealed originals, with or without a job."""
-    found: list[dict[str, Any]] = client_of(options).get("/v1/originals")
+    found = client_of(options).get("/v1/originals", list[OriginalTold])
     return Answer(found, list(original_lines(found, screen.columns)))
 
 
-def original_lines(found: list[dict[str, Any]], columns: int = 80) -> Iterator[str]:
+def original_lines(found: list[OriginalTold], columns: int = 80) -> Iterator[str]:
     """A line per sealed original under a head."""
     if not found:
         yield "No originals yet. Next: `pitbox identify`, then `pitbox read`."
         return
-    rows = [_ORIGINAL_COLUMNS, *(tuple(str(one[key] or "-") for key in _ORIGINAL_COLUMNS) for one in found)]
+    rows = [_ORIGINAL_COLUMNS, *map(_original_cells, found)]
     yield from _table(rows, [" "] * len(rows), columns)
     yield "Next: `pitbox restore`, or `pitbox recover --definition ID --file FILE` if the job is lost."
+
+
+def _original_cells(one: OriginalTold) -> tuple[str, ...]:
+    told = (one["file"], one["definition"], one["hw"], one["sw"], one["boot"])
+    return tuple(cell or "-" for cell in told)
 
 
 def report(options: argparse.Namespace, screen: Screen) -> Answer:
     """A job's report."""
     client = client_of(options)
     job = choose(client, screen, options.job, any_job, IDENTIFY_FIRST)
-    found = client.get(f"/v1/jobs/{job['id']}/report")
+    found = client.get(f"/v1/jobs/{job['id']}/report", Report)
     return Answer(found, [*report_lines(found), f"Next: {_next_of(job)}"])
 
 
@@ -187,7 +194,8 @@ def export(options: argparse.Namespace, screen: Screen) -> Answer:
     """An original as a plain file, readable by its owner only."""
     client = client_of(options)
     job = job_of(client, options, screen, has_original, READ_FIRST)
-    original = next((one["original"] for one in client.get("/v1/jobs") if one["id"] == job), None)
+    known = client.get("/v1/jobs", list[JobTold])
+    original = next((one["original"] for one in known if one["id"] == job), None)
     memory = f"&memory={quote(options.memory, safe='')}" if options.memory else ""
     data = client.download(f"/v1/jobs/{job}/export?format={options.format}{memory}")
     _save(options.output, data)

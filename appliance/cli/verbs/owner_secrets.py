@@ -6,13 +6,13 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from appliance.cli.answer import Answer
 from appliance.cli.options import Verbs, add_verb, add_yes
 from appliance.cli.problems import FileProblemError
 from appliance.cli.screen import Screen
 from appliance.cli.verbs.session import client_of
+from appliance.contract.told import SecretTold
 
 _MOST_BYTES = 1 << 20
 """As the engine takes them."""
@@ -56,11 +56,11 @@ def put(options: argparse.Namespace, screen: Screen) -> Answer:
 
 def listed(options: argparse.Namespace, screen: Screen) -> Answer:
     """Names alone."""
-    found: list[dict[str, Any]] = client_of(options).get("/v1/secrets")
+    found = client_of(options).get("/v1/secrets", list[SecretTold])
     return Answer(found, list(secret_lines(found)))
 
 
-def secret_lines(found: list[dict[str, Any]]) -> Iterator[str]:
+def secret_lines(found: list[SecretTold]) -> Iterator[str]:
     """A line for each, and what it is."""
     if not found:
         yield "No definition names a secret."

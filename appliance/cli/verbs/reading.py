@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from typing import Any
 
 from appliance.cli.answer import Answer
 from appliance.cli.choosing import readable
@@ -13,6 +12,7 @@ from appliance.cli.options import Verbs, add_job, add_verb
 from appliance.cli.screen import Screen
 from appliance.cli.verbs.session import IDENTIFY_FIRST, client_of, job_of
 from appliance.cli.words import clock, identity_lines, share, size
+from appliance.contract.results import Identified, ReadDone
 
 
 def add(verbs: Verbs) -> None:
@@ -52,11 +52,11 @@ def names(text: str) -> list[str]:
 
 def identify(options: argparse.Namespace, screen: Screen) -> Answer:
     """Find the ECU."""
-    result = perform(client_of(options), screen, "identify", definition=options.definition)
+    result = perform(client_of(options), screen, "identify", Identified, {"definition": options.definition})
     return Answer(result, list(identify_lines(result)))
 
 
-def identify_lines(result: dict[str, Any]) -> Iterator[str]:
+def identify_lines(result: Identified) -> Iterator[str]:
     """What was found and what is recommended."""
     yield f"✔ {result['name']}  [{result['definition']}, evidence: {result['evidence']}]"
     yield from identity_lines(result["identity"])
@@ -78,11 +78,11 @@ def read(options: argparse.Namespace, screen: Screen) -> Answer:
     """Read twice and seal."""
     client = client_of(options)
     job = job_of(client, options, screen, readable, IDENTIFY_FIRST)
-    result = perform(client, screen, "read", job=job, regions=options.regions)
+    result = perform(client, screen, "read", ReadDone, {"job": job, "regions": options.regions})
     return Answer(result, list(read_lines(result)))
 
 
-def read_lines(result: dict[str, Any]) -> Iterator[str]:
+def read_lines(result: ReadDone) -> Iterator[str]:
     """Hashes of both passes and how they agree."""
     for number, one in enumerate(result["reads"], 1):
         told = f"{size(one['bytes'])} in {clock(one['seconds'])}, sha256 {one['sha256'][:16]}…"

@@ -27,4 +27,4 @@ def job_of(
     missing: str,
 ) -> str:
     """Id of the job that --job means, or of the newest that fits."""
-    return str(choose(client, screen, options.job, fits, missing)["id"])
+    return choose(client, screen, options.job, fits, missing)["id"]

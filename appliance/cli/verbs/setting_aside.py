@@ -10,6 +10,7 @@ from appliance.cli.operation_client import perform
 from appliance.cli.options import Verbs, add_verb, add_yes
 from appliance.cli.screen import Screen
 from appliance.cli.verbs.session import IDENTIFY_FIRST, client_of
+from appliance.contract.results import PersonsWord
 
 
 def add(verbs: Verbs) -> None:
@@ -41,6 +42,12 @@ def set_aside(options: argparse.Namespace, screen: Screen) -> Answer:
         "  plug once it is unplugged or switched off: then only the bench finishes it.",
     ]
     screen.confirm(about, "Set it aside?", yes=options.yes)
-    result = perform(client, screen, "set_aside", job=job["id"], by=options.by, reason=options.reason)
+    result = perform(
+        client,
+        screen,
+        "set_aside",
+        PersonsWord,
+        {"job": job["id"], "by": options.by, "reason": options.reason},
+    )
     told = f"✔ Set aside by {result['by']}. The warning of job {job['id']} stays, and so does its way back."
     return Answer(result, [told, f"Next: `pitbox recover --job {job['id']}` finishes it at any time."])

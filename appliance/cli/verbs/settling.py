@@ -10,6 +10,7 @@ from appliance.cli.operation_client import perform
 from appliance.cli.options import Verbs, add_verb, add_yes
 from appliance.cli.screen import Screen
 from appliance.cli.verbs.session import IDENTIFY_FIRST, client_of
+from appliance.contract.results import PersonsWord
 
 
 def add(verbs: Verbs) -> None:
@@ -42,7 +43,13 @@ def settle(options: argparse.Namespace, screen: Screen) -> Answer:
         f"  If it can be connected, `pitbox recover --job {job['id']} --original` proves it instead.",
     ]
     screen.confirm(about, "Is that so?", yes=options.yes)
-    result = perform(client, screen, "settle", job=job["id"], by=options.by, reason=options.reason)
+    result = perform(
+        client,
+        screen,
+        "settle",
+        PersonsWord,
+        {"job": job["id"], "by": options.by, "reason": options.reason},
+    )
     told = (
         f"✔ Settled on the word of {result['by']}; nothing was proven. The warning of job {job['id']} ends."
     )

@@ -7,7 +7,6 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from appliance.cli.answer import Answer
 from appliance.cli.choosing import in_danger, writable
@@ -21,10 +20,12 @@ from appliance.cli.screen import Screen
 from appliance.cli.verbs.reading import names
 from appliance.cli.verbs.session import READ_FIRST, client_of, job_of
 from appliance.cli.words import blocks_line, codes, outcome_line, proof_line, share
+from appliance.contract.results import IdentityAfter, Written
+from appliance.contract.uses import Use
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 """What the engine takes at most."""
-_USES = ("bench_research", "motorsport_offroad", "road_compliant")
+_USES = sorted(Use)
 _NOTHING_OPEN = (
     "No write was interrupted, as far as this box knows. `pitbox restore` puts an original back; where "
     "the job is lost, `pitbox originals` lists what there is to put back."
@@ -174,19 +175,19 @@ def write(options: argparse.Namespace, screen: Screen) -> Answer:
     }
     if options.propose:
         return _propose(client, screen, options, asked)
-    shown = confirm(client, screen, "write", yes=options.yes, shown=options.file.name, **asked)
-    return _answer(perform(client, screen, "write", **asked, confirmed=shown))
+    shown = confirm(client, screen, "write", asked, yes=options.yes, shown=options.file.name)
+    return _answer(perform(client, screen, "write", Written, {**asked, "confirmed": shown}))
 
 
 def _propose(
-    client: EngineClient, screen: Screen, options: argparse.Namespace, asked: dict[str, Any]
+    client: EngineClient, screen: Screen, options: argparse.Namespace, asked: dict[str, object]
 ) -> Answer:
     """Its proposer sees the same summary as whoever consents."""
-    shown = perform(client, screen, "preview", of="write", **asked)
+    shown = perform(client, screen, "preview", Preview, {"of": "write", **asked})
     screen.tell(summary_lines(shown, options.file.name))
     operation = {"verb": "write", **said(asked), "confirmed": shown["digest"]}
     more = said({"needs": options.needs, "expires_s": (options.expires or 0) * 60 or None, "by": options.by})
-    told = client.post("/v1/proposals", {"operation": operation, **more})
+    told = client.post("/v1/proposals", ProposalTold, {"operation": operation, **more})
     return Answer(told, [f"✔ Proposed as {told['id']}; nothing was started.", *proposal_lines(told)])
 
 
@@ -205,23 +206,23 @@ def restore(options: argparse.Namespace, screen: Screen) -> Answer:
     client = client_of(options)
     job = job_of(client, options, screen, writable, READ_FIRST)
     asked = {"job": job, "access": options.access, "car": options.car, **waivers}
-    shown = confirm(client, screen, "restore", yes=options.yes, **asked)
-    return _answer(perform(client, screen, "restore", **asked, confirmed=shown))
+    shown = confirm(client, screen, "restore", asked, yes=options.yes)
+    return _answer(perform(client, screen, "restore", Written, {**asked, "confirmed": shown}))
 
 
 def recover(options: argparse.Namespace, screen: Screen) -> Answer:
     """Finish an interrupted write, or put an original back without a journal."""
     _refuse_unused(options)
     client = client_of(options)
-    asked: dict[str, Any]
+    asked: dict[str, object]
     if options.definition is not None:
         asked = {"definition": options.definition, "file": options.file}
     else:
         job = job_of(client, options, screen, in_danger, _NOTHING_OPEN)
         asked = {"job": job, "original": options.original}
     asked |= {"car": options.car, "more_erases": options.more_erases}
-    shown = confirm(client, screen, "recover", yes=options.yes, **asked)
-    return _answer(perform(client, screen, "recover", **asked, confirmed=shown))
+    shown = confirm(client, screen, "recover", asked, yes=options.yes)
+    return _answer(perform(client, screen, "recover", Written, {**asked, "confirmed": shown}))
 
 
 def _refuse_unused(options: argparse.Namespace) -> None:
@@ -264,23 +265,21 @@ def file_to_write(path: Path) -> bytes:
     return data
 
 
-def _answer(result: dict[str, Any]) -> Answer:
+def _answer(result: Written) -> Answer:
     return Answer(result, list(result_lines(result)))
 
 
-def result_lines(result: dict[str, Any]) -> Iterator[str]:
+def result_lines(result: Written) -> Iterator[str]:
     """What was written, how it was proven, and the fault codes after."""
     yield f"✔ {outcome_line(result['result'], result['verify']['method'])}"
     yield f"  {blocks_line(result['blocks'])}"
-    yield f"  {proof_line(result['verify'])}"
-    yield from (f"  Not put back, out of reach: {memory}" for memory in result.get("left_out", ()))
-    after = result.get("identity_after")
-    if after:
-        yield f"  {_known_by(after)}"
+    yield f"  {proof_line(result['verify'], result['verify']['unproven'])}"
+    yield from (f"  Not put back, out of reach: {memory}" for memory in result["left_out"])
+    yield f"  {_known_by(result['identity_after'])}"
     if result["write_efficiency"]:
         yield f"  Programmed at {share(result['write_efficiency'])} of what the wire can carry"
     yield f"  Fault codes now: {codes(result['dtcs_after'])}"
-    yield from (f"  Now: {ritual}" for ritual in result.get("rituals", ()))
+    yield from (f"  Now: {ritual}" for ritual in result["rituals"])
     yield "Next: `pitbox verify` proves it again, `pitbox dtc` shows fault codes, `pitbox report` tells all."
 
 
@@ -292,6 +291,7 @@ _KNOWN_BY = {
 }
 
 
-def _known_by(after: dict[str, Any]) -> str:
+def _known_by(after: IdentityAfter) -> str:
     """Which ECU answered after the write."""
-    return f"Asked again: HW {after['hw']}, SW {after['sw']}, {_KNOWN_BY[after['known_by']]}"
+    known_by = _KNOWN_BY.get(after["known_by"], after["known_by"])
+    return f"Asked again: HW {after['hw']}, SW {after['sw']}, {known_by}"

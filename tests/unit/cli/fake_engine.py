@@ -66,7 +66,47 @@ PREVIEW = {
     "gates": [{"name": "signatures", "verdict": "pass", "detail": "they hold"}],
     "refused": [],
 }
-IDLE = {"kind": "snapshot", "operation": None, "latest": {}, "recoverable": []}
+
+
+def snapshot(operation: dict[str, Any] | None = None, **latest: dict[str, Any]) -> dict[str, Any]:
+    """All that holds now."""
+    return {
+        "kind": "snapshot",
+        "role": "master",
+        "device": "box",
+        "simulated": True,
+        "voltmeter_missing": None,
+        "supply": None,
+        "protection_gaps": [],
+        "journal_differences": [],
+        "stored_files": {"rounds": 0, "rot": []},
+        "operation": operation,
+        "recoverable": [],
+        "questions": [],
+        "seq": 0,
+        "latest": {kind: event(**one) for kind, one in latest.items()},
+    }
+
+
+_OF_STREAMS = ("snapshot", "heartbeat", "behind", "of a newer engine")
+_OF_KIND: dict[str, dict[str, Any]] = {
+    "state": {"before": None},
+    "progress": {"bytes_per_s": 0.0, "wire_share": None, "eta_s": None},
+    "gates": {"changes": []},
+    "operation": {"parameters_sha256": ""},
+}
+
+
+def event(**told: Any) -> dict[str, Any]:
+    """An event, with what every event of its kind tells besides."""
+    if told["kind"] == "gates":
+        judged = {"findings": [], "question": "?", "waiver": None}
+        told = told | {"gates": [judged | gate for gate in told["gates"]]}
+    every = {"seq": 0, "at": 0.0, "actor": None, "job_id": None}
+    return every | _OF_KIND.get(told["kind"], {}) | told
+
+
+IDLE = snapshot()
 
 
 def operation(state: str = "running", verb: str = "read", **more: Any) -> dict[str, Any]:
@@ -75,6 +115,7 @@ def operation(state: str = "running", verb: str = "read", **more: Any) -> dict[s
         "id": "op-1",
         "verb": verb,
         "job": JOB["id"],
+        "actor": {"role": "operator", "uid": 0},
         "state": state,
         "result": None,
         "error": None,
@@ -118,7 +159,7 @@ class FakeEngine:
             return self.answers[place]
         known: dict[str, Any] = {
             "/v1/jobs": self.jobs,
-            "/v1/uploads": {"upload": "up-1"},
+            "/v1/uploads": {"upload": "up-1", "bytes": 1},
             "/v1/events": {"events": [], "after": 0, "last": 0, "more": False},
             "/v1/safety": {"ecu": "untouched", "open_writes": []},
         }
@@ -131,7 +172,8 @@ class FakeEngine:
     def stream(self) -> bytes:
         """All events of the next stream."""
         events = self.streams.pop(0) if self.streams else [IDLE]
-        return b"".join(json.dumps(event).encode() + b"\n" for event in events)
+        whole = [one if one["kind"] in _OF_STREAMS else event(**one) for one in events]
+        return b"".join(json.dumps(one).encode() + b"\n" for one in whole)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from appliance.cli.exits import Exit
 from appliance.cli.main import main
 from appliance.cli.operation_client import perform
 from appliance.cli.screen import Screen
-from tests.unit.cli.fake_engine import JOB, FakeEngine, operation
+from tests.unit.cli.fake_engine import JOB, FakeEngine, operation, snapshot
 
 QUESTION: dict[str, Any] = {
     "kind": "question",
@@ -33,7 +33,7 @@ QUESTION: dict[str, Any] = {
     "fields": {},
 }
 ANSWERED = QUESTION | {"state": "answered", "answer": "done", "by": "Kim"}
-RUNNING = {"kind": "snapshot", "operation": operation(), "latest": {}, "recoverable": [], "questions": []}
+RUNNING = snapshot(operation())
 
 
 def told(document: Any, status: int = 200) -> tuple[int, bytes]:
@@ -122,7 +122,7 @@ def follow(engine: FakeEngine, reader: io.TextIOWrapper) -> str:
     engine.streams = [[RUNNING, QUESTION]]
     err = Terminal()
     screen = Screen(out=io.StringIO(), err=err, keyboard=reader)
-    perform(EngineClient(engine.socket), screen, "read")
+    perform(EngineClient(engine.socket), screen, "read", dict)
     return err.getvalue()
 
 

@@ -119,7 +119,14 @@ def test_a_file_without_an_end_is_not_read(
 def test_an_open_write_stands_above_every_command(
     engine: FakeEngine, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
-    write = {"job": "j9", "vin": "VIN9", "definition": "p", "state": "interrupted", "half_written": True}
+    write = {
+        "job": "j9",
+        "vin": "VIN9",
+        "definition": "p",
+        "hw": None,
+        "state": "interrupted",
+        "half_written": True,
+    }
     engine.answers["/v1/safety"] = (200, json.dumps({"ecu": "half_written", "open_writes": [write]}).encode())
     engine.answers["/v1/originals"] = (200, b"[]")
     main(arguments)

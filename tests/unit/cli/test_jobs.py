@@ -11,7 +11,7 @@ from appliance.cli.choosing import identified, in_danger, readable, writable
 from appliance.cli.exits import Exit
 from appliance.cli.main import main
 from appliance.contract.jobs import ECU_IN_DANGER, JobState
-from tests.unit.cli.fake_engine import JOB, PREVIEW, FakeEngine, operation
+from tests.unit.cli.fake_engine import JOB, PREVIEW, FakeEngine, event, operation, snapshot
 
 HALF = JOB | {"id": "4a6f62000002", "state": "interrupted"}
 DRAFT = JOB | {"id": "9900ffff0000", "state": "identified", "original": None}
@@ -28,19 +28,31 @@ REPORT = {
         "vin": "V",
         "calid": ["C1", "C2"],
         "cvn": [],
+        "bootloader_hw": None,
+        "chip_id": None,
     },
     "method": "obd",
     "reads": [{"sha256": "ab" * 32, "bytes": 1 << 20, "seconds": 61.5, "voted_blocks": 2}],
     "sealed": [{"path": "p", "ct_sha256": "c"}],
     "gates": [{"name": "bus_quiet", "verdict": "pass", "detail": "0 %"}],
     "blocks": {"total": 4, "written": 2, "skipped": 2},
-    "verify": {"method": "read_back", "blocks": 9, "result": "pass", "sha256": "ef" * 32},
+    "verify": {"method": "read_back", "blocks": 9, "result": "pass", "sha256": "ef" * 32, "unproven": []},
+    "identity_after": None,
+    "car_confirmed": [],
+    "settled": [],
+    "set_aside": [],
+    "earlier": [],
     "dtcs": {"before": ["P0301-00"], "after": []},
     "voltage": {"min_v": 13.41, "max_v": 13.6, "min_at": 0.0, "max_at": 60.0, "source": "ina226"},
     "wire": {"read_efficiency": 0.97, "write_efficiency": None, "bitrate": 500_000},
     "interruptions": [{"phase": "write", "at_byte": 32_768, "resumed": True}],
     "seconds": 299.0,
 }
+
+
+def refusal(ecu: str) -> dict[str, object]:
+    """An error of the engine."""
+    return {"code": "ECU_SILENT", "what": "silent", "ecu": ecu, "do_now": "x", "log": None, "details": []}
 
 
 YES = {"restore": ["--yes"], "recover": ["--yes"]}
@@ -139,11 +151,9 @@ def test_no_jobs_is_a_beginning(engine: FakeEngine, capsys: pytest.CaptureFixtur
 
 
 def test_watching_ends_with_the_engine(engine: FakeEngine, capsys: pytest.CaptureFixture[str]) -> None:
-    failed = operation(
-        "failed", error={"code": "ECU_SILENT", "what": "silent", "ecu": "untouched", "do_now": "x"}
-    )
+    failed = operation("failed", error=refusal("untouched"))
     state = {"kind": "state", "job_id": "j", "state": "read_verified"}
-    snapshot = {"kind": "snapshot", "operation": operation(), "latest": {"state": state}, "recoverable": []}
+    first = snapshot(operation(), state=state)
     tell = engine.stream
 
     def once() -> bytes:
@@ -151,7 +161,7 @@ def test_watching_ends_with_the_engine(engine: FakeEngine, capsys: pytest.Captur
         return tell()
 
     engine.stream = once  # type: ignore[method-assign]
-    engine.streams = [[snapshot, state, {"kind": "operation", **failed}]]
+    engine.streams = [[first, state, {"kind": "operation", **failed}]]
     assert main(["jobs", "--watch"]) == Exit.NO_ENGINE
     told = capsys.readouterr()
     assert "read: running" in told.err
@@ -162,7 +172,7 @@ def test_watching_ends_with_the_engine(engine: FakeEngine, capsys: pytest.Captur
 def test_watching_an_idle_box_tells_no_work(engine: FakeEngine, capsys: pytest.CaptureFixture[str]) -> None:
     progress = {"kind": "progress", "job_id": "j", "phase": "verify", "done_bytes": 9, "total_bytes": 9}
     beat = {"kind": "heartbeat", "silent_s": 30.0}
-    idle = {"kind": "snapshot", "operation": None, "latest": {"progress": progress}, "recoverable": []}
+    idle = snapshot(progress=progress)
     ended = {"kind": "operation", **operation("done")}
     tell = engine.stream
 
@@ -188,11 +198,11 @@ def test_watching_as_json_is_a_line_per_event(engine: FakeEngine, capsys: pytest
         return tell()
 
     engine.stream = once  # type: ignore[method-assign]
-    event = {"kind": "note", "job_id": None, "text": "x"}
-    engine.streams = [[event, event]]
+    note = event(kind="note", text="x")
+    engine.streams = [[note, note]]
     main(["jobs", "--watch", "--json"])
     lines = capsys.readouterr().out.splitlines()
-    assert [json.loads(line) for line in lines[:2]] == [event, event]
+    assert [json.loads(line) for line in lines[:2]] == [note, note]
 
 
 def test_a_report_is_told_in_full(engine: FakeEngine, capsys: pytest.CaptureFixture[str]) -> None:
@@ -277,7 +287,7 @@ def test_originals_are_listed_without_a_job(engine: FakeEngine, capsys: pytest.C
 
 def test_a_lost_journal_is_recovered_from_by_definition_and_file(engine: FakeEngine) -> None:
     engine.jobs = []
-    engine.states = [operation("failed", "recover", error={"code": "ECU_SILENT", "ecu": "unknown"})]
+    engine.states = [operation("failed", "recover", error=refusal("unknown"))]
     assert main(["recover", "--definition", "pbx-e400", "--file", "f-1", "--yes"]) == Exit.HALF_WRITTEN
     asked = next(body for path, body in engine.asked if path == "POST /v1/operations")
     assert asked.pop("confirmed") == PREVIEW["digest"]

@@ -14,7 +14,8 @@ from appliance.cli.main import main
 from appliance.cli.operation_client import perform
 from appliance.cli.problems import CancelledError, LeftRunningError
 from appliance.contract.errors import EcuSafety, PitboxError
-from tests.unit.cli.fake_engine import IDLE, JOB, PREVIEW, FakeEngine, operation
+from appliance.contract.results import ReadDone, Written
+from tests.unit.cli.fake_engine import IDLE, JOB, PREVIEW, FakeEngine, event, operation, snapshot
 
 READ_RESULT = {
     "job": JOB["id"],
@@ -28,9 +29,19 @@ WRITE_RESULT = {
     "job": JOB["id"],
     "result": "done",
     "blocks": {"total": 16, "written": 3, "skipped": 13},
-    "verify": {"method": "hash", "blocks": 38, "result": "pass", "sha256": "ef" * 32},
+    "verify": {"method": "hash", "blocks": 38, "result": "pass", "sha256": "ef" * 32, "unproven": []},
     "write_efficiency": 0.9,
     "dtcs_after": ["P0301-00"],
+    "rituals": [],
+    "identity_after": {
+        "hw": JOB["hw"],
+        "sw": JOB["sw"],
+        "boot": None,
+        "serial": None,
+        "vin": JOB["vin"],
+        "compared": ["hw", "vin"],
+        "known_by": "vin",
+    },
 }
 GATES = [
     {"name": "checksum", "verdict": "unknown", "detail": "no module"},
@@ -38,7 +49,7 @@ GATES = [
     {"name": "length", "verdict": "fail", "detail": "16 bytes too many"},
 ]
 GATES_EVENT = {"kind": "gates", "job_id": JOB["id"], "gates": GATES}
-RUNNING = {"kind": "snapshot", "operation": operation(), "latest": {}, "recoverable": []}
+RUNNING = snapshot(operation())
 
 
 def progress(done: int, phase: str = "read_1") -> dict[str, Any]:
@@ -245,7 +256,7 @@ def test_an_engine_that_is_gone_for_a_moment_is_asked_again(engine: FakeEngine) 
 
     engine.stream = last_words  # type: ignore[method-assign]
     screen: Any = Interrupting()
-    assert perform(EngineClient(engine.socket), screen, "read", retry=comes_back) == READ_RESULT
+    assert perform(EngineClient(engine.socket), screen, "read", ReadDone, retry=comes_back) == READ_RESULT
 
 
 def test_what_happened_behind_the_end_of_a_stream_is_shown_all_the_same(
@@ -253,7 +264,7 @@ def test_what_happened_behind_the_end_of_a_stream_is_shown_all_the_same(
 ) -> None:
     engine.states = [operation(), operation("done", result=READ_RESULT)]
     engine.streams = [[RUNNING]]
-    note = {"kind": "note", "job_id": None, "text": "a third read", "seq": 9}
+    note = event(kind="note", text="a third read", seq=9)
     page = {"events": [note], "after": 0, "last": 9, "more": False}
     engine.answers["/v1/events"] = (200, json.dumps(page).encode())
     assert main(["read"]) == Exit.DONE
@@ -285,7 +296,7 @@ def test_ctrl_c_leaves_the_engine_alone(engine: FakeEngine) -> None:
     engine.states, engine.streams = [operation()], [[RUNNING, progress(1)]]
     screen: Any = Interrupting()
     with pytest.raises(LeftRunningError) as left:
-        perform(EngineClient(engine.socket), screen, "read", pause=_no_more)
+        perform(EngineClient(engine.socket), screen, "read", ReadDone, pause=_no_more)
     assert "pitbox jobs --watch" in left.value.do_now
     assert "Ctrl-C again" in screen.alarms[0]
     assert not any("cancel" in path for path, _ in engine.asked)
@@ -296,7 +307,7 @@ def test_a_second_ctrl_c_cancels(engine: FakeEngine) -> None:
     engine.answers["/v1/operations/op-1/cancel"] = (200, b'{"cancelled": true}')
     screen: Any = Interrupting()
     with pytest.raises(CancelledError):
-        perform(EngineClient(engine.socket), screen, "read", pause=_again)
+        perform(EngineClient(engine.socket), screen, "read", ReadDone, pause=_again)
 
 
 def test_a_second_ctrl_c_too_late_cancels_nothing(engine: FakeEngine) -> None:
@@ -305,7 +316,7 @@ def test_a_second_ctrl_c_too_late_cancels_nothing(engine: FakeEngine) -> None:
     engine.answers["/v1/operations/op-1/cancel"] = (409, json.dumps(late.as_dict()).encode())
     screen: Any = Interrupting()
     with pytest.raises(LeftRunningError):
-        perform(EngineClient(engine.socket), screen, "write", pause=_again)
+        perform(EngineClient(engine.socket), screen, "write", Written, pause=_again)
     assert "it is being written" in screen.alarms[-1]
 
 
@@ -316,7 +327,7 @@ def test_ctrl_c_while_writing_offers_no_cancelling(engine: FakeEngine) -> None:
     screen: Any = Interrupting()
     screen.event = lambda event: _again(0) if event["kind"] == "progress" else None
     with pytest.raises(LeftRunningError):
-        perform(EngineClient(engine.socket), screen, "write", pause=_again)
+        perform(EngineClient(engine.socket), screen, "write", Written, pause=_again)
     assert screen.alarms == []
 
 
