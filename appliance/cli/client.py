@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -23,18 +21,6 @@ ANSWER_S = 120.0
 """Longer than the engine ever lets a request wait."""
 _SILENCE_S = 60.0
 """Without even a heartbeat on a live stream; the engine sends one every few seconds."""
-_BROKEN = (OSError, http.client.HTTPException, ValueError)
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path, timeout_s: float | None) -> None:
-        super().__init__("pitbox", timeout=timeout_s)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
 
 
 class EngineClient:
@@ -77,12 +63,10 @@ class EngineClient:
         Without a number: what happens from now on. A line that cannot be read is told as such: what the
         engine does is followed to its end all the same.
         """
-        connection = _UnixConnection(self._path, _SILENCE_S)
+        from appliance.cli.unix_http import lines  # noqa: PLC0415 - `--help` need not wait for it
+
         place = "/v1/events" if after is None else f"/v1/events?after={after}&follow=1"
-        try:
-            yield from self._lines(self._ask(connection, "GET", place, None))
-        finally:
-            connection.close()
+        yield from map(streamed, lines(self._path, _SILENCE_S, place))
 
     def told_after(self, after: int) -> Iterator[AnyEvent]:
         """Every event behind a number up to now."""
@@ -91,19 +75,6 @@ class EngineClient:
             page = self.get(f"/v1/events?after={after}", EventPage)
             yield from page["events"]
             after, more = page["last"], page["more"]
-
-    def _lines(self, response: http.client.HTTPResponse) -> Iterator[Streamed]:
-        if response.status != 200:
-            raise _refusal(response.status, response.read())
-        while True:
-            try:
-                line = response.readline()
-                event = json.loads(line) if line else None
-            except _BROKEN:
-                return
-            if event is None:
-                return
-            yield streamed(event)
 
     def _told(self, method: str, path: str, body: bytes | None, kind: type[Told]) -> Told:
         answer = self._request(method, path, body)
@@ -115,30 +86,9 @@ class EngineClient:
             raise EngineUnreachableError(self._path, "what answers there is no Pitbox engine") from error
 
     def _request(self, method: str, path: str, body: bytes | None) -> bytes:
-        connection = _UnixConnection(self._path, ANSWER_S)
-        try:
-            response = self._ask(connection, method, path, body)
-            answer = self._body(response)
-        finally:
-            connection.close()
-        if response.status >= 400:
-            raise _refusal(response.status, answer)
-        return answer
+        from appliance.cli.unix_http import exchange  # noqa: PLC0415 - `--help` need not wait for it
 
-    def _ask(
-        self, connection: _UnixConnection, method: str, path: str, body: bytes | None
-    ) -> http.client.HTTPResponse:
-        try:
-            connection.request(method, path, body)
-            return connection.getresponse()
-        except _BROKEN as error:
-            raise EngineUnreachableError(self._path, _why(error)) from error
-
-    def _body(self, response: http.client.HTTPResponse) -> bytes:
-        try:
-            return response.read()
-        except _BROKEN as error:
-            raise EngineUnreachableError(self._path, _why(error)) from error
+        return exchange(self._path, ANSWER_S, method, path, body)
 
 
 def _secret(name: str, of: str | None) -> str:
@@ -155,23 +105,3 @@ def ask_safety(error: LocalError, client: EngineClient | None) -> None:
         error.ecu = EcuSafety(client.safety(error.job)["ecu"])
     except (PitboxError, ValueError):
         error.ecu = EcuSafety.UNKNOWN
-
-
-def _why(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
-
-
-def _refusal(status: int, body: bytes) -> PitboxError:
-    """The engine's five answers; another server's, as far as they go."""
-    try:
-        told = json.loads(body)
-    except ValueError:
-        told = None
-    if isinstance(told, dict) and "code" in told:
-        return PitboxError.from_dict(told)
-    text = body.decode(errors="replace").strip()[:200]
-    return PitboxError(
-        f"HTTP_{status}",
-        f"the engine refused the request: {text or status}",
-        do_now="Engine and command line must be of the same version.",
-    )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
 from appliance.contract.actors import BOX, Actor, actor_of
+from appliance.contract.checked import checked
 from appliance.contract.entry_events import EntryEvent, EntryOutcome, QuestionEvent
+from appliance.contract.errors import PitboxError
 from appliance.contract.events import (
     AlarmEvent,
     DroppedEvent,
@@ -22,11 +25,13 @@ from appliance.contract.events import (
     StateEvent,
     StepEvent,
 )
+from appliance.contract.events_told import AnyEvent
 from appliance.contract.gates import GateVerdict, Verdict, found
 from appliance.contract.places import Range
 from appliance.contract.proposals import ProposalEvent
 from appliance.contract.voltage import Voltage
 
+ERROR = PitboxError("X", "silent", do_now="Wait.").as_dict()
 SHAPES: list[tuple[Event, dict[str, object]]] = [
     (
         StateEvent("j", "flashing", "preflight"),
@@ -45,7 +50,7 @@ SHAPES: list[tuple[Event, dict[str, object]]] = [
         },
     ),
     (
-        OperationEvent("j", "op", "read", "failed", "ab", {"code": "X"}),
+        OperationEvent("j", "op", "read", "failed", "ab", {**ERROR}),
         {
             "kind": "operation",
             "job_id": "j",
@@ -53,7 +58,7 @@ SHAPES: list[tuple[Event, dict[str, object]]] = [
             "verb": "read",
             "state": "failed",
             "parameters_sha256": "ab",
-            "error": {"code": "X"},
+            "error": ERROR,
         },
     ),
     (
@@ -207,3 +212,18 @@ def test_an_actor_is_known_by_its_text(actor: Actor) -> None:
 def test_every_kind_of_event_has_its_shape_above() -> None:
     kinds = {kind.__name__ for kind in Event.__subclasses__()}
     assert {type(event).__name__ for event, _ in SHAPES} == kinds
+
+
+KINDS: dict[str, Any] = {get_args(get_type_hints(kind)["kind"])[0]: kind for kind in get_args(AnyEvent)}
+
+
+@pytest.mark.parametrize("event", [event for event, _ in SHAPES], ids=lambda one: type(one).__name__)
+def test_an_event_is_told_as_its_type_says(event: Event) -> None:
+    told = json.loads(json.dumps(Recorded(7, 1.5, BOX, event).as_dict()))
+    assert checked(KINDS[told["kind"]], told) == told
+    assert set(told) <= set(get_type_hints(KINDS[told["kind"]])), "and nothing that it does not say"
+
+
+def test_every_kind_of_event_has_a_type_it_is_told_in() -> None:
+    kinds = {event.as_dict()["kind"] for event, _ in SHAPES}
+    assert kinds == set(KINDS) - {"damaged"}

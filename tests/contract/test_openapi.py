@@ -6,7 +6,7 @@ import http.client
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import requests
@@ -22,7 +22,10 @@ from schemathesis.specs.openapi.checks import (
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
+from appliance.contract.checked import checked
+from appliance.contract.events_told import AnyEvent
 from appliance.contract.roles import PeerRole
+from appliance.contract.told import EventPage, Snapshot
 from appliance.engine.api import Api
 from appliance.engine.openapi import openapi
 from tests.support.engine import HANG_S, Engine, five_answers, place, running
@@ -30,6 +33,7 @@ from tests.support.engine import HANG_S, Engine, five_answers, place, running
 NOTHING: Any = None
 ROUTES = Api(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING).routes()
 ENDLESS = "/v1/events"
+KINDS = [get_args(get_type_hints(kind)["kind"])[0] for kind in get_args(AnyEvent)]
 SCHEMA = schemathesis.openapi.from_dict(openapi(ROUTES, "1"))
 CHECKS = [
     not_a_server_error,
@@ -110,3 +114,32 @@ def test_a_body_of_another_type_is_answered_by_type(engine: Engine) -> None:
         status, error = engine.ask("POST", path, {"unheard": 1})
         assert status == http.client.BAD_REQUEST
         five_answers(error)
+
+
+def test_events_are_told_apart_by_their_kind() -> None:
+    document: Any = openapi(ROUTES, "1")
+    schemas = document["components"]["schemas"]
+    of_a_page = schemas["EventPage"]["properties"]["events"]["items"]
+    of_a_line = schemas["StreamTold"]
+    lasting = schemas["Snapshot"]["properties"]["latest"]["additionalProperties"]
+    for union in (of_a_page, of_a_line, lasting):
+        told = union["discriminator"]
+        assert told["propertyName"] == "kind"
+        assert {one["$ref"] for one in union["oneOf"]} == set(told["mapping"].values())
+        for kind, reference in told["mapping"].items():
+            assert schemas[reference.rpartition("/")[2]]["properties"]["kind"]["const"] == kind
+    assert set(of_a_page["discriminator"]["mapping"]) == set(KINDS)
+    assert set(of_a_line["discriminator"]["mapping"]) == {*KINDS, "snapshot", "heartbeat", "behind"}
+    lines = document["paths"][ENDLESS]["get"]["responses"]["200"]["content"]["application/x-ndjson"]
+    assert lines["schema"]["contentSchema"] == {"$ref": "#/components/schemas/StreamTold"}
+
+
+def test_everything_that_happened_is_as_the_document_says(engine: Engine) -> None:
+    after, more, kinds = 0, True, set()
+    while more:
+        _, page = engine.ask("GET", f"{ENDLESS}?after={after}")
+        checked(EventPage, page)
+        kinds |= {event["kind"] for event in page["events"]}
+        after, more = page["last"], page["more"]
+    assert kinds >= {"state", "operation", "progress"} and kinds <= set(KINDS)
+    checked(Snapshot, engine.ask("GET", "/v1/snapshot")[1])
