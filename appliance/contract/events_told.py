@@ -187,6 +187,21 @@ class QuestionAsked(EventTold, QuestionFields):
     kind: Literal["question"]
 
 
+class ProposalChanged(EventTold):
+    """Something became of a proposal."""
+
+    kind: Literal["proposal"]
+    id: str
+    verb: str
+    what: str
+    state: str
+    digest: str
+    waits_for: list[str]
+    by: str | None
+    operation: str | None
+    why: str | None
+
+
 class DamagedTold(EventTold):
     """An event that was changed on the disk: nobody is to believe it."""
 
@@ -219,6 +234,7 @@ AnyEvent: TypeAlias = (
     | GatesTold
     | EntryTold
     | QuestionAsked
+    | ProposalChanged
     | DamagedTold
 )
 """What the journal keeps and the engine tells."""

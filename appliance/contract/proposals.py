@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from typing_extensions import TypedDict
 
 from appliance.contract.events import Event
 from appliance.contract.operations import Recover, Restore, Sha256, Word, Write
-from appliance.contract.preview import Preview
-from appliance.contract.told import ActorTold
 
 SHORTEST_S, LONGEST_S, USUAL_S = 60, 7 * 86_400, 3_600
 """How long a proposal may wait for its consents."""
@@ -30,29 +26,6 @@ Need: TypeAlias = Annotated[str, Field(pattern=r"^(other_or_operator|other|opera
 
 Proposed: TypeAlias = Write | Restore | Recover
 """Verbs whose effect can be shown before; `confirmed` is the digest of what was shown."""
-
-
-class ProposalState(StrEnum):
-    """How a proposal stands."""
-
-    OPEN = "open"
-    """Consents are missing."""
-    READY = "ready"
-    """Every consent is in, and it was not started yet."""
-    STARTED = "started"
-    """Once and never again; what became of it is told by its operation."""
-    WITHDRAWN = "withdrawn"
-    EXPIRED = "expired"
-    SUPERSEDED = "superseded"
-    """Something else was proposed for the same ECU."""
-    STALE = "stale"
-    """What would be done is no longer what was shown."""
-    DAMAGED = "damaged"
-    """The record of it was changed on the disk: it is never started."""
-
-
-WAITING = (ProposalState.OPEN, ProposalState.READY)
-"""States in which something may still become of it."""
 
 
 class Sent(BaseModel):
@@ -91,44 +64,6 @@ class Withdraw(Sent):
     """Taking back a proposal, or a consent."""
 
     by: Word | None = None
-
-
-class ConsentTold(TypedDict):
-    """One consent."""
-
-    need: str
-    actor: ActorTold
-    by: str | None
-    digest: str
-    at: float
-    """Seconds since 1970, as `withdrawn_at`."""
-    withdrawn_at: float | None
-
-
-class ProposalTold(TypedDict):
-    """One proposal, with all that its consents are given to."""
-
-    id: str
-    verb: Literal["write", "restore", "recover", ""]
-    """Empty where its record is damaged."""
-    job: str | None
-    state: ProposalState
-    why: str | None
-    """Of a state that ends it, or why a ready one was not started."""
-    digest: str
-    preview: Preview | None
-    """As it was shown; None where its record is damaged."""
-    proposer: ActorTold | None
-    by: str | None
-    needs: list[str]
-    waits_for: list[str]
-    """Of `needs`, those without a consent."""
-    consents: list[ConsentTold]
-    operation: str | None
-    """Id of the operation that it was started as."""
-    proposed_at: float
-    """Seconds since 1970, as `expires_at`."""
-    expires_at: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from appliance.contract.errors import PitboxError
-from appliance.contract.proposals import Consent, ProposalTold, Propose, Withdraw
+from appliance.contract.proposals import Consent, Propose, Withdraw
+from appliance.contract.proposals_told import ProposalTold
 from appliance.contract.roles import EVERYBODY, OPERATOR_ONLY
 from appliance.engine.context import EngineContext
 from appliance.engine.http_middleware import actor_of, id_of, json_object

@@ -12,7 +12,8 @@ from appliance.contract.actors import Actor
 from appliance.contract.errors import PitboxError
 from appliance.contract.operations import Write
 from appliance.contract.preview import Preview
-from appliance.contract.proposals import Consent, ProposalState, ProposalTold, Propose
+from appliance.contract.proposals import Consent, Propose
+from appliance.contract.proposals_told import ProposalState, ProposalTold
 from appliance.engine.context import EngineContext
 from appliance.engine.operation_runner import Operator
 from appliance.engine.operations.preview import refuse_other

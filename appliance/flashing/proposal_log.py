@@ -11,16 +11,8 @@ from collections.abc import Callable
 from appliance.contract.actors import BOX, Actor
 from appliance.contract.errors import PitboxError
 from appliance.contract.preview import Preview
-from appliance.contract.proposals import (
-    OPERATOR,
-    WAITING,
-    WEB,
-    Consent,
-    ProposalEvent,
-    ProposalState,
-    ProposalTold,
-    Propose,
-)
+from appliance.contract.proposals import OPERATOR, WEB, Consent, ProposalEvent, Propose
+from appliance.contract.proposals_told import WAITING, ProposalState, ProposalTold
 from appliance.flashing.database import Database, StorageError
 from appliance.flashing.operation_log import Beginning, OperationLog
 from appliance.flashing.proposal_rows import (

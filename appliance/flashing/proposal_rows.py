@@ -9,19 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from appliance.contract.actors import Actor, actor_of
+from appliance.contract.actors import Actor, ActorTold, actor_of
 from appliance.contract.preview import Preview
-from appliance.contract.proposals import (
-    KIND,
-    OPERATOR,
-    OTHER,
-    WAITING,
-    WEB,
-    ConsentTold,
-    ProposalState,
-    ProposalTold,
-)
-from appliance.contract.told import ActorTold
+from appliance.contract.proposals import KIND, OPERATOR, OTHER, WEB
+from appliance.contract.proposals_told import WAITING, ConsentTold, ProposalState, ProposalTold
 
 
 @dataclass(frozen=True, slots=True)

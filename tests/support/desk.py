@@ -10,7 +10,8 @@ from typing import Any, TypeVar, cast
 
 from appliance.contract.actors import Actor
 from appliance.contract.operations import OperationClass, Restore, Write
-from appliance.contract.proposals import ProposalTold, Propose
+from appliance.contract.proposals import Propose
+from appliance.contract.proposals_told import ProposalTold
 from appliance.contract.told import OperationTold
 from appliance.engine.event_hub import Hub
 from appliance.engine.operation_runner import Operator

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from typing import Any
 
 from appliance.cli.answer import Answer
 from appliance.cli.client import EngineClient
@@ -16,9 +15,8 @@ from appliance.cli.proposal_words import proposal_lines
 from appliance.cli.screen import Screen
 from appliance.cli.verbs.session import client_of
 from appliance.cli.verbs.writing import result_lines
-
-Proposal = dict[str, Any]
-_WAITING = ("open", "ready")
+from appliance.contract.proposals_told import WAITING, ProposalTold
+from appliance.contract.results import Written
 
 
 def add(verbs: Verbs) -> None:
@@ -60,7 +58,7 @@ def _add_proposal(parser: argparse.ArgumentParser) -> None:
 
 def proposals(options: argparse.Namespace, screen: Screen) -> Answer:
     """List them."""
-    found: list[Proposal] = client_of(options).get("/v1/proposals")
+    found = client_of(options).get("/v1/proposals", list[ProposalTold])
     lines = [line for one in found for line in proposal_lines(one)]
     return Answer(found, lines or ["Nothing is proposed. `pitbox write FILE --propose` proposes a write."])
 
@@ -76,13 +74,15 @@ def consent(options: argparse.Namespace, screen: Screen) -> Answer:
     question = "Erase and write now?" if options.start else f"Consent to {one['verb']}?"
     screen.confirm(_shown(one), question, yes=options.yes)
     if options.start:
-        told = client.post(f"/v1/proposals/{one['id']}/start")
+        told = client.post(f"/v1/proposals/{one['id']}/start", ProposalTold)
     else:
         given = {"digest": options.digest or one["digest"], "need": options.need, "by": options.by}
-        told = client.post(f"/v1/proposals/{one['id']}/consents", {k: v for k, v in given.items() if v})
+        told = client.post(
+            f"/v1/proposals/{one['id']}/consents", ProposalTold, {k: v for k, v in given.items() if v}
+        )
     if told["operation"] is None:
         return Answer(told, list(proposal_lines(told)))
-    result = follow(client, screen, told["operation"])
+    result = follow(client, screen, told["operation"], Written)
     return Answer(result, list(result_lines(result)))
 
 
@@ -90,23 +90,25 @@ def withdraw(options: argparse.Namespace, screen: Screen) -> Answer:
     """Withdraw. Raises PitboxError."""
     client = client_of(options)
     one = _chosen(client, options.proposal)
-    told = client.post(f"/v1/proposals/{one['id']}/withdraw", {"by": options.by} if options.by else {})
+    told = client.post(
+        f"/v1/proposals/{one['id']}/withdraw", ProposalTold, {"by": options.by} if options.by else {}
+    )
     return Answer(told, list(proposal_lines(told)))
 
 
-def _shown(one: Proposal) -> Iterator[str]:
+def _shown(one: ProposalTold) -> Iterator[str]:
     yield from proposal_lines(one)
     if one["preview"]:
         yield from summary_lines(one["preview"])
         yield f"  Digest: {one['digest']}"
 
 
-def _chosen(client: EngineClient, asked: str) -> Proposal:
+def _chosen(client: EngineClient, asked: str) -> ProposalTold:
     """Raises JobChoiceError."""
-    found: list[Proposal] = client.get("/v1/proposals")
+    found = client.get("/v1/proposals", list[ProposalTold])
     exact = [one for one in found if one["id"] == asked]
     fitting = exact or [one for one in found if one["id"].startswith(asked)]
-    fitting = fitting if len(fitting) < 2 else [one for one in fitting if one["state"] in _WAITING]
+    fitting = fitting if len(fitting) < 2 else [one for one in fitting if one["state"] in WAITING]
     if len(fitting) != 1:
         what = f"{len(fitting)} proposals begin with {asked}" if fitting else f"there is no proposal {asked}"
         code = "PROPOSAL_AMBIGUOUS" if fitting else "PROPOSAL_UNKNOWN"

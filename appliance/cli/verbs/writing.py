@@ -20,6 +20,8 @@ from appliance.cli.screen import Screen
 from appliance.cli.verbs.reading import names
 from appliance.cli.verbs.session import READ_FIRST, client_of, job_of
 from appliance.cli.words import blocks_line, codes, outcome_line, proof_line, share
+from appliance.contract.preview import Preview
+from appliance.contract.proposals_told import ProposalTold
 from appliance.contract.results import IdentityAfter, Written
 from appliance.contract.uses import Use
 

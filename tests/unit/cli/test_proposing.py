@@ -35,7 +35,15 @@ WRITTEN = {
     "blocks": {"total": 4, "written": 1, "skipped": 3},
     "verify": {"method": "hash", "blocks": 10, "result": "pass", "sha256": "cd" * 32, "unproven": []},
     "write_efficiency": None,
-    "identity_after": {"hw": "H", "sw": "S", "known_by": "vin"},
+    "identity_after": {
+        "hw": "H",
+        "sw": "S",
+        "boot": None,
+        "serial": None,
+        "vin": "V",
+        "compared": ["vin"],
+        "known_by": "vin",
+    },
     "dtcs_after": [],
     "rituals": [],
 }
@@ -91,6 +99,7 @@ def test_proposals_are_listed_with_what_they_wait_for(
     engine: FakeEngine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = {"need": "operator", "actor": {"role": "operator", "uid": 0}, "by": None, "withdrawn_at": 1.0}
+    given |= {"digest": PREVIEW["digest"], "at": 0.5}
     ready = PROPOSAL | {"state": "ready", "waits_for": [], "consents": [given], "by": None}
     damaged = PROPOSAL | {"state": "damaged", "verb": "", "job": None, "proposer": None, "why": "its record"}
     engine.answers["/v1/proposals"] = told([PROPOSAL, ready, damaged])

@@ -16,7 +16,8 @@ import pytest
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.operations import Restore
-from appliance.contract.proposals import Consent, ProposalState, Propose
+from appliance.contract.proposals import Consent, Propose
+from appliance.contract.proposals_told import ProposalState
 from appliance.engine.operations.write import write
 from appliance.flashing.database import StorageError
 from appliance.vault import durable

@@ -19,7 +19,8 @@ from appliance.contract.actors import Actor
 from appliance.contract.errors import PitboxError
 from appliance.contract.operations import Restore
 from appliance.contract.preview import Preview
-from appliance.contract.proposals import WAITING, Consent, ProposalState, Propose
+from appliance.contract.proposals import Consent, Propose
+from appliance.contract.proposals_told import WAITING, ProposalState
 from appliance.flashing.journal import Journal
 from appliance.flashing.operation_log import Beginning
 from appliance.flashing.proposal_log import MOST_WAITING, ProposalLog
