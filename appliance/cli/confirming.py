@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from appliance.cli.client import EngineClient
 from appliance.cli.operation_client import perform
 from appliance.cli.screen import Screen
-from appliance.contract.preview import Preview
+from appliance.contract.preview import Asked, Preview
 
 _ENDS = {
     ("write", "tuned"): "About to write a tuned file to this ECU:",
@@ -55,10 +55,10 @@ def summary_lines(found: Preview, file: str | None = None) -> Iterator[str]:
     yield from (f"  First: {ritual}" for ritual in found["rituals"])
 
 
-def _stated(asked: Mapping[str, object]) -> Iterator[str]:
+def _stated(asked: Asked) -> Iterator[str]:
     """The person's own words, which count where the ECU cannot say it."""
-    if asked.get("car"):
-        yield f"state that this is the car {asked['car']}"
+    if car := asked.get("car"):
+        yield f"state that this is the car {car}"
     if asked.get("engine_off"):
         yield "state that the engine is off"
     for one in asked.get("waivers", ()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NotRequired
 
 from typing_extensions import TypedDict
 
@@ -24,6 +24,24 @@ class RegionChange(TypedDict):
     """Address of the first changed byte."""
     last: int | None
     """Address of the last changed byte."""
+
+
+class WaiverAsked(TypedDict):
+    """A gate that a named person sets aside."""
+
+    gate: str
+    by: str
+    reason: str
+
+
+class Asked(TypedDict):
+    """Parameters of a verb, as far as they are a person's words; the others are told with them."""
+
+    car: NotRequired[str | None]
+    engine_off: NotRequired[bool]
+    more_erases: NotRequired[bool]
+    correct_checksums: NotRequired[bool]
+    waivers: NotRequired[list[WaiverAsked]]
 
 
 class Preview(TypedDict):
@@ -56,7 +74,7 @@ class Preview(TypedDict):
     """The definition's way into the ECU, by its name."""
     definition_sha256: str
     """Of the definition in the very version that is worked with."""
-    asked: dict[str, Any]
+    asked: Asked
     """All that was asked for beside the file itself: a person's words among it, as `car` and `engine_off`."""
     gates: list[GateTold]
     """Every gate that needs no car; a recovery has passed them before."""

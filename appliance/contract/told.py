@@ -108,10 +108,10 @@ class OpenWriteTold(TypedDict):
     state: str
     half_written: bool
     set_aside_by: NotRequired[str | None]
-    """Not told, like the reason, by releases that knew of none."""
+    """Not told, like what follows, by releases that knew of none: a warning must be readable."""
     set_aside_reason: NotRequired[str | None]
-    serial: str | None
-    chip_id: str | None
+    serial: NotRequired[str | None]
+    chip_id: NotRequired[str | None]
 
 
 class SafetyTold(TypedDict):

@@ -145,7 +145,7 @@ def _add_waivers(parser: argparse.ArgumentParser) -> None:
     word.add_argument("--reason", metavar="TEXT", help="why")
 
 
-def _waivers(options: argparse.Namespace) -> dict[str, Any]:
+def _waivers(options: argparse.Namespace) -> dict[str, object]:
     """Raises UnusedOptionError: a waiver has a gate, a name and a reason, or it is none."""
     if not options.waive:
         for option, given in (("--by", options.by), ("--reason", options.reason)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import rfc8785
 
@@ -12,7 +12,7 @@ from appliance.contract.errors import PitboxError
 from appliance.contract.gates import LETS_THROUGH, GateTold, Verdict
 from appliance.contract.operations import OfRecovery, OfRestore, OfWrite, Parameters
 from appliance.contract.places import Range
-from appliance.contract.preview import Preview, RegionChange
+from appliance.contract.preview import Asked, Preview, RegionChange
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.evidence import badge
 from appliance.definitions.schema import Definition
@@ -200,10 +200,10 @@ def _preview(
     )
 
 
-def _stated(asked: Parameters) -> dict[str, Any]:
+def _stated(asked: Parameters) -> Asked:
     """Without what names the request itself: its file is told by its hash."""
-    told: dict[str, Any] = asked.model_dump(mode="json", exclude={"verb", "of", "upload", "confirmed"})
-    return told
+    told: Any = asked.model_dump(mode="json", exclude={"verb", "of", "upload", "confirmed"})
+    return cast(Asked, told)
 
 
 def _no_original(job: JobRecord) -> PitboxError:

@@ -94,6 +94,14 @@ _OF_KIND: dict[str, dict[str, Any]] = {
     "progress": {"bytes_per_s": 0.0, "wire_share": None, "eta_s": None},
     "gates": {"changes": []},
     "operation": {"parameters_sha256": ""},
+    "proposal": {
+        "state": "open",
+        "digest": "",
+        "waits_for": [],
+        "by": None,
+        "operation": None,
+        "why": None,
+    },
 }
 
 

@@ -41,6 +41,7 @@ REPORT = {
     "car_confirmed": [],
     "settled": [],
     "set_aside": [],
+    "waived": [],
     "earlier": [],
     "dtcs": {"before": ["P0301-00"], "after": []},
     "voltage": {"min_v": 13.41, "max_v": 13.6, "min_at": 0.0, "max_at": 60.0, "source": "ina226"},

@@ -33,6 +33,7 @@ WRITE_RESULT = {
     "write_efficiency": 0.9,
     "dtcs_after": ["P0301-00"],
     "rituals": [],
+    "left_out": [],
     "identity_after": {
         "hw": JOB["hw"],
         "sw": JOB["sw"],

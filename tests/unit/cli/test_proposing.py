@@ -45,6 +45,7 @@ WRITTEN = {
         "known_by": "vin",
     },
     "dtcs_after": [],
+    "left_out": [],
     "rituals": [],
 }
 PLACE = f"/v1/proposals/{PROPOSAL['id']}"
