@@ -39,7 +39,12 @@ def test_twenty_megabytes_in_three_memories_at_the_same_addresses() -> None:
     assert len({one.place for one in THREE.regions}) == 3
     assert [one.erased_byte for one in THREE.regions] == [0x00, 0xFF, 0xFF]
     reached = {access.name: [one.name for one in access.reached(THREE.memories)] for access in THREE.accesses}
-    assert reached == {"obd": ["flash"], "bench-external": ["external"], "bench-second": ["second"]}
+    assert reached == {
+        "obd": ["flash"],
+        "bench-external": ["external"],
+        "bench-second": ["second"],
+        "bench": ["flash", "external", "second"],
+    }
 
 
 def test_memories_that_one_access_cannot_tell_apart_are_refused() -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import bincopy
@@ -12,109 +11,17 @@ import pytest
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.operations import OfRestore, OfWrite
-from appliance.contract.places import Start
-from appliance.definitions.library import Library
 from appliance.definitions.schema import Definition
-from appliance.engine.context import EngineContext, open_box
 from appliance.engine.operations.check import verify
 from appliance.engine.operations.preview import preview_restore, preview_write
-from appliance.engine.operations.read import identify, read
 from appliance.engine.operations.write import recover, restore, write
-from appliance.engine.originals import load_original
-from appliance.engine.settings import EngineSettings
-from appliance.engine.tuned_package import MasterWish
 from appliance.flashing.image import MemoryImage
-from appliance.flashing.own_checksums import corrected, own_checksums
-from appliance.ports.simulated import SimulatedCarInterface, with_right_checksums
 from appliance.vault.export import ExportFormat, export_image
-from simulator.car import Car, CarSettings, bus_for
 from simulator.ecu.watch import Counter
 from simulator.faults import Fault, FaultKind, FaultPlan, Trigger
 from simulator.injection import FaultInjector
-from simulator.virtualtime import run_virtual
-from tests.support.box import EEPROM_OFFSET, with_eeprom
 from tests.support.definitions import raw, validated
-
-WISH = MasterWish(changed_regions=("code", "calibration", "maps"))
-
-
-def two_memories() -> Definition:
-    """Calibration and maps have the same addresses, and a checksum each."""
-    tables = raw(with_eeprom())
-    tables["checksums"] = [_checksum(name) for name in ("calibration", "maps")]
-    return validated(tables)
-
-
-def _checksum(name: str) -> dict[str, object]:
-    start, end = 0x20_0000, 0x20_3FFC
-    numbers = {"base": start, "ranges": [[start, end]], "store_at": end, "order": "little"}
-    return {"module": "crc32-at", "region": name, "parameters": numbers}
-
-
-@dataclass
-class Job:
-    """A box on disk, the car beside it, and a job whose original is read."""
-
-    box: EngineContext
-    car: Car
-    definition: Definition
-    id: str = ""
-
-    @property
-    def stored(self) -> MemoryImage:
-        original = load_original(self.box, self.box.journal.job(self.id))
-        assert original is not None
-        return original.image
-
-    def held(self, name: str) -> bytes:
-        """What the ECU holds of a region, by the address that its wire has for it."""
-        region = self.definition.region(name)
-        offset = EEPROM_OFFSET if region.memory == "eeprom" else 0
-        return self.car.ecu.memory.read(region.start + offset, region.size_bytes)
-
-    def hand_in(self, data: bytes) -> str:
-        self.box.uploads["file"] = data
-        return "file"
-
-    def tuned(self, *names: str) -> bytes:
-        """The whole read, memory after memory by name, with a few bytes of these regions changed."""
-        return b"".join(self.edited(*names).values())
-
-    def edited(self, *names: str) -> dict[Start, bytes]:
-        stored, found = self.stored, {}
-        for place, data in stored.pieces:
-            content = bytearray(data)
-            for at in (0x11, 0x12, -9) if _name(self, place) in names else ():
-                content[at] ^= 0x5A
-            found[place.at] = bytes(content)
-        return corrected(own_checksums(self.definition), stored, found)
-
-
-def on_a_car(
-    state: Path, test: Callable[[Job], Awaitable[None]], definition: Definition | None = None
-) -> None:
-    """Identify and read, then the test, on virtual time."""
-
-    async def inside() -> None:
-        known = definition or two_memories()
-        car = Car([known], bus_for(known), CarSettings(seed=3, finish=with_right_checksums))
-        car.power_up()
-        await asyncio.sleep(1)
-        box = open_box(
-            EngineSettings(state, state / "engine.sock", "master"), SimulatedCarInterface(car, known)
-        )
-        box.library = Library()
-        box.library.add(known, Path("two-memories.toml"))
-        job = Job(box, car, known)
-        try:
-            job.id = str((await identify(box))["job"])
-            await read(box, job.id)
-            await test(job)
-        finally:
-            box.journal.close()
-            car.close()
-
-    run_virtual(inside())
+from tests.support.two_memories import WISH, Job, on_a_car, two_memories
 
 
 def test_both_are_read_written_verified_and_put_back(tmp_path: Path) -> None:
@@ -242,7 +149,7 @@ def test_what_is_erased_together_is_whole_after_a_power_cut(tmp_path: Path, on: 
         job.car.power_up()
         await asyncio.sleep(2)
         assert (await recover(job.box, job.id))["result"] == "done"
-        assert b"".join(job.held(_name(job, place)) for place, _ in job.stored.pieces) == tuned
+        assert job.all_held() == tuned
         assert (await restore(job.box, job.id))["result"] == "restored"
 
     on_a_car(tmp_path, test, validated(tables))
@@ -263,11 +170,7 @@ def test_a_power_cut_in_either_memory_is_recovered(tmp_path: Path, original: boo
         await asyncio.sleep(2)
         done = await recover(job.box, job.id, original)
         assert done["result"] == ("restored" if original else "done")
-        held = b"".join(job.held(_name(job, place)) for place, _ in stock.pieces)
+        held = job.all_held()
         assert held == (b"".join(stock.spans.values()) if original else tuned)
 
     on_a_car(tmp_path, test)
-
-
-def _name(job: Job, place: object) -> str:
-    return next(one.name for one in job.definition.regions if one.place == place)
