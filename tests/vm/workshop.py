@@ -11,7 +11,7 @@ from tests.vm.process import GuestError, Process
 DEFINITIONS = HERE / "definitions"
 CALIBRATION_BYTES = 0x1_0000
 """The last region of both definitions; its last four bytes hold the CRC-32 (IEEE 802.3) over the rest."""
-START_TIMEOUT_S = 120
+START_TIMEOUT_S = 600
 JOB_TIMEOUT_S = 300
 MAKE_VCAN = "ip link add vcan0 type vcan && ip link set vcan0 mtu 72 up"
 _IN_GUEST = "/pitbox/tests/vm/definitions"
