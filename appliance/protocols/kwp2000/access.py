@@ -20,7 +20,6 @@ from appliance.protocols.kwp2000.client import MisfitAnswerError
 from appliance.protocols.kwp2000.memory import KwpMemory
 from appliance.protocols.kwp2000.services.data import clear_dtcs, read_dtcs, read_identification
 from appliance.protocols.kwp2000.session import KwpSession, quietly
-from appliance.protocols.kwp2000.waking import WakeError
 from appliance.protocols.obd.services import text
 
 _BOOT_TRIES = 3
@@ -39,7 +38,7 @@ class KwpIdentification:
             await self._session.ask(read_identification(self._fields.sw.option))
         except EcuRefusedError:
             return EcuState.BOOTLOADER
-        except (EcuSilentError, LinkLostError, WakeError, MisfitAnswerError):
+        except (EcuSilentError, LinkLostError, MisfitAnswerError):
             await self._session.forget()
             return EcuState.SILENT
         return EcuState.APPLICATION

@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from appliance.definitions.access.kwp2000 import KwpAccessDefinition
 from appliance.definitions.access.uds_link import SecurityLevel
-from appliance.protocols.access import AccessError, EcuRefusedError, EcuSilentError, Purpose, Refusal
+from appliance.protocols.access import AccessError, EcuRefusedError, Purpose, Refusal
 from appliance.protocols.kwp2000.bauds import code_of
-from appliance.protocols.kwp2000.client import LOST, KwpClient
+from appliance.protocols.kwp2000.client import LOST, KwpClient, MisfitAnswerError
 from appliance.protocols.kwp2000.framing import HeaderForm
 from appliance.protocols.kwp2000.keybytes import KeyBytes, Spoken
 from appliance.protocols.kwp2000.link import KwpLink, line_errors
@@ -160,7 +160,7 @@ class KwpSession:
     async def _send_key(self, level: SecurityLevel) -> None:
         seed = await self.ask(request_seed(level.level))
         if len(seed) != level.seed_bytes:
-            raise EcuSilentError(f"a seed of {len(seed)} bytes instead of {level.seed_bytes}")
+            raise MisfitAnswerError(f"a seed of {len(seed)} bytes instead of {level.seed_bytes}")
         if any(seed):
             key = self._algorithms[level.level](level.level, seed, self._context)
             await self.ask(send_key(level.level, key))

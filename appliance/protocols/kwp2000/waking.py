@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from appliance.protocols.access import AccessError, EcuSilentError, LinkLostError
+from appliance.protocols.access import EcuSilentError, LinkLostError
 from appliance.protocols.kwp2000.framing import HeaderForm
 from appliance.protocols.kwp2000.keybytes import KeyBytes
 from appliance.protocols.kwp2000.link import KwpLink, line_errors
@@ -29,8 +29,8 @@ _W4_S, _W4_MOST_S = 0.03, 0.05
 _START_COMMUNICATION, _STARTED = 0x81, 0xC1
 
 
-class WakeError(AccessError):
-    """The ECU did not wake up as it should."""
+class WakeError(LinkLostError):
+    """The ECU did not wake up as it should; a byte that went wrong on the line is the usual cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ async def several_tries(wake: Callable[[], Awaitable[T]], tries: int = TRIES) ->
     for _ in range(tries - 1):
         try:
             return await wake()
-        except (WakeError, EcuSilentError, LinkLostError):
+        except (EcuSilentError, LinkLostError):
             await asyncio.sleep(AGAIN_S)
     return await wake()
 

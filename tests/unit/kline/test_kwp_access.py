@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -15,11 +16,14 @@ from appliance.protocols.access import (
     EcuRefusedError,
     EcuSilentError,
     EcuState,
+    LinkLostError,
     Purpose,
     Refusal,
 )
 from appliance.protocols.kwp2000.access import KwpAccess
+from appliance.protocols.kwp2000.client import MisfitAnswerError
 from appliance.protocols.kwp2000.session import KwpSession
+from appliance.protocols.kwp2000.waking import SlowWake, wake_slowly
 from drivers.kline.simulated import SimulatedKLine
 from simulator.kline.ecu import AnswerFault, Phase
 from simulator.virtualtime import run_virtual
@@ -217,3 +221,50 @@ def test_reading_and_writing_reach_95_percent_of_what_the_wire_carries(
         assert car.ecu.violations == []
 
     at_ecu(definition, work)
+
+
+def test_a_wake_up_that_a_byte_spoilt_counts_as_a_lost_link() -> None:
+    """So that a half-written ECU is woken again, and not erased once more for it."""
+
+    async def work(car: KwpCar, access: KwpAccess) -> None:
+        car.wire.fault = lambda byte: setattr(byte, "value", 0x54 if byte.value == 0x55 else byte.value)
+        with pytest.raises(LinkLostError, match="no synch byte"):
+            await access.lifecycle.open(Purpose.WRITE)
+
+    at_ecu(me7_kind(), work)
+
+
+def test_a_seed_of_another_length_is_no_seed_and_costs_no_key() -> None:
+    definition = me7_kind()
+    (way,) = definition.accesses
+    wrong = how_of(definition).sessions.write_security.model_copy(update={"seed_bytes": 2})
+    sessions = how_of(definition).sessions.model_copy(update={"write_security": wrong})
+    other = definition.model_copy(update={"accesses": (way.model_copy(update={"sessions": sessions}),)})
+
+    async def work(car: KwpCar, access: KwpAccess) -> None:
+        with pytest.raises(MisfitAnswerError, match="a seed of 4 bytes instead of 2"):
+            await access.lifecycle.open(Purpose.WRITE)
+        assert not [request for request in car.ecu.requests if request[:2] == b"\x27\x02"]
+
+    at_ecu(other, work)
+
+
+def test_an_ecu_that_takes_no_such_header_is_not_talked_to() -> None:
+    async def work(car: KwpCar, access: KwpAccess) -> None:
+        with pytest.raises(LinkLostError, match="does not take headers of this form"):
+            await access.lifecycle.open(Purpose.READ)
+        assert not [request for request in car.ecu.requests if request[0] != 0x82]
+
+    at_ecu(me7_kind(), work, key_bytes=(0xE5, 0x8F))
+
+
+def test_a_header_that_the_key_bytes_do_not_allow_is_held_against_the_tester() -> None:
+    async def work(car: KwpCar, access: KwpAccess) -> None:
+        line = SimulatedKLine(car.wire.attach("hasty"))
+        await wake_slowly(line, SlowWake(0x01))
+        await asyncio.sleep(0.06)
+        await line.send(bytes.fromhex("8110F13EC0"), 0.005)
+        await asyncio.sleep(0.2)
+        assert car.ecu.violations == ["a header that the key bytes do not allow"]
+
+    at_ecu(me7_kind(), work, key_bytes=(0xE5, 0x8F))
