@@ -29,7 +29,8 @@ from appliance.protocols.isotp.ceiling import transfer_seconds
 from appliance.protocols.uds.access import UdsAccess
 from appliance.protocols.uds.addressing import wire_of
 from appliance.protocols.uds.services.transfer import TRANSFER_HEADER_BYTES
-from appliance.vault.keys import Role, load_or_create
+from appliance.vault.key_files import load_or_create
+from appliance.vault.keys import Role
 from benchmarks.models import client_on
 from benchmarks.report import Benchmark, Row
 from simulator.car import Car, CarSettings, bus_for

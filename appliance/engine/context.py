@@ -27,7 +27,7 @@ from appliance.flashing.power import PowerGuard
 from appliance.flashing.recovering import mark_interrupted
 from appliance.protocols.known import register_all
 from appliance.protocols.ports import CarInterface
-from appliance.vault import keys as vault_keys
+from appliance.vault import key_files
 from appliance.vault.images import ImageStore
 from appliance.vault.keys import KeyRing, Role
 from appliance.vault.owner_secrets import SecretStore
@@ -104,7 +104,7 @@ def open_box(
     register_all()
     state = settings.state_dir
     _refuse_lost_keys(state)
-    keys = vault_keys.load_or_create(state / "keys", Role(settings.role))
+    keys = key_files.load_or_create(state / "keys", Role(settings.role))
     if settings.set_journal_aside:
         _set_aside(state / "journal.db", keys)
     blobs = BlobStore(state, keys, settings.second_dir)

@@ -8,7 +8,7 @@ from pathlib import Path
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.flashing.journal import Journal
 from appliance.flashing.safety import tell_safety
-from appliance.vault import keys as vault_keys
+from appliance.vault import key_files
 
 
 def tell_safety_unstarted(error: PitboxError, state_dir: Path) -> None:
@@ -19,7 +19,7 @@ def tell_safety_unstarted(error: PitboxError, state_dir: Path) -> None:
             error.ecu = EcuSafety.UNTOUCHED  # a box that never worked never wrote
         return
     try:
-        journal = Journal(path, time.time, vault_keys.load(state_dir / "keys").record_mac)
+        journal = Journal(path, time.time, key_files.load(state_dir / "keys").record_mac)
     except PitboxError:  # a journal or keys that cannot be read: unknown, as the error says already
         return
     try:

@@ -23,7 +23,7 @@ from appliance.engine.originals import load_original, sealed_identity, sealed_re
 from appliance.engine.settings import EngineSettings
 from appliance.flashing.own_checksums import own_checksums
 from appliance.protocols.access import EcuIdentity
-from appliance.vault import keys as keyring
+from appliance.vault import key_files as keyring
 from appliance.vault.keys import MasterKeys, Role
 from appliance.vault.package import GrantLimits, TunedFile
 from simulator.image_synthesis import region_slice

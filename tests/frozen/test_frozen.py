@@ -15,7 +15,7 @@ from appliance.engine.originals import known_originals
 from appliance.engine.report import report_of
 from appliance.flashing.database import JournalDamagedError
 from appliance.flashing.journal import Journal, Step
-from appliance.vault import keys as keyring
+from appliance.vault import key_files as keyring
 from simulator.car import Car
 from tests.frozen.thaw import FROZEN, Thawed, live, thaw
 

@@ -15,7 +15,7 @@ from appliance.engine.operations.read import identify, read
 from appliance.engine.operations.write import restore, write
 from appliance.engine.tuned_package import MasterWish
 from appliance.ports.simulated import with_right_checksums
-from appliance.vault import keys
+from appliance.vault import key_files
 from appliance.vault.keys import Role
 from drivers.can.interface import CanFrame
 from simulator.car import Car, CarSettings, bus_for
@@ -45,7 +45,7 @@ async def job(state: Path) -> list[str]:
     FaultInjector(FaultPlan(faults=(*_LOSSES, *_MISREADS)), car)
     car.power_up()
     await asyncio.sleep(definition.twin.boot_ms / 1000)
-    ring = keys.create(state / "keys", Role.MASTER)
+    ring = key_files.create(state / "keys", Role.MASTER)
     assert ring.master_keys is not None
     garage = open_garage(Readied(state, "", ring.master_keys, Role.MASTER), car)
     garage.job = str((await identify(garage.box))["job"])

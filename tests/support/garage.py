@@ -27,7 +27,7 @@ from appliance.flashing.safety import tell_safety
 from appliance.ports.simulated import SimulatedCarInterface, with_right_checksums
 from appliance.protocols.access import EcuIdentity
 from appliance.protocols.ports import CarInterface
-from appliance.vault import keys as keyring
+from appliance.vault import key_files as keyring
 from appliance.vault.contents import new_file_id
 from appliance.vault.keys import MasterKeys, Role
 from appliance.vault.package import GrantLimits, TunedFile

@@ -8,7 +8,7 @@ import pytest
 
 from appliance.definitions.schema import Definition
 from appliance.flashing.image import MemoryImage
-from appliance.vault import keys as keyring
+from appliance.vault import key_files as keyring
 from appliance.vault.keys import KeyRing, Role
 from tests.support.box import VERIFY_STYLES, Box, SteadyMeter, Verify, random_image, small_definition
 from tests.support.probe_access import ProbeAccess

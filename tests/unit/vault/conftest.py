@@ -13,7 +13,7 @@ from appliance.contract.manifest import Verdict
 from appliance.contract.places import FLASH, Start
 from appliance.contract.records import EcuIdentity, Region
 from appliance.contract.uses import Use
-from appliance.vault import keys as keyring
+from appliance.vault import key_files as keyring
 from appliance.vault.contents import content_sha256, new_file_id, split
 from appliance.vault.grants import GrantUse
 from appliance.vault.images import ImageKind, ImageStore, SealedImage

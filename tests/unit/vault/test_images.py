@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from appliance.contract.manifest import Manifest
 from appliance.contract.places import FLASH, Range, Start
 from appliance.contract.records import EcuIdentity, Region, Segment, gaps, parse_canonical
-from appliance.vault import keys as keyring
+from appliance.vault import key_files as keyring
 from appliance.vault.contents import assemble, content_sha256, new_file_id, split, wipe
 from appliance.vault.errors import VaultError
 from appliance.vault.grants import GrantUse

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.vault import keys as keyring
+from appliance.vault import key_files as keyring
 from appliance.vault.errors import VaultError
 from appliance.vault.keys import KeyRing, Role
 from appliance.vault.owner_secrets import FOLDER, Place, SecretStore

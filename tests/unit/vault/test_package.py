@@ -18,7 +18,7 @@ from appliance.contract.manifest import Grant, GrantOp, Manifest, Verdict
 from appliance.contract.places import FLASH
 from appliance.contract.records import EcuIdentity
 from appliance.contract.uses import Use
-from appliance.vault import keys as keyring
+from appliance.vault import key_files as keyring
 from appliance.vault import package as packages
 from appliance.vault.agekey import AgeIdentity
 from appliance.vault.contents import sha256_hex

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from appliance.vault import durable
-from appliance.vault import keys as keyring
+from appliance.vault import key_files as keyring
 from appliance.vault.errors import VaultError
 from appliance.vault.keys import KeyRing, Role
 from appliance.vault.store import BlobStore
@@ -168,8 +168,8 @@ def test_the_file_is_synced_before_its_name_and_the_name_before_the_answer(
 
 KILLED = """
 import os, pathlib, signal, sys
-from appliance.vault import keys, store
-blobs = store.BlobStore(pathlib.Path(sys.argv[1]), keys.load(pathlib.Path(sys.argv[2])))
+from appliance.vault import key_files, store
+blobs = store.BlobStore(pathlib.Path(sys.argv[1]), key_files.load(pathlib.Path(sys.argv[2])))
 print(blobs.put(bytes(4096), ("flash", 0)).ct_sha256, flush=True)
 pathlib.Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 blobs.put(bytes(4096), ("flash", 4096))
