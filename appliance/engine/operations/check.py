@@ -14,6 +14,7 @@ from appliance.engine.context import EngineContext
 from appliance.engine.ecu import on_ecu, require_same_ecu
 from appliance.engine.ecu_discovery import in_bootloader
 from appliance.engine.job_access import access_of
+from appliance.engine.last_proven import last_proven, left_out
 from appliance.engine.originals import open_image, target_of_order
 from appliance.engine.plaintext import Opened, wiped_afterwards
 from appliance.flashing.diagnosis import clear_dtcs, new_codes, read_dtcs
@@ -104,7 +105,8 @@ def _expected(
         if target.gaps:
             ranges = [str(gap) for gap in target.gaps]
             raise TargetDamagedError(ranges, None)
-        return target.image
+        earlier = last_proven(box, job.id, definition, opened) if left_out(order, target.image) else None
+        return earlier or target.image
     chosen = file_id or job.original_file
     if chosen is None:
         raise PitboxError("NO_ORIGINAL", f"job {job.id} has no stored read", do_now="Read the ECU first.")

@@ -75,6 +75,11 @@ def test_what_another_access_does_not_reach_stays_and_is_told(tmp_path: Path) ->
         assert _is_stock(job, stock, "calibration")
         assert not _is_stock(job, stock, "maps")
         assert job.box.journal.job(job.id).detail["access"] == job.definition.accesses[0].name
+        assert (await verify(job.box, job.id))["blocks"] == 16
+        shown = await preview_restore(job.box, OfRestore(job=job.id))
+        assert {one["name"]: one["changed_bytes"] for one in shown["regions"]} == {
+            "code": 0, "calibration": 0, "maps": 7,
+        }  # fmt: skip
         assert (await restore(job.box, job.id))["left_out"] == []
         assert _is_stock(job, stock, "maps")
         with pytest.raises(PitboxError, match="ACCESS_UNKNOWN"):
