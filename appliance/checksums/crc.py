@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import zlib
 
-Bytes = bytes | bytearray
+Bytes = bytes | bytearray | memoryview
 _ONES = 0xFFFFFFFF
 _MIRRORED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 
 from appliance.checksums.checks import Layout, LayoutModule, Store, StoredCheck
 from appliance.checksums.crc import crc16_ccitt, crc32
@@ -49,8 +49,11 @@ class DeclaredChecksum(LayoutModule):
     def _value(self, image: Bytes, order: Order) -> int:
         if self.name == "sum32-at":
             return sum(sum_words(image, span, 4, order) for span in self.ranges)
-        covered = b"".join(image[span.start : span.end] for span in self.ranges)
-        return crc32(covered) if self.name == "crc32-at" else crc16_ccitt(covered)
+        view = memoryview(image)
+        parts = (view[span.start : span.end] for span in self.ranges)
+        if self.name == "crc32-at":
+            return reduce(lambda so_far, part: crc32(part, so_far), parts, 0)
+        return reduce(lambda so_far, part: crc16_ccitt(part, so_far), parts, 0xFFFF)
 
 
 def _refuse_nonsense(name: str, ranges: tuple[Span, ...], store: Store) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -28,7 +29,7 @@ from appliance.engine.watchdog import Watchdog
 from appliance.engine.worker import Worker, die
 from appliance.ports.real import RealCarInterface
 from appliance.protocols.ports import CarInterface
-from appliance.vault.memory import harden_process
+from appliance.vault.memory import give_back_free_memory, harden_process
 
 _LAST_ANSWERS_S = 1.0
 _ENDING = "pitbox engine: stopping; a write that has begun is finished first. A second Ctrl-C would end it."
@@ -62,6 +63,8 @@ async def serve(settings: EngineSettings) -> None:
         Api(box, worker, hub, operator, desk, hardening.gaps).application(),
         settings,
     ):
+        gc.collect()
+        give_back_free_memory()
         print(f"pitbox engine: listening on {settings.socket_path}", flush=True)
         await _until_stopped(signals, operator, worker)
         keeping.cancel()

@@ -22,6 +22,8 @@ from appliance.flashing.tables import (
 from appliance.vault.authentic import Mac
 from appliance.vault.durable import FILE_MODE, sync_directory
 
+_CACHE_KIB = 256
+"""Of pages; SQLite would keep 2 MB of a journal that is mostly written."""
 _STORAGE_CODES = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -101,6 +103,7 @@ class Database:
             self._sql.row_factory = sqlite3.Row
             self._sql.execute("PRAGMA synchronous=FULL")
             self._sql.execute("PRAGMA temp_store=MEMORY")
+            self._sql.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         if version < VERSION:
             self._migrate(version)
 

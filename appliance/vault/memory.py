@@ -15,6 +15,7 @@ _MCL_FUTURE = 2
 _MCL_ONFAULT = 4
 _CAP_IPC_LOCK = 14
 _M_MMAP_THRESHOLD = -3
+_M_ARENA_MAX = -8
 _LARGE_BYTES = 128 * 1024
 
 
@@ -60,9 +61,20 @@ def _forbid_dumps(libc: ctypes.CDLL) -> str | None:
 
 
 def _give_large_blocks_back(libc: ctypes.CDLL) -> None:
-    """Freed images leave the process at once (mallopt(3)): else glibc soon keeps blocks of any size."""
+    """Freed images leave the process at once (mallopt(3)): else glibc soon keeps blocks of any size.
+
+    One heap is enough for one worker's thread; what another keeps free nobody else gets.
+    """
     if hasattr(libc, "mallopt"):
+        libc.mallopt(_M_ARENA_MAX, 1)
         libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+
+
+def give_back_free_memory() -> None:
+    """Return what the start has freed inside the heap (malloc_trim(3))."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):
+        libc.malloc_trim(0)
 
 
 def _forbid_core_files() -> str | None:
