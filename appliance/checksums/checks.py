@@ -129,4 +129,5 @@ class LayoutModule(ABC):
                 check.settle(current)
             if current == before:
                 return before
+            del before  # two images at a time
         raise ChecksumUnsupported(self.family, f"its checksums chase each other beyond {_MOST_ROUNDS} rounds")

@@ -22,8 +22,12 @@ def _with_one_openssl() -> None:
         sys.modules["_hashlib"] = None  # type: ignore[assignment]
 
 
-def _without_cpp() -> None:
-    """frozenlist's extension alone brings the C++ library, 1 MB, for lists of a few callbacks."""
+def _without_extras() -> None:
+    """What others would take where it is there: archives (shutil, zipfile), a bus for several threads
+    (python-can), and frozenlist's extension, which alone brings the C++ library for lists of a few callbacks.
+    """
+    for name in ("bz2", "lzma", "wrapt"):
+        sys.modules[name] = None  # type: ignore[assignment]
     os.environ["FROZENLIST_NO_EXTENSIONS"] = "1"
 
 
@@ -37,5 +41,5 @@ def main() -> int:
 if __name__ == "__main__":
     _without_tls()
     _with_one_openssl()
-    _without_cpp()
+    _without_extras()
     sys.exit(main())
