@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from appliance.checksums.report import ChecksumBlock, ChecksumModule, ChecksumReport, SettledByStock, Verdict
+from appliance.contract.gates import Finding, found
 
 _MOST_NAMED = 32
 """A hostile image may describe thousands of blocks."""
@@ -20,8 +21,13 @@ class Judgement:
 
     verdict: Verdict
     code: str
-    why: str
+    findings: tuple[Finding, ...]
     blocks: tuple[str, ...] = ()
+
+    @property
+    def why(self) -> str:
+        """The reason in English."""
+        return "; ".join(one.text for one in self.findings)
 
 
 def settled(module: ChecksumModule, stock: bytes) -> ChecksumModule:
@@ -46,22 +52,26 @@ def judge(module: ChecksumModule, stock: bytes, target: bytes) -> Judgement:
         _other_layout(before, after)
         or _wrong(after)
         or touched_unknown(before, stock, target)
-        or Judgement(Verdict.OK, "CHECKSUM_OK", _told(after))
+        or Judgement(Verdict.OK, "CHECKSUM_OK", (_told(after),))
     )
 
 
 def other_length(stock: bytes, target: bytes) -> Judgement:
     """The judgement over images that cannot be compared."""
-    what = f"the modified image has {len(target)} bytes, the stock image {len(stock)}"
-    return Judgement(Verdict.FAIL, "CHECKSUM_LENGTH_DIFFERS", what)
+    what = found("checksum_unlike_length", bytes=len(target), stock_bytes=len(stock))
+    return Judgement(Verdict.FAIL, "CHECKSUM_LENGTH_DIFFERS", (what,))
 
 
 def unverified(before: ChecksumReport) -> Judgement:
     """The judgement of a module that does not hold the stock image for right: it has no say."""
     failing = _names(before, Verdict.FAIL)
-    why = _listed(failing) or before.detail or "nothing could be checked"
-    what = f"{before.family} does not verify the stock image ({why}), so it cannot speak for a modified one"
-    return Judgement(Verdict.UNKNOWN, "CHECKSUM_STOCK_UNVERIFIED", what, failing[:_MOST_NAMED])
+    why = _listed(failing) or before.detail
+    what = (
+        found("checksum_stock_unverified", family=before.family, why=why)
+        if why
+        else found("checksum_nothing_checked", family=before.family)
+    )
+    return Judgement(Verdict.UNKNOWN, "CHECKSUM_STOCK_UNVERIFIED", (what,), failing[:_MOST_NAMED])
 
 
 def touched_unknown(before: ChecksumReport, stock: bytes, target: bytes) -> Judgement | None:
@@ -73,8 +83,8 @@ def touched_unknown(before: ChecksumReport, stock: bytes, target: bytes) -> Judg
     )
     if not touched:
         return None
-    what = f"{before.family} cannot check what covers the changed bytes: {_listed(touched)}"
-    return Judgement(Verdict.UNKNOWN, "CHECKSUM_UNKNOWN_TOUCHED", what, touched[:_MOST_NAMED])
+    what = found("checksum_unknown_touched", family=before.family, blocks=_listed(touched))
+    return Judgement(Verdict.UNKNOWN, "CHECKSUM_UNKNOWN_TOUCHED", (what,), touched[:_MOST_NAMED])
 
 
 def _differs(block: ChecksumBlock, stock: bytes, target: bytes) -> bool:
@@ -88,10 +98,10 @@ def _other_layout(before: ChecksumReport, after: ChecksumReport) -> Judgement | 
     ours, theirs = ([_place(block) for block in report.blocks] for report in (before, after))
     if ours == theirs:
         return None
-    found = set(theirs)
-    missing = tuple(place[0] for place in ours if place not in found)
-    what = f"the modified image describes other {before.family} checksums than the stock image"
-    return Judgement(Verdict.FAIL, "CHECKSUM_LAYOUT_CHANGED", what, missing[:_MOST_NAMED])
+    described = set(theirs)
+    missing = tuple(place[0] for place in ours if place not in described)
+    what = found("checksum_layout_changed", family=before.family)
+    return Judgement(Verdict.FAIL, "CHECKSUM_LAYOUT_CHANGED", (what,), missing[:_MOST_NAMED])
 
 
 def _place(block: ChecksumBlock) -> tuple[str, int, int, int | None]:
@@ -102,8 +112,8 @@ def _wrong(after: ChecksumReport) -> Judgement | None:
     if after.verdict is Verdict.OK:
         return None
     failing = _names(after, Verdict.FAIL)
-    what = f"{after.family}: {_listed(failing)} wrong" if failing else _told(after)
-    return Judgement(after.verdict, "CHECKSUM_WRONG", what, failing[:_MOST_NAMED])
+    what = found("checksum_wrong", family=after.family, failing=_listed(failing)) if failing else _told(after)
+    return Judgement(after.verdict, "CHECKSUM_WRONG", (what,), failing[:_MOST_NAMED])
 
 
 def _names(report: ChecksumReport, verdict: Verdict) -> tuple[str, ...]:
@@ -115,7 +125,14 @@ def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _told(report: ChecksumReport) -> str:
+def _told(report: ChecksumReport) -> Finding:
     checked = sum(block.verdict is Verdict.OK for block in report.blocks)
-    told = f"{report.family}: {checked} of {len(report.blocks)} blocks checked and right"
-    return f"{told}; {report.detail}" if report.detail else told
+    if report.detail:
+        return found(
+            "checksum_ok_but",
+            family=report.family,
+            checked=checked,
+            blocks=len(report.blocks),
+            detail=report.detail,
+        )
+    return found("checksum_ok", family=report.family, checked=checked, blocks=len(report.blocks))

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from appliance.checksums import ChecksumRefused, ChecksumUnsupported
 from appliance.contract.errors import PitboxError
+from appliance.contract.gates import found
 from appliance.contract.manifest import Manifest, Verdict
 from appliance.contract.operations import OfWrite
 from appliance.contract.places import Range, Start
@@ -98,7 +99,8 @@ def open_tuned(box: EngineContext, job: JobRecord, data: bytes | BinaryIO, opene
         )
         manifest, contents = open_package(data, box.keys, use)
     except VaultError as error:
-        reasons = (f"{error.code}: {error.what}", *error.details)
+        details = (found("papers_detail", problem=one) for one in error.details)
+        reasons = (found("papers_refused", code=error.code, problem=error.what), *details)
         return Tuned(None, Authorisation(own_original=False, signatures=reasons))
     content = opened.keep(MemoryImage(contents))
     return Tuned(content, _papers(box, job, manifest), grant_id, new_file_id(), manifest.version)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from appliance.checksums import ChecksumModule, Judgement, Verdict, correct_like_stock, judge, module_for
 from appliance.contract.errors import PitboxError
+from appliance.contract.gates import found
 from appliance.contract.places import Start
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.memory import Region
@@ -50,19 +51,19 @@ def own_checksums(definition: Definition, access: AccessDefinition | None = None
 def judged(checksums: Sequence[OwnChecksum], original: MemoryImage, target: MemoryImage) -> Judgement:
     """The worst judgement of all, told after the others' reasons; UNKNOWN where there is no checksum."""
     if not checksums:
-        return Judgement(Verdict.UNKNOWN, "CHECKSUM_NO_MODULE", "no checksum module for this ECU")
-    found = [_judged(checksum, original, target) for checksum in checksums]
-    worst = next(one for verdict in _WORST_FIRST for one in found if one.verdict is verdict)
-    if worst.verdict is not Verdict.OK or len(found) == 1:
+        return Judgement(Verdict.UNKNOWN, "CHECKSUM_NO_MODULE", (found("checksum_no_module"),))
+    each = [_judged(checksum, original, target) for checksum in checksums]
+    worst = next(one for verdict in _WORST_FIRST for one in each if one.verdict is verdict)
+    if worst.verdict is not Verdict.OK or len(each) == 1:
         return worst
-    return Judgement(worst.verdict, worst.code, "; ".join(one.why for one in found))
+    return Judgement(worst.verdict, worst.code, tuple(told for one in each for told in one.findings))
 
 
 def _judged(checksum: OwnChecksum, original: MemoryImage, target: MemoryImage) -> Judgement:
     region = checksum.region
     if not all(image.covers(region.place) for image in (original, target)):
-        what = f"the stored original lacks {region.name}, which the checksum is over"
-        return Judgement(Verdict.FAIL, "CHECKSUM_NOT_READ", what)
+        what = found("checksum_not_read", region=region.name)
+        return Judgement(Verdict.FAIL, "CHECKSUM_NOT_READ", (what,))
     stock, modified = (image.slice(region.place) for image in (original, target))
     return judge(checksum.module, stock, modified)
 

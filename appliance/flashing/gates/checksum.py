@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from appliance.checksums import Verdict as ChecksumVerdict
-from appliance.flashing.gates.gate import Judgement, PaperGate, failed, passed, unknown
+from appliance.contract.gates import Verdict, found
+from appliance.flashing.gates.gate import Judgement, PaperGate, failed, passed
 from appliance.flashing.gates.request import WriteRequest, target_of
 from appliance.flashing.own_checksums import judged
 
@@ -22,10 +23,9 @@ class ChecksumGate(PaperGate):
         if request.restores:
             return passed("as_it_was_read")
         judgement = judged(request.checksums, request.original, target)
-        if judgement.verdict is ChecksumVerdict.OK:
-            return passed("checksum_found", why=judgement.why)
         if judgement.verdict is not ChecksumVerdict.UNKNOWN:
-            return failed("checksum_found", why=judgement.why)
+            right = judgement.verdict is ChecksumVerdict.OK
+            return Judgement(Verdict.PASS if right else Verdict.FAIL, judgement.findings)
         if request.papers.checksum_by_master:
-            return passed("checksum_by_master", why=judgement.why)
-        return unknown("checksum_found", why=judgement.why)
+            return Judgement(Verdict.PASS, (*judgement.findings, found("checksum_by_master")))
+        return Judgement(Verdict.UNKNOWN, judgement.findings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from appliance.contract.gates import Waiver
+from appliance.contract.gates import Finding, Waiver
 from appliance.contract.places import Range
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.memory import Region
@@ -25,7 +25,7 @@ class Authorisation:
     """What came with a tuned file, or what stands in for it when the ECU's own original goes back."""
 
     own_original: bool
-    signatures: tuple[str, ...] = ()
+    signatures: tuple[Finding, ...] = ()
     """Problems with manifest and grant signatures; empty when both hold."""
     definition: str | None = None
     """Id of the definition the file was made for."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from appliance.contract.gates import found
 from appliance.flashing.gates.gate import Judgement, PaperGate, failed, failed_for, passed
 from appliance.flashing.gates.request import WriteRequest
 
@@ -20,5 +19,5 @@ class Signatures(PaperGate):
         if request.papers.own_original:
             return failed("papers_of_original")
         if request.papers.signatures:
-            return failed_for(found("signature_problem", problem=one) for one in request.papers.signatures)
+            return failed_for(request.papers.signatures)
         return passed("signed_by_master")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from appliance.checksums import module_for
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import GatesEvent
-from appliance.contract.gates import Verdict, Waiver
+from appliance.contract.gates import Finding, Verdict, Waiver, found
 from appliance.contract.jobs import JobState
 from appliance.contract.places import FLASH
 from appliance.definitions.checksum import Checksum
@@ -86,6 +86,11 @@ def verify() -> Verify:
     return "hash"
 
 
+def bad(*problems: str) -> tuple[Finding, ...]:
+    """What is wrong with the signatures of a package."""
+    return tuple(found("papers_refused", code="VAULT_TEST", problem=one) for one in problems)
+
+
 def with_papers(**changes: Any) -> WriteRequest:
     return replace(GOOD, papers=replace(GOOD.papers, **changes))
 
@@ -120,7 +125,7 @@ def test_a_request_in_order_passes_every_gate() -> None:
 @pytest.mark.parametrize(
     ("gate", "request_"),
     [
-        ("signatures", with_papers(signatures=("GRANT_EXPIRED: the grant ran out",))),
+        ("signatures", with_papers(signatures=bad("the grant ran out"))),
         ("original_stored", replace(GOOD, original_file=None)),
         ("definition", with_papers(definition="another-ecu")),
         ("definition", with_papers(definition=None)),
@@ -148,7 +153,7 @@ def test_each_gate_fails_alone_and_by_name(gate: str, request_: WriteRequest) ->
 
 
 def test_all_failing_gates_are_listed_at_once() -> None:
-    papers = replace(Authorisation(own_original=False), signatures=("no",), use="")
+    papers = replace(Authorisation(own_original=False), signatures=bad("no"), use="")
     short = MemoryImage({CALIBRATION.place.at: b"short"})
     error = refused(replace(GOOD, papers=papers, original_file=None, tuned=short))
     assert [detail.split(":")[0] for detail in error.details] == OFFLINE
@@ -356,7 +361,7 @@ def _other_original(request: WriteRequest, data: st.DataObject) -> WriteRequest:
 MUTATIONS: dict[str, Mutation] = {
     "own original": _papers(own_original=lambda data: True),
     "signatures": _papers(
-        signatures=lambda data: tuple(data.draw(st.lists(st.text(), min_size=1, max_size=3)))
+        signatures=lambda data: bad(*data.draw(st.lists(st.text(), min_size=1, max_size=3)))
     ),
     "method": _papers(
         method=lambda data: data.draw(st.none() | st.text().filter(lambda text: text != "obd"))
@@ -643,8 +648,8 @@ def test_everything_wrong_is_shown_at_once(box: Box, access: ProbeAccess, meter:
     box.read_verified()
     access.told = EcuIdentity()
     meter.volts = 11.0
-    bad = replace(with_papers(signatures=("no",)), original_file=None)
-    failed = wire_failing(box, bad, Trouble(link=False, disk=False))
+    wrong = replace(with_papers(signatures=bad("no")), original_file=None)
+    failed = wire_failing(box, wrong, Trouble(link=False, disk=False))
     assert failed == ["signatures", "original_stored", "identity", "voltage_window", "link_clean", "disk"]
 
 
@@ -722,7 +727,7 @@ def test_a_turning_engine_is_waived_by_nobody(box: Box) -> None:
 def test_a_gate_that_may_not_be_waived_stays_shut(box: Box, gate: str) -> None:
     everything_wrong = replace(
         GOOD,
-        papers=replace(Authorisation(own_original=False), signatures=("no",), vin_matches=False, use=""),
+        papers=replace(Authorisation(own_original=False), signatures=bad("no"), vin_matches=False, use=""),
         tuned=MemoryImage({CALIBRATION.place.at: b"short"}),
         original_file=None,
         waivers={gate: Waiver("A. Smith", "please")},
@@ -780,3 +785,14 @@ def test_where_a_program_answers_the_engine_is_asked_about_on_any_wire(box: Box)
     box.read_verified()
     assert wire_failing(box, GOOD, NoBus()) == ["engine_off"]
     assert wire_failing(box, GOOD, NoBus(750.0)) == ["engine_off"]
+
+
+def test_what_signatures_and_checksums_find_is_told_by_key() -> None:
+    """Screens translate it: no sentence of ours travels as a field."""
+    by_name = {gate.name: gate for gate in check_request(with_papers(signatures=bad("the grant ran out")))}
+    assert [one.key for one in by_name["signatures"].findings] == ["papers_refused"]
+    assert by_name["signatures"].findings[0].fields["code"] == "VAULT_TEST"
+    keys = [one.key for one in by_name["checksum"].findings]
+    assert keys == ["checksum_no_module", "checksum_by_master"]
+    alone = {gate.name: gate for gate in check_request(with_papers(checksum_by_master=False))}
+    assert [one.key for one in alone["checksum"].findings] == ["checksum_no_module"]
