@@ -57,7 +57,7 @@ class Library:
         return self._files[definition_id]
 
     def recognise(self, identity: Mapping[str, str | None]) -> list[Way]:
-        """Accesses to an ECU that names itself so (keys hw, sw, boot), the most specific first.
+        """Accesses to an ECU that names itself so (keys hw, sw, boot, chip_id), the most specific first.
 
         A field the access has patterns for must be known and match; None never does, and neither does an
         access that has no patterns.

@@ -115,7 +115,7 @@ def _two_ecus(error: DuplicateEcuError) -> PitboxError:
 
 def _fit(box: EngineContext, answer: Answer, named: bool) -> Way | None:
     """By what it tells; where its access has nothing to tell it by, by the name that a person gave."""
-    names = {"hw": answer.identity.hw, "sw": answer.identity.sw, "boot": answer.identity.boot}
+    names = {name: getattr(answer.identity, name) for name in ("hw", "sw", "boot", "chip_id")}
     by_name = {(way.definition.id, way.access.name): way for way in answer.ways}
     fitting = (by_name.get((one.id, access.name)) for one, access in box.library.recognise(names))
     by_name_alone = (way for way in answer.ways if named and not way.access.recognition.given())

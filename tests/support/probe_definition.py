@@ -9,8 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from appliance.definitions.access.base import AccessDefinition, HashSpan, InWords, Misfit, Proof, Recognition
-from appliance.definitions.fields import Pattern
+from appliance.definitions.access.base import AccessDefinition, HashSpan, InWords, Misfit, Proof
 from appliance.definitions.memory import Memory
 from appliance.definitions.parsing import definition_from_json
 from appliance.definitions.schema import Definition
@@ -81,18 +80,11 @@ pin = "boot_1"
 """
 
 
-class Unnamed(Recognition):
-    """A chip that tells its type alone is recognised by nothing: a person names the definition."""
-
-    hw: tuple[Pattern, ...] = Field(default=(), max_length=0)
-
-
 class ProbeAccessDefinition(AccessDefinition):
     """Words in and out of a chip; nothing is hashed, and nothing erases less than all of it."""
 
     method: Literal["jtag"]
     protocol: Literal["pbx-probe"]
-    recognition: Unnamed = Unnamed()
     idcode: int = Field(gt=0, lt=0xFFFF_FFFF)
     """The type of chip, as its port tells it."""
     erase_s: float = Field(gt=0, le=60)

@@ -25,18 +25,23 @@ Misfit = tuple[tuple[int | str, ...], str]
 
 
 class Recognition(Strict):
-    """Which answers identify this ECU: shell-style patterns, all of the given fields must match."""
+    """Which answers identify this ECU: shell-style patterns, all of the given fields must match.
 
-    hw: tuple[Pattern, ...] = Field(min_length=1)
+    Without any, a person names the definition.
+    """
+
+    hw: tuple[Pattern, ...] = ()
     """Patterns of the hardware number."""
     sw: tuple[Pattern, ...] = ()
     """Patterns of the software number."""
     boot: tuple[Pattern, ...] = ()
     """Patterns of the boot loader version."""
+    chip_id: tuple[Pattern, ...] = ()
+    """Patterns of the chip's own number, where an access tells one."""
 
     def given(self) -> dict[str, tuple[str, ...]]:
         """The fields that have patterns, by name."""
-        fields = {"hw": self.hw, "sw": self.sw, "boot": self.boot}
+        fields = {"hw": self.hw, "sw": self.sw, "boot": self.boot, "chip_id": self.chip_id}
         return {name: patterns for name, patterns in fields.items() if patterns}
 
 

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.definitions.errors import DefinitionError
+from appliance.definitions.library import Library
 from appliance.definitions.loader import PACKS, USER_DIR_VARIABLE, load_all, load_definition, load_dirs
 from appliance.definitions.schema import Definition
-from tests.support.definitions import with_access
+from tests.support.definitions import raw, validated, with_access
 
 LIBRARY = load_dirs([PACKS])
 PACK_IDS = {path.stem for path in PACKS.glob("*.toml")}
@@ -119,3 +120,18 @@ def test_the_digest_pins_the_content_and_nothing_else(file: Path, e400: str) -> 
     assert changed(pack, name="other").digest() != pack.digest()
     assert with_access(pack, voltage={"min_v": 12.4}).digest() != pack.digest()
     assert len(bytes.fromhex(pack.digest())) == 32
+
+
+@pytest.mark.parametrize("field", ["hw", "sw", "boot", "chip_id"])
+def test_any_one_number_is_enough_to_recognise_an_ecu_by(field: str) -> None:
+    x050 = raw(load_definition(PACKS / "pbx-x050.toml"))
+    x050["access"][0]["recognition"] = {field: ["ONLY-THIS-1*"]}
+    library = Library()
+    library.add(validated(x050), Path("mine.toml"))
+    (way,) = library.recognise({field: "ONLY-THIS-17"})
+    assert way.definition.id == "pbx-x050"
+    assert library.recognise({field: "OTHER"}) == []
+    x050["access"][0]["recognition"] = {}
+    nameless = Library()
+    nameless.add(validated(x050), Path("mine.toml"))
+    assert nameless.recognise({field: "ONLY-THIS-17"}) == [], "a person names it"
