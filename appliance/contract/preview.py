@@ -35,8 +35,17 @@ class WaiverAsked(TypedDict):
 
 
 class Asked(TypedDict):
-    """Parameters of a verb, as far as they are a person's words; the others are told with them."""
+    """Parameters of a verb, as it was asked; a person's words are among them."""
 
+    job: NotRequired[str | None]
+    access: NotRequired[str | None]
+    use: NotRequired[str]
+    changed_regions: NotRequired[list[str]]
+    made_from: NotRequired[str | None]
+    memory: NotRequired[str | None]
+    original: NotRequired[bool]
+    definition: NotRequired[str | None]
+    file: NotRequired[str | None]
     car: NotRequired[str | None]
     engine_off: NotRequired[bool]
     more_erases: NotRequired[bool]
