@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from appliance.protocols.access import DuplicateEcuError
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpLink
 from appliance.protocols.obd.services import text
-from appliance.protocols.uds.group import ANSWER_WINDOW_S, Answers, FunctionalGroup
+from appliance.protocols.uds.group import Answers, FunctionalGroup
 from appliance.protocols.uds.services.control import tester_present
 from appliance.protocols.uds.services.data import VIN_DID, read_data
 
@@ -46,12 +46,10 @@ async def find_ecus(
     links = {number: make_link(address) for number, address in enumerate(addresses)}
     group = FunctionalGroup(make_link(functional), links)
     try:
-        found = await group.answers(tester_present().payload)
-        _require_single_answers(found, addresses, tester_present().payload)
+        found = await _single_answers(group, addresses, tester_present().payload)
         for number, link in links.items():
-            alone = await FunctionalGroup(link, {number: link}).answers(tester_present().payload)
-            _require_single_answers(alone, addresses, tester_present().payload)
-            found |= alone
+            own = FunctionalGroup(link, {number: link})
+            found |= await _single_answers(own, addresses, tester_present().payload)
         return tuple(
             [
                 FoundEcu(addresses[number], await _vin(links[number], addresses[number]))
@@ -64,9 +62,7 @@ async def find_ecus(
 
 async def require_single_ecu(link: IsoTpLink, address: IsoTpAddress) -> None:
     """Ask twice and count the answers. Raises DuplicateEcuError, LinkLostError."""
-    own = FunctionalGroup(link, {0: link})
-    asked = tester_present().payload
-    _require_single_answers(await own.answers(asked), (address,), asked)
+    await _single_answers(FunctionalGroup(link, {0: link}), (address,), tester_present().payload)
     await _vin(link, address)
 
 
@@ -76,8 +72,7 @@ async def _vin(link: IsoTpLink, address: IsoTpAddress) -> str | None:
     own = FunctionalGroup(link, {0: link})
     broken = 0
     for _ in range(2):
-        answers = (await own.answers(request.payload, ANSWER_WINDOW_S)).get(0, Answers())
-        _require_single_answers({0: answers}, (address,), request.payload)
+        answers = (await _single_answers(own, (address,), request.payload)).get(0, Answers())
         positive = [payload for payload in answers.payloads if payload.startswith(request.echo)]
         if positive:
             return text(positive[0][len(request.echo) :]) or None
@@ -87,15 +82,32 @@ async def _vin(link: IsoTpLink, address: IsoTpAddress) -> str | None:
     return None
 
 
-def _require_single_answers(
-    heard: dict[int, Answers], addresses: Sequence[IsoTpAddress], asked: bytes
-) -> None:
+async def _single_answers(
+    group: FunctionalGroup, addresses: Sequence[IsoTpAddress], asked: bytes
+) -> dict[int, Answers]:
+    """What each address answers, one answer each. Raises DuplicateEcuError.
+
+    An answer too many may be the late one to the same question, asked by an operation that was cancelled just
+    before: that comes once, and a second ECU answers every time.
+    """
+    heard = await group.answers(asked)
+    if _too_many(heard, asked) is not None:
+        heard = await group.answers(asked)
+    number = _too_many(heard, asked)
+    if number is not None:
+        raise _duplicate(addresses[number], f"{_count(heard[number], asked)} answers to one request")
+    return heard
+
+
+def _too_many(heard: Mapping[int, Answers], asked: bytes) -> int | None:
+    """Which listener heard more than one answer, if any."""
+    return next((number for number, answers in heard.items() if _count(answers, asked) > 1), None)
+
+
+def _count(answers: Answers, asked: bytes) -> int:
     """A late answer to another request, as of a write that was cut off, comes from no second ECU."""
     answering = (bytes([asked[0] | _POSITIVE]), bytes([_NEGATIVE, asked[0]]))
-    for number, answers in heard.items():
-        count = sum(payload.startswith(answering) for payload in answers.payloads)
-        if count > 1:
-            raise _duplicate(addresses[number], f"{count} answers to one request")
+    return sum(payload.startswith(answering) for payload in answers.payloads)
 
 
 def _duplicate(address: IsoTpAddress, why: str) -> DuplicateEcuError:

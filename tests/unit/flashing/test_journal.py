@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -18,7 +18,7 @@ from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import ECU_IN_DANGER, JobState, may_move
 from appliance.contract.places import FLASH
 from appliance.contract.records import Segment
-from appliance.flashing.database import Database, JournalDamagedError, StorageError
+from appliance.flashing.database import Database, JournalDamagedError, JournalNewerError, StorageError
 from appliance.flashing.journal import ChunkRecord, Journal, Step
 from appliance.flashing.recovering import mark_interrupted
 from appliance.flashing.write_order import WriteOrder
@@ -255,11 +255,15 @@ def test_a_write_ahead_log_without_its_journal_is_damage(path: Path) -> None:
 
 
 @given(at=st.floats(0, 1, exclude_max=True), mask=st.integers(1, 255))
+@example(at=63 / 65536, mask=8)
 @settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_a_flipped_byte_never_changes_what_would_be_written(
     path: Path, whole: bytes, at: float, mask: int
 ) -> None:
-    """Either the damage is noticed, or the order and the open write are what they were."""
+    """Either the damage is noticed, or the order and the open write are what they were.
+
+    A flipped bit of the version's number reads as a newer version: nothing is done with that either.
+    """
     damaged = bytearray(whole)
     damaged[int(at * len(whole))] ^= mask
     path.parent.mkdir(exist_ok=True)
@@ -268,7 +272,7 @@ def test_a_flipped_byte_never_changes_what_would_be_written(
         journal = opened(path)
         content(journal)
         (flash,) = journal.open_flashes()
-    except JournalDamagedError:
+    except (JournalDamagedError, JournalNewerError):
         return
     assert flash.write_order == TEXT
     journal.close()

@@ -330,3 +330,14 @@ def test_a_late_answer_to_another_request_is_no_second_ecu(
             asyncio.run(asking)
     else:
         asyncio.run(asking)
+
+
+def test_a_late_answer_to_the_same_question_is_no_second_ecu() -> None:
+    """It was asked by an operation that was cancelled just before, and comes once."""
+
+    async def scenario(link: ScriptedLink) -> None:
+        await require_single_ecu(link, ADDRESSES_11_BIT[0])
+
+    vin = asked("22 F190", "62 F190 41")
+    play(scenario, asked("3E 00", "7E 00", "7E 00"), asked("3E 00", "7E 00"), vin)
+    play(scenario, asked("3E 00", "7E 00"), asked("22 F190", "62 F190 41", "62 F190 41"), vin)
