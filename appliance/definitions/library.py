@@ -18,7 +18,7 @@ Score = tuple[int, int]
 
 
 class Way(NamedTuple):
-    """A definition, and the access by which its ECU was recognised."""
+    """One access of one definition: a way into its ECU."""
 
     definition: Definition
     access: AccessDefinition
@@ -62,14 +62,26 @@ class Library:
         A field the access has patterns for must be known and match; None never does, and neither does an
         access that has no patterns.
         """
-        fitting = [
+        fitting = self._scored(identity)
+        fitting.sort(key=lambda pair: (-pair[0][0], -pair[0][1], pair[1].definition.id))
+        return [way for _, way in fitting]
+
+    def rivals(self, way: Way, identity: Mapping[str, str | None]) -> list[Way]:
+        """Accesses of other definitions that fit as well as this one: nothing but a name tells them apart."""
+        own = _score(way.access, identity)
+        return [
+            other
+            for score, other in self._scored(identity)
+            if score == own and other.definition.id != way.definition.id
+        ]
+
+    def _scored(self, identity: Mapping[str, str | None]) -> list[tuple[Score, Way]]:
+        return [
             (score, Way(definition, access))
             for definition in self
             for access in definition.accesses
             if (score := _score(access, identity)) is not None
         ]
-        fitting.sort(key=lambda pair: (-pair[0][0], -pair[0][1], pair[1].definition.id))
-        return [way for _, way in fitting]
 
 
 def _score(access: AccessDefinition, identity: Mapping[str, str | None]) -> Score | None:

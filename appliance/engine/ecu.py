@@ -9,6 +9,7 @@ from math import inf
 
 from appliance.contract.errors import PitboxError
 from appliance.definitions.access.base import AccessDefinition
+from appliance.definitions.library import Way
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
 from appliance.engine.entering import entered
@@ -22,7 +23,7 @@ from appliance.flashing.retries import asked_patiently
 from appliance.flashing.same_ecu import Acquaintance
 from appliance.flashing.session_end import must_stay
 from appliance.protocols.access import AccessError
-from appliance.protocols.registry import Way, offer_of
+from appliance.protocols.registry import offer_of
 from appliance.protocols.transforms import SecretNamed
 
 log = logging.getLogger("pitbox.engine")

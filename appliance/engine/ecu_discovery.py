@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from appliance.contract.errors import PitboxError
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.choreography import Choreography
+from appliance.definitions.library import Way
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
 from appliance.engine.entering import entered
@@ -17,7 +18,7 @@ from appliance.flashing.errors import access_problem
 from appliance.flashing.set_aside import unfinished_job
 from appliance.protocols.access import AccessError, DuplicateEcuError, EcuIdentity, EcuState
 from appliance.protocols.protection import Protection
-from appliance.protocols.registry import Answer, Way, offer_of, offered
+from appliance.protocols.registry import Answer, offer_of, offered
 
 log = logging.getLogger("pitbox.engine")
 
@@ -47,6 +48,8 @@ async def find_ecu(box: EngineContext, definition_id: str | None) -> Found:
     answer, way = recognised[0]
     if answer.state is EcuState.BOOTLOADER:
         raise in_bootloader(box, way.definition.id, answer.identity)
+    if not named:
+        _refuse_rivals(box, answer, way)
     return Found(
         way.definition,
         way.access,
@@ -115,11 +118,30 @@ def _two_ecus(error: DuplicateEcuError) -> PitboxError:
 
 def _fit(box: EngineContext, answer: Answer, named: bool) -> Way | None:
     """By what it tells; where its access has nothing to tell it by, by the name that a person gave."""
-    names = {name: getattr(answer.identity, name) for name in ("hw", "sw", "boot", "chip_id")}
     by_name = {(way.definition.id, way.access.name): way for way in answer.ways}
-    fitting = (by_name.get((one.id, access.name)) for one, access in box.library.recognise(names))
+    recognised = box.library.recognise(_names(answer))
+    fitting = (by_name.get((one.id, access.name)) for one, access in recognised)
     by_name_alone = (way for way in answer.ways if named and not way.access.recognition.given())
     return next((way for way in (*fitting, *by_name_alone) if way is not None), None)
+
+
+def _names(answer: Answer) -> dict[str, str | None]:
+    return {name: getattr(answer.identity, name) for name in ("hw", "sw", "boot", "chip_id")}
+
+
+def _refuse_rivals(box: EngineContext, answer: Answer, way: Way) -> None:
+    """Raises PitboxError DEFINITION_AMBIGUOUS: the wrong memory map would brick the ECU."""
+    asked = {one.definition.id for one in answer.ways}
+    rivals = {one.definition.id for one in box.library.rivals(way, _names(answer))} & asked
+    if rivals:
+        fitting = sorted({way.definition.id, *rivals})
+        raise PitboxError(
+            "DEFINITION_AMBIGUOUS",
+            f"an ECU answers ({_told(answer.identity)}), and {len(fitting)} definitions fit it equally well: "
+            f"{', '.join(fitting)}",
+            do_now="Name the right one, if you know it: `pitbox identify --definition ID`. Else make the "
+            "patterns of one of them more exact, or take it out.",
+        )
 
 
 def _nobody(box: EngineContext, ways: int) -> PitboxError:

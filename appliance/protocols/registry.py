@@ -9,19 +9,11 @@ from typing import Protocol
 
 from appliance.contract.errors import PitboxError
 from appliance.definitions.access.base import AccessDefinition
-from appliance.definitions.schema import Definition
+from appliance.definitions.library import Way
 from appliance.protocols.access import EcuAccess, EcuIdentity, EcuState
 from appliance.protocols.ports import CarInterface
 from appliance.protocols.protection import Protection
 from appliance.protocols.transforms import SecretNamed
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One access of one definition."""
-
-    definition: Definition
-    access: AccessDefinition
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import pytest
 from appliance.contract.places import Range
 from appliance.definitions import access as accesses
 from appliance.definitions.access.base import AccessDefinition
+from appliance.definitions.library import Way
 from appliance.protocols import registry
 from appliance.protocols.access import (
     Block,
@@ -28,7 +29,7 @@ from appliance.protocols.access import (
 )
 from appliance.protocols.ports import CarInterface
 from appliance.protocols.protection import Protection, ProtectionKind
-from appliance.protocols.registry import Answer, ProtocolOffer, Way
+from appliance.protocols.registry import Answer, ProtocolOffer
 from appliance.protocols.transforms import SecretNamed
 from drivers.tap.interface import Tap
 from tests.support import probe_tap as port

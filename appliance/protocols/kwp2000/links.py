@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager
 
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.access.kwp2000 import KwpAccessDefinition
+from appliance.definitions.library import Way
 from appliance.protocols.access import EcuAccess, EcuState
 from appliance.protocols.kwp2000.access import KwpAccess
 from appliance.protocols.kwp2000.session import KwpSession
 from appliance.protocols.port_missing import PortMissingError
 from appliance.protocols.ports import CarInterface
 from appliance.protocols.protection import Protection, ProtectionKind
-from appliance.protocols.registry import Answer, KeptSession, Way
+from appliance.protocols.registry import Answer, KeptSession
 from appliance.protocols.transforms import SecretNamed
 
 

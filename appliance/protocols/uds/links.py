@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager, contextmanager
 from appliance.contract.errors import PitboxError
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.access.uds import UdsAccessDefinition
+from appliance.definitions.library import Way
 from appliance.protocols.access import EcuAccess
 from appliance.protocols.ports import CarInterface
-from appliance.protocols.registry import KeptSession, Way
+from appliance.protocols.registry import KeptSession
 from appliance.protocols.transforms import SecretNamed
 from appliance.protocols.uds.access import UdsAccess
 from appliance.protocols.uds.addressing import functional_address, link_settings, physical_address

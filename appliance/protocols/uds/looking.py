@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from appliance.definitions.access.uds import UdsAccessDefinition
+from appliance.definitions.library import Way
 from appliance.protocols.access import EcuState, LinkLostError, told_identity
 from appliance.protocols.ports import CarInterface
-from appliance.protocols.registry import Answer, Way
+from appliance.protocols.registry import Answer
 from appliance.protocols.uds.access import UdsAccess
 from appliance.protocols.uds.bitrate import detect_bitrate
 from appliance.protocols.uds.links import joined, over_uds, require_alone_on, uds_client

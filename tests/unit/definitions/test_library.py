@@ -135,3 +135,20 @@ def test_any_one_number_is_enough_to_recognise_an_ecu_by(field: str) -> None:
     nameless = Library()
     nameless.add(validated(x050), Path("mine.toml"))
     assert nameless.recognise({field: "ONLY-THIS-17"}) == [], "a person names it"
+
+
+def test_definitions_that_fit_equally_well_are_rivals() -> None:
+    """Two files with patterns of one length: the order of their names must not choose a memory map."""
+    library = Library()
+    for name, pattern in (("pbx-one", "ECU-1*"), ("pbx-two", "ECU-*1"), ("pbx-three", "ECU-1?7*")):
+        pack = raw(load_definition(PACKS / "pbx-x050.toml"))
+        pack["id"] = name
+        pack["access"][0]["recognition"] = {"hw": [pattern]}
+        library.add(validated(pack), Path(f"{name}.toml"))
+    alike = {"hw": "ECU-1x1"}
+    best = library.recognise(alike)[0]
+    assert [way.definition.id for way in library.rivals(best, alike)] == ["pbx-two"]
+    told_apart = {"hw": "ECU-117"}
+    best = library.recognise(told_apart)[0]
+    assert best.definition.id == "pbx-three"
+    assert library.rivals(best, told_apart) == []

@@ -11,6 +11,7 @@ import pytest
 
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import JobState
+from appliance.definitions.loader import PACKS
 from appliance.engine.operations.check import verify
 from appliance.engine.operations.read import identify, read
 from appliance.engine.operations.write import recover, restore, write
@@ -236,5 +237,20 @@ def test_every_operation_tells_of_a_dead_bus(
         error = await garage.refusal(operation(garage.box, *arguments))
         assert error.code in {"ECU_NOT_FOUND", "LINK_LOST", "ECU_SILENT", "GATES_REFUSED"}
         assert garage.untouched
+
+    visit(slave, attempt)
+
+
+def test_an_ecu_that_two_definitions_fit_equally_well_is_named_by_a_person(slave: Readied) -> None:
+    async def attempt(garage: Garage) -> None:
+        alike = {"id": "pbx-twin", "name": "the same numbers, another memory map"}
+        twin = garage.definition.model_copy(update=alike)
+        garage.box.library.add(twin, PACKS / "pbx-twin.toml")
+        error = await garage.refusal(identify(garage.box))
+        assert error.code == "DEFINITION_AMBIGUOUS"
+        assert "pbx-twin" in error.what and garage.definition.id in error.what
+        assert len(garage.box.journal.jobs()) == 1
+        named = await identify(garage.box, "pbx-twin")
+        assert named["definition"] == "pbx-twin"
 
     visit(slave, attempt)

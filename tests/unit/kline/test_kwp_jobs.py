@@ -9,7 +9,7 @@ import pytest
 
 from appliance.contract.errors import EcuSafety
 from appliance.contract.jobs import JobState
-from appliance.definitions.library import Library
+from appliance.definitions.library import Library, Way
 from appliance.definitions.schema import Definition
 from appliance.engine.operations.check import verify
 from appliance.engine.operations.read import identify, read
@@ -18,7 +18,6 @@ from appliance.engine.tuned_package import MasterWish
 from appliance.flashing.safety import standing
 from appliance.protocols.kwp2000.links import discover
 from appliance.protocols.port_missing import PortMissingError
-from appliance.protocols.registry import Way
 from simulator.kline.ecu import AnswerFault
 from simulator.kline.wire import WireByte
 from simulator.virtualtime import run_virtual
