@@ -49,9 +49,12 @@ class Identity(CarGate):
 
 
 def _speaks_in_numbers(check: CarCheck, now: EcuIdentity, known: EcuIdentity) -> bool:
-    """Not an access without any, nor one that tells a chip id instead; silence alone is no reason."""
+    """Not an access without any, nor one that tells a chip id instead; silence alone is no reason.
+
+    An ECU that never told its hardware number is known by what belongs to one ECU alone, or by its memory.
+    """
     if any(getattr(now, name) is not None for name in _NUMBERS):
-        return True
+        return now.hw is not None or known.hw is not None
     if check.job.access.identity is None or now.chip_id is not None:
         return False
     return any(getattr(known, name) is not None for name in _NUMBERS)
@@ -104,6 +107,8 @@ async def _by_what_is_left(check: CarCheck, now: EcuIdentity, known: EcuIdentity
         )
         for name in likeness.strange
     ]
+    if not check.request.restores and None not in (now.sw, known.sw) and now.sw != known.sw:
+        problems.append(found("identity_other", field="SW", now=str(now.sw), known=str(known.sw)))
     problems += _not_of_the_file(known, check.request.papers)
     if problems:
         return failed_for(problems)

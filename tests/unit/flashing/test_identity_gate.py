@@ -268,3 +268,40 @@ def test_a_whole_numberless_job_writes_and_proves(
     assert run_virtual(write(box.job, plan)).outcome is JobState.DONE
     assert ecu.image().sha256() == original.overlaid(tuned).sha256()
     assert ecu.read(Range("flash", 0, 16)) == original.slice(Range("flash", 0, 16))
+
+
+# --- an ECU that never told its hardware number
+
+NO_HW = EcuIdentity(sw="SW-1", boot="BL-1")
+
+
+@pytest.mark.parametrize("tuned", [False, True])
+def test_without_a_hardware_number_memory_and_a_word_decide(
+    box: Box, access: ProbeAccess, definition: Definition, original: MemoryImage, tuned: bool
+) -> None:
+    file = tuned_from(definition, original) if tuned else None
+    request = request_for(definition, original, file)
+    request = replace(request, papers=replace(request.papers, ecu_hw=None, ecu_sw=None, ecu_boot=None))
+    numberless(box, access, word=False, known=NO_HW)
+    access.tells, access.told = True, NO_HW
+    assert gate(box, request)[0] == "unknown"
+    box.job.car.confirmed = True
+    assert gate(box, request)[0] == "pass"
+    access.told = replace(NO_HW, boot="BL-2")
+    assert gate(box, request)[0] == "fail"
+    access.told = replace(NO_HW, sw="SW-2")
+    assert gate(box, request)[0] == ("fail" if tuned else "pass"), "its software is what goes away"
+    access.told = replace(NO_HW, serial="S2")
+    box.journal.describe(JOB, definition.id, definition.digest(), "obd", replace(NO_HW, serial="S1"))
+    assert gate(box, request)[0] == "fail"
+
+
+def test_without_a_hardware_number_a_serial_number_is_enough(
+    box: Box, access: ProbeAccess, definition: Definition, original: MemoryImage
+) -> None:
+    told = replace(NO_HW, serial="S1")
+    numberless(box, access, word=False, known=told)
+    access.tells, access.told = True, told
+    verdict, detail = gate(box, request_for(definition, original, None))
+    assert verdict == "pass"
+    assert "S1" in detail
