@@ -138,8 +138,10 @@ class WriteFacts(TypedDict):
     verify: Proof
     write_efficiency: float | None
     identity_after: IdentityAfter
-    left_out: list[str]
-    """Memories of the file that the access does not reach: they are as they were."""
+    left_out: NotRequired[list[str]]
+    """Memories of the file that the access does not reach: they are as they were. Not told by releases that
+    knew one memory alone.
+    """
 
 
 class Written(WriteFacts):

@@ -276,7 +276,7 @@ def result_lines(result: Written) -> Iterator[str]:
     yield f"✔ {outcome_line(result['result'], result['verify']['method'])}"
     yield f"  {blocks_line(result['blocks'])}"
     yield f"  {proof_line(result['verify'], result['verify']['unproven'])}"
-    yield from (f"  Not put back, out of reach: {memory}" for memory in result["left_out"])
+    yield from (f"  Not put back, out of reach: {memory}" for memory in result.get("left_out", []))
     yield f"  {_known_by(result['identity_after'])}"
     if result["write_efficiency"]:
         yield f"  Programmed at {share(result['write_efficiency'])} of what the wire can carry"
