@@ -17,6 +17,7 @@ from appliance.engine.entering import entered
 from appliance.flashing.errors import access_problem
 from appliance.flashing.set_aside import unfinished_job
 from appliance.protocols.access import AccessError, DuplicateEcuError, EcuIdentity, EcuState
+from appliance.protocols.port_missing import PortMissingError
 from appliance.protocols.protection import Protection
 from appliance.protocols.registry import Answer, offer_of, offered
 
@@ -74,22 +75,29 @@ async def _answers(box: EngineContext, asked: Sequence[Way], *, every: bool) -> 
     """The first protocol that anybody answers to.
 
     An ECU that has to be powered and strapped first, or tells nothing of itself, is looked for by its
-    name alone.
+    name alone. A port that this box has not got is told where no other way answers: of a named ECU always,
+    of all known ones where none of them could be asked.
     """
     alike: defaultdict[tuple[str, Choreography], list[Way]] = defaultdict(list)
     for way in asked:
         if not (every and (way.access.entry.steps or not way.access.recognition.given())):
             alike[way.access.protocol, way.access.entry].append(way)
+    missing: list[PortMissingError] = []
     for ways in alike.values():
         try:
             async with entered(box, ways[0].access):
                 answers = await offer_of(ways[0].access).discover(box.connection, ways, every=every)
+        except PortMissingError as error:
+            missing.append(error)
+            continue
         except DuplicateEcuError as error:
             raise _two_ecus(error) from error
         except AccessError as error:
             raise access_problem(error, *(way.access for way in ways)) from error
         if answers:
             return answers
+    if missing and (not every or len(missing) == len(alike)):
+        raise missing[0]
     return ()
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+from appliance.definitions.access.security import SecurityLevel
 from appliance.definitions.access.uds import UdsAccessDefinition, uds_access
-from appliance.definitions.access.uds_link import SecurityLevel
 from appliance.definitions.schema import Definition
 from simulator.ecu import spans
 from simulator.ecu.memory import FlashMemory

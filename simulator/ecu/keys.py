@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from appliance.definitions.access.uds_link import SecurityLevel
+from appliance.definitions.access.security import SecurityLevel
 
 MASK = 0xFFFF_FFFF
 KeyFunction = Callable[[int, bytes], bytes]

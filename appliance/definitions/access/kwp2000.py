@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from appliance.definitions.access.base import AccessDefinition, HashSpan, InWords, Misfit, Proof, regions_of
-from appliance.definitions.access.uds_link import SecurityLevel
+from appliance.definitions.access.security import SecurityLevel
 from appliance.definitions.fields import Byte, HexBytes, Strict, refuse
 from appliance.definitions.memory import Memory, out_of_reach
 

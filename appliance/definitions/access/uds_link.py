@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from appliance.definitions.access.security import SecurityLevel
 from appliance.definitions.fields import (
     Byte,
     CanId,
-    HexBytes,
     Strict,
     Word,
     refuse,
@@ -108,39 +108,6 @@ class Identity(Strict):
     """Engine speed, two bytes, 0.25 rpm per bit; asked where OBD 01 0C is not answered."""
     obd_mode_09: bool = True
     """Whether OBD mode 09 is asked too."""
-
-
-class SecurityLevel(Strict):
-    """One unlock: the odd seed sub-function and the algorithm that answers it.
-
-    The toys, for simulated ECUs only, work on 32 bits, big-endian: `toy-xor` is seed XOR constant, `toy-add`
-    their sum, `toy-rotate` the seed rotated left by 7 bits, then XOR constant. `sa2` runs the script
-    (sources: sa2); `plugin:NAME` is the owner's own package.
-    """
-
-    level: int = Field(ge=1, le=0x7D)
-    """Odd sub-function that asks for the seed."""
-    algorithm: str = Field(pattern=r"^(sa2|toy-xor|toy-add|toy-rotate|plugin:[a-z0-9_.-]+)$")
-    """How the key is made from the seed."""
-    script: HexBytes | None = None
-    """Bytecode of `sa2`."""
-    constant: int | None = Field(default=None, ge=0, le=0xFFFFFFFF)
-    """Constant of the toys."""
-    seed_bytes: int = Field(default=4, ge=1, le=32)
-    """Length of seed and key."""
-
-    @model_validator(mode="after")
-    def _parameters(self) -> SecurityLevel:
-        refuse(self._problems())
-        return self
-
-    def _problems(self) -> Iterator[str]:
-        if self.level % 2 == 0:
-            yield "level is the odd seed sub-function (ISO 14229-1, 10.4)"
-        if (self.algorithm == "sa2") != (self.script is not None):
-            yield "script belongs to algorithm = 'sa2', and to nothing else"
-        if self.algorithm.startswith("toy-") != (self.constant is not None):
-            yield "constant belongs to the toy algorithms, and to nothing else"
 
 
 class Sessions(Strict):

@@ -20,7 +20,7 @@ from appliance.protocols.kwp2000.client import MisfitAnswerError
 from appliance.protocols.kwp2000.memory import KwpMemory
 from appliance.protocols.kwp2000.services.data import clear_dtcs, read_dtcs, read_identification
 from appliance.protocols.kwp2000.session import KwpSession, quietly
-from appliance.protocols.obd.services import text
+from appliance.protocols.readable import text
 
 _BOOT_TRIES = 3
 

@@ -11,11 +11,11 @@ import asyncio
 from typing import Any, TypeVar
 
 from appliance.protocols.access import AccessError, EcuRefusedError, EcuSilentError, Refusal
+from appliance.protocols.keepalive import KeepAlive
 from appliance.protocols.kwp2000.link import BrokenMessageError, KwpLink
 from appliance.protocols.kwp2000.refusals import PENDING, STILL_RUNNING, refused, service_name
 from appliance.protocols.kwp2000.services.control import tester_present
-from appliance.protocols.uds.keepalive import KeepAlive
-from appliance.protocols.uds.request import NEGATIVE_SID, Request
+from appliance.protocols.request import NEGATIVE_SID, Request
 
 T = TypeVar("T")
 

@@ -11,7 +11,6 @@ from appliance.definitions.library import Way
 from appliance.protocols.access import EcuAccess, EcuState
 from appliance.protocols.kwp2000.access import KwpAccess
 from appliance.protocols.kwp2000.session import KwpSession
-from appliance.protocols.port_missing import PortMissingError
 from appliance.protocols.ports import CarInterface
 from appliance.protocols.protection import Protection, ProtectionKind
 from appliance.protocols.registry import Answer, KeptSession
@@ -35,24 +34,18 @@ async def open_ecu(
 
 
 async def discover(car: CarInterface, ways: Sequence[Way], *, every: bool) -> tuple[Answer, ...]:
-    """Who wakes up. Where `every` way is tried, a box without a K-line finds nobody. Raises PitboxError."""
+    """Who wakes up. Raises PitboxError, PORT_MISSING of a box without a K-line among them."""
     answers: list[Answer] = []
     alike: dict[tuple[object, ...], list[Way]] = {}
     for way in ways:
         how = over_kwp(way.access)
         alike.setdefault((how.line, how.times, how.identity), []).append(way)
     for group in alike.values():
-        try:
-            async with _opened(car, group[0]) as access:
-                state = await access.lifecycle.state()
-                if state is not EcuState.SILENT:
-                    nothing_seen = Protection(ProtectionKind.NONE)
-                    answers.append(
-                        Answer(tuple(group), await access.identity.identify(), nothing_seen, state)
-                    )
-        except PortMissingError:
-            if not every:
-                raise
+        async with _opened(car, group[0]) as access:
+            state = await access.lifecycle.state()
+            if state is not EcuState.SILENT:
+                nothing_seen = Protection(ProtectionKind.NONE)
+                answers.append(Answer(tuple(group), await access.identity.identify(), nothing_seen, state))
     return tuple(answers)
 
 

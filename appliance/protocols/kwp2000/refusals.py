@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from appliance.protocols.access import EcuRefusedError, Refusal
-from appliance.protocols.uds.nrc import classify, nrc_name
-from appliance.protocols.uds.nrc import service_name as uds_service_name
+from appliance.protocols.nrc import classify, nrc_name
+from appliance.protocols.nrc import service_name as uds_service_name
 
 BUSY = 0x21
 STILL_RUNNING = 0x23

@@ -6,7 +6,7 @@ import asyncio
 from typing import TypeVar
 
 from appliance.definitions.access.kwp2000 import KwpAccessDefinition
-from appliance.definitions.access.uds_link import SecurityLevel
+from appliance.definitions.access.security import SecurityLevel
 from appliance.protocols.access import AccessError, EcuRefusedError, Purpose, Refusal
 from appliance.protocols.kwp2000.bauds import code_of
 from appliance.protocols.kwp2000.client import LOST, KwpClient, MisfitAnswerError
@@ -22,8 +22,8 @@ from appliance.protocols.kwp2000.services.control import (
 from appliance.protocols.kwp2000.services.data import request_seed, send_key
 from appliance.protocols.kwp2000.timing import KwpTiming
 from appliance.protocols.kwp2000.waking import SlowWake, WakeError, several_tries, wake_fast, wake_slowly
+from appliance.protocols.request import Request
 from appliance.protocols.security.algorithms import KeyAlgorithm, algorithm_for
-from appliance.protocols.uds.request import Request
 from drivers.kline.interface import KLine
 
 T = TypeVar("T")

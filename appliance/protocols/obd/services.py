@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from appliance.protocols.access import Dtc
-from appliance.protocols.uds.request import Request, exactly, nothing, positive
-from appliance.protocols.uds.services.faults import fault_code
+from appliance.protocols.readable import fault_code, text
+from appliance.protocols.request import Request, exactly, nothing, positive
 
 _CALID_BYTES = 16
 _CVN_BYTES = 4
@@ -98,14 +98,6 @@ def _items(length: int) -> Callable[[bytes], tuple[bytes, ...]]:
         return tuple(body[at : at + length] for at in range(0, len(body), length))
 
     return decode
-
-
-def text(data: bytes) -> str:
-    """Printable ASCII without padding; anything else as hex digits, never guessed at."""
-    stripped = data.strip(b"\x00\xff ")
-    if all(0x20 <= byte < 0x7F for byte in stripped):
-        return stripped.decode("ascii")
-    return data.hex().upper()
 
 
 def _information(pid: int, decode: Callable[[bytes], tuple[str, ...]]) -> Request[tuple[str, ...]]:

@@ -13,7 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TypeAlias
 
 from appliance.contract.errors import PitboxError
-from appliance.definitions.access.uds_link import SecurityLevel
+from appliance.definitions.access.security import SecurityLevel
 from appliance.protocols.access import AccessError
 from appliance.protocols.security.sa2 import Sa2Error, sa2_key
 from appliance.protocols.security.toys import toy_key

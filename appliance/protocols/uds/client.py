@@ -8,15 +8,15 @@ from typing import Any, TypeVar
 
 from appliance.protocols.access import AccessError, EcuRefusedError, EcuSilentError, Refusal
 from appliance.protocols.isotp.interface import IsoTpLink
+from appliance.protocols.keepalive import KeepAlive
+from appliance.protocols.nrc import service_name
+from appliance.protocols.request import Request
 from appliance.protocols.uds.conversation import (
     BrokenTransferError,
     Conversation,
     MisfitAnswerError,
     StepLostError,
 )
-from appliance.protocols.uds.keepalive import KeepAlive
-from appliance.protocols.uds.nrc import service_name
-from appliance.protocols.uds.request import Request
 from appliance.protocols.uds.services.control import TESTER_PRESENT_SILENT, SessionTiming, tester_present
 from appliance.protocols.uds.services.data import ACTIVE_SESSION_DID, read_data
 from appliance.protocols.uds.timing import UdsTiming

@@ -20,8 +20,8 @@ from appliance.protocols.access import (
     Refusal,
 )
 from appliance.protocols.isotp.interface import IsoTpError, IsoTpLink
-from appliance.protocols.uds.nrc import RESPONSE_PENDING, refused, service_name
-from appliance.protocols.uds.request import NEGATIVE_SID, Request
+from appliance.protocols.nrc import RESPONSE_PENDING, refused, service_name
+from appliance.protocols.request import NEGATIVE_SID, Request
 from appliance.protocols.uds.timing import UdsTiming
 from drivers.can.interface import CanBusGoneError
 

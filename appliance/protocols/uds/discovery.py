@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from appliance.protocols.access import DuplicateEcuError
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpLink
-from appliance.protocols.obd.services import text
+from appliance.protocols.readable import text
 from appliance.protocols.uds.group import Answers, FunctionalGroup
 from appliance.protocols.uds.services.control import tester_present
 from appliance.protocols.uds.services.data import VIN_DID, read_data

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from appliance.protocols.access import LinkLostError
 from appliance.protocols.isotp.interface import IsoTpError, IsoTpLink
-from appliance.protocols.uds.nrc import RESPONSE_PENDING
-from appliance.protocols.uds.request import NEGATIVE_SID, Request
+from appliance.protocols.nrc import RESPONSE_PENDING
+from appliance.protocols.request import NEGATIVE_SID, Request
 from appliance.protocols.uds.timing import UdsTiming
 
 T = TypeVar("T")

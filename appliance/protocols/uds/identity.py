@@ -9,9 +9,9 @@ from appliance.protocols.obd.services import (
     calibration_numbers,
     engine_speed,
     module_voltage,
-    text,
     vin,
 )
+from appliance.protocols.readable import text
 from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.conversation import BrokenTransferError, MisfitAnswerError
 from appliance.protocols.uds.services.data import active_session, read_data

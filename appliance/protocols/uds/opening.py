@@ -9,10 +9,10 @@ from typing import TypeVar
 from appliance.definitions.access.uds import UdsAccessDefinition
 from appliance.definitions.steps import OpenStep
 from appliance.protocols.access import AccessError, EcuRefusedError, Purpose, Refusal
+from appliance.protocols.nrc import SECURITY_ACCESS_DENIED
+from appliance.protocols.request import Request
 from appliance.protocols.transforms import SecretNamed
 from appliance.protocols.uds.client import UdsClient
-from appliance.protocols.uds.nrc import SECURITY_ACCESS_DENIED
-from appliance.protocols.uds.request import Request
 from appliance.protocols.uds.services.control import (
     DEFAULT_SESSION,
     change_session,

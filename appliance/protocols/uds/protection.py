@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from appliance.protocols.access import EcuRefusedError, EcuSilentError, Refusal
+from appliance.protocols.nrc import SECURITY_ACCESS_DENIED
 from appliance.protocols.protection import Protection, ProtectionKind
+from appliance.protocols.request import Request, positive
 from appliance.protocols.uds.client import UdsClient
-from appliance.protocols.uds.nrc import SECURITY_ACCESS_DENIED
-from appliance.protocols.uds.request import Request, positive
 from appliance.protocols.uds.services.control import DEFAULT_SESSION, change_session, tester_present
 from appliance.protocols.uds.services.unlock import authentication_configuration
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from appliance.protocols.access import EcuRefusedError, EcuSilentError, Refusal
+from appliance.protocols.nrc import service_name
+from appliance.protocols.request import Request
 from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.conversation import BrokenTransferError
-from appliance.protocols.uds.nrc import service_name
-from appliance.protocols.uds.request import Request
 from appliance.protocols.uds.services.transfer import exit_transfer
 
 _CONDITIONS_NOT_CORRECT = 0x22

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from appliance.definitions.access.uds_link import SecurityLevel
+from appliance.definitions.access.security import SecurityLevel
 from appliance.protocols.access import EcuRefusedError, EcuSilentError
+from appliance.protocols.nrc import INVALID_KEY
 from appliance.protocols.security.algorithms import Context, KeyAlgorithm, algorithm_for
 from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.conversation import BrokenTransferError
-from appliance.protocols.uds.nrc import INVALID_KEY
 from appliance.protocols.uds.services.unlock import request_seed, send_key
 
 

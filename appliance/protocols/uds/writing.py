@@ -16,11 +16,11 @@ from appliance.protocols.access import (
     Progress,
     Refusal,
 )
+from appliance.protocols.request import Request
 from appliance.protocols.transforms import Piece, SecretNamed, messages, none_supplied, payload, sliced
 from appliance.protocols.uds.client import LOST, UdsClient
 from appliance.protocols.uds.conversation import BrokenTransferError
 from appliance.protocols.uds.metering import TransferMeter
-from appliance.protocols.uds.request import Request
 from appliance.protocols.uds.services.memory import SpanFormat
 from appliance.protocols.uds.services.routine import routine_results, start_routine
 from appliance.protocols.uds.services.transfer import (

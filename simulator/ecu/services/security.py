@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.definitions.access.uds_link import SecurityLevel
+from appliance.definitions.access.security import SecurityLevel
 from simulator.ecu.core import Answer, Core
 from simulator.ecu.keys import expected_key
 from simulator.ecu.nrc import Nrc, RefusedError, require

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from appliance.definitions.access.security import SecurityLevel
 from appliance.definitions.access.uds import uds_access
-from appliance.definitions.access.uds_link import SecurityLevel
 from appliance.definitions.loader import PACKS, load_dirs
 from appliance.definitions.schema import Definition
 

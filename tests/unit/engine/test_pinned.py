@@ -10,8 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from appliance.contract.errors import PitboxError
+from appliance.definitions.access.security import SecurityLevel
 from appliance.definitions.access.uds_checking import Checking
-from appliance.definitions.access.uds_link import Addressing, SecurityLevel
+from appliance.definitions.access.uds_link import Addressing
 from appliance.definitions.access.uds_memory import Writing
 from appliance.definitions.checksum import Checksum
 from appliance.definitions.errors import DefinitionError

@@ -7,10 +7,11 @@ from typing import NoReturn
 
 import pytest
 
-from appliance.contract.errors import EcuSafety
+from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import JobState
 from appliance.definitions.library import Library, Way
 from appliance.definitions.schema import Definition
+from appliance.engine.ecu_discovery import find_ecu
 from appliance.engine.operations.check import verify
 from appliance.engine.operations.read import identify, read
 from appliance.engine.operations.write import recover, restore, write
@@ -70,17 +71,65 @@ def test_an_ecu_on_a_k_line_is_found_among_others_without_its_name(kind: str, tm
     run_virtual(inside())
 
 
-def test_a_box_without_a_k_line_finds_nobody_there_and_says_so_where_one_was_named() -> None:
-    class NoLine(KLinePorts):
-        def kline(self) -> NoReturn:
-            raise PortMissingError("K-line")
+class NoLine(KLinePorts):
+    def kline(self) -> NoReturn:
+        raise PortMissingError("K-line")
 
+
+def test_a_missing_k_line_is_told_by_whoever_needs_it() -> None:
     async def inside() -> None:
         ways = [Way(one, one.accesses[0]) for one in KINDS.values()]
-        ports = NoLine(KwpCar(KINDS["me7"]))
-        assert await discover(ports, ways, every=True) == ()
-        with pytest.raises(PortMissingError):
-            await discover(ports, ways, every=False)
+        for every in (True, False):
+            with pytest.raises(PortMissingError):
+                await discover(NoLine(KwpCar(KINDS["me7"])), ways, every=every)
+
+    run_virtual(inside())
+
+
+def knows_two_ways(at: KwpBox) -> str:
+    """Its ECU is asked over CAN first, and over the K-line; the library knows nothing else."""
+    can, kline = at.box.definition("pbx-s18").accesses[0], at.car.definition.accesses[0]
+    first = can.model_copy(update={"name": "can", "memories": None, "recognition": kline.recognition})
+    both = at.car.definition.model_copy(update={"accesses": (first, kline)})
+    at.box.library = Library()
+    at.box.library.add(both, Path("both.toml"))
+    return both.id
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_port_that_is_missing_does_not_end_the_search(named: bool, tmp_path: Path) -> None:
+    async def inside() -> None:
+        at = KwpBox(tmp_path / "box", KwpCar(KINDS["me7"]))
+        both = knows_two_ways(at)
+        found = await find_ecu(at.box, both if named else None)
+        assert found.access.protocol == "kwp2000"
+        at.box.journal.close()
+
+    run_virtual(inside())
+
+
+@pytest.mark.parametrize(
+    ("named", "has_line", "code"),
+    [
+        (True, True, "PORT_MISSING"),
+        (True, False, "PORT_MISSING"),
+        (False, True, "ECU_NOT_FOUND"),
+        (False, False, "PORT_MISSING"),
+    ],
+)
+def test_a_missing_port_is_told_where_nobody_answers(
+    named: bool, has_line: bool, code: str, tmp_path: Path
+) -> None:
+    async def inside() -> None:
+        at = KwpBox(tmp_path / "box", KwpCar(KINDS["me7"]))
+        at.car.ecu.power_cut()
+        both = knows_two_ways(at)
+        if not has_line:
+            at.box.connection = NoLine(at.car)
+        with pytest.raises(PitboxError) as refused:
+            await find_ecu(at.box, both if named else None)
+        assert refused.value.code == code
+        at.box.journal.close()
 
     run_virtual(inside())
 

@@ -13,7 +13,6 @@ from appliance.definitions.schema import Definition
 from appliance.protocols.access import DuplicateEcuError, EcuSilentError, LinkLostError
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpError, IsoTpSettings
 from appliance.protocols.isotp.link import SoftIsoTpLink
-from appliance.protocols.obd.survey import highest_motion, survey
 from appliance.protocols.protection import Protection, ProtectionKind
 from appliance.protocols.uds.addressing import link_settings, physical_address
 from appliance.protocols.uds.bitrate import LISTENED_BPS, PROBED_BPS, detect_bitrate
@@ -28,6 +27,7 @@ from appliance.protocols.uds.discovery import (
 )
 from appliance.protocols.uds.group import Answers, FunctionalGroup
 from appliance.protocols.uds.protection import assess_protection
+from appliance.protocols.uds.survey import highest_motion, survey
 from drivers.can.interface import CanFrame, CanPort
 from simulator.bus import SimBus
 from simulator.car import Car, CarSettings

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.contract.errors import PitboxError
-from appliance.definitions.access.uds_link import SecurityLevel
+from appliance.definitions.access.security import SecurityLevel
 from appliance.protocols.access import AccessError
 from appliance.protocols.security import algorithms
 from appliance.protocols.security.algorithms import KeyNotMadeError

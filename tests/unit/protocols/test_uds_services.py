@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from udsoncan import services
 from udsoncan.ResponseCode import ResponseCode
 
+from appliance.protocols import nrc
 from appliance.protocols.access import Dtc, EcuRefusedError, EcuSilentError, Refusal
 from appliance.protocols.obd import services as obd
-from appliance.protocols.uds import nrc
+from appliance.protocols.request import Request
 from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.conversation import MisfitAnswerError
-from appliance.protocols.uds.request import Request
 from appliance.protocols.uds.services import control, data, faults, memory, routine, transfer, unlock
 from appliance.protocols.uds.services.memory import SpanFormat
 from appliance.protocols.uds.status import require_preconditions, require_success, succeeded

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.definitions.access.uds_link import SecurityLevel
+from appliance.definitions.access.security import SecurityLevel
 from simulator.ecu.keys import expected_key
 
 SCRIPT = "6802814993A55A55AA4A05878105952668058249845AA5AA558703F7806A4C"

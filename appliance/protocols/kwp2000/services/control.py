@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from appliance.protocols.kwp2000.timing import KwpTiming
-from appliance.protocols.uds.request import Request, exactly, nothing, positive
+from appliance.protocols.request import Request, exactly, nothing, positive
 
 STANDARD_SESSION, PROGRAMMING_SESSION = 0x81, 0x85
 _LIMITS, _SET = 0x00, 0x03

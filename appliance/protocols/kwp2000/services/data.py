@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from appliance.protocols.access import Dtc
-from appliance.protocols.uds.request import Request, nothing, positive, something
+from appliance.protocols.readable import fault_code
+from appliance.protocols.request import Request, nothing, positive, something
 
 _ALL_GROUPS = b"\xff\x00"
 _REQUESTED_STATUS = 0x02
-_SYSTEMS = "PCBU"
 _GRANTED = 0x34
 
 
@@ -55,8 +55,4 @@ def _dtcs(rest: bytes) -> tuple[Dtc, ...]:
     if not rest or len(rest) != 1 + 3 * rest[0]:
         raise ValueError("the count of fault codes does not fit")
     found = (rest[at : at + 3] for at in range(1, len(rest), 3))
-    return tuple(Dtc(_name(int.from_bytes(one[:2])), one[2]) for one in found)
-
-
-def _name(number: int) -> str:
-    return f"{_SYSTEMS[number >> 14]}{number >> 12 & 3}{number & 0xFFF:03X}"
+    return tuple(Dtc(fault_code(int.from_bytes(one[:2])), one[2]) for one in found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from appliance.protocols.uds.request import Request, nothing, positive
+from appliance.protocols.request import Request, nothing, positive
 
 DEFAULT_SESSION = 0x01
 HARD_RESET = 0x01

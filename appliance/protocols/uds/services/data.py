@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.protocols.uds.request import Request, exactly, nothing, positive, something
+from appliance.protocols.request import Request, exactly, nothing, positive, something
 
 ACTIVE_SESSION_DID = 0xF186
 VIN_DID = 0xF190

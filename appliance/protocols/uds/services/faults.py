@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from appliance.protocols.access import Dtc
-from appliance.protocols.uds.request import Request, nothing, positive
+from appliance.protocols.readable import fault_code
+from appliance.protocols.request import Request, nothing, positive
 
 ALL_GROUPS = 0xFFFFFF
 TEST_FAILED = 0x01
@@ -12,11 +13,6 @@ CONFIRMED = 0x08
 
 _BY_STATUS_MASK = 0x02
 _RECORD_BYTES = 4
-
-
-def fault_code(number: int) -> str:
-    """Two DTC bytes as people write them (SAE J2012): 0x0301 is P0301, 0xC100 is U0100."""
-    return f"{'PCBU'[number >> 14]}{number >> 12 & 0x3}{number & 0xFFF:03X}"
 
 
 def _record(record: bytes) -> Dtc:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from appliance.protocols.uds.request import Request, exactly, nothing, positive
+from appliance.protocols.request import Request, exactly, nothing, positive
 
 
 @dataclass(frozen=True, slots=True)

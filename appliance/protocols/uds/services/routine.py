@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.protocols.uds.request import Request, exactly, positive
+from appliance.protocols.request import Request, exactly, positive
 
 _START = 0x01
 _RESULTS = 0x03

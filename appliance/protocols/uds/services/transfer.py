@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.protocols.uds.request import Request, exactly, nothing, positive
+from appliance.protocols.request import Request, exactly, nothing, positive
 from appliance.protocols.uds.services.memory import SpanFormat
 
 TRANSFER_HEADER_BYTES = 2

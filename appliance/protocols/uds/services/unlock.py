@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.protocols.uds.request import Request, exactly, nothing, positive
+from appliance.protocols.request import Request, exactly, nothing, positive
 
 _AUTHENTICATION_CONFIGURATION = 0x08
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from appliance.definitions.step_kinds import Request as RequestStep
 from appliance.definitions.step_kinds import Step, Wait
 from appliance.protocols.access import Block, EcuRefusedError, Refusal
+from appliance.protocols.request import Request, positive
 from appliance.protocols.uds.client import UdsClient
-from appliance.protocols.uds.request import Request, positive
 
 _ROUTINE = 0x31
 _ECHOED = {0x22: 2, 0x28: 1, 0x2E: 2, _ROUTINE: 3, 0x3E: 1, 0x85: 1}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from appliance.definitions.step_kinds import CloseProof, Download, Step
 from appliance.protocols.access import EcuRefusedError, Refusal
-from appliance.protocols.uds.request import Request
+from appliance.protocols.request import Request
 from appliance.protocols.uds.services.transfer import send_block
 
 _CRC_BYTES = 2

@@ -5,8 +5,8 @@ from __future__ import annotations
 from appliance.definitions.step_kinds import Loader
 from appliance.definitions.template import Template
 from appliance.protocols.access import EcuRefusedError, Refusal
+from appliance.protocols.request import Request, exactly, positive
 from appliance.protocols.uds.client import UdsClient
-from appliance.protocols.uds.request import Request, exactly, positive
 from appliance.protocols.uds.services.transfer import (
     TRANSFER_HEADER_BYTES,
     announced,

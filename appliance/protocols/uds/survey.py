@@ -16,8 +16,8 @@ from appliance.protocols.obd.services import (
     vehicle_speed,
     vin,
 )
+from appliance.protocols.request import Request
 from appliance.protocols.uds.group import FunctionalGroup
-from appliance.protocols.uds.request import Request
 
 
 @dataclass(frozen=True, slots=True)
