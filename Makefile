@@ -6,6 +6,7 @@ RUNS ?= 1000
 SAMPLE ?= 100
 ROOMS ?= isotp uds flashing vault guards
 SEED ?= 1
+SCENARIO ?= car
 
 # Tests start some hundred engines, each of which would compile the product anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -19,8 +20,9 @@ $(VENV)/.ready: pyproject.toml requirements-test.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements-test.lock --editable '.[test]'
 	touch $@
 
+# The main job on another way in, e.g. `make demo SCENARIO=kline`.
 demo: setup
-	$(BIN)/pitbox demo
+	$(BIN)/pitbox demo --scenario $(SCENARIO)
 
 test: lint unit
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from appliance.cli.answer import Answer
+from appliance.cli.demo.scenarios import SCENARIOS, Scenario
 from appliance.cli.demo.supervisor import Supervisor
 from appliance.cli.demo.tuner import Edits, calibration_of, edit, slice_of_srec
 from appliance.cli.exits import exit_of
@@ -49,8 +50,10 @@ REPORT_KEYS = (
 def play(options: argparse.Namespace, screen: Screen) -> Answer:
     """The whole job; its report, and the exit status of the step it ended with. Raises PitboxError."""
     began = time.perf_counter()
-    with Supervisor(options.definition, options.seed, options.keep) as box:
-        story = Story(box, screen, seed=options.seed, cut=options.cut)
+    scenario = SCENARIOS[options.scenario]
+    definition = options.definition or scenario.definition
+    with Supervisor(definition, options.seed, options.keep, scenario.engine) as box:
+        story = Story(box, screen, scenario, seed=options.seed, cut=options.cut)
         failure = story.play()
         report = story.report()
     if options.report_file is not None:
@@ -83,9 +86,10 @@ def story_of(report: Report) -> dict[str, object]:
 class Story:
     """One job on one simulated car."""
 
-    def __init__(self, box: Supervisor, screen: Screen, *, seed: int, cut: bool) -> None:
+    def __init__(self, box: Supervisor, screen: Screen, scenario: Scenario, *, seed: int, cut: bool) -> None:
         self._box = box
         self._screen = screen
+        self._begins = scenario.begins
         self._seed = seed
         self._cut = cut
         self._chapter = 0
@@ -113,7 +117,7 @@ class Story:
         return self._box.client.get(f"/v1/jobs/{self._job}/report", Report)
 
     def _identify(self) -> None:
-        self._begin("Identify: plugged in, ignition on, engine off")
+        self._begin(self._begins)
         result = perform(self._box.client, self._screen, "identify", Identified, pause=None, retry=None)
         self._job, self._definition = result["job"], result["definition"]
         self._screen.tell(identify_lines(result))

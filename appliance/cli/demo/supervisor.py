@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -20,8 +21,10 @@ _NOTICE_S = 15.0
 class Supervisor:
     """A master-role engine with a simulated car; box and car keep their memory in `folder` between starts."""
 
-    def __init__(self, definition: str, seed: int, keep: Path | None) -> None:
+    def __init__(self, definition: str, seed: int, keep: Path | None, further: Sequence[str] = ()) -> None:
+        """`further` are arguments of the engine."""
         self._definition = definition
+        self._further = tuple(further)
         self._seed = seed
         self._keep_folder = False
         self._process: subprocess.Popen[str] | None = None
@@ -88,7 +91,7 @@ class Supervisor:
         simulated = ["--simulate", self._definition, "--seed", str(self._seed)]
         places = ["--state", self.folder / "box", "--car-data", self.folder / "car"]
         command = [sys.executable, "-P", "-m", "appliance.engine", "--role", "master", *simulated]
-        command += [*map(str, places), "--socket", str(self._run_dir / "engine.sock")]
+        command += [*map(str, places), "--socket", str(self._run_dir / "engine.sock"), *self._further]
         return command + (["--faults", faults] if faults else [])
 
     def _make_folder(self) -> None:

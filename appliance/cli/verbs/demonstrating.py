@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from appliance.cli.answer import Answer
+from appliance.cli.demo.scenarios import SCENARIOS
 from appliance.cli.options import Verbs, add_common
 from appliance.cli.problems import UnusedOptionError
 from appliance.cli.screen import Screen
@@ -25,7 +26,8 @@ def add(verbs: Verbs) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_common(parser, engine=False)
-    parser.add_argument("--definition", default="pbx-e400", metavar="ID", help="default: pbx-e400")
+    parser.add_argument("--scenario", choices=tuple(SCENARIOS), default="car", help="default: car")
+    parser.add_argument("--definition", metavar="ID", help="another ECU than the scenario's own")
     parser.add_argument("--seed", type=int, default=1, help="decides memory, edits, place of the cut")
     parser.add_argument("--json", dest="report_file", type=Path, metavar="FILE", help="write the report here")
     parser.add_argument("--no-cut", dest="cut", action="store_false", help="let the power stay on")
