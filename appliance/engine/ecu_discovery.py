@@ -19,7 +19,7 @@ from appliance.flashing.set_aside import unfinished_job
 from appliance.protocols.access import AccessError, DuplicateEcuError, EcuIdentity, EcuState
 from appliance.protocols.port_missing import PortMissingError
 from appliance.protocols.protection import Protection
-from appliance.protocols.registry import Answer, offer_of, offered
+from appliance.protocols.registry import Answer, Legislated, offer_of, offered, surveys
 
 log = logging.getLogger("pitbox.engine")
 
@@ -40,7 +40,7 @@ async def find_ecu(box: EngineContext, definition_id: str | None) -> Found:
     asked = _ways([box.definition(definition_id)] if definition_id else box.library)
     answers = await _answers(box, asked, every=definition_id is None)
     if not answers:
-        raise _nobody(box, len(asked))
+        raise await _without_definition(box, len(asked), named=definition_id is not None)
     named = definition_id is not None
     recognised = [(answer, fit) for answer in answers if (fit := _fit(box, answer, named)) is not None]
     if not recognised:
@@ -150,6 +150,37 @@ def _refuse_rivals(box: EngineContext, answer: Answer, way: Way) -> None:
             do_now="Name the right one, if you know it: `pitbox identify --definition ID`. Else make the "
             "patterns of one of them more exact, or take it out.",
         )
+
+
+async def _without_definition(box: EngineContext, ways: int, *, named: bool) -> PitboxError:
+    """What a car tells that no definition knows; silence, where it tells nothing or one ECU was meant."""
+    for ask in () if named else surveys():
+        try:
+            told = await ask(box.connection)
+        except PortMissingError:
+            continue
+        except AccessError as error:
+            return access_problem(error)
+        if told is not None:
+            return _legislated(told)
+    return _nobody(box, ways)
+
+
+def _legislated(told: Legislated) -> PitboxError:
+    pids = " ".join(f"{pid:02X}" for pid in told.pids)
+    return PitboxError(
+        "ECU_UNKNOWN",
+        f"a car answers by OBD-II ({told.spoken}, key bytes {told.key_bytes}; "
+        f"VIN {told.vin or 'not told'}), and no definition fits it",
+        do_now="Look for a definition pack that knows its ECU; do not force another one.",
+        details=(
+            f"protocol: {told.spoken}",
+            f"key bytes: {told.key_bytes}",
+            f"VIN: {told.vin or 'not told'}",
+            f"calibration: {', '.join(told.calid) or 'not told'}",
+            f"supported PIDs: {pids or 'not told'}",
+        ),
+    )
 
 
 def _nobody(box: EngineContext, ways: int) -> PitboxError:

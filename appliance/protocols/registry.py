@@ -65,6 +65,26 @@ class RequiredAlone(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Legislated:
+    """What an engine controller tells to everybody who asks the questions of OBD-II."""
+
+    spoken: str
+    """Protocol and wake-up."""
+    key_bytes: str
+    vin: str | None
+    pids: tuple[int, ...]
+    """Parameters of mode 01 that it supports."""
+    calid: tuple[str, ...] = ()
+
+
+class Surveyed(Protocol):
+    """What asks a car that no definition knows."""
+
+    async def __call__(self, car: CarInterface) -> Legislated | None:
+        """None where nobody answers. Raises AccessError, PitboxError."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProtocolOffer:
     """All that the engine needs of a protocol."""
 
@@ -73,6 +93,8 @@ class ProtocolOffer:
     require_alone: RequiredAlone
     keep: Callable[[CarInterface, AccessDefinition], KeptSession | None]
     """Keep an ECU in its session; None where nothing can. Raises PitboxError."""
+    survey: Surveyed | None = None
+    """None where a car without a definition is asked nothing over this protocol."""
 
 
 _OFFERS: dict[str, ProtocolOffer] = {}
@@ -87,6 +109,11 @@ def register(protocol: str, offer: ProtocolOffer) -> None:
 def offered() -> tuple[str, ...]:
     """Names of the protocols that this box can speak, sorted."""
     return tuple(sorted(_OFFERS))
+
+
+def surveys() -> tuple[Surveyed, ...]:
+    """What asks a car that no definition knows, protocol after protocol."""
+    return tuple(one.survey for _, one in sorted(_OFFERS.items()) if one.survey is not None)
 
 
 def offer_of(access: AccessDefinition) -> ProtocolOffer:

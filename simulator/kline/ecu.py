@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Literal, Protocol
 
-from simulator.kline.framing import BrokenError, Heard, compose, parse, whole_bytes
+from simulator.kline import carb, framing
+from simulator.kline.framing import BrokenError, Heard
 from simulator.kline.levels import Edges
 from simulator.kline.settings import KwpEcuSettings, LineTimes
 from simulator.kline.wire import KNode, KWire
 
 _BITS = 10
 _OBD_FUNCTIONAL = 0x33
-_W1_S, _W2_S, _W4_S = 0.1, 0.01, 0.03
 _W4_LEAST_S, _W4_MOST_S = 0.025, 0.05
 _START, _STARTED = 0x81, 0xC1
 
@@ -38,6 +38,8 @@ class Reply:
     then: Callable[[], None] | None = None
     pending_s: float = 0.0
     """More than 0: 78 is sent at once, and the answer so much later."""
+    more: tuple[bytes, ...] = ()
+    """Further answers, each P2 behind the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class KwpEcu:
         self._loop = asyncio.get_running_loop()
         self._node: KNode = wire.attach(name, settings.rate_bps)
         self._node.on_byte, self._node.on_level = self._byte, self._level
+        self._framing = carb if settings.iso_9141 else framing
         self._edges = Edges(settings.idle_s, self._loop.time() - settings.idle_s)
         self._low = False
         self._powered = True
@@ -154,14 +157,14 @@ class KwpEcu:
             self.violations.append("woken before the line was idle for W5")
         elif address == self.settings.wake_address:
             self.phase = Phase.GREETING
-            self._loop.call_later(_W1_S, self._greet)
+            self._loop.call_later(self.settings.w1_s, self._greet)
 
     def _greet(self) -> None:
         first, second = self.settings.key_bytes
-        self._say(bytes((0x55,)), lambda: self._later(_W2_S, bytes((first,)), second_byte))
+        self._say(bytes((0x55,)), lambda: self._later(self.settings.w2_s, bytes((first,)), second_byte))
 
         def second_byte() -> None:
-            self._later(_W2_S, bytes((second,)), await_complement)
+            self._later(self.settings.w3_s, bytes((second,)), await_complement)
 
         def await_complement() -> None:
             said_s = self._now()
@@ -175,7 +178,7 @@ class KwpEcu:
         if not in_time:
             self.violations.append(f"W4 was {waited_s * 1000:.1f} ms")
         if in_time and value == self.settings.key_bytes[1] ^ 0xFF:
-            self._later(_W4_S, bytes((self.settings.wake_address ^ 0xFF,)), self._awake)
+            self._later(self.settings.w4_s, bytes((self.settings.wake_address ^ 0xFF,)), self._awake)
         else:
             self.fall_asleep()
 
@@ -271,11 +274,11 @@ class KwpEcu:
             self._now(),
         )
         try:
-            length = whole_bytes(bytes(self._heard))
+            length = self._framing.whole_bytes(bytes(self._heard))
             if length is not None and len(self._heard) >= length:
                 heard = bytes(self._heard)
                 self._heard.clear()
-                self._message(parse(heard))
+                self._message(self._framing.parse(heard))
         except BrokenError:
             self._heard.clear()
 
@@ -287,7 +290,7 @@ class KwpEcu:
         if self._spoilt or not self._is_for_me(message) or self.server is None:
             return
         self.requests.append(message.payload)
-        if message.payload == bytes((_START,)):
+        if message.payload == bytes((_START,)) and not self.settings.iso_9141:
             reply = Reply(bytes((_STARTED, *self.settings.key_bytes)))
         else:
             reply = self.server.answer(message.payload)
@@ -302,6 +305,8 @@ class KwpEcu:
             self._owe(reply, message, self.times.p2_s)
 
     def _is_for_me(self, message: Heard) -> bool:
+        if self.settings.iso_9141:
+            return True
         forms = self.settings.key_bytes[0]
         addressed, length = (0x08, 0x04)[message.target is None], (0x01, 0x02)[message.length_byte]
         if message.target is not None:
@@ -322,14 +327,19 @@ class KwpEcu:
     def _pay(self, reply: Reply, message: Heard, fault: AnswerFault | None) -> None:
         self._owes = None
         to = message.source if self.settings.answers_with_addresses else None
-        data = compose(reply.payload or b"", to, self.settings.address, message.length_byte)
+        then = self._next(reply, message) if reply.more else reply.then
+        data = self._framing.compose(reply.payload or b"", to, self.settings.address, message.length_byte)
         if fault is not None and fault.kind == "lost":
             self._rest()
-            if reply.then is not None:
-                reply.then()
+            if then is not None:
+                then()
             return
         if fault is not None and fault.kind == "garbled":
             data = data[:-1] + bytes((data[-1] ^ 0x40,))
         if fault is not None and fault.kind == "cut":
             data = data[: max(1, len(data) // 2)]
-        self._say(data, reply.then)
+        self._say(data, then)
+
+    def _next(self, reply: Reply, message: Heard) -> Callable[[], None]:
+        rest = Reply(reply.more[0], reply.then, more=reply.more[1:])
+        return lambda: self._owe(rest, message, self.times.p2_s)

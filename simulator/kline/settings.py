@@ -31,6 +31,15 @@ class KwpEcuSettings:
     rate_bps: int = 10_400
     idle_s: float = 0.3
     """W5."""
+    w1_s: float = 0.1
+    """From the address at 5 bit/s to the synch byte."""
+    w2_s: float = 0.01
+    w3_s: float = 0.01
+    """To the first and to the second key byte."""
+    w4_s: float = 0.03
+    """To the complement of the address."""
+    iso_9141: bool = False
+    """Speaks with the headers of ISO 9141-2, which name no length."""
     times: LineTimes = LineTimes()
     exact_s: float = 1e-5
     """By which the tester's times may be off; more where time is the wall's."""

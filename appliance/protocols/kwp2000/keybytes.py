@@ -8,7 +8,9 @@ from enum import StrEnum
 from appliance.protocols.kwp2000.framing import HeaderForm
 
 _LENGTH_IN_FORMAT, _LENGTH_BYTE, _PLAIN_HEADER, _ADDRESSED_HEADER = 0x01, 0x02, 0x04, 0x08
-_KWP1281, _KWP2000 = 1281, 2000
+_KWP1281 = 1281
+_KWP2000 = range(2000, 2048)
+"""Those whose second byte is 8F (sources: kline-wakeup): a first one that went wrong names nothing else."""
 _ISO_9141_2 = ((0x08, 0x08), (0x94, 0x94))
 
 
@@ -40,7 +42,7 @@ class KeyBytes:
             return Spoken.ISO9141_2
         if self.keyword == _KWP1281:
             return Spoken.KWP1281
-        return Spoken.KWP2000 if self.keyword >= _KWP2000 else Spoken.UNKNOWN
+        return Spoken.KWP2000 if self.keyword in _KWP2000 else Spoken.UNKNOWN
 
     def takes(self, form: HeaderForm) -> bool:
         """Whether the ECU says that it understands such headers. One that says nothing of them takes any."""

@@ -53,16 +53,20 @@ class KwpLink:
         self._quiet_since_s = self._now()
 
     async def receive(self, within_s: float) -> bytes:
-        """The next message for us that begins in time.
+        """The payload of the next message for us that begins in time.
 
         Raises EcuSilentError, BrokenMessageError, LinkLostError.
         """
+        return (await self.hear(within_s)).payload
+
+    async def hear(self, within_s: float) -> Message:
+        """As `receive`, with its sender."""
         until_s = self._now() + within_s
         while True:
             message = await self._message(until_s)
             self._quiet_since_s = self._now()
             if self._is_ours(message):
-                return message.payload
+                return message
             self.strangers += 1
 
     async def settle(self, quiet_s: float) -> None:
@@ -94,15 +98,23 @@ class KwpLink:
         if not whole:
             raise EcuSilentError("no answer began in time")
         try:
-            while missing := missing_bytes(whole):
+            while missing := self._missing(whole):
                 byte_s = BITS_PER_BYTE / self.line.rate_bps + self.timing.p1_max_s
                 more = await self._some(missing, missing * byte_s + HOST_SLACK_S)
                 whole += more
                 if len(more) < missing:
                     raise FramingError(f"{missing - len(more)} bytes did not come")
-            return decode(whole)
+            return self._decoded(whole)
         except FramingError as error:
             raise BrokenMessageError(f"{_shown(whole)}: {error}") from error
+
+    @staticmethod
+    def _missing(head: bytes) -> int:
+        return missing_bytes(head)
+
+    @staticmethod
+    def _decoded(whole: bytes) -> Message:
+        return decode(whole)
 
     async def _some(self, count: int, within_s: float) -> bytes:
         with line_errors():

@@ -11,7 +11,7 @@ from appliance.protocols.access import AccessError, EcuRefusedError, Purpose, Re
 from appliance.protocols.kwp2000.bauds import code_of
 from appliance.protocols.kwp2000.client import LOST, KwpClient, MisfitAnswerError
 from appliance.protocols.kwp2000.framing import HeaderForm
-from appliance.protocols.kwp2000.keybytes import KeyBytes, Spoken
+from appliance.protocols.kwp2000.keybytes import KeyBytes
 from appliance.protocols.kwp2000.link import KwpLink, line_errors
 from appliance.protocols.kwp2000.services.control import (
     read_timing_limits,
@@ -123,8 +123,6 @@ class KwpSession:
             keys = await wake_slowly(self.line, SlowWake(line.wake_address, line.wake_parity))
         else:
             keys = await wake_fast(self.line, self._form, self._timing)
-        if keys.spoken is not Spoken.KWP2000:
-            raise WakeError(f"the ECU speaks {keys}, not KWP2000")
         if not keys.takes(self._form):
             raise WakeError(f"the ECU does not take headers of this form, say its key bytes {keys}")
         return keys

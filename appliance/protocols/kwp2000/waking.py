@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 
 from appliance.protocols.access import EcuSilentError, LinkLostError
 from appliance.protocols.kwp2000.framing import HeaderForm
-from appliance.protocols.kwp2000.keybytes import KeyBytes
+from appliance.protocols.kwp2000.keybytes import KeyBytes, Spoken
 from appliance.protocols.kwp2000.link import KwpLink, line_errors
 from appliance.protocols.kwp2000.timing import HOST_SLACK_S, KwpTiming
 from drivers.kline.interface import KLine
@@ -26,11 +26,16 @@ _W1_S, _W2_S, _W3_S = 0.45, 0.02, 0.02
 """Longest to the synch byte (the standard has 0.3 s; sources: kline-wakeup), and to each key byte."""
 _W4_S, _W4_MOST_S = 0.03, 0.05
 """Ours before the complement of the second key byte (25 to 50 ms); the ECU's before that of the address."""
+_KWP2000 = frozenset((Spoken.KWP2000,))
 _START_COMMUNICATION, _STARTED = 0x81, 0xC1
 
 
 class WakeError(LinkLostError):
     """The ECU did not wake up as it should; a byte that went wrong on the line is the usual cause."""
+
+
+class StrangeKeyBytesError(WakeError):
+    """It woke up, and says that it speaks something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +55,20 @@ class SlowWake:
         return self.address & 0x7F | (0x80 if (ones % 2 == 0) == (self.parity == "odd") else 0)
 
 
-async def wake_slowly(line: KLine, wake: SlowWake, idle_s: float = IDLE_S) -> KeyBytes:
-    """The key bytes of the ECU at that address. Raises WakeError, EcuSilentError, LinkLostError."""
+def require_spoken(keys: KeyBytes, spoken: frozenset[Spoken]) -> None:
+    """Raises StrangeKeyBytesError."""
+    if keys.spoken not in spoken:
+        raise StrangeKeyBytesError(f"the ECU speaks {keys}, not {' or '.join(sorted(spoken))}")
+
+
+async def wake_slowly(
+    line: KLine, wake: SlowWake, idle_s: float = IDLE_S, spoken: frozenset[Spoken] = _KWP2000
+) -> KeyBytes:
+    """The key bytes of the ECU at that address.
+
+    One that speaks anything but `spoken` is not confirmed, so that it falls asleep again. Raises WakeError,
+    EcuSilentError, LinkLostError.
+    """
     await asyncio.sleep(idle_s)
     with line_errors():
         line.discard()
@@ -60,6 +77,7 @@ async def wake_slowly(line: KLine, wake: SlowWake, idle_s: float = IDLE_S) -> Ke
             raise WakeError("the ECU answered the wake-up address by no synch byte")
         first = await _byte(line, _W2_S, "the first key byte did not come")
         second = await _byte(line, _W3_S, "the second key byte did not come")
+        require_spoken(KeyBytes(first, second), spoken)
         await asyncio.sleep(_W4_S)
         await line.send(bytes((second ^ 0xFF,)))
         answered = await _byte(line, _W4_MOST_S, "the ECU did not confirm its address")
@@ -79,7 +97,9 @@ async def wake_fast(line: KLine, form: HeaderForm, timing: KwpTiming, idle_s: fl
     answer = await link.receive(timing.first_answer_s)
     if len(answer) != 3 or answer[0] != _STARTED:
         raise WakeError(f"81 was answered by {answer.hex(' ').upper()}")
-    return KeyBytes(answer[1], answer[2])
+    keys = KeyBytes(answer[1], answer[2])
+    require_spoken(keys, _KWP2000)
+    return keys
 
 
 async def several_tries(wake: Callable[[], Awaitable[T]], tries: int = TRIES) -> T:

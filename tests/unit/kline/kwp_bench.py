@@ -11,6 +11,7 @@ from appliance.definitions.memory import Region, Sectors
 from drivers.kline.simulated import SimulatedKLine
 from simulator.ecu.memory import FlashMemory
 from simulator.kline.ecu import KwpEcu
+from simulator.kline.legislated import LegislatedServer, LegislatedTold
 from simulator.kline.server import KwpServer, Told
 from simulator.kline.settings import KwpEcuSettings
 from simulator.kline.wire import KWire
@@ -36,6 +37,16 @@ class KwpBench:
         self.flash = FlashMemory([region], lambda: self.stock)
         told = Told({0x9B: b"1K0909144E  2501"}, [(0x4123, 0xE0)])
         self.server = KwpServer(self.ecu, self.flash, told, asyncio.get_running_loop().time)
+        self.line = SimulatedKLine(self.wire.attach("box"))
+
+
+class LegislatedBench:
+    """Wire, an engine controller that knows OBD-II alone, and a K-line for the host."""
+
+    def __init__(self, settings: KwpEcuSettings, told: LegislatedTold) -> None:
+        self.wire = KWire()
+        self.ecu = KwpEcu(self.wire, settings)
+        self.server = LegislatedServer(self.ecu, told)
         self.line = SimulatedKLine(self.wire.attach("box"))
 
 
