@@ -33,7 +33,8 @@ from appliance.vault.key_files import load_or_create
 from appliance.vault.keys import Role
 from benchmarks.models import client_on
 from benchmarks.report import Benchmark, Row
-from simulator.car import Car, CarSettings, bus_for
+from simulator.car import Car, CarSettings
+from simulator.kinds import wires_for
 from simulator.virtualtime import run_virtual
 from tests.support.box import JOB, Box, request_for
 
@@ -99,8 +100,8 @@ def timed_write(*starts: int) -> Timed:
 
 
 async def _timed_write(definition: Definition, starts: tuple[int, ...], state: Path) -> Timed:
-    bus = bus_for(definition)
-    car = Car([definition], bus, CarSettings(seed=1))
+    car = Car([definition], wires_for(definition), CarSettings(seed=1))
+    bus = car.bus
     car.power_up()
     await asyncio.sleep(definition.twin.boot_ms / 1000)
     client = client_on(bus.attach("host"), definition)

@@ -21,6 +21,7 @@ from drivers.can.interface import CanPort
 from simulator.__main__ import RealBus
 from simulator.car import Car, CarSettings
 from simulator.ecu.options import EcuOptions
+from simulator.wires import Wires
 
 
 async def serve(interface: str, definition: Definition) -> None:
@@ -38,7 +39,7 @@ async def serve(interface: str, definition: Definition) -> None:
         uds_access(definition).bus.data_bitrate_bps,
     )
     options = {definition.id: EcuOptions(link=link)}
-    car = Car([definition], bus, CarSettings(options=options, finish=with_right_checksums))
+    car = Car([definition], Wires(can=bus), CarSettings(options=options, finish=with_right_checksums))
     try:
         car.power_up()
         await asyncio.sleep(0.1)

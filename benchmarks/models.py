@@ -19,6 +19,7 @@ from drivers.can.interface import CanPort
 from simulator.bus import SimBus
 from simulator.car import Car, CarSettings
 from simulator.ecu.options import EcuOptions
+from simulator.wires import Wires
 
 MIB = 1 << 20
 START = 0x8010_0000
@@ -60,7 +61,7 @@ class Model:
         definition = self.definition
         bus = SimBus(uds_access(definition).bus.bitrate_bps, uds_access(definition).bus.data_bitrate_bps)
         options = {definition.id: EcuOptions(response_delay_s=self.delay_s)}
-        car = Car([definition], bus, CarSettings(options=options))
+        car = Car([definition], Wires(can=bus), CarSettings(options=options))
         car.power_up()
         return bus, car
 

@@ -22,6 +22,7 @@ from drivers.can.pythoncan import open_port
 from simulator.car import Car, CarSettings
 from simulator.faults import FaultPlan
 from simulator.injection import FaultInjector
+from simulator.wires import Wires
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ async def _simulate(options: argparse.Namespace, definitions: list[Definition], 
     settings = CarSettings(
         seed=options.seed, data_dir=options.data_dir, voltage_v=options.voltage, images=images
     )
-    car = Car(definitions, bus, settings)
+    car = Car(definitions, Wires(can=bus), settings)
     injector = FaultInjector(plan, car)
     try:
         car.power_up()

@@ -1,30 +1,21 @@
-"""A simulated car: its supply, its bus, its ECUs, a gateway in front of them and other traffic."""
+"""A simulated car: its supply, its wires, its ECUs, a gateway in front of them and other traffic."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
-from appliance.definitions.access.uds import uds_access
 from appliance.definitions.schema import Definition
-from drivers.can.interface import CanPort
 from simulator.battery import Battery
-from simulator.bus import SimBus
-from simulator.ecu.core import Program, Surroundings
-from simulator.ecu.ecu import SimulatedEcu
+from simulator.controller import Build, Controller
+from simulator.ecu.chip import Surroundings
 from simulator.ecu.options import EcuOptions
 from simulator.gateway import Gateway, GatewayPolicy
 from simulator.image_synthesis import Finish, synthesise
+from simulator.kinds import kind_of, wires_for
 from simulator.traffic import PeriodicFrame, Traffic
-
-
-class Bus(Protocol):
-    """Anything nodes can be attached to: a SimBus, or a real interface."""
-
-    def attach(self, name: str) -> CanPort:
-        """A new node. Raises CanBusGoneError."""
+from simulator.wires import Bus, Wires
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +42,11 @@ class Car:
     """Comes with the supply connected and the ignition off: `power_up()` or `ignition = True` starts it."""
 
     def __init__(
-        self, definitions: Sequence[Definition], bus: Bus, settings: CarSettings | None = None
+        self, definitions: Sequence[Definition], wires: Wires, settings: CarSettings | None = None
     ) -> None:
+        """Every ECU is on the wire of its protocol; with a gateway those on CAN are on a bus behind it."""
         self.settings = settings or CarSettings()
-        self.bus = bus
+        self.wires = wires
         self.engine_running = False
         self.supply_back: Callable[[], None] = self.power_up
         """What ends a power cut: on a bench only the bench knows whether there is a supply."""
@@ -63,7 +55,7 @@ class Car:
         self.battery = Battery(self.settings.voltage_v, self.settings.load_sag_v, self.settings.ripple_v)
         self.battery.on_change(self._supply)
         self._definitions = tuple(definitions)
-        self._inner = bus if self.settings.gateway is None else bus_for(definitions[0])
+        self._inner = wires if self.settings.gateway is None else wires_for(definitions[0])
         self._gateway: Gateway | None = None
         self._traffic: Traffic | None = None
         self._connected = True
@@ -73,7 +65,12 @@ class Car:
         self.ecus = {definition.id: self._ecu(definition) for definition in definitions}
 
     @property
-    def ecu(self) -> SimulatedEcu:
+    def bus(self) -> Bus:
+        """Its CAN bus, at the plug. Raises LookupError for a car without one."""
+        return self.wires.require_can()
+
+    @property
+    def ecu(self) -> Controller:
         """The first ECU, for a car that has one."""
         return next(iter(self.ecus.values()))
 
@@ -113,22 +110,21 @@ class Car:
         for ecu in self.ecus.values():
             ecu.close()
 
-    def _ecu(self, definition: Definition) -> SimulatedEcu:
+    def _ecu(self, definition: Definition) -> Controller:
         settings = self.settings
         around = Surroundings(
             self.voltage_v, lambda: self.engine_running, self.battery.add_load, lambda: self.strapped
         )
-        return SimulatedEcu(
-            definition,
-            self._inner.attach,
+        build = Build(
             lambda: (
                 settings.images.get(definition.id) or synthesise(definition, settings.seed, settings.finish)
             ),
-            options=settings.options.get(definition.id),
-            around=around,
-            data_dir=settings.data_dir,
-            seed=settings.seed,
+            settings.options.get(definition.id, EcuOptions()),
+            around,
+            settings.data_dir,
+            settings.seed,
         )
+        return kind_of(definition).build(definition, self._inner, build)
 
     def _supply(self) -> None:
         """Bring every controller into the state that supply and key ask for.
@@ -158,7 +154,7 @@ class Car:
 
     def _wake(self) -> None:
         if self.settings.gateway is not None and self._gateway is None:
-            ports = self.bus.attach("gateway"), self._inner.attach("gateway")
+            ports = self.bus.attach("gateway"), self._inner.require_can().attach("gateway")
             self._gateway = Gateway(*ports, self._definitions, self.settings.gateway)
         if self.settings.traffic and self._traffic is None:
             port = self.bus.attach("other controllers")
@@ -176,11 +172,4 @@ class Car:
         """An ECU's own messages stop with its application, or when 0x28 switches them off."""
         if frame.owner is None:
             return True
-        ecu = self.ecus[frame.owner]
-        return ecu.program is Program.APPLICATION and ecu.core.session.communication_on
-
-
-def bus_for(definition: Definition) -> SimBus:
-    """A simulated bus at the definition's bit rates."""
-    wire = uds_access(definition).bus
-    return SimBus(wire.bitrate_bps, wire.data_bitrate_bps)
+        return self.ecus[frame.owner].chatters

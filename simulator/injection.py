@@ -11,7 +11,7 @@ from drivers.can.interface import CanFrame
 from simulator.bench.bench import Bench
 from simulator.bus import Fate, FrameFate, SimBus
 from simulator.car import Car
-from simulator.ecu.ecu import SimulatedEcu
+from simulator.controller import Controller
 from simulator.ecu.hooks import Mishap, RequestFate
 from simulator.ecu.watch import Counter
 from simulator.faults import (
@@ -90,10 +90,10 @@ class FaultInjector:
             watch = self._ecu(fault).core.watch
             watch.at(Counter(fault.on.value), int(fault.at), partial(self._strike, fault))
 
-    def _ecu(self, fault: Fault) -> SimulatedEcu:
+    def _ecu(self, fault: Fault) -> Controller:
         return self._car.ecu if fault.ecu is None else self._car.ecus[fault.ecu]
 
-    def _requests_of(self, ecu: SimulatedEcu) -> _RequestFaults:
+    def _requests_of(self, ecu: Controller) -> _RequestFaults:
         faults = self._requests.get(ecu.definition.id)
         if faults is None:
             faults = self._requests[ecu.definition.id] = _RequestFaults(self._strike)
@@ -135,7 +135,7 @@ class FaultInjector:
         else:
             self._strike_car(fault, ecu)
 
-    def _strike_car(self, fault: Fault, ecu: SimulatedEcu) -> None:
+    def _strike_car(self, fault: Fault, ecu: Controller) -> None:
         car = self._car
         actions: dict[FaultKind, Callable[[], None]] = {
             FaultKind.POWER_CUT: partial(self._cut, fault.duration_s),
@@ -167,7 +167,7 @@ class FaultInjector:
         if duration_s:
             self._later(duration_s, self._car.supply_back)
 
-    def _spoil_byte(self, fault: Fault, ecu: SimulatedEcu, address: int | None) -> None:
+    def _spoil_byte(self, fault: Fault, ecu: Controller, address: int | None) -> None:
         """Spoils the byte the trigger counted, or else the next one."""
         counter = Counter.READ if fault.kind is FaultKind.WRONG_READ else Counter.PROGRAMMED
         if address is None or fault.on not in BYTE_TRIGGERS or fault.on.value != counter.value:
@@ -176,7 +176,7 @@ class FaultInjector:
         else:
             _spoil(fault, ecu, address)
 
-    def _refuse_erase(self, fault: Fault, ecu: SimulatedEcu) -> None:
+    def _refuse_erase(self, fault: Fault, ecu: Controller) -> None:
         """The erase that the trigger counted, or else the next one at its first byte."""
         due = partial(_break_off, fault, ecu)
         if fault.on is Trigger.ERASED:
@@ -215,11 +215,11 @@ class _RequestFaults:
         return self._next.popleft() if self._next else None
 
 
-def _break_off(fault: Fault, ecu: SimulatedEcu, _address: int) -> None:
+def _break_off(fault: Fault, ecu: Controller, _address: int) -> None:
     ecu.core.break_off(fault.nrc)
 
 
-def _spoil(fault: Fault, ecu: SimulatedEcu, address: int) -> None:
+def _spoil(fault: Fault, ecu: Controller, address: int) -> None:
     if fault.kind is FaultKind.WRONG_READ:
         ecu.core.flips[address] = fault.mask
     else:

@@ -29,10 +29,11 @@ from drivers.supply.simulated import SimulatedSupply
 from drivers.voltmeter.simulated import SimulatedVoltmeter
 from simulator.bench.bench import Bench
 from simulator.bus import SimBus
-from simulator.car import Car, CarSettings, bus_for
+from simulator.car import Car, CarSettings
 from simulator.faults import FaultPlan
 from simulator.image_synthesis import region_slice
 from simulator.injection import FaultInjector
+from simulator.kinds import wires_for
 from simulator.virtualtime import ScaledLoop, VirtualLoop
 
 
@@ -119,7 +120,7 @@ async def connect(
     car_settings = CarSettings(
         seed=simulation.seed, data_dir=simulation.data_dir, finish=with_right_checksums
     )
-    car = Car([definition], bus_for(definition), car_settings)
+    car = Car([definition], wires_for(definition), car_settings)
     bench = Bench(car) if simulation.bench else None
     try:
         FaultInjector(plan, car, _die, bench)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from simulator.ecu.core import Answer, Core, Handler, Program
+from simulator.ecu.chip import Program
+from simulator.ecu.core import Answer, Core, Handler
 from simulator.ecu.makes import make_of
 from simulator.ecu.nrc import Nrc, RefusedError, require
 from simulator.ecu.services import data, dtc, obd, routine, security, session_control, transfer

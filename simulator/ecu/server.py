@@ -11,7 +11,8 @@ from appliance.definitions.access.uds import uds_access
 from appliance.definitions.schema import Definition
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpError, IsoTpSettings
 from drivers.can.interface import CanFrame, CanPort
-from simulator.ecu.core import Core, Program
+from simulator.ecu.chip import Program
+from simulator.ecu.core import Core
 from simulator.ecu.dispatch import dispatch, wants_no_answer
 from simulator.ecu.functional import single_frame_payload
 from simulator.ecu.hooks import Mishap, RequestFate, RequestHook

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.definitions.access.uds import UdsAccessDefinition, uds_access
+from appliance.definitions.access.uds import UdsAccessDefinition
 from appliance.definitions.checksum import Checksum
 from appliance.definitions.memory import Memory
 from appliance.definitions.schema import Definition
@@ -13,7 +13,9 @@ def on_wire(definition: Definition) -> Definition:
 
     What an address stands for is decided here alone: the services of the ECU know one space.
     """
-    access = uds_access(definition)
+    access = next((one for one in definition.accesses if isinstance(one, UdsAccessDefinition)), None)
+    if access is None:
+        return definition
     memories = access.reached(definition.memories)
     if not access.address_spaces and memories == definition.memories:
         return definition

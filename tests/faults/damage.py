@@ -33,7 +33,8 @@ from appliance.ports.simulated import SimulatedCarInterface
 from appliance.protocols.access import EcuIdentity
 from appliance.vault.contents import split
 from appliance.vault.images import ImageKind
-from simulator.car import Car, CarSettings, bus_for
+from simulator.car import Car, CarSettings
+from simulator.kinds import wires_for
 from simulator.virtualtime import run_virtual
 from tests.frozen.generate import STATES, Freezer
 from tests.frozen.thaw import Thawed, thawed_from
@@ -233,7 +234,7 @@ class Technician:
 
     async def _inside(self, work: Callable[[EngineContext, Car], Awaitable[str]], **settings: Any) -> str:
         definition, state = self._thawed.definition, self._thawed.state
-        car = Car([definition], bus_for(definition), CarSettings(seed=11, data_dir=self._thawed.car))
+        car = Car([definition], wires_for(definition), CarSettings(seed=11, data_dir=self._thawed.car))
         car.power_up()
         await asyncio.sleep(_BOOT_S)
         try:

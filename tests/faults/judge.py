@@ -12,7 +12,7 @@ from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import JobState
 from appliance.definitions.access.uds import uds_access
 from appliance.definitions.schema import Definition
-from simulator.ecu.core import Program
+from simulator.ecu.chip import Program
 from simulator.image_synthesis import region_slice
 
 IGNITION_OFF = "switch the ignition off for 15 s"

@@ -24,9 +24,10 @@ from appliance.ports.simulated import SimulatedCarInterface, with_right_checksum
 from appliance.protocols.ports import CarInterface
 from appliance.vault.contents import split
 from appliance.vault.images import ImageKind
-from simulator.car import Car, CarSettings, bus_for
+from simulator.car import Car, CarSettings
 from simulator.ecu.options import EcuOptions
 from simulator.image_synthesis import synthesise
+from simulator.kinds import wires_for
 from simulator.virtualtime import run_virtual
 
 PACK_IDS = tuple(sorted(path.stem for path in PACKS.glob("*.toml")))
@@ -95,7 +96,7 @@ def car_with(definition: Definition, seed: int, memory: bytes, options: EcuOptio
         images={definition.id: memory},
         options={definition.id: options} if options is not None else {},
     )
-    return Car([definition], bus_for(definition), settings)
+    return Car([definition], wires_for(definition), settings)
 
 
 def box_on(

@@ -18,8 +18,9 @@ from appliance.engine.operations.write import recover, write
 from appliance.engine.tuned_package import MasterWish
 from appliance.flashing.safety import standing
 from appliance.ports.simulated import SimulatedCarInterface
-from simulator.car import Car, CarSettings, bus_for
+from simulator.car import Car, CarSettings
 from simulator.ecu.watch import Counter
+from simulator.kinds import wires_for
 from simulator.virtualtime import run_virtual
 from tests.faults.prepared_boxes import PACK_IDS, Bench, Benches, box_on
 from tests.faults.scenario import Kind, Scenario, scenario_for
@@ -43,7 +44,7 @@ def other_car(bench: Bench) -> Car:
     named = bench.definition.simulation.model_copy(update={"vin": "WVWZZZ1KZAW000001", "serial": "OTHER"})
     definition = bench.definition.model_copy(update={"simulation": named})
     memory = bytes(byte ^ 0x5A for byte in bench.stock)
-    return Car([definition], bus_for(definition), CarSettings(images={definition.id: memory}))
+    return Car([definition], wires_for(definition), CarSettings(images={definition.id: memory}))
 
 
 @pytest.mark.timeout(300)

@@ -26,7 +26,7 @@ from appliance.protocols.uds.memory import UdsMemory
 from appliance.vault.errors import VaultError
 from appliance.vault.store import BlobStore
 from simulator import virtualtime
-from simulator.ecu.core import Program
+from simulator.ecu.chip import Program
 from simulator.faults import Fault, FaultKind, FaultPlan, Trigger
 from tests.faults import run as runs
 from tests.faults.campaign import campaign, command, main, one_run, table

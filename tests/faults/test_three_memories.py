@@ -14,9 +14,10 @@ from appliance.definitions.schema import Definition
 from appliance.engine.operations.write import recover, restore, write
 from appliance.flashing.safety import standing
 from appliance.ports.simulated import SimulatedCarInterface, with_right_checksums
-from simulator.car import Car, CarSettings, bus_for
+from simulator.car import Car, CarSettings
 from simulator.faults import Fault, FaultKind, FaultPlan, Trigger, random_plan
 from simulator.injection import FaultInjector
+from simulator.kinds import wires_for
 from tests.support.definitions import raw, validated
 from tests.support.two_memories import WISH, Job, on_a_car, three_memories
 
@@ -148,6 +149,6 @@ def test_another_car_is_not_recovered(tmp_path: Path) -> None:
 def _other_car(definition: Definition) -> Car:
     told = definition.twin.model_copy(update={"vin": "WVWZZZ1KZAW000001", "serial": "OTHER"})
     other = definition.model_copy(update={"simulation": told})
-    car = Car([other], bus_for(other), CarSettings(seed=4, finish=with_right_checksums))
+    car = Car([other], wires_for(other), CarSettings(seed=4, finish=with_right_checksums))
     car.power_up()
     return car

@@ -36,10 +36,11 @@ from appliance.engine.operations.write import recover, write
 from appliance.flashing.own_checksums import own_checksums
 from appliance.flashing.recorder import acting
 from appliance.ports.simulated import with_right_checksums
-from simulator.car import Car, CarSettings, bus_for
+from simulator.car import Car, CarSettings
 from simulator.faults import Fault, FaultKind, FaultPlan, Trigger
 from simulator.image_synthesis import region_slice, synthesise
 from simulator.injection import FaultInjector
+from simulator.kinds import wires_for
 from simulator.virtualtime import run_virtual
 from tests.faults.killable_box import Killed, Life
 from tests.faults.prepared_boxes import Bench, cut_down
@@ -64,7 +65,7 @@ class Freezer:
         self._data = root / "car"
         self._data.mkdir()
         settings = CarSettings(seed=_SEED, data_dir=self._data, images={self.definition.id: self.stock})
-        self._car = Car([self.definition], bus_for(self.definition), settings)
+        self._car = Car([self.definition], wires_for(self.definition), settings)
 
     @property
     def tuned(self) -> bytes:

@@ -17,7 +17,8 @@ from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext, open_box
 from appliance.engine.settings import EngineSettings
 from appliance.ports.simulated import SimulatedCarInterface
-from simulator.car import Car, CarSettings, bus_for
+from simulator.car import Car, CarSettings
+from simulator.kinds import wires_for
 from simulator.virtualtime import run_virtual
 
 HERE = Path(__file__).parent
@@ -78,7 +79,7 @@ def live(
 
     async def inside() -> Any:
         definition = thawed.definition
-        car = Car([definition], bus_for(definition), CarSettings(seed=11, data_dir=thawed.car))
+        car = Car([definition], wires_for(definition), CarSettings(seed=11, data_dir=thawed.car))
         car.power_up()
         await asyncio.sleep(_BOOT_S)
         settings = EngineSettings(thawed.state, thawed.state / "engine.sock", role="master")

@@ -18,9 +18,10 @@ from appliance.ports.simulated import with_right_checksums
 from appliance.vault import key_files
 from appliance.vault.keys import Role
 from drivers.can.interface import CanFrame
-from simulator.car import Car, CarSettings, bus_for
+from simulator.car import Car, CarSettings
 from simulator.faults import Fault, FaultKind, FaultPlan, Trigger
 from simulator.injection import FaultInjector
+from simulator.kinds import wires_for
 from simulator.virtualtime import run_virtual
 from tests.support.garage import PACK, Readied, open_garage
 
@@ -36,7 +37,7 @@ async def job(state: Path) -> list[str]:
     frames: list[str] = []
     loop = asyncio.get_running_loop()
     definition = load_definition(PACKS / f"{PACK}.toml")
-    car = Car([definition], bus_for(definition), CarSettings(seed=SEED, finish=with_right_checksums))
+    car = Car([definition], wires_for(definition), CarSettings(seed=SEED, finish=with_right_checksums))
 
     def tap(frame: CanFrame) -> None:
         frames.append(f"{loop.time()!r} {frame.can_id:X} {frame.data.hex()}")

@@ -31,7 +31,8 @@ from appliance.vault import key_files as keyring
 from appliance.vault.contents import new_file_id
 from appliance.vault.keys import MasterKeys, Role
 from appliance.vault.package import GrantLimits, TunedFile
-from simulator.car import Car, CarSettings, bus_for
+from simulator.car import Car, CarSettings
+from simulator.kinds import wires_for
 from simulator.virtualtime import run_virtual
 from tests.support.packages import packed
 
@@ -151,7 +152,7 @@ def visit(readied: Readied, test: Visit[Done], connection: CarInterface | None =
     async def inside() -> Done:
         definition = load_definition(PACKS / f"{PACK}.toml")
         settings = CarSettings(**({"seed": _SEED, "finish": with_right_checksums} | car))
-        vehicle = Car([definition], bus_for(definition), settings)
+        vehicle = Car([definition], wires_for(definition), settings)
         vehicle.power_up()
         await asyncio.sleep(1)
         garage = open_garage(readied, vehicle)

@@ -18,7 +18,8 @@ from appliance.engine.tuned_package import MasterWish
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.own_checksums import corrected, own_checksums
 from appliance.ports.simulated import SimulatedCarInterface, with_right_checksums
-from simulator.car import Car, CarSettings, bus_for
+from simulator.car import Car, CarSettings
+from simulator.kinds import wires_for
 from simulator.virtualtime import run_virtual
 from tests.support.box import EEPROM_OFFSET, with_eeprom
 from tests.support.definitions import raw, validated
@@ -105,7 +106,7 @@ def on_a_car(
 
     async def inside() -> None:
         known = definition or two_memories()
-        car = Car([known], bus_for(known), CarSettings(seed=3, finish=with_right_checksums))
+        car = Car([known], wires_for(known), CarSettings(seed=3, finish=with_right_checksums))
         car.power_up()
         await asyncio.sleep(1)
         box = open_box(

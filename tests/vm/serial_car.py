@@ -16,6 +16,7 @@ from appliance.definitions.loader import load_definition
 from drivers.can.interface import BusHealth, CanFrame, SentHandler
 from drivers.can.listeners import PortListeners
 from simulator.car import Car, CarSettings
+from simulator.wires import Wires
 
 
 class SerialLine:
@@ -99,7 +100,7 @@ async def _run(line_path: Path, definition_path: Path, data_dir: Path) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     definition = load_definition(definition_path)
     line = SerialLine(uds_access(definition).bus.bitrate_bps)
-    car = Car([definition], line, CarSettings(seed=7, data_dir=data_dir))
+    car = Car([definition], Wires(can=line), CarSettings(seed=7, data_dir=data_dir))
     try:
         async with await asyncio.start_unix_server(line.connected, line_path):
             car.power_up()

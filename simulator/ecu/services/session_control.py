@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from simulator.ecu.core import Answer, Core, Program
+from simulator.ecu.chip import Program
+from simulator.ecu.core import Answer, Core
 from simulator.ecu.nrc import Nrc, require
 from simulator.ecu.options import TransferEnd
 from simulator.ecu.session import Kind

@@ -9,7 +9,8 @@ import pytest
 from appliance.definitions.errors import DefinitionError
 from appliance.definitions.loader import MAX_FILE_BYTES, load_definition
 from appliance.definitions.memory import EXCLUDED_TAGS
-from simulator.car import Car, bus_for
+from simulator.car import Car
+from simulator.kinds import wires_for
 from simulator.virtualtime import run_virtual
 
 Refusal = Callable[[str, str], list[str]]
@@ -281,7 +282,7 @@ def test_a_real_ecu_needs_no_simulated_twin(e400: str, file: Path) -> None:
     assert real.simulation is None
 
     async def simulate() -> None:
-        Car([real], bus_for(real))
+        Car([real], wires_for(real))
 
     with pytest.raises(DefinitionError, match="DEFINITION_NOT_SIMULATED"):
         run_virtual(simulate())

@@ -17,8 +17,9 @@ from appliance.engine.operations.restore_without_journal import reopen
 from appliance.engine.operations.write import recover, restore, write
 from appliance.engine.report import report_of
 from appliance.ports.simulated import SimulatedCarInterface, with_right_checksums
-from simulator.car import Car, CarSettings, bus_for
-from simulator.ecu.core import Program
+from simulator.car import Car, CarSettings
+from simulator.ecu.chip import Program
+from simulator.kinds import wires_for
 from tests.support.definitions import with_access
 from tests.support.garage import Garage, Readied, open_garage, visit
 from tests.unit.engine.test_refused_conditions import interrupted_write
@@ -35,7 +36,7 @@ def plug_into_another(garage: Garage) -> Car:
     """A healthy car with the same kind of ECU."""
     named = garage.definition.simulation.model_copy(update={"vin": WRONG_VIN, "serial": "SIM-OTHER"})
     definition = garage.definition.model_copy(update={"simulation": named})
-    car = Car([definition], bus_for(definition), CarSettings(seed=8, finish=with_right_checksums))
+    car = Car([definition], wires_for(definition), CarSettings(seed=8, finish=with_right_checksums))
     car.power_up()
     garage.box.connection = SimulatedCarInterface(car, definition)
     return car

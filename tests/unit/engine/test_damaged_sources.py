@@ -19,7 +19,7 @@ from appliance.flashing import history
 from appliance.flashing.database import StorageError
 from appliance.flashing.journal import Journal, Step
 from appliance.flashing.write_order import WriteOrder
-from simulator.ecu.core import Program
+from simulator.ecu.chip import Program
 from simulator.ecu.watch import Counter
 from tests.support.definitions import with_access, with_regions
 from tests.support.garage import Garage, Readied, visit

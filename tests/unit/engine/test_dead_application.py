@@ -10,7 +10,7 @@ from appliance.contract.jobs import JobState
 from appliance.engine.operations.registry import prepare
 from appliance.engine.operations.write import restore, write
 from appliance.engine.report import report_of
-from simulator.ecu.core import Program
+from simulator.ecu.chip import Program
 from tests.support.definitions import with_access
 from tests.support.garage import Garage, Readied, visit
 from tests.unit.engine.test_another_car import WRONG_VIN, recoverable

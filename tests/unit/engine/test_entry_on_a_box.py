@@ -18,7 +18,7 @@ from appliance.protocols.ports import CarInterface
 from drivers.person.simulated import Reply, SimulatedPerson
 from drivers.supply.interface import Output
 from simulator.bench.bench import Bench, BenchSettings
-from simulator.ecu.core import Program
+from simulator.ecu.chip import Program
 from simulator.ecu.watch import Counter
 from tests.support.definitions import with_access
 from tests.support.garage import PACK, Garage, Readied, open_garage, visit

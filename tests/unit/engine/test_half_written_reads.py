@@ -12,7 +12,7 @@ from appliance.engine.operations.read import identify, read
 from appliance.engine.operations.write import recover
 from appliance.protocols.access import EcuState
 from appliance.protocols.uds.lifecycle import UdsLifecycle
-from simulator.ecu.core import Program
+from simulator.ecu.chip import Program
 from tests.support.definitions import with_access
 from tests.support.garage import Garage, Readied, visit
 from tests.unit.engine.test_another_car import recoverable

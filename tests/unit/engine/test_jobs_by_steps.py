@@ -18,9 +18,10 @@ from appliance.engine.operations.write import recover, restore, write
 from appliance.engine.settings import EngineSettings
 from appliance.engine.tuned_package import MasterWish
 from appliance.ports.simulated import SimulatedCarInterface, with_right_checksums
-from simulator.car import Car, CarSettings, bus_for
-from simulator.ecu.core import Program
+from simulator.car import Car, CarSettings
+from simulator.ecu.chip import Program
 from simulator.ecu.watch import Counter
+from simulator.kinds import wires_for
 from simulator.virtualtime import run_virtual
 
 NAMES = {
@@ -58,7 +59,7 @@ def at_work(name: str, state: Path, scene: Callable[[Workshop], Awaitable[None]]
     async def main() -> None:
         definition = load_definition(PACKS / f"{name}.toml")
         settings = CarSettings(seed=5, finish=with_right_checksums)
-        car = Car([definition], bus_for(definition), settings)
+        car = Car([definition], wires_for(definition), settings)
         car.power_up()
         await asyncio.sleep(1)
         box = open_box(

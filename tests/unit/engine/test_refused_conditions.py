@@ -18,6 +18,7 @@ from appliance.engine.operations.write import recover, restore, write
 from appliance.ports.real import MissingVoltmeter
 from drivers.can.interface import CanPort
 from simulator.bus import SimBus
+from simulator.controller import Build
 from simulator.ecu.ecu import SimulatedEcu
 from simulator.ecu.watch import Counter
 from simulator.image_synthesis import synthesise
@@ -138,7 +139,7 @@ def test_two_ecus_with_one_id_are_never_written(slave: Readied) -> None:
 def add_twin(garage: Garage) -> SimulatedEcu:
     """A second ECU with the same identifiers, as on a bench beside the car."""
     definition = garage.definition
-    twin = SimulatedEcu(definition, garage.car.bus.attach, lambda: synthesise(definition, 9))
+    twin = SimulatedEcu(definition, garage.car.bus.attach, Build(lambda: synthesise(definition, 9)))
     twin.power_on()
     return twin
 

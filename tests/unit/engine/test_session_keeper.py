@@ -12,7 +12,8 @@ from appliance.definitions.access.uds import uds_access
 from appliance.engine.operations.check import dtc
 from appliance.engine.operations.read import identify, read
 from appliance.engine.operations.write import recover, write
-from simulator.ecu.core import Answer, Core, Program
+from simulator.ecu.chip import Program
+from simulator.ecu.core import Answer, Core
 from simulator.ecu.dispatch import SERVICES
 from simulator.ecu.nrc import RefusedError
 from simulator.ecu.options import EcuOptions

@@ -18,7 +18,8 @@ from drivers.person.simulated import Reply, SimulatedPerson
 from drivers.pins.simulated import SimulatedPins
 from drivers.supply.simulated import SimulatedSupply
 from simulator.bench.bench import Bench
-from simulator.car import Car, CarSettings, bus_for
+from simulator.car import Car, CarSettings
+from simulator.kinds import wires_for
 
 ENTRY = """
 [[steps]]
@@ -90,7 +91,7 @@ class EntryBench:
 
     def __post_init__(self) -> None:
         definition = load_definition(PACKS / "pbx-x050.toml")
-        self.car = Car([definition], bus_for(definition), CarSettings())
+        self.car = Car([definition], wires_for(definition), CarSettings())
         self.bench = Bench(self.car)
         self.person = SimulatedPerson(self.script, "Kim")
         self.ports = SimulatedCarInterface(self.car, definition, self.bench, self.person)

@@ -12,17 +12,18 @@ from pydantic import ValidationError
 from appliance.definitions.loader import PACKS, load_definition
 from drivers.supply.interface import Output, SupplyReading
 from simulator.bench.bench import Bench
-from simulator.car import Car, CarSettings, bus_for
-from simulator.ecu.core import Program
+from simulator.car import Car, CarSettings
+from simulator.ecu.chip import Program
 from simulator.faults import Fault, FaultKind, FaultPlan, Trigger
 from simulator.injection import FaultInjector
+from simulator.kinds import wires_for
 from simulator.virtualtime import run_virtual
 
 
 def on_bench(test: Callable[[Bench, Car], Awaitable[None]]) -> None:
     async def inside() -> None:
         definition = load_definition(PACKS / "pbx-x050.toml")
-        car = Car([definition], bus_for(definition), CarSettings())
+        car = Car([definition], wires_for(definition), CarSettings())
         try:
             await test(Bench(car), car)
         finally:

@@ -19,7 +19,7 @@ from appliance.ports.settings import SimulationSettings
 from drivers.person.simulated import SimulatedPerson
 from drivers.pins.rpigpio import RpiGpioPins
 from drivers.supply.interface import Output
-from simulator.ecu.core import Program
+from simulator.ecu.chip import Program
 from simulator.virtualtime import run_virtual
 
 from .gpio_board import GpioBoard

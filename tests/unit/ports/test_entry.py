@@ -15,7 +15,7 @@ from appliance.flashing.entry_actions import EntryError
 from drivers.person.simulated import Reply
 from drivers.pins.simulated import SimulatedPins
 from drivers.supply.interface import Output
-from simulator.ecu.core import Program
+from simulator.ecu.chip import Program
 from simulator.virtualtime import VirtualLoop, run_virtual
 
 from .entry_bench import ENTRY, EntryBench, entry_of

@@ -34,6 +34,7 @@ from simulator.car import Car, CarSettings
 from simulator.ecu.options import EcuOptions
 from simulator.gateway import GatewayPolicy
 from simulator.virtualtime import run_virtual
+from simulator.wires import Wires
 
 from .scripted import ScriptedLink, asked, later, play
 from .uds_bench import E400, definition
@@ -121,7 +122,7 @@ def on_bus(
         bus = SimBus(
             uds_access(definitions[0]).bus.bitrate_bps, uds_access(definitions[0]).bus.data_bitrate_bps
         )
-        car = Car(definitions, bus, settings)
+        car = Car(definitions, Wires(can=bus), settings)
         car.power_up()
         port = bus.attach("tester")
         await asyncio.sleep(1.0)

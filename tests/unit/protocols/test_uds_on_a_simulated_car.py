@@ -22,6 +22,7 @@ from drivers.can.interface import CanFrame
 from simulator.bus import Fate, FrameFate, SimBus
 from simulator.car import Car, CarSettings
 from simulator.virtualtime import run_virtual
+from simulator.wires import Wires
 from tests.support.places import flash
 
 from .uds_bench import PACK_NAMES, definition
@@ -54,7 +55,7 @@ def on_car(chosen: Definition, scenario: Callable[[Bench], Awaitable[T]], image:
     async def main() -> T:
         bus = SimBus(uds_access(chosen).bus.bitrate_bps, uds_access(chosen).bus.data_bitrate_bps)
         images = {} if image is None else {chosen.id: image}
-        car = Car((chosen,), bus, CarSettings(seed=7, images=images))
+        car = Car((chosen,), Wires(can=bus), CarSettings(seed=7, images=images))
         car.power_up()
         port = bus.attach("tester")
         settings = link_settings(uds_access(chosen))

@@ -23,6 +23,7 @@ from simulator.ecu.watch import Counter
 from simulator.faults import Fault, FaultKind, FaultPlan, Trigger
 from simulator.injection import FaultInjector
 from simulator.virtualtime import run_virtual
+from simulator.wires import Wires
 from tests.support.places import flash
 from tests.unit.simulated_car.bench import CAL, CAL_SIZE, CODE, build, build_by_block
 
@@ -40,7 +41,7 @@ def with_faults(chosen: Definition, scenario: Scenario, *faults: Fault) -> float
     async def main() -> float:
         bus = SimBus(uds_access(chosen).bus.bitrate_bps, uds_access(chosen).bus.data_bitrate_bps)
         noise = random.Random(5).randbytes(sum(region.size_bytes for region in chosen.regions))
-        car = Car((chosen,), bus, CarSettings(seed=7, images={chosen.id: noise}))
+        car = Car((chosen,), Wires(can=bus), CarSettings(seed=7, images={chosen.id: noise}))
         car.power_up()
         port = bus.attach("tester")
         settings = link_settings(uds_access(chosen))

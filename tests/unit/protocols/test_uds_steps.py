@@ -30,8 +30,9 @@ from appliance.protocols.uds.addressing import functional_address, link_settings
 from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.timing import UdsTiming
 from appliance.vault.owner_secrets import Place
-from simulator.car import Car, CarSettings, bus_for
-from simulator.ecu.core import Program
+from simulator.car import Car, CarSettings
+from simulator.ecu.chip import Program
+from simulator.kinds import wires_for
 from simulator.virtualtime import run_virtual
 from tests.support.definitions import raw, validated
 from tests.support.places import flash
@@ -81,8 +82,8 @@ def on_bench(name: str, scenario: Callable[[Bench], Awaitable[T]], secret: Secre
     how = uds_access(definition)
 
     async def main() -> T:
-        bus = bus_for(definition)
-        car = Car((definition,), bus, CarSettings(seed=7, finish=with_right_checksums))
+        car = Car((definition,), wires_for(definition), CarSettings(seed=7, finish=with_right_checksums))
+        bus = car.bus
         asked: list[bytes] = []
         car.ecu.request_hook = asked.append
         car.power_up()

@@ -15,7 +15,8 @@ from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpSettings
 from appliance.protocols.isotp.link import SoftIsoTpLink
 from drivers.can.interface import CanFrame
 from simulator.bus import SimBus
-from simulator.car import Car, CarSettings, bus_for
+from simulator.car import Car, CarSettings
+from simulator.kinds import wires_for
 from simulator.virtualtime import run_virtual
 
 READ_CONSTANT = 0x11223344
@@ -219,8 +220,8 @@ async def running(
 ) -> AsyncIterator[tuple[Car, RawTester]]:
     """A car that has booted, and a tester on its bus."""
     definition = definition or build()
-    bus = bus_for(definition)
-    car = Car([definition], bus, settings)
+    car = Car([definition], wires_for(definition), settings)
+    bus = car.bus
     tester = RawTester(bus, definition)
     car.power_up()
     await asyncio.sleep(definition.simulation.boot_ms / 1000 + 0.01)

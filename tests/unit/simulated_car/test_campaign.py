@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from simulator.car import Car
-from simulator.ecu.core import Program
+from simulator.ecu.chip import Program
 from simulator.faults import CAR_FAULTS, Trigger, random_plan
 from simulator.injection import FaultInjector
 from simulator.virtualtime import run_virtual

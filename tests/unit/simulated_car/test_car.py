@@ -10,11 +10,12 @@ import pytest
 from appliance.definitions.schema import Definition
 from drivers.can.interface import CanFrame
 from simulator.battery import Battery
-from simulator.car import Car, CarSettings, bus_for
-from simulator.ecu.core import Program
+from simulator.car import Car, CarSettings
+from simulator.ecu.chip import Program
 from simulator.ecu.nrc import Nrc
 from simulator.gateway import GatewayPolicy
 from simulator.image_synthesis import region_slice, synthesise
+from simulator.kinds import wires_for
 from simulator.traffic import PeriodicFrame
 from simulator.virtualtime import run_virtual
 
@@ -149,8 +150,8 @@ def test_two_ecus_on_one_bus() -> None:
 
     async def main() -> None:
         engine = build()
-        bus = bus_for(engine)
-        car = Car([engine, gearbox], bus)
+        car = Car([engine, gearbox], wires_for(engine))
+        bus = car.bus
         first, second = RawTester(bus, engine), RawTester(bus, gearbox)
         car.power_up()
         await asyncio.sleep(1)

@@ -13,9 +13,10 @@ from pydantic import ValidationError
 from drivers.can.interface import CanBusGoneError, CanPort
 from simulator.bus import SimBus
 from simulator.car import Car, CarSettings
-from simulator.ecu.core import Program
+from simulator.ecu.chip import Program
 from simulator.faults import CAR_FAULTS, DEFAULT_REACH, Fault, FaultKind, FaultPlan, Trigger, random_plan
 from simulator.injection import FaultInjector
+from simulator.wires import Wires
 
 from .bench import CAL, CAL_SIZE, RawTester, build, on_virtual_time, span
 
@@ -295,7 +296,7 @@ def test_frame_faults_need_a_bus_that_can_be_told() -> None:
             self.attach = car.bus.attach
 
     async def scenario(car: Car, tester: RawTester) -> None:
-        other = Car([tester.definition], Plain(car), CarSettings())
+        other = Car([tester.definition], Wires(can=Plain(car)), CarSettings())
         plan = FaultPlan(faults=(Fault(kind=FaultKind.LOST_FRAME, on=Trigger.FRAME, at=1),))
         with pytest.raises(ValueError, match="real interface"):
             FaultInjector(plan, other)
@@ -344,7 +345,7 @@ def test_a_node_comes_back_when_its_interface_does() -> None:
                 return ports[-1]
 
         ports: list[CanPort] = []
-        other = Car([build(addressing={"request_id": 0x7E1, "response_id": 0x7E9})], Flaky())
+        other = Car([build(addressing={"request_id": 0x7E1, "response_id": 0x7E9})], Wires(can=Flaky()))
         other.power_up()
         await asyncio.sleep(1)
         ports[0].close()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.car import Car, CarSettings
-from simulator.ecu.core import Program
+from simulator.ecu.chip import Program
 from simulator.ecu.dispatch import SERVICES, wants_no_answer
 from simulator.ecu.nrc import Nrc
 from simulator.ecu.options import EcuOptions

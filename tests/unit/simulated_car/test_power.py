@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.car import Car, CarSettings
-from simulator.ecu.core import Program
+from simulator.ecu.chip import Program
 from simulator.ecu.watch import Counter
 from simulator.virtualtime import run_virtual
 

@@ -8,7 +8,7 @@ import zlib
 import pytest
 
 from simulator.car import Car, CarSettings
-from simulator.ecu.core import Program
+from simulator.ecu.chip import Program
 from simulator.ecu.options import EcuOptions
 
 from .bench import CAL, CAL_SIZE, RawTester, build, build_by_block, on_virtual_time, span

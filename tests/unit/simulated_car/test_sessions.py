@@ -8,7 +8,7 @@ import itertools
 import pytest
 
 from simulator.car import Car, CarSettings
-from simulator.ecu.core import Program
+from simulator.ecu.chip import Program
 from simulator.ecu.options import EcuOptions
 from simulator.ecu.session import S3_SERVER_S
 
