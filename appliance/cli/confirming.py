@@ -8,6 +8,7 @@ from appliance.cli.client import EngineClient
 from appliance.cli.operation_client import perform
 from appliance.cli.screen import Screen
 from appliance.contract.preview import Asked, Preview
+from appliance.contract.uses import Use
 
 _ENDS = {
     ("write", "tuned"): "About to write a tuned file to this ECU:",
@@ -67,6 +68,21 @@ def _stated(asked: Asked) -> Iterator[str]:
         yield "let blocks be erased as often again as the definition allows"
     if asked.get("correct_checksums"):
         yield "have the box put checksums right"
+    if access := asked.get("access"):
+        yield f"have it go over the access {access}"
+    yield from _stated_of_file(asked)
+
+
+def _stated_of_file(asked: Asked) -> Iterator[str]:
+    """A signed package says this itself, and a plain file has nothing but its owner's word."""
+    if (use := asked.get("use", Use.BENCH_RESEARCH)) != Use.BENCH_RESEARCH:
+        yield f"state that the file is for {use.replace('_', ' ')}"
+    if regions := asked.get("changed_regions"):
+        yield f"let bytes differ in {', '.join(regions)}"
+    if made_from := asked.get("made_from"):
+        yield f"state that the file was made from {made_from}"
+    if memory := asked.get("memory"):
+        yield f"state that the file is of the memory {memory}"
 
 
 def _vin(found: Preview) -> str:

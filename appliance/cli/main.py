@@ -82,11 +82,21 @@ class _Parser(argparse.ArgumentParser):
     """A verb refuses what it does not know with its own usage, not with that of `pitbox`."""
 
     def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
-        """Nothing is left over."""
+        """Nothing is left over, and nothing is empty.
+
+        What a script had no value for would be taken for what was not given: another proposal is consented
+        to then, or another job is recovered, than was meant.
+        """
         options, unknown = super().parse_known_args(args, namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        if any(_is_empty(one) for one in args or ()):
+            self.error("an argument is empty: is a variable of your script not set?")
         return options, unknown
+
+
+def _is_empty(argument: str) -> bool:
+    return not argument.strip() or (argument.startswith("--") and argument.endswith("="))
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -84,7 +84,7 @@ def add(verbs: Verbs) -> None:
         metavar="A,B",
         help="which: operator, web, other, kind:NAME (default: one of another user or an operator)",
     )
-    later.add_argument("--expires", type=int, metavar="MINUTES", help="how long it waits (default: 60)")
+    later.add_argument("--expires", type=_minutes, metavar="MINUTES", help="how long it waits (default: 60)")
     later.add_argument("--by", metavar="NAME", help="who proposes it; it is recorded")
     add_yes(parser)
     parser = add_verb(
@@ -188,9 +188,17 @@ def _propose(
     shown = perform(client, screen, "preview", Preview, {"of": "write", **asked})
     screen.tell(summary_lines(shown, options.file.name))
     operation = {"verb": "write", **said(asked), "confirmed": shown["digest"]}
-    more = said({"needs": options.needs, "expires_s": (options.expires or 0) * 60 or None, "by": options.by})
+    expires_s = options.expires and options.expires * 60
+    more = said({"needs": options.needs, "expires_s": expires_s, "by": options.by})
     told = client.post("/v1/proposals", ProposalTold, {"operation": operation, **more})
     return Answer(told, [f"✔ Proposed as {told['id']}; nothing was started.", *proposal_lines(told)])
+
+
+def _minutes(text: str) -> int:
+    """At least one. Raises ArgumentTypeError."""
+    if not (text.isascii() and text.isdecimal()) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of minutes")
+    return int(text)
 
 
 def _refuse_unproposed(options: argparse.Namespace) -> None:

@@ -42,6 +42,25 @@ def test_the_summary_tells_what_its_reader_states() -> None:
     assert "You:" not in "\n".join(summary_lines(PREVIEW))
 
 
+def test_whoever_consents_sees_what_was_stated_of_the_file() -> None:
+    stated = {
+        "use": "road_compliant",
+        "changed_regions": ["code", "calibration"],
+        "made_from": "c9fb01e9",
+        "memory": "eeprom",
+        "access": "bench-flash",
+    }
+    told = "\n".join(summary_lines(PREVIEW | {"asked": stated}))
+    for part in (
+        "the file is for road compliant",
+        "let bytes differ in code, calibration",
+        "made from c9fb01e9",
+        "of the memory eeprom",
+        "over the access bench-flash",
+    ):
+        assert part in told
+
+
 def test_an_ecu_that_tells_no_vin_is_said_to() -> None:
     assert "VIN:   not told by this ECU" in "\n".join(summary_lines(PREVIEW | {"vin": None}))
 

@@ -166,3 +166,36 @@ def test_which_proposal_must_be_clear(
     engine.answers["/v1/proposals"] = told(listed)
     assert main(["consent", "a1", "--yes"]) == Exit.REFUSED
     assert f"PROPOSAL_{code}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["consent", "", "--yes"],
+        ["consent", "a1b2", "--digest", "", "--yes"],
+        ["consent", "a1b2", "--digest=", "--yes"],
+        ["consent", "a1b2", "--need", " ", "--yes"],
+        ["withdraw", ""],
+        ["recover", "--job", "", "--yes"],
+    ],
+)
+def test_what_a_script_had_no_value_for_is_consented_to_by_nobody(
+    engine: FakeEngine, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    engine.answers["/v1/proposals"] = told([PROPOSAL])
+    engine.answers[f"{PLACE}/consents"] = told(PROPOSAL | {"waits_for": []})
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == Exit.USAGE
+    assert "is empty" in capsys.readouterr().err
+    assert not engine.asked
+
+
+@pytest.mark.parametrize("minutes", ["0", "-5", "soon", "\u0663"])
+def test_a_time_that_is_none_is_not_taken_for_the_usual_one(
+    engine: FakeEngine, tuned: str, minutes: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["write", tuned, "--propose", f"--expires={minutes}"])
+    assert ended.value.code == Exit.USAGE
+    assert not engine.asked
