@@ -6,6 +6,7 @@ from appliance.contract.events import Phase
 from appliance.contract.jobs import JobState
 from appliance.contract.places import Start
 from appliance.contract.report import Interruption
+from appliance.flashing.borrowed_access import give_back
 from appliance.flashing.journal import JobRecord, Journal, Step
 from appliance.flashing.write_order import WriteOrder
 
@@ -13,6 +14,7 @@ from appliance.flashing.write_order import WriteOrder
 def settle(journal: Journal) -> None:
     """At the start of the box nothing is being read or checked: jobs in such a state were interrupted."""
     for job in journal.jobs():
+        give_back(journal, job.id)
         leave_reading(journal, job.id)
         if job.state is JobState.PREFLIGHT:
             journal.move(job.id, JobState.READ_VERIFIED if job.original_file else JobState.IDENTIFIED)

@@ -6,6 +6,7 @@ from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
 from appliance.contract.results import PersonsWord
 from appliance.engine.context import EngineContext
+from appliance.flashing.borrowed_access import give_back
 from appliance.flashing.marks import NEEDS_BENCH, SETTLED
 
 
@@ -30,4 +31,5 @@ async def settle(box: EngineContext, job_id: str, by: str, reason: str) -> Perso
     known = job.detail.get("settled")
     box.journal.note(job_id, result="settled", settled=[*(known if isinstance(known, list) else []), word])
     box.journal.close_flash(flash.id, job_id, JobState.READ_VERIFIED, SETTLED)
+    give_back(box.journal, job_id)
     return PersonsWord(job=job_id, by=by, reason=reason, at=at)

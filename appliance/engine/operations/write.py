@@ -41,6 +41,7 @@ from appliance.engine.tuned_package import (
     writable_regions,
 )
 from appliance.engine.waiving import waived
+from appliance.flashing.borrowed_access import borrow, give_back
 from appliance.flashing.context import JobContext
 from appliance.flashing.diagnosis import clear_dtcs, read_dtcs
 from appliance.flashing.errors import GatesRefusedError
@@ -179,13 +180,11 @@ async def restore(
 def _taking(box: EngineContext, job: JobRecord, chosen: JobRecord) -> Iterator[JobRecord]:
     """The job keeps another access while it writes over that, and until such a write is over."""
     if chosen is not job:
-        box.journal.note(job.id, access=chosen.detail["access"])
+        borrow(box.journal, job, str(chosen.detail["access"]))
     try:
         yield chosen
     finally:
-        flash = box.journal.last_flash(job.id)
-        if chosen is not job and (flash is None or flash.outcome not in UNFINISHED):
-            box.journal.note(job.id, access=job.detail.get("access"))
+        give_back(box.journal, job.id)
 
 
 async def recover(
@@ -212,9 +211,12 @@ async def recover(
         _set_outcome_aside(box, job)
         if more_erases:
             box.journal.step(flash.id, Step.ERASES_ALLOWED)
-        async with on_ecu(box, job.id, definition, confirmed=confirmed(box, job, car)) as ecu:
-            result = await finish(ecu, flash, order, target.image, target.gaps, other, before)
-            return await _done(box, result, ecu)
+        try:
+            async with on_ecu(box, job.id, definition, confirmed=confirmed(box, job, car)) as ecu:
+                result = await finish(ecu, flash, order, target.image, target.gaps, other, before)
+                return await _done(box, result, ecu)
+        finally:
+            give_back(box.journal, job.id)
 
 
 async def _write(

@@ -12,9 +12,11 @@ import pytest
 from appliance.contract.errors import PitboxError
 from appliance.contract.operations import OfRestore, OfWrite
 from appliance.definitions.schema import Definition
+from appliance.engine.interruptions import settle
 from appliance.engine.operations.check import verify
 from appliance.engine.operations.preview import preview_restore, preview_write
 from appliance.engine.operations.write import recover, restore, write
+from appliance.flashing.borrowed_access import borrow
 from appliance.flashing.image import MemoryImage
 from appliance.vault.export import ExportFormat, export_image
 from simulator.ecu.watch import Counter
@@ -103,6 +105,22 @@ def test_a_restore_over_another_access_is_recovered_over_it(tmp_path: Path) -> N
         assert (await recover(job.box, job.id))["left_out"] == ["eeprom"]
         assert _is_stock(job, stock, "calibration")
         assert not _is_stock(job, stock, "maps")
+        assert job.box.journal.job(job.id).detail["access"] == job.definition.accesses[0].name
+        assert (await restore(job.box, job.id))["left_out"] == []
+        assert _is_stock(job, stock, "maps")
+
+    on_a_car(tmp_path, test, with_bench())
+
+
+def test_a_box_that_died_before_a_restore_over_another_access_wrote_keeps_its_own(tmp_path: Path) -> None:
+    """The other access is noted before the gates, which may look at memory for minutes."""
+
+    async def test(job: Job) -> None:
+        journal, own = job.box.journal, job.definition.accesses[0].name
+        borrow(journal, journal.job(job.id), "bench-flash")
+        borrow(journal, journal.job(job.id), "bench-flash")
+        settle(journal)
+        assert journal.job(job.id).detail["access"] == own
 
     on_a_car(tmp_path, test, with_bench())
 
