@@ -77,6 +77,7 @@ def _access(definition: Definition, access: AccessDefinition) -> Iterator[str]:
     yield f"  proof: {PROOFS[access.proof]}"
     supply = access.voltage
     yield f"  supply: {supply.min_v:g} to {supply.max_v:g} V, set to {supply.target_v:g} V"
+    yield from (f"  {line}" for line in access.recovery.in_words())
     yield f"  interrupted: {COMES_BACK[access.recovery.recoverability]}"
     for ritual in access.rituals:
         yield f"  {ritual.when.replace('_', ' ')}: {ritual.text}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
@@ -188,14 +188,20 @@ def _unknown_dependencies(memories: Sequence[Memory]) -> Iterator[str]:
 
 def _circular_dependencies(memories: Sequence[Memory]) -> Iterator[str]:
     needs = {region.name: region.depends_on for memory in memories for region in memory.regions}
+    for name in circular(needs):
+        yield f"{name!r} depends on itself in the end: nothing could be written first"
+
+
+def circular(needs: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Names that need themselves in the end."""
     for name, first in needs.items():
         todo, seen = list(first), set[str]()
         while todo and name not in seen:
             if (one := todo.pop()) not in seen:
                 seen.add(one)
-                todo += needs[one]
+                todo += needs.get(one, ())
         if name in seen:
-            yield f"{name!r} depends on itself in the end: nothing could be written first"
+            yield name
 
 
 def check_memories(memories: tuple[Memory, ...]) -> tuple[Memory, ...]:

@@ -22,6 +22,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from appliance.definitions.access import parse_access
 from appliance.definitions.access.base import AccessDefinition, MethodName, Misfit, regions_of
+from appliance.definitions.access.block_order import order_misfits
 from appliance.definitions.checksum import Checksum
 from appliance.definitions.errors import not_simulated
 from appliance.definitions.fields import Strict, admitting, refuse
@@ -191,7 +192,9 @@ class Definition(Strict):
 def _access_misfits(access: AccessDefinition, memories: Sequence[Memory]) -> Iterator[Misfit]:
     for name in sorted(set(access.memories) - {memory.name for memory in memories}):
         yield ("memories",), f"no memory is called {name!r}"
-    yield from access.misfits(access.reached(memories))
+    reached = access.reached(memories)
+    yield from order_misfits(access.recovery, regions_of(reached))
+    yield from access.misfits(reached)
 
 
 def _misfits(

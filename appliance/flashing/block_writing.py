@@ -31,13 +31,13 @@ class BlockWriter:
         """Programmed, and not yet told to the journal."""
 
     async def rewrite_all(self, blocks: Sequence[Block]) -> None:
-        """With all that is erased with them.
+        """With all that is erased with them, and what the ECU wants behind them.
 
         Raises TargetDamagedError where some of that is not known, AccessError, EcuChangedError,
         EraseBoundError, CarUnconfirmedError.
         """
-        target = self._state.target
-        units = self._state.groups.units(blocks)
+        target, groups = self._state.target, self._state.groups
+        units = groups.units(groups.finished(blocks))
         unknown = [block for unit in units for block in unit if not target.covers(block.place)]
         known = [unit for unit in units if not set(unit).intersection(unknown)]
         progress = self._job.progress(Phase.WRITE, sum(block.size for unit in known for block in unit))

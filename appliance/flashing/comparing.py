@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import Phase
 from appliance.contract.jobs import JobState
+from appliance.flashing import history
 from appliance.flashing.block_writing import BlockWriter
 from appliance.flashing.errors import EcuChangedError
 from appliance.flashing.hash_blind_spots import blind_in
@@ -56,19 +57,38 @@ async def to_write(state: WriteState) -> list[Block]:
     """Blocks that differ; without a hash on the target, all that the journal does not call programmed.
 
     A block that was in flight is written again though it holds the target already: an ECU that was never
-    told of its end calls its memory incomplete. Raises AccessError.
+    told of its end calls its memory incomplete, and takes nothing that waits for it. Raises AccessError.
     """
     job = state.job
     never = [block for block in state.blocks if block.place.at not in state.programmed]
     if method_of(job) != "hash":  # none that may leave a block alone on its word
-        return never
+        return never or _finisher(state)
     wrong = await differing(job, state.blocks, state.target, Phase.COMPARE, state.purpose)
     blind = blind_in(job.definition, state.how, state.target)
     wrong += [block for block in never if block.region in blind]
     blocks = [block for block in state.blocks if block in wrong or block.place.at in state.unfinished]
-    skipped = len(state.blocks) - len(state.groups.widened(blocks))
+    blocks = [*blocks, *_perhaps_in_flight(state, blocks)] or _finisher(state)
+    rewritten = state.groups.widened(state.groups.finished(blocks))
+    skipped = len(set(state.blocks).difference(rewritten))
     state.step(Step.SKIPPED, detail=f"{skipped} blocks already hold the target")
     return blocks
+
+
+def _perhaps_in_flight(state: WriteState, blocks: Sequence[Block]) -> list[Block]:
+    """Where the journal was lost nobody knows which block was in flight: all that these wait for."""
+    if not history.rescued(state.steps_before):
+        return []
+    awaited = state.groups.awaited(blocks)
+    found = (block for block in state.blocks if block.region in awaited and block not in blocks)
+    return [block for block in found if block.place.at not in state.programmed]
+
+
+def _finisher(state: WriteState) -> list[Block]:
+    """What has to end the write, where everything holds and another block was written behind it."""
+    finisher = state.groups.finisher
+    if finisher is None or not state.touched or history.ended_with(state.steps_before, finisher.place.at):
+        return []
+    return [finisher]
 
 
 async def prove(state: WriteState, writer: BlockWriter) -> None:

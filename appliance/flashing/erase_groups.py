@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from appliance.contract.places import Range
 from appliance.definitions.access.base import AccessDefinition
+from appliance.definitions.access.block_order import waits_for
 from appliance.definitions.schema import Definition
 from appliance.flashing.image import blocks_of
 from appliance.protocols.access import Block
@@ -27,8 +28,22 @@ class EraseGroups:
         for block in blocks_of(definition, access, writable_only=True):
             self._blocks[block.region].append(block)
         self._taken = {region.name: region.erases_with for region in regions}
-        self._needs = {region.name: region.depends_on for region in definition.regions}
+        self._needs = dict(waits_for(access.recovery, definition.regions))
         self._ranks: dict[str, int] = {}
+        self._step = -1 if access.recovery.block_order == "descending" else 1
+        last = access.recovery.last[-1] if access.recovery.rewrite_last else None
+        self.finisher = max(self._blocks[last], key=self._at) if last else None
+        """The block that ends every write that erased anything."""
+
+    def finished(self, blocks: Iterable[Block]) -> set[Block]:
+        """These, and what has to be written behind them again."""
+        found = set(blocks)
+        return found | {self.finisher} if found and self.finisher else found
+
+    def awaited(self, blocks: Iterable[Block]) -> Set[str]:
+        """Regions that have to be whole before the ECU takes all of these blocks."""
+        own = _regions(blocks)
+        return _closure([name for region in own for name in self._needs[region]], self._needs) - own
 
     def widened(self, blocks: Iterable[Block]) -> tuple[Block, ...]:
         """These, and every block that erasing them, or those with them, erases too; ascending."""
@@ -38,7 +53,7 @@ class EraseGroups:
         return tuple(sorted(found, key=_place))
 
     def units(self, blocks: Iterable[Block]) -> list[Unit]:
-        """The blocks, widened, in the order of writing: a region behind those that it depends on."""
+        """The blocks, widened, in the order of writing: a region behind those that it waits for."""
         parts = _merged(map(self._together, self.widened(blocks)))
         kinds = {_regions(part) for part in parts}
         waits = {kind: [one for one in kinds if one != kind and self._before(one, kind)] for kind in kinds}
@@ -46,22 +61,26 @@ class EraseGroups:
         units: dict[tuple[int, Block], Unit] = {}
         for part in _merged([*parts, *_circles(parts, behind)]):
             weight = max(len(behind[kind]) for kind in kinds if kind <= _regions(part))
-            units[weight, min(part, key=_place)] = tuple(sorted(part, key=self._programming_order))
-        return [units[key] for key in sorted(units, key=lambda key: (key[0], _place(key[1])))]
+            units[weight, min(part, key=self._at)] = tuple(sorted(part, key=self._programming_order))
+        return [units[key] for key in sorted(units, key=lambda key: (key[0], self._at(key[1])))]
 
     def _together(self, block: Block) -> set[Block]:
         """A block with all that its erase takes with it."""
         return {block, *(one for name in self._taken[block.region] for one in self._blocks[name])}
 
     def _before(self, first: Kind, second: Kind) -> bool:
-        """Whether something of the second depends on something of the first."""
+        """Whether something of the second waits for something of the first."""
         return any(needed in first for region in second for needed in self._needs[region])
 
     def _programming_order(self, block: Block) -> tuple[int, str, int]:
-        return (self._rank(block.region), block.memory, block.start)
+        return (self._rank(block.region), *self._at(block))
+
+    def _at(self, block: Block) -> tuple[str, int]:
+        """Orders the blocks of a memory as the access takes them."""
+        return (block.memory, self._step * block.start)
 
     def _rank(self, region: str) -> int:
-        """Length of the longest way of dependencies behind it; the definition has no circle of them."""
+        """Length of the longest way of what it waits for; the definition has no circle of it."""
         if region not in self._ranks:
             self._ranks[region] = 1 + max(map(self._rank, self._needs[region]), default=-1)
         return self._ranks[region]

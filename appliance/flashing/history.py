@@ -19,11 +19,14 @@ def touched(steps: Iterable[StepRecord]) -> bool:
     return any(step.step in TOUCHING for step in steps)
 
 
+def rescued(steps: Iterable[StepRecord]) -> bool:
+    """Whether these are of a write whose first steps were lost."""
+    return any(step.step is Step.RESCUE for step in steps)
+
+
 def is_rescue(journal: Journal, job_id: str) -> bool:
     """Whether a write of the job took up one whose journal was lost: another job read its original."""
-    return any(
-        step.step is Step.RESCUE for flash in journal.flashes(job_id) for step in journal.steps(flash.id)
-    )
+    return any(rescued(journal.steps(flash.id)) for flash in journal.flashes(job_id))
 
 
 def words_of(journal: Journal, flash: FlashRecord) -> list[Word]:
@@ -62,6 +65,17 @@ def unfinished(steps: Sequence[StepRecord]) -> set[Start | None]:
         elif step.step is Step.PROGRAMMED:
             starts.discard(step.block)
     return starts
+
+
+def ended_with(steps: Iterable[StepRecord], finisher: Start) -> bool:
+    """Whether that block was programmed behind everything that the write has erased."""
+    last = False
+    for step in steps:
+        if step.step in TOUCHING:
+            last = False
+        elif step.step is Step.PROGRAMMED:
+            last = step.block == finisher
+    return last
 
 
 def called_incomplete(steps: Iterable[StepRecord]) -> Counter[Start | None]:

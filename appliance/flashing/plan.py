@@ -76,7 +76,8 @@ def _order(request: WriteRequest, target: MemoryImage) -> WriteOrder:
     writable = blocks_of(request.definition, request.access, writable_only=True)
     pieces = (request.tuned or target).pieces
     named = [block for block in writable if any(place.contains(block.place) for place, _ in pieces)]
-    chosen = EraseGroups(request.definition, request.access).widened(named)
+    groups = EraseGroups(request.definition, request.access)
+    chosen = groups.widened(groups.finished(named))
     return WriteOrder(
         kind="tuned" if request.tuned is not None else "original",
         definition_id=request.definition.id,

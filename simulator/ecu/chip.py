@@ -142,7 +142,7 @@ class Chip:
         """Note before the first cell changes that the application is no longer whole."""
         with self.nvm.update() as records:
             records.programming_attempts += records.application_valid
-            records.application_valid = False
+            records.application_valid = records.ended = False
             records.unfinished = spans.add(records.unfinished, start, start + size)
             records.blank = spans.remove(records.blank, start, start + size)
 
@@ -160,6 +160,12 @@ class Chip:
         """The span is completely programmed."""
         with self.nvm.update() as records:
             records.unfinished = spans.remove(records.unfinished, start, start + size)
+            records.ended |= self.ends_the_write(start, size)
+
+    def ends_the_write(self, start: int, size: int) -> bool:
+        """Whether nothing has to be written behind it; a controller that wants an order says which."""
+        del start, size
+        return True
 
     def judge_memory(self) -> bool:
         """Set the validity flag from what the memory holds; True if the application may run."""

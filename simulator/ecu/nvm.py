@@ -20,6 +20,8 @@ class Records:
     """Erased, or being erased, and not completely programmed since."""
     blank: Spans = field(default_factory=list)
     """Erased and not touched since: the part of `unfinished` a download may start in."""
+    ended: bool = True
+    """Nothing was erased since the block that ends every write was programmed, where there is one."""
     failed_keys: int = 0
     programming_attempts: int = 0
     programming_successes: int = 0
@@ -27,6 +29,10 @@ class Records:
     dtcs: dict[str, int] = field(default_factory=dict)
     """Stored fault code, as P0301-00, to its UDS status byte."""
     permanent_dtcs: list[str] = field(default_factory=list)
+
+
+_ADDED = {"ended"}
+"""Not in the files of earlier builds."""
 
 
 class NonVolatile:
@@ -53,6 +59,6 @@ class NonVolatile:
 def _load(path: Path) -> Records:
     stored = json.loads(path.read_text())
     known = {item.name for item in fields(Records)}
-    if set(stored) != known:
+    if set(stored) != known and set(stored) != known - _ADDED:
         raise ValueError(f"{path}: not the non-volatile state of this simulator")
     return Records(**stored)

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from enum import StrEnum
 
+from simulator.ecu.spans import Spans
+
 S3_SERVER_S = 5.0
 """ISO 14229-2, table 3."""
 _BUSY_LOOK_S = 0.1
@@ -43,6 +45,8 @@ class DiagnosticSession:
         self.preconditions_checked = False
         self.fingerprint_written = False
         self.erased = False
+        self.blank: Spans = []
+        """Erased in it, and not begun to be programmed."""
         self.dtc_setting_on = True
         self.communication_on = True
         self._stop()

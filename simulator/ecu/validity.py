@@ -65,14 +65,14 @@ def _stored_sum(definition: Definition, checksum: Checksum) -> StoredSum:
 def memory_is_good(
     definition: Definition, memory: FlashMemory, records: Records, image_check: bool | None
 ) -> bool:
-    """Every writable region completely programmed, and every checksum the ECU knows right."""
+    """Every writable region completely programmed, the last block last, known checksums right."""
     complete = not any(
         spans.overlaps(records.unfinished, region.start, region.end)
         for region in definition.regions
         if region.writable
     )
     right = all(own.agrees(memory) for own in stored_sums(definition))
-    return complete and image_check is not False and right
+    return complete and records.ended and image_check is not False and right
 
 
 def _number(checksum: Checksum, name: str, default: int) -> int:

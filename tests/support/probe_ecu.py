@@ -24,6 +24,8 @@ class ProbeEcu:
     powered: bool = True
     incomplete: set[Start] = field(default_factory=set)
     """Starts of the blocks that are erased or half programmed."""
+    ended: bool = True
+    """Whether the block that ends every write came behind the last erase."""
 
     @classmethod
     def holding(cls, definition: Definition, image: MemoryImage) -> ProbeEcu:
@@ -54,12 +56,28 @@ class ProbeEcu:
             taken, there = self._found(mate.place)
             taken[there : there + mate.size] = bytes([ERASED]) * mate.size
             self.incomplete.add(mate.place.at)
-        self.running = False
+        self.running = self.ended = False
 
     def takes(self, block: Block) -> bool:
-        """Whether all that its region depends on is whole."""
-        needed = self.definition.region(block.region).depends_on
-        return not any(one.place.at in self.incomplete for one in self.blocks() if one.region in needed)
+        """Whether all that comes before it is whole: what it depends on, and what the access wants first."""
+        recovery = self.definition.best_access.recovery
+        before = set(self.definition.region(block.region).depends_on)
+        names = {region.name for region in self.definition.regions}
+        if block.region in recovery.first:
+            before |= set(recovery.first[: recovery.first.index(block.region)])
+        elif block.region in recovery.last:
+            before |= names.difference(recovery.last[recovery.last.index(block.region) :])
+        else:
+            before |= set(recovery.first)
+        return not any(
+            one.place.at in self.incomplete
+            and (one.region in before or (one.region == block.region and self._precedes(one, block)))
+            for one in self.blocks()
+        )
+
+    def _precedes(self, one: Block, other: Block) -> bool:
+        upwards = self.definition.best_access.recovery.block_order == "ascending"
+        return one.start < other.start if upwards else one.start > other.start
 
     def _taken_by(self, block: Block) -> list[Block]:
         """What an erase of the block erases too."""
@@ -74,10 +92,17 @@ class ProbeEcu:
 
     def finish(self, block: Block) -> None:
         self.incomplete.discard(block.place.at)
+        recovery = self.definition.best_access.recovery
+        if not recovery.rewrite_last:
+            self.ended = True
+        elif block.region == recovery.last[-1]:
+            self.ended = not any(
+                self._precedes(block, one) for one in self.blocks() if one.region == block.region
+            )
 
     def reset(self) -> bool:
-        """The application runs again when no block is half written; whether it does."""
-        self.running = not self.incomplete
+        """The application runs again when every block is whole and the last came last; whether it does."""
+        self.running = self.ended and not self.incomplete
         return self.running
 
     def cut_power(self) -> None:

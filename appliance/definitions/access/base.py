@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from appliance.definitions.choreography import Choreography
 from appliance.definitions.fields import Pattern, Strict, refuse
@@ -20,6 +21,14 @@ Proof = Literal["hash", "crc16", "read_back", "status", "none"]
 """What a block that holds is proven by; a hash of 16 bits is called by its name."""
 HashSpan = Literal["bytes", "sector", "block"]
 """What a hash on the target may be asked for: any span, whole sectors alone, or blocks by their name."""
+
+
+def _any_is_ascending(word: object) -> object:
+    """Definitions from before the order was kept said `any` for what takes the blocks as they come."""
+    return "ascending" if word == "any" else word
+
+
+BlockOrder = Annotated[Literal["ascending", "descending"], BeforeValidator(_any_is_ascending)]
 Misfit = tuple[tuple[int | str, ...], str]
 """Path of a key below the access, and why its value does not go with the rest of the definition."""
 
@@ -73,16 +82,41 @@ class Recovery(Strict):
     """What a half-written ECU can be reached by: its boot loader over this access, the bench, or nothing."""
     reset_allowed: bool = False
     """True where a half-written ECU may be reset to end a transfer that nothing else ends."""
-    block_order: Literal["any", "ascending"] = "ascending"
-    """Whether a recovery may take the blocks in any order."""
+    block_order: BlockOrder = "ascending"
+    """How every write takes the blocks of a region, each by its address."""
+    first: tuple[str, ...] = Field(default=(), max_length=16)
+    """Regions that are whole before any other is begun, in this order."""
+    last: tuple[str, ...] = Field(default=(), max_length=16)
+    """Regions that are begun when every other is whole, in this order."""
+    rewrite_last: bool = False
+    """True where the ECU calls its memory incomplete until the last block of all is written behind every
+    other: it ends each write that erased anything, also where it holds the target already."""
     advice: str = Field(min_length=1)
     """What the technician is told when a write was interrupted."""
 
     @model_validator(mode="after")
-    def _comes_back(self) -> Recovery:
-        if self.reset_allowed and self.recoverability != "bootloader":
-            refuse(["reset_allowed needs recoverability = 'bootloader': nothing else comes back"])
+    def _consistent(self) -> Recovery:
+        refuse(self._problems())
         return self
+
+    def _problems(self) -> Iterator[str]:
+        if self.reset_allowed and self.recoverability != "bootloader":
+            yield "reset_allowed needs recoverability = 'bootloader': nothing else comes back"
+        if self.rewrite_last and not self.last:
+            yield "rewrite_last needs 'last': the region whose last block ends every write"
+        named = Counter((*self.first, *self.last))
+        yield from (f"first and last name {name!r} {n} times" for name, n in named.items() if n > 1)
+
+    def in_words(self) -> Iterator[str]:
+        """The order of blocks, where it is not the usual one."""
+        if self.block_order != "ascending":
+            yield "blocks of a region: from the highest address down"
+        if self.first:
+            yield f"before all other regions: {', '.join(self.first)}"
+        if self.last:
+            yield f"behind all other regions: {', '.join(self.last)}"
+        if self.rewrite_last:
+            yield f"the last block of {self.last[-1]} ends every write, though it may hold its bytes already"
 
 
 class Ritual(Strict):

@@ -61,9 +61,9 @@ async def preview_write(box: EngineContext, asked: OfWrite) -> Preview:
         target = original.image.overlaid(tuned.content)
         access = access_of(job, definition)
         writable = blocks_of(definition, access, writable_only=True)
-        chosen = EraseGroups(definition, access).widened(
-            block for block in writable if _holds(tuned.content, block)
-        )
+        groups = EraseGroups(definition, access)
+        named = [block for block in writable if _holds(tuned.content, block)]
+        chosen = groups.widened(groups.finished(named))
         _compare(found, box, definition, original, target, chosen, opened)
         return _digested(found)
 

@@ -28,7 +28,7 @@ def request_download(core: Core, request: bytes) -> Answer:
     require(core.writable(start, size), Nrc.REQUEST_OUT_OF_RANGE)
     core.require_voltage()
     core.require_erased(start, size)
-    core.require_dependencies(start, size)
+    core.require_turn(start, size)
     limit = core.definition.twin.max_block_bytes
     core.begin_download(start, size)
     core.transfer = Transfer(True, start, size, limit - 2)

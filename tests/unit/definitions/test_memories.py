@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from appliance.contract.errors import PitboxError
 from appliance.contract.places import Range
 from appliance.definitions.access.uds import UdsAccessDefinition
+from appliance.definitions.explaining import in_words
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.schema import Definition
 from appliance.engine.operations.read import _chosen
@@ -148,3 +150,48 @@ def test_who_asks_for_a_region_that_cannot_be_read_is_told_why() -> None:
     with pytest.raises(PitboxError, match="REGION_UNKNOWN") as caught:
         _chosen(E400.id, changed(locked).regions, ["boot"])
     assert caught.value.details == ("boot cannot be read: the boot password is the owner's",)
+
+
+@pytest.mark.parametrize(
+    ("recovery", "reason"),
+    [
+        ({"first": ["boot"]}, "this access writes no region 'boot'"),
+        ({"last": ["nowhere"]}, "this access writes no region 'nowhere'"),
+        ({"first": ["code"], "last": ["code"]}, "first and last name 'code' 2 times"),
+        ({"rewrite_last": True}, "rewrite_last needs 'last'"),
+        ({"block_order": "random"}, "block_order"),
+    ],
+)
+def test_an_order_of_blocks_that_no_write_could_keep_is_refused(
+    recovery: dict[str, Any], reason: str
+) -> None:
+    def ordered(tables: dict[str, Any]) -> None:
+        tables["access"][0]["recovery"].update(recovery)
+
+    with pytest.raises(ValidationError, match=re.escape(reason)):
+        changed(ordered)
+
+
+def test_an_order_against_the_dependencies_is_refused() -> None:
+    def against(tables: dict[str, Any]) -> None:
+        region(tables, "code")["depends_on"] = ["calibration"]
+        tables["access"][0]["recovery"]["first"] = ["code"]
+
+    with pytest.raises(ValidationError, match="has to come behind itself"):
+        changed(against)
+
+
+def test_any_order_of_an_earlier_definition_is_the_usual_one_and_others_are_told_in_words() -> None:
+    def of_an_earlier_build(tables: dict[str, Any]) -> None:
+        tables["access"][0]["recovery"]["block_order"] = "any"
+
+    def of_this_build(tables: dict[str, Any]) -> None:
+        tables["access"][0]["recovery"].update(
+            block_order="descending", first=["code"], last=["calibration"], rewrite_last=True
+        )
+
+    assert changed(of_an_earlier_build).digest() == E400.digest()
+    told = "\n".join(in_words(changed(of_this_build)))
+    assert "from the highest address down" in told
+    assert "before all other regions: code" in told and "behind all other regions: calibration" in told
+    assert "the last block of calibration ends every write" in told
