@@ -112,6 +112,11 @@ class Core(Chip):
             opening = {sessions.read_security.level, sessions.write_security.level}
             require(bool(opening & self.session.unlocked), Nrc.SECURITY_ACCESS_DENIED)
 
+    def taken_with(self, start: int, size: int) -> list[tuple[int, int]]:
+        """(start, size) of what an erase there erases besides."""
+        names = {name for region in self.memory.regions_in(start, size) for name in region.erases_with}
+        return [(one.start, one.size_bytes) for one in self.definition.regions if one.name in names]
+
     def note_erased(self, start: int, size: int) -> None:
         """The span may be downloaded to."""
         super().note_erased(start, size)

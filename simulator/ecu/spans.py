@@ -32,4 +32,4 @@ def covers(spans: Spans, start: int, end: int) -> bool:
 
 def overlaps(spans: Spans, start: int, end: int) -> bool:
     """True if any address of [start, end) is in the set."""
-    return any(low < end and start < high for low, high in spans)
+    return start < end and any(low < end and start < high for low, high in spans)

@@ -22,6 +22,7 @@ from tests.faults.prepared_boxes import PACK_IDS, Benches
 from tests.faults.run import Result, run
 from tests.faults.scenario import scenario_for
 from tests.faults.slave import PACK, visit
+from tests.faults.ties import Tie
 
 SEEDS_PER_CAMPAIGN = 1_000_000
 PACKAGE = "package"
@@ -35,15 +36,16 @@ def main(arguments: list[str] | None = None) -> int:
     """0 where every promise was kept, 1 otherwise."""
     options = _parser().parse_args(arguments)
     if options.only is not None:
-        result = one_run(options.only, options.definition, options.hardship)
+        result = one_run(options.only, options.definition, options.hardship, options.tie)
         print("\n".join(result.trace))
         print(f"{result.outcome}: {result.broken or 'every promise was kept'}")
         return int(bool(result.broken))
     began = time.monotonic()
-    asked = (options.seed, options.runs, options.definition, options.workers, options.hardship)
+    asked = (options.seed, options.runs, options.definition, options.workers, options.hardship, options.tie)
     results = list(_shown(campaign(*asked)))
     print(table(results))
     print(hardships(results))
+    print(ties(results))
     print(f"{len(results)} runs in {time.monotonic() - began:.0f} s")
     return int(any(result.broken for result in results))
 
@@ -54,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, help="decides every run of the campaign")
     parser.add_argument("--definition", choices=PACK_IDS, help="this ECU in every run")
     parser.add_argument("--hardship", type=Hardship, choices=list(Hardship), help="in every run")
+    parser.add_argument("--tie", type=Tie, choices=list(Tie), help="of the ECU's regions, in every run")
     parser.add_argument("--only", type=int, metavar="SEED", help="one run, with its steps")
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1), help="processes")
     return parser
@@ -65,10 +68,11 @@ def campaign(
     definition_id: str | None = None,
     workers: int = 1,
     hardship: Hardship | None = None,
+    tie: Tie | None = None,
 ) -> Iterator[Result]:
     """Results as they come, in the order of their seeds."""
     seeds = range(seed * SEEDS_PER_CAMPAIGN, seed * SEEDS_PER_CAMPAIGN + runs)
-    one = partial(one_run, definition_id=definition_id, hardship=hardship)
+    one = partial(one_run, definition_id=definition_id, hardship=hardship, tie=tie)
     if workers == 1:
         yield from map(one, seeds)
         return
@@ -76,13 +80,18 @@ def campaign(
         yield from pool.map(one, seeds, chunksize=_SHARE)
 
 
-def one_run(seed: int, definition_id: str | None = None, hardship: Hardship | None = None) -> Result:
+def one_run(
+    seed: int,
+    definition_id: str | None = None,
+    hardship: Hardship | None = None,
+    tie: Tie | None = None,
+) -> Result:
     """The run of a seed; some are of packages on a slave-role box, in processes of their own."""
-    if definition_id is None and hardship is None and seed % PACKAGES_EVERY == PACKAGES_EVERY - 1:
+    if (definition_id, hardship, tie) == (None, None, None) and seed % PACKAGES_EVERY == PACKAGES_EVERY - 1:
         came = visit(seed)
         return Result(seed, PACK, PACKAGE, came.outcome, came.broken, deaths=came.deaths)
     benches, folder = _workshop()
-    return run(scenario_for(seed, benches, definition_id, hardship), folder)
+    return run(scenario_for(seed, benches, definition_id, hardship, tie), folder)
 
 
 @cache
@@ -101,7 +110,7 @@ def command(result: Result) -> str:
     """What repeats a run."""
     if result.kind == PACKAGE:
         return f"python -m tests.faults.campaign --only {result.seed}"
-    asked = f"--definition {result.definition} --hardship {result.asked_hardship}"
+    asked = f"--definition {result.definition} --hardship {result.asked_hardship} --tie {result.tie}"
     return f"python -m tests.faults.campaign --only {result.seed} {asked}"
 
 
@@ -132,6 +141,12 @@ def hardships(results: Sequence[Result]) -> str:
     """How many runs met with each, besides their storms."""
     counts = Counter(result.hardship for result in results if result.hardship)
     return "hardships: " + ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+
+
+def ties(results: Sequence[Result]) -> str:
+    """How many runs were on an ECU with each."""
+    counts = Counter(result.tie for result in results)
+    return "ties: " + ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
 
 
 def _row(results: Sequence[Result]) -> Iterator[str]:

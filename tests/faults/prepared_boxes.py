@@ -29,6 +29,7 @@ from simulator.ecu.options import EcuOptions
 from simulator.image_synthesis import synthesise
 from simulator.kinds import wires_for
 from simulator.virtualtime import run_virtual
+from tests.faults.ties import Tie, tied
 
 PACK_IDS = tuple(sorted(path.stem for path in PACKS.glob("*.toml")))
 _STOCK_SEED = 1
@@ -64,21 +65,21 @@ class Benches:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._made: dict[tuple[str, int], Bench] = {}
+        self._made: dict[tuple[str, int, Tie], Bench] = {}
 
-    def to_write(self, definition_id: str, *, full_size: bool = False) -> Bench:
+    def to_write(self, definition_id: str, tie: Tie = Tie.NONE, *, full_size: bool = False) -> Bench:
         """An ECU whose original is sealed, ready for a write; as large as shipped, or cut down."""
-        return self._bench(definition_id, 1 if full_size else _CUT_DOWN.get(definition_id, 1))
+        return self._bench(definition_id, 1 if full_size else _CUT_DOWN.get(definition_id, 1), tie)
 
     def to_read(self, definition_id: str) -> Bench:
         """A small ECU of that kind."""
-        return self._bench(definition_id, _READ_CUT_DOWN.get(definition_id, 1))
+        return self._bench(definition_id, _READ_CUT_DOWN.get(definition_id, 1), Tie.NONE)
 
-    def _bench(self, definition_id: str, divisor: int) -> Bench:
-        key = (definition_id, divisor)
+    def _bench(self, definition_id: str, divisor: int, tie: Tie) -> Bench:
+        key = (definition_id, divisor, tie)
         if key not in self._made:
-            definition = cut_down(load_definition(PACKS / f"{definition_id}.toml"), divisor)
-            self._made[key] = self._arranged(definition, self._root / f"{definition_id}-{divisor}")
+            definition = tied(cut_down(load_definition(PACKS / f"{definition_id}.toml"), divisor), tie)
+            self._made[key] = self._arranged(definition, self._root / f"{definition_id}-{divisor}-{tie}")
         return self._made[key]
 
     @staticmethod

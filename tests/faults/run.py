@@ -84,6 +84,7 @@ class Result:
     refusals: int = 0
     interruptions: int = 0
     asked_hardship: str = "none"
+    tie: str = "none"
     hardship: str = ""
     """What befell the run, if it came to that."""
     virtual_s: float = 0.0
@@ -99,6 +100,7 @@ def run(scenario: Scenario, folder: Path) -> Result:
     """Run a scenario to its end; every surprise becomes a broken promise with its trace."""
     result = Result(scenario.seed, scenario.bench.definition.id, scenario.kind.value)
     result.asked_hardship = scenario.fortune.hardship.value
+    result.tie = scenario.tie.value
     root = Path(tempfile.mkdtemp(dir=folder))
     try:
         run_virtual(_run(scenario, root, result))

@@ -26,6 +26,7 @@ from simulator.faults import (
 from simulator.image_synthesis import region_slice
 from tests.faults.hardships import Fortune, Hardship, fortune_for, make_of
 from tests.faults.prepared_boxes import PACK_IDS, Bench, Benches
+from tests.faults.ties import Tie, drawn
 
 DEEPEST = 3
 """Faults strike the job itself and so many attempts after it."""
@@ -79,6 +80,7 @@ class Scenario:
     corrected_by_box: bool
     fortune: Fortune
     make: EcuOptions
+    tie: Tie
 
     @property
     def start(self) -> bytes:
@@ -98,15 +100,20 @@ class Scenario:
 
 
 def scenario_for(
-    seed: int, benches: Benches, definition_id: str | None = None, hardship: Hardship | None = None
+    seed: int,
+    benches: Benches,
+    definition_id: str | None = None,
+    hardship: Hardship | None = None,
+    tie: Tie | None = None,
 ) -> Scenario:
-    """The run of a seed; the same at any time and place. `hardship` replaces the one that is drawn."""
+    """The run of a seed; the same at any time and place. `hardship` and `tie` replace what is drawn."""
     dice = random.Random(f"{seed}/scenario")
     chosen = dice.choice(PACK_IDS)
     kind = _kind(dice)
     full_size = dice.random() < _FULL_SIZE_SHARE
     name = definition_id or chosen
-    bench = benches.to_read(name) if kind is Kind.READ else benches.to_write(name, full_size=full_size)
+    tie = Tie.NONE if kind is Kind.READ else drawn(seed) if tie is None else tie
+    bench = benches.to_read(name) if kind is Kind.READ else benches.to_write(name, tie, full_size=full_size)
     change = _change(dice, bench)
     return Scenario(
         seed=seed,
@@ -121,6 +128,7 @@ def scenario_for(
             random.Random(f"{seed}/fortune"), wanted=Hardship.NONE if kind is Kind.READ else hardship
         ),
         make=make_of(random.Random(f"{seed}/make")),
+        tie=tie,
     )
 
 

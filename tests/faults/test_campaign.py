@@ -19,6 +19,7 @@ from appliance.engine.context import EngineContext
 from appliance.engine.operations.registry import prepare
 from appliance.flashing import accepting, comparing, writing
 from appliance.flashing.block_writing import BlockWriter
+from appliance.flashing.erase_groups import EraseGroups
 from appliance.flashing.write_order import WriteOrder
 from appliance.ports.simulated import SimulatedCarInterface
 from appliance.protocols.access import Block
@@ -48,9 +49,11 @@ from tests.faults.judge import (
 from tests.faults.prepared_boxes import PACK_IDS
 from tests.faults.run import Result
 from tests.faults.scenario import Storm
+from tests.faults.ties import Tie
 
 SEED = 11
 RUNS_PER_DEFINITION = 24
+RUNS_PER_TIE = 8
 T300, X050 = (load_definition(PACKS / f"{name}.toml") for name in ("pbx-t300", "pbx-x050"))
 
 
@@ -68,6 +71,22 @@ def test_every_run_keeps_every_promise(definition_id: str) -> None:
     assert (Outcome.NEEDS_BENCH in outcomes) == (definition_id == X050.id)
     assert sum(result.deaths for result in results) >= 5
     assert sum(result.struck for result in results) >= 2 * RUNS_PER_DEFINITION
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("tie", [tie for tie in Tie if tie is not Tie.NONE])
+def test_regions_that_hang_together_keep_every_promise(tie: Tie) -> None:
+    results = list(campaign(SEED, RUNS_PER_TIE, tie=tie))
+    assert broken_in(iter(results)) == [], table(results)
+    assert {result.tie for result in results} <= {tie.value, Tie.NONE.value}
+    assert Outcome.DONE in {result.outcome for result in results}
+
+
+def test_a_heart_that_leaves_out_the_last_block_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The judge can say no: without the block that ends every write no ECU of that kind runs."""
+    monkeypatch.setattr(EraseGroups, "finished", lambda _groups, blocks: set(blocks))
+    results = campaign(SEED, 12, T300.id, tie=Tie.ENDS)
+    assert any(result.outcome not in (Outcome.DONE, Outcome.RESTORED) for result in results)
 
 
 def test_a_seed_repeats_its_run() -> None:

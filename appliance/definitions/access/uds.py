@@ -186,10 +186,19 @@ class UdsAccessDefinition(AccessDefinition):
         if self.steps.names_blocks:
             for problem in not_blocks(regions):
                 yield ("steps",), problem
+        yield from self._in_place_misfits(regions)
+
+    def _in_place_misfits(self, regions: Sequence[Region]) -> Iterator[Misfit]:
         names = {region.name for region in regions if region.writable}
         for name in self.erasing.in_place:
             if name not in names:
                 yield ("erasing", "in_place"), f"no writable region is called {name!r}"
+        for region in regions:
+            if region.name in self.erasing.in_place and region.erases_with:
+                yield (
+                    ("erasing", "in_place"),
+                    f"{region.name!r} is never erased, so it erases nothing with it",
+                )
 
     def blinded_by(self, module: str) -> bool:
         """By the kind of hash that the checking table names."""

@@ -61,11 +61,16 @@ class Psa:
         if self._erasing is None or self._erasing[0] != block_id:
             core.transfer = None
             self._erasing = (block_id, 0)
-            core.begin_erase(region.start, region.size_bytes)
         done = self._erasing[1]
-        if done < region.size_bytes:
-            count = min(_SLICE_BYTES, region.size_bytes - done)
-            whole = erase_part(core.memory, list(region.sector_spans()))
+        places = [(region.start, region.size_bytes), *core.taken_with(region.start, region.size_bytes)]
+        size = sum(place[1] for place in places)
+        if not done:
+            for place in places:
+                core.begin_erase(*place)
+        if done < size:
+            count = min(_SLICE_BYTES, size - done)
+            sectors = [sector for place in places for sector in core.memory.sectors(*place) or []]
+            whole = erase_part(core.memory, sectors)
             seconds = core.definition.twin.erase_ms_per_kib * count / 1024 / 1000
             await core.operate(
                 Counter.ERASED,
@@ -76,9 +81,9 @@ class Psa:
             )
             done += count
             self._erasing = (block_id, done)
-            if done == region.size_bytes:
-                core.note_erased(region.start, region.size_bytes)
-        return _status(request, _DONE if done == region.size_bytes else _BUSY)
+            for place in places if done == size else ():
+                core.note_erased(*place)
+        return _status(request, _DONE if done == size else _BUSY)
 
     async def _check(self, request: bytes, region: Region | None) -> bytes:
         if self._checking != request:
@@ -107,6 +112,7 @@ class Psa:
         require(fits, Nrc.REQUEST_OUT_OF_RANGE)
         core.require_voltage()
         core.require_erased(start, size)
+        core.require_turn(start, size)
         core.begin_download(start, size)
         self._erasing = None
         core.transfer = Transfer(True, start, size, _LIMIT_BYTES - 4)

@@ -143,6 +143,7 @@ class Vbf:
             require(self._running and core.writable(start, size), Nrc.REQUEST_OUT_OF_RANGE)
             core.require_voltage()
             core.require_erased(start, size)
+            core.require_turn(start, size)
             core.begin_download(start, size)
             core.transfer = Transfer(True, start, size, _LIMIT_BYTES - 2)
         return bytes((0x74, 0x20)) + _LIMIT_BYTES.to_bytes(2, "big")

@@ -71,6 +71,7 @@ class Vw:
         fits = region.writable and int.from_bytes(request[4:], "big") == region.size_bytes
         require(fits, Nrc.REQUEST_OUT_OF_RANGE)
         core.require_voltage()
+        core.require_turn(region.start, region.size_bytes)
         if self._in_place(region):
             require(core.session.fingerprint_written, Nrc.CONDITIONS_NOT_CORRECT)
             core.begin_erase(region.start, region.size_bytes)

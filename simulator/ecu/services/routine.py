@@ -115,10 +115,9 @@ def erase_memory(core: Core, request: bytes, start: int, size: int) -> Answer:
     fingerprinted = core.session.fingerprint_written or core.access.writing.fingerprint_did is None
     require(fingerprinted, Nrc.CONDITIONS_NOT_CORRECT)
     core.require_voltage()
-    taken = {name for region in core.memory.regions_in(start, size) for name in region.erases_with}
-    more = [one for one in core.definition.regions if one.name in taken]
-    spans = [(start, size), *((one.start, one.size_bytes) for one in more)]
-    return _erase_sectors(core, request, spans, [*sectors, *(s for one in more for s in one.sector_spans())])
+    taken = core.taken_with(start, size)
+    more = [sector for span in taken for sector in core.memory.sectors(*span) or []]
+    return _erase_sectors(core, request, [(start, size), *taken], [*sectors, *more])
 
 
 async def _erase_sectors(

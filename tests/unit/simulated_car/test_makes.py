@@ -7,9 +7,12 @@ import binascii
 import pytest
 
 from appliance.definitions.loader import PACKS, load_definition
+from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
 from simulator.car import Car
+from simulator.ecu import spans
 from simulator.ecu.keys import expected_key
+from tests.faults.ties import Tie, tied
 
 from .bench import RawTester, on_virtual_time, span
 
@@ -23,7 +26,7 @@ async def unlock(tester: RawTester, definition: Definition) -> None:
     seed = (await tester.ask(bytes((0x27, level.level))))[2:]
     key = expected_key(level, seed, {})
     assert await tester.ask(bytes((0x27, level.level + 1)) + key) == bytes((0x67, level.level + 1))
-    assert definition is tester.definition
+    assert definition.id == tester.definition.id
 
 
 async def quiet(tester: RawTester, times: int = 10) -> None:
@@ -167,3 +170,85 @@ def test_a_piece_without_its_sum_and_a_half_erased_block_are_refused() -> None:
         assert (await tester.ask("31 03 FF04")).hex() == "7103ff0403"
 
     on_virtual_time(scenario, P179)
+
+
+TYING = {"vw": V381, "vbf": VB60, "psa": P179}
+
+
+def ordered(definition: Definition, tie: Tie) -> tuple[Definition, Region, Region]:
+    """Tied, with the calibration and the region that hangs on it."""
+    made = tied(definition, tie)
+    regions = {one.name: one for one in made.regions}
+    calibration = next(one for one in made.regions if one.tag == "calibration")
+    if calibration.erases_with:
+        return made, calibration, regions[calibration.erases_with[0]]
+    return made, calibration, next(one for one in made.regions if calibration.name in one.depends_on)
+
+
+async def erase(tester: RawTester, region: Region) -> None:
+    """All of it, as the ECU of that kind is asked."""
+    size = region.sector_spans()[0][1]
+    asked = {
+        "vw": f"31 01 FF00 01 {region.block_id or 0:02X}",
+        "vbf": f"31 01 FF00 {span(region.start, size).hex()}",
+        "psa": f"31 01 FF00 {region.block_id or 0:02X} F05A",
+    }[tester.definition.twin.kind]
+    answer = await tester.ask(asked)
+    while answer[-1] == 0x01:
+        answer = await tester.ask(asked)
+    assert answer[:4] == bytes.fromhex("71 01 FF00"), answer.hex()
+
+
+async def begin(tester: RawTester, region: Region) -> bytes:
+    """Its download."""
+    size = region.sector_spans()[0][1]
+    return await tester.ask(
+        {
+            "vw": f"34 AA 41 {region.block_id or 0:02X} {size:08X}",
+            "vbf": f"34 00 44 {span(region.start, size).hex()}",
+            "psa": f"34 {region.block_id or 0:02X} 44 {span(region.start, size).hex()}",
+        }[tester.definition.twin.kind]
+    )
+
+
+async def opened(tester: RawTester) -> None:
+    if tester.definition.twin.kind == "vbf":
+        await enter_loader(tester)
+        return
+    await tester.ask("10 03")
+    routine = tester.definition.accesses[0].sessions.precondition_routine  # type: ignore[attr-defined]
+    if routine is not None:
+        await tester.ask(f"31 01 {routine:04X}")
+    assert (await tester.ask("10 02"))[0] == 0x50
+    await unlock(tester, tester.definition)
+    writing = tester.definition.accesses[0].writing  # type: ignore[attr-defined]
+    if writing.fingerprint_did is not None:
+        assert (await tester.ask(f"2E {writing.fingerprint_did:04X} {writing.fingerprint}"))[0] == 0x6E
+
+
+@pytest.mark.parametrize("kind", sorted(TYING))
+def test_an_erase_takes_with_it_what_the_definition_says(kind: str) -> None:
+    definition, calibration, other = ordered(TYING[kind], Tie.ONE_WAY)
+
+    async def scenario(car: Car, tester: RawTester) -> None:
+        await opened(tester)
+        await erase(tester, calibration)
+        held = car.ecu.memory.read(other.start, other.size_bytes)
+        assert held == bytes([other.erased_byte]) * other.size_bytes
+        assert spans.overlaps(car.ecu.records.unfinished, other.start, other.end)
+
+    on_virtual_time(scenario, definition)
+
+
+@pytest.mark.parametrize("kind", sorted(TYING))
+def test_a_block_is_not_taken_before_what_it_waits_for(kind: str) -> None:
+    definition, calibration, other = ordered(TYING[kind], Tie.IN_ORDER)
+
+    async def scenario(_car: Car, tester: RawTester) -> None:
+        await opened(tester)
+        await erase(tester, other)
+        await erase(tester, calibration)
+        assert (await begin(tester, other)).hex() == "7f3422"
+        assert (await begin(tester, calibration)).hex()[:2] == "74"
+
+    on_virtual_time(scenario, definition)
