@@ -72,6 +72,7 @@ async def _on_wire(
                 opened,
                 box.journal,
                 box.blobs,
+                box.images,
                 power,
                 box.now,
                 car,

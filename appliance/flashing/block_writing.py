@@ -15,6 +15,7 @@ from appliance.flashing.progress import Progress
 from appliance.flashing.recognising import unconfirmed
 from appliance.flashing.refused_erase import left_alone
 from appliance.flashing.retries import BlockRetries
+from appliance.flashing.safekeeping import Safekeeping
 from appliance.flashing.verifying import holds, passes_check
 from appliance.flashing.write_state import WriteState, names_of
 from appliance.protocols.access import AccessError, Block, EcuRefusedError, NotBegunError, Refusal
@@ -26,6 +27,8 @@ class BlockWriter:
     def __init__(self, state: WriteState) -> None:
         self._state = state
         self._job = state.job
+        opened = [one for one in (state.target, state.plan.before) if one is not None]
+        self._files = Safekeeping(state.job, state.flash_id, state.plan.order, opened)
         self._wear = Wear(state.job.id, state.job.definition, state.how, state.steps_before)
         self._finished: Start | None = None
         """Programmed, and not yet told to the journal."""
@@ -34,7 +37,8 @@ class BlockWriter:
         """With all that is erased with them, and what the ECU wants behind them.
 
         Raises TargetDamagedError where some of that is not known, AccessError, EcuChangedError,
-        EraseBoundError, CarUnconfirmedError.
+        EraseBoundError, CarUnconfirmedError; WayBackLostError or VaultError where the disk does not keep what
+        an erase would leave to it alone.
         """
         target, groups = self._state.target, self._state.groups
         units = groups.units(groups.finished(blocks))
@@ -58,8 +62,9 @@ class BlockWriter:
             state.written.pop(block, None)
         while left:
             try:
-                await self._settle_doubt()
                 await self._job.power.wait_until_good(may_go_blind=state.touched)
+                await self._files.keep(to_erase, state.purpose, touched=state.touched)
+                await self._settle_doubt()
                 if to_erase:
                     await self._erase(to_erase)
                     to_erase = ()

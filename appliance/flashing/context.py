@@ -9,6 +9,7 @@ from appliance.contract.catalogue import Field
 from appliance.contract.events import NoteEvent, Phase
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.schema import Definition
+from appliance.flashing.copies import Copies
 from appliance.flashing.journal import Journal
 from appliance.flashing.power import PowerGuard
 from appliance.flashing.progress import Progress
@@ -28,6 +29,8 @@ class JobContext:
     access: EcuAccess
     journal: Journal
     blobs: BlobStore
+    copies: Copies
+    """Of what was read and what is to be written, sealed on the disk."""
     power: PowerGuard
     now: Callable[[], float]
     car: Acquaintance = field(default_factory=Acquaintance)

@@ -153,6 +153,20 @@ class TargetDamagedError(PitboxError):
         )
 
 
+class WayBackLostError(PitboxError):
+    """Nothing was erased yet, and what memory was read with is not whole: it could never go back."""
+
+    def __init__(self, ranges: Sequence[str]) -> None:
+        super().__init__(
+            "WAY_BACK_LOST",
+            f"the sealed original is damaged in {len(ranges)} places, and the ECU is not known to hold them: "
+            "what is erased now could never be put back",
+            do_now="Nothing was erased. Bring back the second copy of the box's state directory, then repeat "
+            "the command.",
+            details=tuple(ranges),
+        )
+
+
 FINISH_TUNED = "finish the tuned file instead (`pitbox recover`)"
 PUT_ORIGINAL_BACK = "put the original back instead (`pitbox recover --original`)"
 

@@ -49,7 +49,7 @@ async def filled(job: JobContext, target: Target, purpose: Purpose) -> Target:
     """
     image, left = target.image, []
     for gap in target.gaps:
-        data = None if gap.sha256 is None else await _held(job, gap, purpose)
+        data = None if gap.sha256 is None else await held(job, gap.place, purpose)
         if data is None:
             left.append(gap)
         elif sha256_hex(data) != gap.sha256:
@@ -61,15 +61,15 @@ async def filled(job: JobContext, target: Target, purpose: Purpose) -> Target:
     return Target(image, tuple(left))
 
 
-async def _held(job: JobContext, gap: Gap, purpose: Purpose) -> bytes | None:
-    """Bytes of the gap as the ECU holds them; None where it refuses to tell."""
+async def held(job: JobContext, place: Range, purpose: Purpose) -> bytes | None:
+    """A range as the ECU, open for `purpose`, holds it; None where it refuses to tell. Raises AccessError."""
     data = bytearray()
     try:
-        while len(data) < gap.place.length:
-            part = gap.place.part(len(data), job.access.memory.max_read_bytes)
+        while len(data) < place.length:
+            part = place.part(len(data), job.access.memory.max_read_bytes)
             data += await _read(job, part, purpose)
     except EcuRefusedError as error:
-        job.note("gap_unreadable", place=str(gap), error=str(error))
+        job.note("gap_unreadable", place=str(place), error=str(error))
         return None
     return bytes(data)
 

@@ -24,6 +24,7 @@ from appliance.flashing.marks import NEEDS_BENCH, NOTHING_ERASED
 from appliance.flashing.plan import FlashPlan
 from appliance.flashing.resumption import Resumption
 from appliance.flashing.retries import open_persistently
+from appliance.flashing.safekeeping import Safekeeping
 from appliance.flashing.session_end import let_go
 from appliance.flashing.verifying import differing
 from appliance.flashing.write_order import WriteOrder
@@ -72,11 +73,13 @@ async def recover(
         flash, order, job.definition, job.access_definition, Target(target, gaps), touched, verdicts, other
     )
     if not gaps:
+        await _keep_the_way_back(job, found)
         return await write(job, _planned(job, found))
     found = replace(found, known=await _as_whole_as_possible(job, found))
     try:
         if found.lost and not touched:
             raise await _never_begun(job, found, before)
+        await _keep_the_way_back(job, found)
         return await write(job, _planned(job, found))
     finally:
         wipe(*(data for data in found.known.image.spans.values() if isinstance(data, bytearray)))
@@ -111,6 +114,25 @@ async def _as_whole_as_possible(job: JobContext, found: Resumption) -> Target:
     if not found.as_begun and lost and (found.other or any(block.place.at in begun for block in lost)):
         raise TargetDamagedError([str(gap) for gap in target.gaps], found.other)
     return target
+
+
+async def _keep_the_way_back(job: JobContext, found: Resumption) -> None:
+    """What memory still holds of damaged files is sealed again before the write goes on.
+
+    Where nothing was erased the application is there, and is asked for the rest; later the bootloader is,
+    before each erase. Raises PitboxError.
+    """
+    files = Safekeeping(job, found.flash.id, found.order, (found.known.image,))
+    if not files.mend(found.order.blocks) or found.touched:
+        return
+    purpose = await _looking(job, found)
+    try:
+        await open_persistently(job, purpose)
+        await files.keep(found.order.blocks, purpose, touched=False)
+    except AccessError as error:
+        raise access_problem(error, job.access_definition) from error
+    finally:
+        await let_go(job)
 
 
 async def _looking(job: JobContext, found: Resumption) -> Purpose:

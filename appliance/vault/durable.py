@@ -70,21 +70,26 @@ def write_atomic(path: Path, data: bytes) -> None:
         sync_directory(path.parent)
 
 
-def read(path: Path, limit_bytes: int) -> bytes | None:
-    """At most `limit_bytes` of `path`, or None when there is no such file; `VaultError` from the disk."""
+def read(path: Path, limit_bytes: int, *, past_cache: bool = False) -> bytes | None:
+    """At most `limit_bytes` of `path`, or None when there is no such file; `VaultError` from the disk.
+
+    With `past_cache` the kernel is asked to forget what it knows of the file first: the disk itself tells.
+    """
     with disk_errors(path):
         try:
-            return _read_regular(path, limit_bytes)
+            return _read_regular(path, limit_bytes, past_cache)
         except FileNotFoundError:
             return None
 
 
-def _read_regular(path: Path, limit_bytes: int) -> bytes:
+def _read_regular(path: Path, limit_bytes: int, past_cache: bool) -> bytes:
     """A pipe or a device under a file's name would be waited for, or read, without end."""
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file")
+        if past_cache:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         return file.read(min(limit_bytes, found.st_size))  # as much as is asked for is allocated
 
 

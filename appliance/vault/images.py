@@ -23,7 +23,7 @@ from appliance.contract.records import (
 )
 from appliance.vault import durable
 from appliance.vault.authentic import NewerRecordError, opened_record, sealed_record
-from appliance.vault.contents import assemble
+from appliance.vault.contents import assemble, sha256_hex
 from appliance.vault.errors import VaultError
 from appliance.vault.keys import KeyRing
 from appliance.vault.store import BlobStore
@@ -150,6 +150,24 @@ class ImageStore:
         if whole is None:
             return tuple(error for _, error in wrong)
         return tuple(left for place, _ in wrong if (left := self._copied(place, file_id, whole)) is not None)
+
+    def is_whole(self, segment: Segment) -> bool:
+        """Whether some place holds the segment as it was sealed, by what the disk itself gives now."""
+        return self._blobs.is_whole(segment)
+
+    def reseal(self, file_id: str, segment: Segment, content: bytes) -> None:
+        """Seal a damaged segment's bytes anew, in both places; they survive a power cut once this returns.
+
+        `ValueError` for other bytes than those that were sealed, by their hash. Raises VaultError.
+        """
+        if sha256_hex(content) != segment.pt_sha256:
+            raise ValueError(f"that is not what was sealed for {segment.place}")
+        image, again = self.load(file_id), self._blobs.put(content, segment.place.at)
+        segments = tuple(again if one.place == segment.place else one for one in image.segments)
+        self.save(image.model_copy(update={"segments": segments}))
+        if self._second is not None and self._second.parent.is_dir():
+            self._blobs.mend(again)
+            self._copied(self._second, file_id, self._load(self._root, file_id)[1])
 
     def _load(self, root: Path, file_id: str) -> tuple[SealedImage, bytes]:
         """The record in one place, and its bytes. Raises VaultError."""

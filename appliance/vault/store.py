@@ -60,6 +60,11 @@ class BlobStore:
                 raise
             return sealed
 
+    def is_whole(self, segment: Segment) -> bool:
+        """Whether some place holds the ciphertext as it was sealed, by what the disk itself gives now."""
+        places = [self._root] if self._second is None else [self._root, self._second]
+        return any(_is_whole_in(place, segment) for place in places)
+
     def second_is_missing(self) -> bool:
         """Whether there should be a second place and is none, such as a disk that is not plugged in."""
         return self._second is not None and not self._second.parent.is_dir()
@@ -101,6 +106,14 @@ def _path(root: Path, ct_sha256: str) -> Path:
     return root / ct_sha256[:2] / f"{ct_sha256}.age"
 
 
+def _is_whole_in(root: Path, segment: Segment) -> bool:
+    try:
+        check_sealed(segment, _sealed_bytes_in(root, segment, past_cache=True))
+    except VaultError:
+        return False
+    return True
+
+
 def _sealed_in(root: Path, segment: Segment) -> bytes:
     """The whole ciphertext of a segment. Raises VaultError."""
     sealed = _sealed_bytes_in(root, segment)
@@ -108,9 +121,10 @@ def _sealed_in(root: Path, segment: Segment) -> bytes:
     return sealed
 
 
-def _sealed_bytes_in(root: Path, segment: Segment) -> bytes:
+def _sealed_bytes_in(root: Path, segment: Segment, *, past_cache: bool = False) -> bytes:
     """What lies there as the ciphertext, never more than a byte past its length. Raises VaultError."""
-    sealed = durable.read(_path(root, segment.ct_sha256), segment.ct_len + 1)
+    path = _path(root, segment.ct_sha256)
+    sealed = durable.read(path, segment.ct_len + 1, past_cache=past_cache)
     if sealed is None:
         raise VaultError(
             "VAULT_BLOB_MISSING",

@@ -10,6 +10,8 @@ from typing import Literal
 
 from appliance.contract.events import Event
 from appliance.contract.jobs import JobState
+from appliance.contract.places import FLASH, Range
+from appliance.contract.records import EcuIdentity, Region, Segment
 from appliance.definitions.access.uds import uds_access
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.schema import Definition
@@ -19,6 +21,8 @@ from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import Journal
 from appliance.flashing.power import Meter, PowerGuard
 from appliance.protocols.access import EcuAccess, LinkHealth
+from appliance.vault.contents import new_file_id
+from appliance.vault.images import ImageKind, ImageStore, SealedImage
 from appliance.vault.keys import KeyRing
 from appliance.vault.store import BlobStore
 from tests.support.definitions import raw, validated
@@ -133,6 +137,31 @@ class AllClear:
         return False
 
 
+class SoundDisk:
+    """Files that are always whole: for a heart whose original and target were never sealed."""
+
+    def load(self, file_id: str) -> SealedImage:
+        """One without a segment that could rot."""
+        return SealedImage(
+            file_id=new_file_id(),
+            kind=ImageKind.ORIGINAL,
+            definition=file_id,
+            identity=EcuIdentity(hw="HW", sw="SW"),
+            method="obd",
+            regions=(Region(name="all", place=Range(FLASH, 0, 1)),),
+            segments=(),
+        )
+
+    def save(self, image: SealedImage) -> None:
+        raise AssertionError(f"nothing of {image.definition} was lost")
+
+    def is_whole(self, segment: Segment) -> bool:
+        raise AssertionError(f"there is no segment, and {segment.place} was asked for")
+
+    def reseal(self, file_id: str, segment: Segment, content: bytes) -> None:
+        raise AssertionError(f"nothing of {file_id} was lost")
+
+
 class Box:
     """Journal, blobs and a job on the given access. Call `close` only where a box would shut down orderly.
 
@@ -146,7 +175,9 @@ class Box:
         definition: Definition,
         access: EcuAccess,
         meter: Meter | None = None,
+        files: ImageStore | None = None,
     ) -> None:
+        """`files` is where original and target lie sealed; none where a test is not about them."""
         self.events = events = list[Event]()
         self.journal = Journal(
             state / "journal.db", lambda: 0.0, keys.record_mac, lambda told: events.append(told.event)
@@ -154,7 +185,9 @@ class Box:
         self.blobs = BlobStore(state, keys)
         how = uds_access(definition)
         power = PowerGuard(meter or SteadyMeter(), how.voltage, self.journal.events.tell, JOB)
-        self.job = JobContext(JOB, definition, how, access, self.journal, self.blobs, power, lambda: 0.0)
+        self.job = JobContext(
+            JOB, definition, how, access, self.journal, self.blobs, files or SoundDisk(), power, lambda: 0.0
+        )
 
     def identified(self) -> Box:
         """A fresh job whose ECU is known."""
