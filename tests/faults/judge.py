@@ -122,12 +122,35 @@ def judge_without_room(before: Ecu, after: Ecu) -> None:
     _require(untouched, "a write was begun without room for its records")
 
 
-def judge_source_lost(memories: Memories, ecu: Ecu, record: Record, rotten: slice) -> None:
-    """The run ends because a sealed copy rotted: it was needed, and nothing is forgotten or called done."""
-    needed = ecu.memory[rotten] != memories.original[rotten]
+@dataclass(frozen=True, slots=True)
+class Rot:
+    """A part of the sealed original that rotted, and what else held its bytes at that moment."""
+
+    place: slice
+    """Of a whole memory."""
+    held: bool
+    """By the ECU."""
+    legible: bool
+    """Whether the ECU lets the box read them as it is then."""
+
+
+def judge_last_copy(memories: Memories, ecu: Ecu, rot: Rot, sealed: bool) -> None:
+    """What the disk lost while the ECU held and told it is erased there only once it is `sealed` anew."""
+    still_held = ecu.memory[rot.place] == memories.original[rot.place]
+    avoidable = rot.held and rot.legible
+    _require(still_held or sealed or not avoidable, "the box itself destroyed the last copy of the original")
+
+
+def judge_source_lost(memories: Memories, ecu: Ecu, record: Record, rot: Rot) -> None:
+    """The run ends because a sealed copy rotted: it was needed, and nothing is forgotten or called done.
+
+    Nothing held its bytes any more when it rotted: else the box had them in reach.
+    """
+    needed = ecu.memory[rot.place] != memories.original[rot.place]
     _require(
         needed, "a copy rotted that nobody needs, for the ECU holds those bytes, and the job is not done"
     )
+    _require(not rot.held, "a copy rotted whose bytes the ECU held, and the box has lost them since")
     untouched = ecu.memory == memories.start and ecu.valid
     _require(untouched or record.open_flashes == 1, "a copy rotted, and the half-written ECU was forgotten")
 

@@ -12,12 +12,14 @@ from typing import Any
 
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import JobState
+from appliance.contract.places import Range
 from appliance.definitions.access.uds import uds_access
 from appliance.engine.context import EngineContext
 from appliance.engine.operations.registry import prepare
 from appliance.engine.originals import load_original
 from appliance.engine.report import report_of
 from appliance.engine.unstarted import tell_safety_unstarted
+from appliance.flashing import history
 from appliance.flashing.safety import tell_safety
 from appliance.flashing.write_order import WriteOrder
 from simulator.car import Car
@@ -45,8 +47,10 @@ from tests.faults.judge import (
     Memories,
     Outcome,
     Record,
+    Rot,
     judge_end,
     judge_error,
+    judge_last_copy,
     judge_other_car,
     judge_reopened,
     judge_rest,
@@ -137,7 +141,7 @@ class Run:
         """Of each error, whether its advice is to switch the ignition off where it repeats."""
         self._suffered = False
         self._refused_for_rot = 0
-        self._rotten: slice | None = None
+        self._rotten: Rot | None = None
         self._without_room: Ecu | None = None
         """The ECU when a job was begun though the disk had said that there is no room."""
         self._named_car: str | None = None
@@ -172,6 +176,7 @@ class Run:
             return Outcome.SOURCE_LOST
         if self._stays_silent:
             return Outcome.NEEDS_BENCH
+        self._judge_last_copy()
         raise BrokenPromiseError(f"not over after {MOST_ATTEMPTS} attempts")
 
     async def _attempt(self, attempt: int) -> Outcome | None:
@@ -289,8 +294,23 @@ class Run:
             segment = dice.choice(box.images.load(file_id).segments)
             self._trace(flip(dice, box.blobs.path(segment.ct_sha256)))
             if kind is Hardship.ORIGINAL_DAMAGED:
-                at = place_of(self._scenario.bench.definition, segment.place.start)
-                self._rotten = slice(at, at + segment.place.length)
+                self._rotten = self._rot_of(segment.place)
+
+    def _rot_of(self, place: Range) -> Rot:
+        """A bootloader reads or does not; where nothing was erased there is the application, which does."""
+        definition, journal = self._scenario.bench.definition, self._box.journal
+        at = place_of(definition, place.start)
+        where = slice(at, at + place.length)
+        begun = any(history.touched(journal.steps(flash.id)) for flash in journal.open_flashes())
+        legible = uds_access(definition).reading.bootloader_reads or not begun
+        return Rot(where, self._ecu().memory[where] == self._memories.original[where], legible)
+
+    def _judge_last_copy(self) -> None:
+        """By whether every part of the first original can be had from the disk again, and by the ECU."""
+        if self._rotten is not None:
+            images = self._box.images
+            sealed = all(images.is_whole(one) for one in images.load(self._first_original).segments)
+            judge_last_copy(self._memories, self._ecu(), self._rotten, sealed)
 
     def _brew(self, attempt: int) -> Storm:
         """Have the attempt's faults wait for their triggers."""
@@ -441,8 +461,9 @@ class Run:
 
     def _judge_end(self, outcome: Outcome) -> None:
         self._alive(None)
-        if outcome is Outcome.SOURCE_LOST:
-            judge_source_lost(self._memories, self._ecu(), self._record(), self._rotten or slice(0, 0))
+        self._judge_last_copy()
+        if outcome is Outcome.SOURCE_LOST and self._rotten is not None:
+            judge_source_lost(self._memories, self._ecu(), self._record(), self._rotten)
             return
         allowed = self._allowed()
         if outcome not in allowed:

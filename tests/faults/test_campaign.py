@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -20,6 +21,7 @@ from appliance.engine.operations.registry import prepare
 from appliance.flashing import accepting, comparing, writing
 from appliance.flashing.block_writing import BlockWriter
 from appliance.flashing.erase_groups import EraseGroups
+from appliance.flashing.safekeeping import Safekeeping
 from appliance.flashing.write_order import WriteOrder
 from appliance.ports.simulated import SimulatedCarInterface
 from appliance.protocols.access import Block
@@ -28,6 +30,7 @@ from appliance.vault.errors import VaultError
 from appliance.vault.store import BlobStore
 from simulator import virtualtime
 from simulator.ecu.chip import Program
+from simulator.ecu.watch import Counter
 from simulator.faults import Fault, FaultKind, FaultPlan, Trigger
 from tests.faults import run as runs
 from tests.faults.campaign import campaign, command, main, one_run, table
@@ -38,8 +41,10 @@ from tests.faults.judge import (
     Memories,
     Outcome,
     Record,
+    Rot,
     judge_end,
     judge_error,
+    judge_last_copy,
     judge_other_car,
     judge_reopened,
     judge_rest,
@@ -54,7 +59,7 @@ from tests.faults.ties import Tie
 SEED = 11
 RUNS_PER_DEFINITION = 24
 RUNS_PER_TIE = 8
-T300, X050 = (load_definition(PACKS / f"{name}.toml") for name in ("pbx-t300", "pbx-x050"))
+T300, X050, P179 = (load_definition(PACKS / f"{name}.toml") for name in ("pbx-t300", "pbx-x050", "pbx-p179"))
 
 
 def broken_in(results: Iterator[Result]) -> list[str]:
@@ -106,7 +111,7 @@ def test_the_command_line_tells_the_truth(capsys: pytest.CaptureFixture[str]) ->
     assert "python -m tests.faults.campaign --only 7000000 --definition pbx-t300" in shown
 
 
-async def _nothing(*_arguments: object) -> None:
+async def _nothing(*_arguments: object, **_options: object) -> None:
     return
 
 
@@ -255,12 +260,25 @@ def test_a_half_written_ecu_that_is_forgotten_with_the_records_is_caught() -> No
 
 
 def test_a_rotten_copy_excuses_only_what_needs_it() -> None:
-    interrupted, head = record(JobState.INTERRUPTED, open_flashes=1), slice(0, 4)
+    interrupted = record(JobState.INTERRUPTED, open_flashes=1)
+    head = Rot(slice(0, 4), held=False, legible=True)
     judge_source_lost(MEMORIES, ecu(GARBAGE), interrupted, head)
     with pytest.raises(BrokenPromiseError, match="nobody needs"):
         judge_source_lost(MEMORIES, ecu(STOCK[:4] + GARBAGE[4:]), interrupted, head)
     with pytest.raises(BrokenPromiseError, match="was forgotten"):
         judge_source_lost(MEMORIES, ecu(GARBAGE), record(JobState.READ_VERIFIED), head)
+    with pytest.raises(BrokenPromiseError, match="has lost them since"):
+        judge_source_lost(MEMORIES, ecu(GARBAGE), interrupted, replace(head, held=True))
+
+
+def test_the_last_copy_of_the_original_is_gone_only_where_nobody_could_read_it() -> None:
+    rot = Rot(slice(0, 4), held=True, legible=True)
+    judge_last_copy(MEMORIES, ecu(STOCK), rot, sealed=False)
+    judge_last_copy(MEMORIES, ecu(GARBAGE), rot, sealed=True)
+    judge_last_copy(MEMORIES, ecu(GARBAGE), replace(rot, legible=False), sealed=False)
+    judge_last_copy(MEMORIES, ecu(GARBAGE), replace(rot, held=False), sealed=False)
+    with pytest.raises(BrokenPromiseError, match="destroyed the last copy"):
+        judge_last_copy(MEMORIES, ecu(GARBAGE), rot, sealed=False)
 
 
 Verb = Callable[[EngineContext], Awaitable[dict[str, Any]]]
@@ -348,6 +366,23 @@ def test_a_box_that_writes_what_rotted_is_caught(monkeypatch: pytest.MonkeyPatch
     at_once(monkeypatch, Hardship.ORIGINAL_DAMAGED)
     broken = broken_in(campaign(SEED, 8, T300.id))
     assert any("are wrong" in one for one in broken)
+
+
+def test_a_box_that_erases_what_it_alone_has_read_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes from the ECU what its disk has lost, keeps it in its memory, erases it, and dies."""
+
+    def deaths(_scenario: object, attempt: int, totals: Mapping[Counter, int]) -> Storm:
+        at = totals[Counter.PROGRAMMED] + 100
+        death = Fault(kind=FaultKind.BOX_DIES, on=Trigger.PROGRAMMED, at=at)
+        return Storm(FaultPlan(faults=(death,) if attempt < 2 else ()), None)
+
+    behind_a_death(monkeypatch, Hardship.ORIGINAL_DAMAGED)
+    monkeypatch.setattr(runs, "storm_for", deaths)
+    assert broken_in(campaign(SEED, 1, P179.id)) == []
+    monkeypatch.setattr(Safekeeping, "keep", _nothing)
+    monkeypatch.setattr(Safekeeping, "mend", lambda *_arguments: [])
+    broken = broken_in(campaign(SEED, 1, P179.id))
+    assert any("destroyed the last copy" in one for one in broken)
 
 
 def test_a_box_that_finishes_with_a_rotten_tuned_file_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
