@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from appliance.cli.client import EngineClient
 from appliance.cli.operation_client import perform
 from appliance.cli.screen import Screen
+from appliance.contract.places import Place
 from appliance.contract.preview import Asked, Preview
 from appliance.contract.uses import Use
 
@@ -49,7 +50,7 @@ def summary_lines(found: Preview, file: str | None = None) -> Iterator[str]:
     known = ", ".join(f"{key} {one}" for key, one in (("HW", found["hw"]), ("SW", found["sw"])) if one)
     yield f"  VIN:   {_vin(found)}{f'  ({known})' if known else ''}"
     yield f"  File:  {file or 'sealed file'}, {found['file'][:16]}"
-    yield from (f"  ✘ The checks will refuse it: {reason}" for reason in found["refused"])
+    yield from (f"  ✘ The checks will refuse it: {reason}" for reason in _refusals(found))
     if not found["refused"]:
         yield from _changes(found)
     yield from (f"  You:   {words}" for words in _stated(found["asked"]))
@@ -96,18 +97,27 @@ def _changes(found: Preview) -> Iterator[str]:
     yield from (f"  Not:   {memory}, which this access does not reach" for memory in found["left_out"])
     regions = found["regions"]
     for region in regions:
-        end = region["start"] + region["size_bytes"] - 1
-        where = f"{region['name']} ({region['memory']} 0x{region['start']:X} to 0x{end:X})"
+        where = f"{region['name']} ({region['place']['memory']} {_span(region['place'])})"
         if region["changed_bytes"] is None:
             yield f"  Into:  {where}: what differs of its {region['blocks']} blocks"
-        elif region["changed_bytes"]:
-            span = f"0x{region['first']:X} to 0x{region['last']:X}"
-            yield f"  Into:  {where}: {_bytes(region['changed_bytes'])}, from {span}"
+        elif region["changed_bytes"] and region["changed"]:
+            yield f"  Into:  {where}: {_bytes(region['changed_bytes'])}, from {_span(region['changed'])}"
     if found["compared_with"] is None:
         return
     if not any(region["changed_bytes"] for region in regions):
         yield "  Into:  no byte changes; blocks that differ from this all the same are put right."
     yield f"         {_COMPARED[found['compared_with']]}"
+
+
+def _refusals(found: Preview) -> Iterator[str]:
+    """By gate; one that said nothing is named all the same."""
+    said = {gate["name"]: gate["detail"] for gate in found["gates"]}
+    yield from (f"{name}: {said[name]}" if said.get(name) else name for name in found["refused"])
+
+
+def _span(place: Place) -> str:
+    """The first and the last address."""
+    return f"0x{place['start']:X} to 0x{place['start'] + place['length'] - 1:X}"
 
 
 def _bytes(count: int) -> str:

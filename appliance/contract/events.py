@@ -142,7 +142,7 @@ class RegionChange:
 
     region: str
     tag: str
-    size_bytes: int
+    place: Range
     changed_bytes: int
     ranges: tuple[Range, ...]
     """Bytes close together count as one range, and only the first are listed."""

@@ -104,14 +104,6 @@ class AlarmTold(EventTold):
     raised: bool
 
 
-class FindingTold(TypedDict):
-    """One thing a gate found."""
-
-    key: str
-    fields: dict[str, FieldTold]
-    text: str
-
-
 class WaiverTold(TypedDict):
     """Who sets a gate aside, and why."""
 
@@ -120,9 +112,8 @@ class WaiverTold(TypedDict):
 
 
 class GateJudged(GateTold):
-    """A gate with its question and what it found."""
+    """A gate with its question and who sets it aside."""
 
-    findings: list[FindingTold]
     question: str
     waiver: WaiverTold | None
 
@@ -132,7 +123,9 @@ class RegionChanged(TypedDict):
 
     region: str
     tag: str
-    size_bytes: int
+    place: NotRequired[Place]
+    size_bytes: NotRequired[int]
+    """Of earlier releases, which did not say where."""
     changed_bytes: int
     ranges: list[Place]
     ranges_total: int

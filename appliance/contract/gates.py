@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NotRequired
 
 from typing_extensions import TypedDict
 
-from appliance.contract.catalogue import Field, spelled
+from appliance.contract.catalogue import Field, FieldTold, spelled
 from appliance.contract.gate_texts import TEXTS
 
 
@@ -82,9 +84,30 @@ class GateVerdict:
         return self.verdict in LETS_THROUGH
 
 
+class FindingTold(TypedDict):
+    """One thing a gate found."""
+
+    key: str
+    fields: dict[str, FieldTold]
+    text: str
+
+
 class GateTold(TypedDict):
-    """What a gate said, in words."""
+    """What a gate said."""
 
     name: str
     verdict: str
     detail: str
+    """All findings in English."""
+    findings: NotRequired[list[FindingTold]]
+    """For screens that translate. Not told of what an earlier release judged."""
+
+
+def gate_told(one: GateVerdict) -> GateTold:
+    """JSON form of a verdict."""
+    findings = [FindingTold(key=each.key, fields=_json(each.fields), text=each.text) for each in one.findings]
+    return GateTold(name=one.name, verdict=one.verdict.value, detail=one.detail, findings=findings)
+
+
+def _json(fields: Mapping[str, Field]) -> dict[str, FieldTold]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}

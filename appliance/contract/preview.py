@@ -7,23 +7,23 @@ from typing import NotRequired
 from typing_extensions import TypedDict
 
 from appliance.contract.gates import GateTold
+from appliance.contract.places import Place
+
+FORM = 2
+"""1: a region by memory, start, size, first and last changed address; what gates found in English alone."""
 
 
 class RegionChange(TypedDict):
     """One region that the write may touch."""
 
     name: str
-    memory: str
-    start: int
-    size_bytes: int
+    place: Place
     blocks: int
     """Erase blocks of it that belong to the write; those that hold the target already are skipped."""
     changed_bytes: int | None
     """Bytes that will be others than now; None where the present content is not known."""
-    first: int | None
-    """Address of the first changed byte."""
-    last: int | None
-    """Address of the last changed byte."""
+    changed: Place | None
+    """From the first to the last changed byte; None where there is none, or none is known."""
 
 
 class WaiverAsked(TypedDict):
@@ -56,6 +56,10 @@ class Asked(TypedDict):
 class Preview(TypedDict):
     """One write: of what, to which car, with what effect."""
 
+    form: int
+    """Of this preview, `FORM`; one of an earlier form was kept by a release that showed it otherwise, and
+    nothing is started by its digest any more.
+    """
     job: str | None
     """None for a rescue without a journal, which opens a job of its own."""
     verb: str
@@ -88,7 +92,7 @@ class Preview(TypedDict):
     gates: list[GateTold]
     """Every gate that needs no car; a recovery has passed them before."""
     refused: list[str]
-    """Why a gate will refuse this file in any case."""
+    """Names of the gates that will refuse this file in any case; what they found is told with them."""
     digest: str
-    """SHA-256 over all the rest as RFC 8785 JSON, without `refused` and the `detail` of gates that refuse: a
+    """SHA-256 over all the rest as RFC 8785 JSON, without `refused` and what gates that refuse found: a
     person confirms it, and a write is started by it."""

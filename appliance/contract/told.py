@@ -76,15 +76,14 @@ class OriginalTold(TypedDict):
 
 
 class RegionTold(TypedDict):
-    """A region of a definition with the sizes of its erase sectors."""
+    """A region of a definition, and what of it erases as one."""
 
     name: str
     tag: str
-    memory: str
-    start: int
-    size_bytes: int
+    place: Place
     writable: bool
-    sectors: list[int]
+    sectors: list[Place]
+    """Ascending."""
 
 
 class DefinitionTold(TypedDict):

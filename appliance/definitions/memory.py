@@ -92,18 +92,14 @@ class Region(Strict):
         if self.writable and not self.readable:
             yield "writable = true needs readable = true: what was never read could not be put back"
 
-    def sector_spans(self) -> tuple[tuple[int, int], ...]:
-        """(start, size) of every erase sector, ascending."""
-        spans, at = [], self.start
-        for run in self.sectors:
-            for _ in range(run.count):
-                spans.append((at, run.size_bytes))
-                at += run.size_bytes
-        return tuple(spans)
-
     def sector_ranges(self) -> tuple[Range, ...]:
         """Every erase sector, ascending."""
-        return tuple(Range(self.memory, start, size) for start, size in self.sector_spans())
+        ranges, at = [], self.start
+        for run in self.sectors:
+            for _ in range(run.count):
+                ranges.append(Range(self.memory, at, run.size_bytes))
+                at += run.size_bytes
+        return tuple(ranges)
 
 
 class Memory(Strict):

@@ -411,7 +411,7 @@ def _refused(error: PitboxError, stands: EcuSafety) -> DefinitionTold:
 
 
 def _usable(definition: Definition) -> DefinitionTold:
-    """A definition as far as a client needs it: its regions with the sizes of their erase sectors."""
+    """A definition as far as a client needs it: its regions with their erase sectors."""
     return DefinitionTold(
         id=definition.id,
         name=definition.name,
@@ -422,11 +422,9 @@ def _usable(definition: Definition) -> DefinitionTold:
             RegionTold(
                 name=region.name,
                 tag=region.tag,
-                memory=region.memory,
-                start=region.start,
-                size_bytes=region.size_bytes,
+                place=region.place.as_dict(),
                 writable=region.writable,
-                sectors=[size for _, size in region.sector_spans()],
+                sectors=[sector.as_dict() for sector in region.sector_ranges()],
             )
             for region in definition.regions
         ],

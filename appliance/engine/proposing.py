@@ -133,7 +133,11 @@ class ProposalDesk:
                 "GATES_WOULD_REFUSE",
                 "what is proposed would not pass its checks",
                 do_now="Nothing was proposed. Remove what the details name, then propose it again.",
-                details=tuple(shown["refused"]),
+                details=tuple(
+                    f"{one['name']}: {one['detail']}"
+                    for one in shown["gates"]
+                    if one["name"] in shown["refused"]
+                ),
             )
         proposal_id = uuid.uuid4().hex[:12]
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from appliance.contract.gates import GateTold
 from appliance.contract.jobs import JobState
@@ -37,10 +37,7 @@ def report_of(journal: Journal, job_id: str, definition: Definition | None) -> R
             SealedSegment(path=str(journal.path.parent / one["path"]), ct_sha256=one["ct_sha256"])
             for one in _list(known.get("sealed"))
         ],
-        gates=[
-            GateTold(name=name, verdict=verdict, detail=detail)
-            for name, verdict, detail in _list(known.get("gates"))
-        ],
+        gates=[_gate(one) for one in _list(known.get("gates"))],
         blocks=_blocks(journal, job),
         verify=known.get("verify"),
         identity_after=known.get("identity_after"),
@@ -106,3 +103,11 @@ def _voltage(kept: dict[str, Any] | None) -> VoltageSpan | None:
 
 def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
+
+
+def _gate(stored: Any) -> GateTold:
+    """As it was judged; earlier releases kept three words of it."""
+    if isinstance(stored, dict):
+        return cast(GateTold, stored)
+    name, verdict, detail = stored
+    return GateTold(name=name, verdict=verdict, detail=detail)

@@ -83,7 +83,7 @@ def _change(region: Region, original: MemoryImage, tuned: MemoryImage) -> Region
     return RegionChange(
         region=region.name,
         tag=region.tag,
-        size_bytes=region.size_bytes,
+        place=region.place,
         changed_bytes=sum(run.length for run in runs),
         ranges=tuple(islice(told, MOST_RANGES)),
         ranges_total=len(told),

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 from appliance.contract.actors import ActorTold, actor_of
 from appliance.contract.errors import ErrorTold
@@ -13,6 +14,7 @@ from appliance.contract.events import OperationEvent
 from appliance.contract.results import Result
 from appliance.contract.told import OperationTold
 from appliance.flashing.database import Database
+from appliance.flashing.earlier_previews import preview_of
 from appliance.flashing.recorder import Recorder, asking
 from appliance.flashing.rows import refuse_strange, seal_rows
 from appliance.vault.authentic import Mac
@@ -123,13 +125,21 @@ class OperationLog:
                 actor=ActorTold(role=actor.role, uid=actor.uid),
                 parameters_sha256=row["parameters_sha256"],
                 state=row["state"],
-                result=None if row["result"] is None else json.loads(row["result"]),
+                result=_result_of(row),
                 error=None if row["error"] is None else json.loads(row["error"]),
                 ended_at=row["ended_at"],
             )
-        except ValueError:
+        except (ValueError, LookupError, TypeError):
             return told
         return whole
+
+
+def _result_of(row: sqlite3.Row) -> Result | None:
+    """In the form of today. Raises LookupError, TypeError, ValueError for what makes no sense."""
+    if row["result"] is None:
+        return None
+    stored = json.loads(row["result"])
+    return preview_of(stored) if row["verb"] == "preview" else cast(Result, stored)
 
 
 def _json(value: object) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from appliance.contract.events import GatesEvent, RegionChange
-from appliance.contract.gates import GateVerdict
+from appliance.contract.gates import GateVerdict, gate_told
 from appliance.contract.jobs import JobState
 from appliance.flashing.changes import changes_of
 from appliance.flashing.context import JobContext
@@ -67,6 +67,6 @@ def _keep(job: JobContext, request: WriteRequest, gates: Sequence[GateVerdict]) 
     job.journal.note_with_event(
         job.id,
         GatesEvent(job.id, tuple(gates), changes),
-        gates=[[gate.name, gate.verdict, gate.detail] for gate in gates],
+        gates=[gate_told(gate) for gate in gates],
         changes=[asdict(change) for change in changes],
     )

@@ -164,16 +164,17 @@ class ProposalLog:
             self._tell(proposal_id, ProposalState.STALE.value)
 
     def expire(self) -> None:
-        """Close what has waited too long; it is over also where the disk does not take that."""
+        """Close what has waited too long, or was shown otherwise: also where no disk takes it."""
         now = self._now()
-        due = [one.id for one in self.waiting() if one.state_at(now) is ProposalState.EXPIRED]
+        due = [one for one in self.waiting() if one.state_at(now) not in WAITING]
         if not due:
             return
         try:
             with acting(BOX), self._recorder.change() as sql:
-                for proposal_id in due:
-                    self._enter(sql, proposal_id, ProposalState.EXPIRED)
-                    self._tell(proposal_id, ProposalState.EXPIRED.value)
+                for one in due:
+                    state = one.state_at(now)
+                    self._enter(sql, one.id, state, one.why_at(now))
+                    self._tell(one.id, state.value)
         except StorageError as error:
             log.warning("that proposals have expired is not kept: %s", error.what)
 
@@ -224,12 +225,14 @@ class ProposalLog:
 
     def _waiting(self, proposal_id: str) -> ProposalRecord:
         one = self.get(proposal_id)
-        state = one.state_at(self._now())
+        now = self._now()
+        state = one.state_at(now)
         if state not in WAITING:
             operation = f" as operation {one.operation_id}" if one.operation_id else ""
             raise PitboxError(
                 "PROPOSAL_CLOSED",
-                f"the proposal is {state.value}{operation}" + (f": {one.why}" if one.why else ""),
+                f"the proposal is {state.value}{operation}"
+                + (f": {why}" if (why := one.why_at(now)) else ""),
                 do_now="Look at `pitbox proposals`; what is still wanted is proposed again.",
             )
         return one

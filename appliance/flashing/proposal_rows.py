@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from appliance.contract.actors import Actor, ActorTold, actor_of
-from appliance.contract.preview import Preview
+from appliance.contract.preview import FORM, Preview
 from appliance.contract.proposals import KIND, OPERATOR, OTHER, WEB
 from appliance.contract.proposals_told import WAITING, ConsentTold, ProposalState, ProposalTold
+from appliance.flashing.earlier_previews import preview_of
+
+SHOWN_OTHERWISE = "an update shows otherwise what would be done"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +67,21 @@ class ProposalRecord:
         return tuple(left.elements())
 
     def state_at(self, now: float) -> ProposalState:
-        """How it stands, whether or not the disk took that it is over."""
-        return ProposalState.EXPIRED if self.state in WAITING and now >= self.expires_at else self.state
+        """How it stands, whether or not the disk took that it is over.
+
+        What a release showed otherwise than this one would is over: nobody here has seen what it would do.
+        """
+        if self.state not in WAITING:
+            return self.state
+        if now >= self.expires_at:
+            return ProposalState.EXPIRED
+        return self.state if self.preview["form"] == FORM else ProposalState.STALE
+
+    def why_at(self, now: float) -> str | None:
+        """Why it is over or was not started, whether or not the disk took it."""
+        if self.state in WAITING and self.state_at(now) is ProposalState.STALE:
+            return SHOWN_OTHERWISE
+        return self.why
 
     def as_told(self, now: float) -> ProposalTold:
         """JSON form."""
@@ -74,7 +90,7 @@ class ProposalRecord:
             verb=cast(Any, self.verb),
             job=self.preview["job"],
             state=self.state_at(now),
-            why=self.why,
+            why=self.why_at(now),
             digest=self.digest,
             preview=self.preview,
             proposer=_told(self.proposer),
@@ -104,7 +120,7 @@ def proposal_of(row: sqlite3.Row, consents: Sequence[ConsentRecord]) -> Proposal
         row["id"],
         row["verb"],
         json.loads(row["request"]),
-        json.loads(row["preview"]),
+        preview_of(json.loads(row["preview"])),
         actor_of(row["proposer"]),
         row["by_name"],
         tuple(json.loads(row["needs"])),

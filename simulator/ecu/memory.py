@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from appliance.contract.places import Range
 from appliance.definitions.memory import Region
 
 
@@ -78,20 +79,20 @@ class FlashMemory:
         offset = self._offset(start, len(data))
         self._cells[offset : offset + len(data)] = data
 
-    def sectors(self, start: int, size: int) -> list[tuple[int, int]] | None:
-        """(start, size) of the sectors that fill the span exactly; None if the span cuts one."""
+    def sectors(self, start: int, size: int) -> list[Range] | None:
+        """The sectors that fill the span exactly; None if the span cuts one."""
         chosen = [
-            span
+            sector
             for region in self.regions_in(start, size)
-            for span in region.sector_spans()
-            if span[0] < start + size and start < span[0] + span[1]
+            for sector in region.sector_ranges()
+            if sector.start < start + size and start < sector.end
         ]
-        exact = bool(chosen) and chosen[0][0] == start and sum(span[1] for span in chosen) == size
+        exact = bool(chosen) and chosen[0].start == start and sum(one.length for one in chosen) == size
         return chosen if exact else None
 
-    def erase_part(self, sector: tuple[int, int], done: int) -> None:
+    def erase_part(self, sector: Range, done: int) -> None:
         """Erase a sector as far as `done` bytes' worth of time went; anything but all leaves garbage."""
-        start, size = sector
+        start, size = sector.start, sector.length
         if done >= size:
             self.force(start, bytes([self.region_at(start).erased_byte]) * size)
         elif done > 0:

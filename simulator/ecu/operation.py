@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from appliance.contract.places import Range
 from simulator.ecu.memory import FlashMemory
 from simulator.ecu.watch import ByteWatch, Counter
 
@@ -53,15 +54,15 @@ class Operation:
             await asyncio.sleep(0)  # what happened may have been a power cut: let it end this task
 
 
-def erase_part(memory: FlashMemory, sectors: list[tuple[int, int]]) -> Part:
+def erase_part(memory: FlashMemory, sectors: Sequence[Range]) -> Part:
     """Erases the sectors one after the other; the one where it stops holds garbage."""
 
     def part(done: int, stop: int) -> None:
         at = 0
         for sector in sectors:
-            if at < stop and done < at + sector[1]:
-                memory.erase_part(sector, min(stop - at, sector[1]))
-            at += sector[1]
+            if at < stop and done < at + sector.length:
+                memory.erase_part(sector, min(stop - at, sector.length))
+            at += sector.length
 
     return part
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from appliance.contract.places import Range
 from simulator.ecu.memory import FlashMemory
 from simulator.kline.ecu import KwpEcu, Reply
 from simulator.kline.refusing import RefusedError, require
@@ -37,7 +38,7 @@ class Running:
     routine: int
     done_s: float
     good: bool = True
-    sectors: tuple[tuple[int, int], ...] = ()
+    sectors: tuple[Range, ...] = ()
     """Start and size of those that it erases."""
 
 
@@ -55,7 +56,7 @@ class Routines:
         running, self._running = self._running, None
         if running is not None and self._server.now_s() < running.done_s:
             for sector in running.sectors:
-                self._server.flash.erase_part(sector, sector[1] // 2)
+                self._server.flash.erase_part(sector, sector.length // 2)
 
     def start(self, request: bytes) -> Reply:
         """31 routine parameters."""
@@ -93,9 +94,9 @@ class Routines:
         if sectors is None:
             raise RefusedError(0x31)
         for sector in sectors:
-            self._server.flash.erase_part(sector, sector[1])
-            self.erased.append(sector[0])
-            self._server.unfinished.add(sector[0])
+            self._server.flash.erase_part(sector, sector.length)
+            self.erased.append(sector.start)
+            self._server.unfinished.add(sector.start)
         done_s = self._server.now_s() + self._server.settings.erase_s * len(sectors)
         self._running = Running(ERASE, done_s, sectors=tuple(sectors))
 

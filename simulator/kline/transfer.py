@@ -60,6 +60,6 @@ class Transfer:
         """37."""
         require(self.open and self._left == 0, 0x22)
         self.open = False
-        for start, _ in self._server.flash.sectors(self._start, self._at - self._start) or ():
-            self._server.unfinished.discard(start)
+        for sector in self._server.flash.sectors(self._start, self._at - self._start) or ():
+            self._server.unfinished.discard(sector.start)
         return Reply(b"\x77")

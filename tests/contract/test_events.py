@@ -152,7 +152,16 @@ SHAPES: list[tuple[Event, dict[str, object]]] = [
         GatesEvent(
             "j",
             (GateVerdict("length", Verdict.PASS, (found("length_right", bytes=7),), "As long?"),),
-            (RegionChange("cal", "calibration", 16, 3, (Range("flash", 4, 2), Range("flash", 15, 1)), 2),),
+            (
+                RegionChange(
+                    "cal",
+                    "calibration",
+                    Range("flash", 0, 16),
+                    3,
+                    (Range("flash", 4, 2), Range("flash", 15, 1)),
+                    2,
+                ),
+            ),
         ),
         {
             "kind": "gates",
@@ -171,7 +180,7 @@ SHAPES: list[tuple[Event, dict[str, object]]] = [
                 {
                     "region": "cal",
                     "tag": "calibration",
-                    "size_bytes": 16,
+                    "place": {"memory": "flash", "start": 0, "length": 16},
                     "changed_bytes": 3,
                     "ranges": [
                         {"memory": "flash", "start": 4, "length": 2},

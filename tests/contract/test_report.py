@@ -21,7 +21,7 @@ KEYS = {
     "method": None,
     "reads": {"sha256", "bytes", "seconds", "voted_blocks"},
     "sealed": {"path", "ct_sha256"},
-    "gates": {"name", "verdict", "detail"},
+    "gates": {"name", "verdict", "detail", "findings"},
     "blocks": {"total", "written", "skipped"},
     "verify": {"method", "blocks", "result", "sha256", "unproven"},
     "identity_after": {"hw", "sw", "boot", "serial", "vin", "chip_id", "compared", "known_by"},

@@ -115,11 +115,11 @@ def other_memory(bench: Bench, which: OtherCar) -> bytes | None:
 def leave_half_written(ecu: SimulatedEcu, definition: Definition) -> None:
     """Somebody else's write was interrupted: a sector is blank and the application incomplete."""
     region = next(one for one in definition.regions if one.writable)
-    start, size = region.sector_spans()[0]
-    ecu.memory.force(start, b"\xff" * size)
+    sector = region.sector_ranges()[0]
+    ecu.memory.force(sector.start, b"\xff" * sector.length)
     with ecu.core.nvm.update() as records:
         records.application_valid = False
-        records.unfinished = spans.add(records.unfinished, start, start + size)
+        records.unfinished = spans.add(records.unfinished, sector.start, sector.end)
 
 
 def hurt_records(dice: random.Random, kind: Hardship, state: Path) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from appliance.contract.places import Range
 from appliance.definitions.access.uds import uds_access
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
@@ -144,12 +145,12 @@ def _change(dice: random.Random, bench: Bench) -> Change:
     regions = [_tuned_region(definition)]
     if dice.random() < 0.3:
         regions = [region for region in definition.regions if region.writable]
-    sectors = [(region, *span) for region in regions for span in region.sector_spans()]
-    small = [sector for sector in sectors if sector[2] <= max(0x8000, sectors[0][2])]
+    sectors = [(region, sector) for region in regions for sector in region.sector_ranges()]
+    small = [one for one in sectors if one[1].length <= max(0x8000, sectors[0][1].length)]
     memory = bytearray(bench.stock)
     chosen = dice.sample(small, min(len(small), dice.randint(1, 3)))
-    for region, start, size in chosen:
-        _edit(dice, definition, region, start, size, memory)
+    for region, sector in chosen:
+        _edit(dice, definition, region, sector, memory)
     corrected = _corrected(definition, bytes(memory))
     return _difference(definition, bench.stock, corrected)
 
@@ -159,11 +160,11 @@ def _tuned_region(definition: Definition) -> Region:
 
 
 def _edit(
-    dice: random.Random, definition: Definition, region: Region, start: int, size: int, memory: bytearray
+    dice: random.Random, definition: Definition, region: Region, sector: Range, memory: bytearray
 ) -> None:
-    low, high = start, start + size
+    low, high = sector.start, sector.end
     if any(checksum.region == region.name for checksum in definition.checksums):
-        low = max(low, region.start + min(_UNCHECKED_HEAD_BYTES, size // 2))
+        low = max(low, region.start + min(_UNCHECKED_HEAD_BYTES, sector.length // 2))
         high = min(high, region.end - _UNCHECKED_TAIL_BYTES)
     base = region_slice(definition, region.name).start - region.start
     for _ in range(dice.randint(1, 12)):
@@ -179,11 +180,11 @@ def _difference(definition: Definition, stock: bytes, memory: bytes) -> Change:
     touched = 0
     for region in definition.regions:
         base = region_slice(definition, region.name).start - region.start
-        for start, size in region.sector_spans():
-            where = slice(base + start, base + start + size)
+        for sector in region.sector_ranges():
+            where = slice(base + sector.start, base + sector.end)
             if stock[where] != memory[where]:
                 regions[region.name] = region
-                touched += size
+                touched += sector.length
     return Change(memory, tuple(regions.values()), touched)
 
 

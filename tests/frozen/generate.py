@@ -193,8 +193,8 @@ async def needs_bench(freezer: Freezer) -> None:
 
 
 def _into_second_block(definition: Definition) -> int:
-    sectors = definition.region("calibration").sector_spans()
-    return sectors[0][1] + sectors[0][1] // 2
+    first = definition.region("calibration").sector_ranges()[0]
+    return first.length + first.length // 2
 
 
 STATES: dict[str, tuple[str, int, Callable[[Freezer], Coroutine[Any, Any, None]]]] = {

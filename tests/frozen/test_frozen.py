@@ -9,6 +9,7 @@ import pytest
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
+from appliance.contract.places import Range
 from appliance.engine.context import EngineContext
 from appliance.engine.operations.write import recover, restore
 from appliance.engine.originals import known_originals
@@ -45,7 +46,12 @@ def test_what_was_known_is_known(frozen: Thawed) -> None:
         assert len(proposed) == (frozen.source in PROPOSED)
         for one in proposed:
             assert (one["by"], len(one["consents"]), one["waits_for"]) == ("Kim", 1, [])
-            assert one["state"] == ("expired" if box.now() >= one["expires_at"] else "ready")
+            assert one["state"] == ("expired" if box.now() >= one["expires_at"] else "stale")
+            shown = one["preview"]
+            assert shown is not None and shown["form"] == 1
+            assert [Range(**region["place"]) for region in shown["regions"]] == [
+                region.place for region in frozen.definition.regions if region.writable
+            ]
 
     live(frozen, look)
 

@@ -131,8 +131,8 @@ class Story:
         known = self._box.client.get("/v1/definitions", list[DefinitionTold])
         region = calibration_of(next(one for one in known if one["id"] == self._definition))
         exported = self._box.client.download(f"/v1/jobs/{self._job}/export?format=srec").decode("ascii")
-        content = slice_of_srec(exported, region["start"], region["size_bytes"])
-        edits = edit(content, region["sectors"], self._seed)
+        content = slice_of_srec(exported, region["place"]["start"], region["place"]["length"])
+        edits = edit(content, [sector["length"] for sector in region["sectors"]], self._seed)
         where = f"region {region['name']} ({size(len(content))}), in {edits.sectors} of its sectors"
         self._tell(f"  {edits.changed_bytes} bytes of {where}. The checksums are left to the box.")
         return edits

@@ -145,12 +145,12 @@ class Checking(Strict):
 
     def _unnamed(self, regions: Sequence[Region]) -> Iterator[str]:
         wanted = {
-            (region.name, start)
+            (region.name, sector.start)
             for region in regions
             if region.writable or self.compares
-            for start, _ in region.sector_spans()
+            for sector in region.sector_ranges()
         }
-        known = {(region.name, start) for region in regions for start, _ in region.sector_spans()}
+        known = {(region.name, sector.start) for region in regions for sector in region.sector_ranges()}
         names: dict[str, tuple[str, int]] = {}
         for one in self.payloads:
             meant = {block for block in known if block[0] == one.region and one.start in (None, block[1])}

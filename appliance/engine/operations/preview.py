@@ -9,10 +9,10 @@ from typing import Any, cast
 import rfc8785
 
 from appliance.contract.errors import PitboxError
-from appliance.contract.gates import LETS_THROUGH, GateTold, Verdict
+from appliance.contract.gates import LETS_THROUGH, Verdict, gate_told
 from appliance.contract.operations import OfRecovery, OfRestore, OfWrite, Parameters
 from appliance.contract.places import Range
-from appliance.contract.preview import Asked, Preview, RegionChange
+from appliance.contract.preview import FORM, Asked, Preview, RegionChange
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.evidence import badge
 from appliance.definitions.schema import Definition
@@ -112,6 +112,7 @@ def _rescue(box: EngineContext, asked: OfRecovery, definition_id: str) -> Previe
     access = access_for(definition, original.method, original.memories)
     blocks = held_blocks(definition, access, original, writable_only=True)
     return Preview(
+        form=FORM,
         job=None,
         verb="recover",
         kind="original",
@@ -139,10 +140,8 @@ def _rescue(box: EngineContext, asked: OfRecovery, definition_id: str) -> Previe
 def _judge(found: Preview, request: WriteRequest) -> None:
     """Every gate that needs no car, as it will be judged again before the first erase."""
     verdicts = check_request(request)
-    found["gates"] = [
-        GateTold(name=one.name, verdict=one.verdict.value, detail=one.detail) for one in verdicts
-    ]
-    found["refused"] = [f"{one.name}: {one.detail}" for one in verdicts if not one.passed]
+    found["gates"] = [gate_told(one) for one in verdicts]
+    found["refused"] = [one.name for one in verdicts if not one.passed]
 
 
 def _compare(
@@ -176,6 +175,7 @@ def _preview(
     """Of a file that does not open: what it would make of the memory is not known."""
     identity, access = job.identity or EcuIdentity(), access_of(job, definition)
     return Preview(
+        form=FORM,
         job=job.id,
         verb=verb,
         kind=kind,
@@ -214,7 +214,8 @@ def _digested(found: Preview) -> Preview:
     """A refusal may tell the time, and the same file is refused by the same gates a second later."""
     told: dict[str, Any] = {key: value for key, value in found.items() if key not in ("digest", "refused")}
     told["gates"] = [
-        one if Verdict(one["verdict"]) in LETS_THROUGH else {**one, "detail": ""} for one in found["gates"]
+        one if Verdict(one["verdict"]) in LETS_THROUGH else {**one, "detail": "", "findings": []}
+        for one in found["gates"]
     ]
     found["digest"] = hashlib.sha256(rfc8785.dumps(told)).hexdigest()
     return found
@@ -248,13 +249,10 @@ def _change(definition: Definition, name: str, blocks: int, runs: Sequence[Range
     inside = [common for run in runs if (common := run.common(region.place))]
     return RegionChange(
         name=name,
-        memory=region.memory,
-        start=region.start,
-        size_bytes=region.size_bytes,
+        place=region.place.as_dict(),
         blocks=blocks,
         changed_bytes=sum(one.length for one in inside),
-        first=inside[0].start if inside else None,
-        last=inside[-1].end - 1 if inside else None,
+        changed=Range.between(region.memory, inside[0].start, inside[-1].end).as_dict() if inside else None,
     )
 
 
@@ -264,13 +262,10 @@ def _unknown(definition: Definition, blocks: Iterable[Block]) -> list[RegionChan
     return [
         RegionChange(
             name=region.name,
-            memory=region.memory,
-            start=region.start,
-            size_bytes=region.size_bytes,
+            place=region.place.as_dict(),
             blocks=count,
             changed_bytes=None,
-            first=None,
-            last=None,
+            changed=None,
         )
         for region, count in regions
     ]

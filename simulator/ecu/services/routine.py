@@ -23,6 +23,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from appliance.contract.places import Range
 from appliance.definitions.memory import Region
 from simulator.ecu.core import Answer, Core
 from simulator.ecu.hashes import hash_of
@@ -121,16 +122,16 @@ def erase_memory(core: Core, request: bytes, start: int, size: int) -> Answer:
 
 
 async def _erase_sectors(
-    core: Core, request: bytes, spans: list[tuple[int, int]], sectors: list[tuple[int, int]]
+    core: Core, request: bytes, spans: list[tuple[int, int]], sectors: list[Range]
 ) -> bytes:
     """What was asked for, and what its erase takes with it."""
     core.end_transfer(TransferEnd.ERASE)
     core.session.erased = False
     for span in spans:
         core.begin_erase(*span)
-    size = sum(sector[1] for sector in sectors)
+    size = sum(sector.length for sector in sectors)
     seconds = core.definition.twin.erase_ms_per_kib * size / 1024 / 1000
-    await core.operate(Counter.ERASED, sectors[0][0], size, seconds, erase_part(core.memory, sectors))
+    await core.operate(Counter.ERASED, sectors[0].start, size, seconds, erase_part(core.memory, sectors))
     for span in spans:
         core.note_erased(*span)
     core.session.erased = True
@@ -168,8 +169,10 @@ def _place_of_payload(core: Core, record: bytes) -> tuple[int, int]:
     for one in core.access.checking.payloads:
         if bytes.fromhex(one.payload) == record:
             region = core.definition.region(one.region)
-            start = region.start if one.start is None else one.start
-            return start, region.size_bytes if one.start is None else dict(region.sector_spans())[start]
+            if one.start is None:
+                return region.start, region.size_bytes
+            sector = next(sector for sector in region.sector_ranges() if sector.start == one.start)
+            return sector.start, sector.length
     raise RefusedError(Nrc.REQUEST_OUT_OF_RANGE)
 
 

@@ -129,7 +129,8 @@ def download(client: Client, start: int, data: bytes) -> None:
 def test_udsoncan_reads_unlocks_erases_downloads_and_reads_back() -> None:
     definition = load_all().get("pbx-e400")
     region = definition.region("code")
-    start, size = region.sector_spans()[1]
+    second = region.sector_ranges()[1]
+    start, size = second.start, second.length
     stock = synthesise(definition, SEED)[start - definition.regions[0].start :][:size]
     content = random.Random(3).randbytes(size)
 

@@ -23,6 +23,7 @@ JOB = {
     "created_at": 0.0,
 }
 PREVIEW = {
+    "form": 2,
     "job": JOB["id"],
     "verb": "write",
     "kind": "tuned",
@@ -40,23 +41,17 @@ PREVIEW = {
     "regions": [
         {
             "name": "calibration",
-            "memory": "flash",
-            "start": 0x60000,
-            "size_bytes": 0x40000,
+            "place": {"memory": "flash", "start": 0x60000, "length": 0x40000},
             "blocks": 4,
             "changed_bytes": 1234,
-            "first": 0x61000,
-            "last": 0x62FFF,
+            "changed": {"memory": "flash", "start": 0x61000, "length": 0x2000},
         },
         {
             "name": "code",
-            "memory": "flash",
-            "start": 0,
-            "size_bytes": 0x60000,
+            "place": {"memory": "flash", "start": 0, "length": 0x60000},
             "blocks": 6,
             "changed_bytes": 0,
-            "first": None,
-            "last": None,
+            "changed": None,
         },
     ],
     "rituals": ["Connect a support unit."],

@@ -95,10 +95,14 @@ def test_without_a_terminal_and_without_yes_nothing_is_started(
 def test_a_file_that_will_be_refused_is_shown_all_its_gates(
     engine: FakeEngine, capsys: pytest.CaptureFixture[str], tuned: str
 ) -> None:
-    engine.preview = PREVIEW | {"refused": ["the signature does not hold"], "target_sha256": None}
+    engine.preview = PREVIEW | {
+        "refused": ["signatures"],
+        "gates": [{"name": "signatures", "verdict": "fail", "detail": "they do not hold"}],
+        "target_sha256": None,
+    }
     engine.states = [operation("cancelled")]
     assert main(["write", tuned]) == Exit.LEFT
-    assert "✘ The checks will refuse it: the signature does not hold" in capsys.readouterr().err
+    assert "✘ The checks will refuse it: signatures: they do not hold" in capsys.readouterr().err
     started = next(body for path, body in engine.asked if path == "POST /v1/operations")
     assert started["confirmed"] == PREVIEW["digest"], "refused or not: it is what was shown"
 

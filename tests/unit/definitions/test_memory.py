@@ -23,9 +23,9 @@ def region(start: int, sectors: tuple[Sectors, ...], name: str = "code", **more:
 @given(start=st.integers(0, 1 << 30), sectors=runs)
 def test_sectors_follow_each_other_and_end_with_the_region(start: int, sectors: tuple[Sectors, ...]) -> None:
     one = region(start, sectors)
-    spans = one.sector_spans()
-    assert [at for at, _ in spans] == [start, *(at + size for at, size in spans)][:-1]
-    assert sum(spans[-1]) == one.end == start + one.size_bytes
+    ranges = one.sector_ranges()
+    assert [sector.start for sector in ranges] == [start, *(sector.end for sector in ranges)][:-1]
+    assert ranges[-1].end == one.end == start + one.size_bytes
 
 
 @given(sectors=runs, off=st.integers(-0x10000, 0x10000).filter(bool))

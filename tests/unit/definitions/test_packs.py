@@ -74,15 +74,15 @@ def test_memory_is_as_the_vectors_say(definition: Definition, vectors: dict[str,
     regions = definition.regions
     assert vectors["memory"] == {
         "size_bytes": sum(region.size_bytes for region in regions),
-        "sectors": sum(len(region.sector_spans()) for region in regions),
-        "writable_sectors": sum(len(region.sector_spans()) for region in regions if region.writable),
+        "sectors": sum(len(region.sector_ranges()) for region in regions),
+        "writable_sectors": sum(len(region.sector_ranges()) for region in regions if region.writable),
     }
     first = min((region for region in regions if region.writable), key=lambda region: region.start)
-    start, size = first.sector_spans()[0]
+    sector = first.sector_ranges()[0]
     assert vectors["first_writable_block"] == {
         "region": first.name,
-        "start": start,
-        "size_bytes": size,
+        "start": sector.start,
+        "size_bytes": sector.length,
         "block_id": first.block_id,
     }
 

@@ -65,8 +65,8 @@ def test_the_tuned_file_is_finished_whatever_of_the_rest_is_lost(
         assert garage.car.ecu.memory.whole() == garage.whole(tuned)
         verify = report_of(garage.box.journal, garage.job, garage.definition)["verify"]
         assert verify["result"] == ("pass" if bootloader_reads else "partial")
-        spans = garage.definition.region(region).sector_spans()
-        lost = [f"{region} 0x{start:08X}+0x{size:X}" for start, size in spans]
+        sectors = garage.definition.region(region).sector_ranges()
+        lost = [f"{region} 0x{one.start:08X}+0x{one.length:X}" for one in sectors]
         assert verify["unproven"] == ([] if bootloader_reads else lost)
 
     tuned = _tuned(slave)

@@ -19,7 +19,7 @@ SPEED_DID = 0x1F40
 def gate(garage: Garage) -> tuple[str, str]:
     told = garage.box.journal.job(garage.job).detail["gates"]
     assert isinstance(told, list)
-    return next((verdict, detail) for name, verdict, detail in told if name == "engine_off")
+    return next((one["verdict"], one["detail"]) for one in told if one["name"] == "engine_off")
 
 
 def as_engine(garage: Garage, **identity: object) -> None:

@@ -226,9 +226,9 @@ def test_an_ecu_that_was_never_told_of_a_blocks_end_is_rescued_without_a_journal
 
     async def scene(garage: Garage) -> None:
         garage.use(with_access(garage.definition, recovery={"recoverability": "bootloader"}))
-        start, size = garage.definition.region("calibration").sector_spans()[1]
+        second = garage.definition.region("calibration").sector_ranges()[1]
         with garage.car.ecu.core.nvm.update() as records:
-            records.unfinished = [[start, start + size]]
+            records.unfinished = [[second.start, second.end]]
             records.application_valid = False
         garage.car.power_cut()
         garage.car.power_up()

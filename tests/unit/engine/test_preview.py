@@ -12,6 +12,7 @@ from appliance.contract.errors import PitboxError
 from appliance.contract.gates import GateVerdict, Waiver
 from appliance.contract.manifest import Verdict
 from appliance.contract.operations import OfRecovery, OfRestore, OfWrite, Recover
+from appliance.contract.places import Range
 from appliance.definitions.access.uds import uds_access
 from appliance.engine.operations import preview
 from appliance.engine.operations.registry import prepare
@@ -42,8 +43,10 @@ def test_a_package_is_told_by_region_and_byte_and_stays_with_the_box(slave: Read
             )
         )
         assert change["changed_bytes"] == changed
-        assert change["first"] == region.start + 0x100
-        assert region.start + 0x10F <= change["last"] < region.end
+        where = Range(**change["changed"])
+        assert Range(**change["place"]) == region.place
+        assert where.start == region.start + 0x100
+        assert region.start + 0x110 <= where.end <= region.end
         assert (told["kind"], told["compared_with"], told["refused"]) == ("tuned", "original", [])
         assert told["vin"] == garage.definition.simulation.vin
         assert told["rituals"]
@@ -167,7 +170,7 @@ def test_what_the_gates_refuse_is_refused_by_them_also_a_second_later(slave: Rea
         asked = {"job": garage.job, "upload": garage.hand_in(garage.package())}
         garage.box.now = lambda: float(NOW_S + 3600)
         shown: Any = await prepare("preview", {**asked, "of": "write"})(garage.box)
-        assert any(reason.startswith("signatures: ") for reason in shown["refused"])
+        assert "signatures" in shown["refused"]
         garage.box.now = lambda: float(NOW_S + 3601)
         work = prepare("write", {**asked, "confirmed": shown["digest"]})(garage.box)
         assert (await garage.refusal(work)).code == "GATES_REFUSED"

@@ -51,7 +51,7 @@ def test_changes_are_told_by_region() -> None:
     tuned = tuned_from(DEFINITION, ORIGINAL, 5, 6, 21, 38, CALIBRATION.size_bytes - 1)
     (change,) = changes_of(DEFINITION, ORIGINAL, tuned)
     at = CALIBRATION.start
-    assert (change.region, change.tag, change.size_bytes) == ("calibration", "calibration", 16384)
+    assert (change.region, change.tag, change.place) == ("calibration", "calibration", CALIBRATION.place)
     assert change.changed_bytes == 5
     assert change.ranges == (flash(at + 5, 17), flash(at + 38, 1), flash(at + 16383, 1))
     assert change.ranges_total == 3

@@ -574,7 +574,7 @@ def test_preflight_shows_every_gate_and_gives_a_plan(box: Box) -> None:
     (event,) = (event for event in box.events if isinstance(event, GatesEvent))
     assert [gate.name for gate in event.gates] == OFFLINE + ON_THE_WIRE
     recorded: Any = box.journal.job(JOB).detail["gates"]
-    assert [name for name, *_ in recorded] == OFFLINE + ON_THE_WIRE
+    assert [one["name"] for one in recorded] == OFFLINE + ON_THE_WIRE
     assert plan.order == FlashPlan(GOOD).order
 
 
@@ -656,7 +656,7 @@ def test_everything_wrong_is_shown_at_once(box: Box, access: ProbeAccess, meter:
 def shown(box: Box) -> dict[str, tuple[str, str]]:
     """Verdict and detail of each gate, as the journal kept them."""
     kept: Any = box.journal.job(JOB).detail["gates"]
-    return {name: (verdict, detail) for name, verdict, detail in kept}
+    return {one["name"]: (one["verdict"], one["detail"]) for one in kept}
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def gate(box: Box, request: WriteRequest) -> tuple[str, str]:
     except GatesRefusedError as refused:
         assert [one.name for one in refused.failed] == ["identity"]
     kept: Any = box.journal.job(JOB).detail["gates"]
-    return next((verdict, detail) for name, verdict, detail in kept if name == "identity")
+    return next((one["verdict"], one["detail"]) for one in kept if one["name"] == "identity")
 
 
 def numberless(box: Box, access: ProbeAccess, *, word: bool, known: EcuIdentity = IDENTITY) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import GatesEvent
+from appliance.contract.gates import gate_told
 from appliance.contract.jobs import JobState
 from appliance.definitions.schema import Definition
 from appliance.flashing.errors import GatesRefusedError
@@ -32,7 +34,7 @@ class Noisy(AllClear):
 def gates_of(box: Box) -> dict[str, str]:
     (event,) = [event for event in box.events if isinstance(event, GatesEvent)]
     noted = box.journal.job(JOB).detail["gates"]
-    assert noted == [[gate.name, gate.verdict, gate.detail] for gate in event.gates]
+    assert noted == [gate_told(gate) for gate in event.gates]
     return {gate.name: gate.verdict for gate in event.gates}
 
 
@@ -91,12 +93,8 @@ def test_a_write_that_is_open_bars_the_next(box: Box, definition: Definition, or
     job = replace(box.job, id="other")
     with pytest.raises(GatesRefusedError):
         run_virtual(preflight(job, request_for(definition, original, None), AllClear()))
-    assert (
-        dict((name, verdict) for name, verdict, _ in box.journal.job("other").detail["gates"])[
-            "no_open_write"
-        ]
-        == "fail"
-    )
+    noted: Any = box.journal.job("other").detail["gates"]
+    assert {gate["name"]: gate["verdict"] for gate in noted}["no_open_write"] == "fail"
 
 
 def test_a_plan_for_an_ecu_that_was_set_aside_meanwhile_is_not_begun(

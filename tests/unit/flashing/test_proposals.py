@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 import tempfile
@@ -18,13 +19,15 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from appliance.contract.actors import Actor
 from appliance.contract.errors import PitboxError
 from appliance.contract.operations import Restore
-from appliance.contract.preview import Preview
+from appliance.contract.preview import FORM, Preview
 from appliance.contract.proposals import Consent, Propose
 from appliance.contract.proposals_told import WAITING, ProposalState
 from appliance.flashing.journal import Journal
 from appliance.flashing.operation_log import Beginning
 from appliance.flashing.proposal_log import MOST_WAITING, ProposalLog
+from appliance.flashing.proposal_rows import SHOWN_OTHERWISE
 from appliance.flashing.recorder import acting
+from appliance.flashing.rows import seal_rows
 from tests.support.box import mac
 
 ADA, BEN = Actor("operator", 0), Actor("operator", 7)
@@ -34,7 +37,7 @@ SHOWN, OTHER = "ab" * 32, "cd" * 32
 
 
 def preview(job: str = "car", digest: str = SHOWN) -> Preview:
-    return cast(Preview, {"job": job, "definition": "pbx", "digest": digest})
+    return cast(Preview, {"form": FORM, "job": job, "definition": "pbx", "digest": digest})
 
 
 def asking(*needs: str, job: str = "car", **more: Any) -> Propose:
@@ -75,6 +78,12 @@ class Shelf:
         self.journal.close()
         self.journal = self._opened()
         self.journal.operations.interrupt_running()
+
+    def show_as_an_earlier_release(self, one: str) -> None:
+        """Its row as a box before the last update sealed it."""
+        with self.journal.events.change() as sql:
+            sql.execute("UPDATE proposal SET preview=? WHERE id=?", (json.dumps(OF_AN_EARLIER_RELEASE), one))
+            seal_rows(sql, mac, "proposal", "id=?", one)
 
     def fill_disk(self) -> None:
         sql = self.journal._db._sql
@@ -208,6 +217,66 @@ def test_it_expires_by_the_clock_also_where_the_disk_does_not_take_it(shelf: She
     assert shelf.state(one) is ProposalState.EXPIRED
     assert [e["what"] for e in shelf.events if e["kind"] == "proposal"][-1] == "expired"
     assert shelf.events[-1]["actor"]["role"] == "box"
+
+
+OF_AN_EARLIER_RELEASE: Any = {
+    "job": "car",
+    "definition": "pbx",
+    "digest": SHOWN,
+    "regions": [
+        {
+            "name": "code",
+            "memory": "flash",
+            "start": 0x8000,
+            "size_bytes": 0x4000,
+            "blocks": 1,
+            "changed_bytes": 3,
+            "first": 0x8010,
+            "last": 0x8012,
+        }
+    ],
+    "gates": [{"name": "length", "verdict": "fail", "detail": "7 bytes"}],
+    "refused": ["length: 7 bytes"],
+}
+
+
+def test_what_an_earlier_release_showed_is_told_and_never_started(shelf: Shelf) -> None:
+    one = shelf.propose(WEB, asking(), OF_AN_EARLIER_RELEASE)
+    refused("PROPOSAL_CLOSED", lambda: shelf.consent(ADA, one))
+    refused("PROPOSAL_CLOSED", lambda: shelf.proposals.start(one, beginning()))
+    (told,) = shelf.proposals.all()
+    assert (told["state"], told["why"]) == (ProposalState.STALE, SHOWN_OTHERWISE)
+    shown = told["preview"]
+    assert shown is not None and shown["form"] == 1 and shown["digest"] == SHOWN
+    assert shown["refused"] == ["length"]
+    assert shown["regions"] == [
+        {
+            "name": "code",
+            "place": {"memory": "flash", "start": 0x8000, "length": 0x4000},
+            "blocks": 1,
+            "changed_bytes": 3,
+            "changed": {"memory": "flash", "start": 0x8010, "length": 3},
+        }
+    ]
+    assert [e["what"] for e in shelf.events if e["kind"] == "proposal"][-1] == "stale"
+
+
+def test_a_ready_one_of_an_earlier_release_is_over_also_where_the_disk_is_full(shelf: Shelf) -> None:
+    one = shelf.propose(WEB, asking())
+    shelf.consent(ADA, one)
+    shelf.show_as_an_earlier_release(one)
+    shelf.fill_disk()
+    assert shelf.state(one) is ProposalState.STALE
+    refused("PROPOSAL_CLOSED", lambda: shelf.proposals.start(one, beginning()))
+    refused("PROPOSAL_CLOSED", lambda: shelf.proposals.ready(one))
+
+
+def test_a_preview_that_an_earlier_release_gave_is_still_read(shelf: Shelf) -> None:
+    shelf.journal.operations.begin(Beginning("op-1", "preview", "car", "ef" * 32))
+    shelf.journal.operations.end("op-1", "done", result=OF_AN_EARLIER_RELEASE)
+    (told,) = shelf.journal.operations.all()
+    result: Any = told["result"]
+    assert result["regions"][0]["place"] == {"memory": "flash", "start": 0x8000, "length": 0x4000}
 
 
 def test_another_proposal_for_the_same_ecu_supersedes_it(shelf: Shelf) -> None:

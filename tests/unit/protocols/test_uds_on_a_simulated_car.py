@@ -45,10 +45,8 @@ class Bench:
     def block(self) -> Block:
         """The last writable sector, or the last region where only those can be written."""
         region = [region for region in self.chosen.regions if region.writable][-1]
-        start, size = region.sector_spans()[-1]
-        if region.block_id is not None:
-            start, size = region.start, region.size_bytes
-        return Block(region.name, flash(start, size), region.block_id)
+        place = region.sector_ranges()[-1] if region.block_id is None else region.place
+        return Block(region.name, place, region.block_id)
 
 
 def on_car(chosen: Definition, scenario: Callable[[Bench], Awaitable[T]], image: bytes | None = None) -> T:

@@ -35,7 +35,6 @@ from simulator.ecu.chip import Program
 from simulator.kinds import wires_for
 from simulator.virtualtime import run_virtual
 from tests.support.definitions import raw, validated
-from tests.support.places import flash
 
 from .scripted import Step, asked
 from .uds_bench import IN_SESSION, PRESENT, SESSION_ANSWER, run
@@ -56,10 +55,10 @@ class Bench:
     def blocks(self) -> list[Block]:
         """Every block that can be written."""
         return [
-            Block(region.name, flash(*span), region.block_id)
+            Block(region.name, sector, region.block_id)
             for region in self.car.ecu.definition.regions
             if region.writable
-            for span in region.sector_spans()
+            for sector in region.sector_ranges()
         ]
 
     def content(self, block: Block) -> bytes:

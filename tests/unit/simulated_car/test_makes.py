@@ -187,7 +187,7 @@ def ordered(definition: Definition, tie: Tie) -> tuple[Definition, Region, Regio
 
 async def erase(tester: RawTester, region: Region) -> None:
     """All of it, as the ECU of that kind is asked."""
-    size = region.sector_spans()[0][1]
+    size = region.sector_ranges()[0].length
     asked = {
         "vw": f"31 01 FF00 01 {region.block_id or 0:02X}",
         "vbf": f"31 01 FF00 {span(region.start, size).hex()}",
@@ -201,7 +201,7 @@ async def erase(tester: RawTester, region: Region) -> None:
 
 async def begin(tester: RawTester, region: Region) -> bytes:
     """Its download."""
-    size = region.sector_spans()[0][1]
+    size = region.sector_ranges()[0].length
     return await tester.ask(
         {
             "vw": f"34 AA 41 {region.block_id or 0:02X} {size:08X}",

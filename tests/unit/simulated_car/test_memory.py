@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from appliance.contract.places import Range
 from appliance.definitions.memory import Region
 from simulator.ecu.memory import FlashMemory
 
@@ -72,7 +73,7 @@ def test_an_interrupted_erase_leaves_the_same_garbage_for_the_same_seed(
     left = []
     for _ in range(2):
         memory = FlashMemory([region()], lambda: bytes(SIZE), seed=seed)
-        memory.erase_part((START + 64 * sector, 64), done)
+        memory.erase_part(Range("flash", START + 64 * sector, 64), done)
         left.append(memory.whole())
     garbage = left[0][64 * sector : 64 * (sector + 1)]
     assert left[0] == left[1]
