@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from drivers.ammeter.ina226 import Ina226Ammeter
+from drivers.ammeter.interface import Ammeter
 from drivers.can.interface import CanPort
 from drivers.can.pythoncan import open_port
 from drivers.kline.interface import KLine
@@ -18,8 +20,9 @@ from drivers.voltmeter.interface import Voltmeter
 
 CAN_CHOICES = ("socketcan:can0", "udp_multicast:239.74.163.2", "virtual:NAME")
 VOLTMETER_CHOICES = ("ina226:/dev/i2c-1:0x40",)
+AMMETER_CHOICES = ("ina226:/dev/i2c-1:0x41:0.010",)
 KLINE_CHOICES = ("serial:/dev/ttyAMA3",)
-PINS_CHOICES = ("rpi:boot_1=17,reset=27,supply=22,ignition=23",)
+PINS_CHOICES = ("rpi:boot_1=17,reset=27,supply=22,ignition=23,probe=24",)
 
 
 def open_can(spec: str, bitrate_bps: int, data_bitrate_bps: int | None = None) -> CanPort:
@@ -47,6 +50,22 @@ def open_voltmeter(spec: str, gain: float = 1.0, offset_v: float = 0.0) -> Voltm
     except ValueError as error:
         raise ValueError(f"{address!r} in {spec!r} is not an I2C address such as 0x40") from error
     return Ina226(Path(device), chip, gain, offset_v)
+
+
+def open_ammeter(spec: str) -> Ammeter:
+    """An ammeter by `KIND:DEVICE:ADDRESS:OHM`, the last the resistance of its shunt.
+
+    Raises ValueError for a name that means nothing, AmmeterError if the meter does not answer.
+    """
+    kind, _, place = spec.partition(":")
+    device, *numbers = place.rsplit(":", 2)
+    if kind != "ina226" or not device or len(numbers) != 2:
+        raise ValueError(f"{spec!r} is not an ammeter; write one like {_listed(AMMETER_CHOICES)}")
+    try:
+        chip, shunt_ohm = int(numbers[0], 0), float(numbers[1])
+    except ValueError as error:
+        raise ValueError(f"{spec!r} has no I2C address and shunt such as 0x41:0.010") from error
+    return Ina226Ammeter(Path(device), chip, shunt_ohm)
 
 
 def open_kline(spec: str) -> KLine:

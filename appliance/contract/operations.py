@@ -85,6 +85,8 @@ class OfRecovery(Parameters):
     more_erases: bool = False
     definition: Name | None = None
     file: FileName | None = None
+    access: Name | None = None
+    """Which of the definition's accesses, if not the one that the write was begun over."""
     car: CarName | None = None
 
     @model_validator(mode="after")
@@ -106,6 +108,14 @@ class Identify(Parameters):
 
     verb: Literal["identify"]
     definition: Name | None = None
+    access: Name | None = None
+    """Which of the definition's accesses alone; one that has to be powered first is taken only so."""
+
+    @model_validator(mode="after")
+    def _all_used(self) -> Self:
+        if self.access is not None and self.definition is None:
+            raise ValueError("access belongs to definition, which is not given")
+        return self
 
 
 class Read(OfJob):

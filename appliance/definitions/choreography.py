@@ -12,7 +12,10 @@ from pydantic import Field, model_validator
 
 from appliance.definitions.entry_steps import (
     Ask,
+    CheckGround,
+    CheckOff,
     CheckPin,
+    ConnectWires,
     EndingStep,
     EntryStep,
     IgnitionOff,
@@ -28,7 +31,8 @@ from appliance.definitions.fields import Strict, refuse
 LONGEST_WAITS_S = 120.0
 """All waits of an entry together, and all of its ending."""
 LONGEST_QUESTIONS_S = 3600.0
-"""All deadlines of an entry together."""
+"""All deadlines of an entry together, but for those of its wires."""
+_OF_THE_SUPPLY = (SupplyOn, SupplyOff, IgnitionOn, IgnitionOff, CheckOff, CheckGround)
 
 
 class Choreography(Strict):
@@ -52,12 +56,12 @@ class Choreography(Strict):
     @property
     def switches(self) -> bool:
         """Whether it needs the bench supply."""
-        return any(isinstance(step, SupplyOn | SupplyOff | IgnitionOn | IgnitionOff) for step in self.steps)
+        return any(isinstance(step, _OF_THE_SUPPLY) for step in self.steps)
 
     @property
     def asks(self) -> bool:
         """Whether it needs a person."""
-        return any(isinstance(step, Ask) for step in self.steps)
+        return any(isinstance(step, Ask | ConnectWires) for step in self.steps)
 
     @model_validator(mode="after")
     def _consistent(self) -> Choreography:
@@ -107,10 +111,15 @@ class Choreography(Strict):
             yield "the ending does not switch the supply off (supply_off), and keep_supply is not set"
 
     def _order(self) -> Iterator[str]:
-        """The supply is on before the ignition, and nothing is switched on twice."""
+        """The supply is on before the ignition and off behind it, and nothing is switched on twice."""
+        ending = [type(step) for step in self.ending]
+        if {IgnitionOff, SupplyOff} <= set(ending) and ending.index(SupplyOff) < ending.index(IgnitionOff):
+            yield "the ending switches the supply off before the ignition"
         supply = ignition = False
         for at, step in enumerate(self.steps):
             match step:
+                case CheckOff() | CheckGround() if supply:
+                    yield f"steps[{at}]: {step.verb} is for a supply that is off"
                 case SupplyOn() if supply:
                     yield f"steps[{at}]: the supply is on already"
                 case IgnitionOn() if not supply:

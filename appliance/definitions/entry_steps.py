@@ -113,15 +113,71 @@ class SupplyOff(Step):
 
 
 class IgnitionOff(Step):
-    """Switch the ignition line off."""
+    """Switch the ignition line off and, where a current is given, wait until the controller sleeps."""
 
     verb: Literal["ignition_off"]
     """Which step it is."""
+    below_a: float | None = Field(default=None, gt=0, le=20)
+    """So far the current must fall. More is a controller that still writes, or an ignition that stays on."""
+    within_s: float = Field(default=10.0, gt=0, le=60)
+    """How long that may take."""
 
     @property
     def told(self) -> str:
         """In words."""
-        return "ignition off"
+        return "ignition off" if self.below_a is None else f"ignition off, below {self.below_a:g} A"
+
+    @property
+    def longest_s(self) -> float:
+        """In seconds."""
+        return 0.0 if self.below_a is None else self.within_s
+
+
+class CheckOff(Step):
+    """Nothing may come out of the supply while it is off: no voltage, no current."""
+
+    verb: Literal["check_off"]
+    """Which step it is."""
+    below_v: float = Field(default=1.0, gt=0, le=5)
+    """More at the permanent output is a supply that cannot be switched off, or a foreign one."""
+    below_a: float = Field(default=0.01, gt=0, le=1)
+    """More than that must not flow."""
+    within_s: float = Field(default=2.0, gt=0, le=30)
+    """How long the output may take to fall."""
+
+    @property
+    def told(self) -> str:
+        """In words."""
+        return f"with the supply off below {self.below_v:.1f} V and {self.below_a:g} A"
+
+    @property
+    def longest_s(self) -> float:
+        """In seconds."""
+        return self.within_s
+
+
+class CheckGround(Step):
+    """Feed a few milliamps through supply wire, controller and ground wire while everything is off.
+
+    Ground, polarity and shorts are known by it before the controller is powered.
+    """
+
+    verb: Literal["check_ground"]
+    """Which step it is."""
+    min_v: float = Field(default=1.2, gt=0, lt=5)
+    """Less at the supply wire is a controller the wrong way round, or a short."""
+    max_v: float = Field(default=4.5, gt=0, lt=5)
+    """More is a circuit that is not closed: ground or supply is open. The probe's own voltage is 5 V."""
+
+    @property
+    def told(self) -> str:
+        """In words."""
+        return f"ground and supply wire closed, {self.min_v:.1f} to {self.max_v:.1f} V at the probe"
+
+    @model_validator(mode="after")
+    def _ordered(self) -> CheckGround:
+        refuse([] if self.min_v < self.max_v else ["min_v < max_v does not hold"])
+        return self
 
 
 class SetPin(Step):
@@ -262,8 +318,34 @@ class Ask(Step):
             yield "every choice goes on: one must stop"
 
 
+class ConnectWires(Step):
+    """Ask the person for each wire of the access's wiring, one question after the other."""
+
+    verb: Literal["connect_wires"]
+    """Which step it is."""
+    deadline_s: float = Field(default=600.0, ge=5, le=1_800)
+    """For each wire; unanswered so long, the entry ends."""
+
+    @property
+    def told(self) -> str:
+        """In words."""
+        return "ask for each wire"
+
+
 EntryStep = Annotated[
-    SupplyOn | SupplyOff | IgnitionOn | IgnitionOff | SetPin | PulsePin | ReleasePin | CheckPin | Wait | Ask,
+    SupplyOn
+    | SupplyOff
+    | IgnitionOn
+    | IgnitionOff
+    | SetPin
+    | PulsePin
+    | ReleasePin
+    | CheckPin
+    | CheckOff
+    | CheckGround
+    | Wait
+    | Ask
+    | ConnectWires,
     Field(discriminator="verb"),
 ]
 EndingStep = Annotated[

@@ -20,6 +20,9 @@ class Simulation(Strict):
     """Time to hash."""
     boot_ms: float = Field(default=300.0, ge=0)
     """Time to boot."""
+    strap_keeps: Literal["boot_loader", "boot_loader_of_incomplete"] = "boot_loader"
+    """What a boot strap that is set at the start does: keep the boot loader always, or only where the
+    application is incomplete."""
     max_block_bytes: int = Field(default=4095, ge=18, le=0xFFFF)
     """Longest TransferData message that it takes, its two header bytes included."""
     kind: Literal["plain", "vw", "vbf", "psa"] = "plain"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 
+from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.loader import PACKS, load_dirs
 from appliance.definitions.schema import Definition
 
@@ -28,7 +29,8 @@ _VERIFY = {
     "status": "the ECU's status alone (weak)",
     "none": "nothing",
 }
-_RECOVERY = {"bootloader": "over OBD, by its bootloader", "bench": "bench only", "none": "none"}
+_RECOVERY = {"bench": "bench only", "none": "none"}
+_BY_BOOTLOADER = {"obd": "over OBD, by its bootloader", "bench": "on the bench, by its bootloader"}
 
 
 def support_page() -> str:
@@ -58,10 +60,15 @@ def _row(definition: Definition, tests: int) -> tuple[str, ...]:
         way.delta,
         _VERIFY[access.proof],
         modules or "none known",
-        _RECOVERY[access.recovery.recoverability],
+        _recovery(access),
         f"*{access.evidence}*",
         f"[{tests}](#{definition.id})",
     )
+
+
+def _recovery(access: AccessDefinition) -> str:
+    word = access.recovery.recoverability
+    return _RECOVERY.get(word) or _BY_BOOTLOADER.get(access.method, f"{access.method}, by its bootloader")
 
 
 def _section(definition: Definition) -> Iterator[str]:

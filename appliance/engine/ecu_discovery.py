@@ -14,6 +14,7 @@ from appliance.definitions.library import Way
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
 from appliance.engine.entering import entered
+from appliance.engine.job_access import unknown_access
 from appliance.flashing.errors import access_problem
 from appliance.flashing.set_aside import unfinished_job
 from appliance.protocols.access import AccessError, DuplicateEcuError, EcuIdentity, EcuState
@@ -35,9 +36,13 @@ class Found:
     others: list[str] = field(default_factory=list)
 
 
-async def find_ecu(box: EngineContext, definition_id: str | None) -> Found:
-    """Ask in every way that the library (or the named definition) knows, protocol after protocol."""
+async def find_ecu(box: EngineContext, definition_id: str | None, access: str | None = None) -> Found:
+    """Ask in every way that the library (or the named definition) knows, protocol after protocol.
+
+    `access` is the one access of the named definition to ask over. Raises PitboxError.
+    """
     asked = _ways([box.definition(definition_id)] if definition_id else box.library)
+    asked = _over(asked, box.definition(definition_id), access) if definition_id and access else asked
     answers = await _answers(box, asked, every=definition_id is None)
     if not answers:
         raise await _without_definition(box, len(asked), named=definition_id is not None)
@@ -71,17 +76,27 @@ def _ways(definitions: Iterable[Definition]) -> list[Way]:
     ]
 
 
+def _over(ways: list[Way], definition: Definition, access: str) -> list[Way]:
+    """Those over the named access. Raises PitboxError."""
+    named = [way for way in ways if way.access.name == access]
+    if not named:
+        raise unknown_access(definition, access)
+    return named
+
+
 async def _answers(box: EngineContext, asked: Sequence[Way], *, every: bool) -> tuple[Answer, ...]:
     """The first protocol that anybody answers to.
 
     An ECU that has to be powered and strapped first, or tells nothing of itself, is looked for by its
-    name alone. A port that this box has not got is told where no other way answers: of a named ECU always,
-    of all known ones where none of them could be asked.
+    name alone; by that of its access too, where it may as well be in its car. A port that this box has not
+    got is told where no other way answers: of a named ECU always, of all known ones where none of them could
+    be asked.
     """
     alike: defaultdict[tuple[str, Choreography], list[Way]] = defaultdict(list)
-    for way in asked:
-        if not (every and (way.access.entry.steps or not way.access.recognition.given())):
-            alike[way.access.protocol, way.access.entry].append(way)
+    unpowered = [way for way in asked if not way.access.entry.steps]
+    for way in unpowered if every else unpowered or asked:
+        if not every or way.access.recognition.given():
+            alike[way.access.protocol, way.access.choreography].append(way)
     missing: list[PortMissingError] = []
     for ways in alike.values():
         try:

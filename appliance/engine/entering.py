@@ -47,4 +47,4 @@ def entered(
 
     inside = kept and stays()
     record = partial(write_down, box.journal)
-    return Entry(access.entry, box.connection, record, access.name, job_id, inside=inside, stays=stays)
+    return Entry(access.choreography, box.connection, record, access.name, job_id, inside=inside, stays=stays)

@@ -22,7 +22,7 @@ def access_of(job: JobRecord, definition: Definition) -> AccessDefinition:
     try:
         return definition.access_named(name)
     except KeyError as error:
-        raise _unknown(definition, name) from error
+        raise unknown_access(definition, name) from error
 
 
 def over(job: JobRecord, definition: Definition, name: str | None) -> JobRecord:
@@ -34,11 +34,23 @@ def over(job: JobRecord, definition: Definition, name: str | None) -> JobRecord:
     return chosen
 
 
+def chosen_access(
+    definition: Definition, method: str, memories: Set[str], name: str | None
+) -> AccessDefinition:
+    """The access of that name, or the fitting one of the method. Raises PitboxError."""
+    if name is None:
+        return access_for(definition, method, memories)
+    try:
+        return definition.access_named(name)
+    except KeyError as error:
+        raise unknown_access(definition, name) from error
+
+
 def access_for(definition: Definition, method: str, memories: Set[str]) -> AccessDefinition:
     """The access of a method that reaches the most of these memories. Raises PitboxError."""
     fitting = [access for access in definition.accesses if access.method == method]
     if not fitting:
-        raise _unknown(definition, method)
+        raise unknown_access(definition, method)
     return max(fitting, key=lambda access: len(memories & access.reaches(definition.memories)))
 
 
@@ -47,10 +59,11 @@ def access_by(definition: Definition, method: str | None) -> AccessDefinition:
     for access in definition.accesses:
         if method in (None, access.method):
             return access
-    raise _unknown(definition, str(method))
+    raise unknown_access(definition, str(method))
 
 
-def _unknown(definition: Definition, wanted: str) -> PitboxError:
+def unknown_access(definition: Definition, wanted: str) -> PitboxError:
+    """The error for an access that a definition has not got."""
     known = ", ".join(access.name for access in definition.accesses)
     return PitboxError(
         "ACCESS_UNKNOWN",

@@ -10,6 +10,9 @@ from appliance.engine.peers import PeerRoles
 from appliance.engine.settings import EngineSettings
 from appliance.ports.settings import SimulationSettings
 from drivers.supply.interface import Output
+from drivers.supply.switched import PROBE_LINE
+
+_SUPPLY_LINES = frozenset({*Output, PROBE_LINE})
 
 
 def parse(arguments: list[str] | None = None) -> EngineSettings:
@@ -25,6 +28,7 @@ def parse(arguments: list[str] | None = None) -> EngineSettings:
         voltmeter=options.voltmeter,
         pins=options.pins,
         kline=options.kline,
+        ammeter=options.ammeter,
         simulation=_simulation(options),
         definition_dirs=tuple(options.definitions),
         peer_roles=PeerRoles(frozenset(options.allow_uid), frozenset(options.web_uid)),
@@ -36,7 +40,7 @@ def parse(arguments: list[str] | None = None) -> EngineSettings:
 def _refuse_unused(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     """An option that would have no effect is wrong usage: its user meant something else."""
     if options.simulate is not None:
-        for name in ("can", "voltmeter", "pins", "kline"):
+        for name in ("can", "voltmeter", "pins", "ammeter", "kline"):
             if getattr(options, name) is not None:
                 parser.error(f"--{name} is hardware, and --simulate takes its place: give one of them")
         return
@@ -45,7 +49,7 @@ def _refuse_unused(parser: argparse.ArgumentParser, options: argparse.Namespace)
             parser.error(f"--{name.replace('_', '-')} belongs to --simulate, which is not given")
     if options.bench:
         parser.error("--bench belongs to --simulate, which is not given")
-    for name in ("voltmeter", "pins", "kline"):
+    for name in ("voltmeter", "pins", "ammeter", "kline"):
         if getattr(options, name) is not None and options.can is None:
             parser.error(f"--{name} belongs to --can, which is not given")
 
@@ -112,7 +116,10 @@ def _add_hardware(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pins",
         type=_pins,
-        help="GPIO lines, e.g. rpi:boot_1=17,reset=27; supply and ignition switch a bench supply",
+        help="GPIO lines, e.g. rpi:boot_1=17,reset=27; supply, ignition and probe are a bench's",
+    )
+    parser.add_argument(
+        "--ammeter", help="what the bench supply gives, with its shunt, e.g. ina226:/dev/i2c-1:0x41:0.010"
     )
     parser.add_argument(
         "--kline", type=_kline, help="UART behind a K-line transceiver, e.g. serial:/dev/ttyAMA3"
@@ -121,8 +128,8 @@ def _add_hardware(parser: argparse.ArgumentParser) -> None:
 
 def _pins(text: str) -> str:
     names = {line.partition("=")[0] for line in text.partition(":")[2].split(",")}
-    if strange := names - PIN_NAMES - set(Output):
-        known = ", ".join(sorted((*PIN_NAMES, *Output)))
+    if strange := names - PIN_NAMES - _SUPPLY_LINES:
+        known = ", ".join(sorted((*PIN_NAMES, *_SUPPLY_LINES)))
         raise argparse.ArgumentTypeError(
             f"no definition drives {', '.join(sorted(strange))}; lines are {known}"
         )

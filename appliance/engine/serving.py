@@ -167,7 +167,9 @@ async def worker_and_connection(settings: EngineSettings, desk: QuestionDesk) ->
             "neither a CAN bus nor a simulated car was named",
             do_now="Start with --can socketcan:can0 --voltmeter ina226:/dev/i2c-1:0x40, or with --simulate.",
         )
-    real = RealCarInterface(settings.can, settings.voltmeter, settings.pins, desk, settings.kline)
+    real = RealCarInterface(
+        settings.can, settings.voltmeter, settings.pins, desk, settings.kline, settings.ammeter
+    )
     return Worker(), real
 
 

@@ -20,6 +20,7 @@ class EngineSettings:
     voltmeter: str | None = None
     pins: str | None = None
     kline: str | None = None
+    ammeter: str | None = None
     simulation: SimulationSettings | None = None
     definition_dirs: tuple[Path, ...] = ()
     peer_roles: PeerRoles = field(default_factory=PeerRoles)

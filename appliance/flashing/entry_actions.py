@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
-from appliance.contract.errors import PitboxError
 from appliance.definitions.entry_steps import (
     Ask,
+    CheckGround,
+    CheckOff,
     CheckPin,
     IgnitionOff,
     IgnitionOn,
@@ -20,6 +21,16 @@ from appliance.definitions.entry_steps import (
     SupplyOff,
     SupplyOn,
     Wait,
+)
+from appliance.flashing.entry_findings import (
+    EntryError,
+    circuit_problem,
+    ignition_stuck,
+    misfit,
+    shown,
+    stays_on,
+    supply_problem,
+    tripped,
 )
 from drivers.person.interface import Answerer, Person, Question, UnansweredError
 from drivers.pins.interface import Pins
@@ -51,10 +62,6 @@ class EntryPorts(Protocol):
         """Whoever is asked."""
 
 
-class EntryError(PitboxError):
-    """A step of the entry was not done."""
-
-
 class Actions:
     """Carries out single steps; every one ends in time. Raises EntryError, PinsError, SupplyError."""
 
@@ -72,6 +79,8 @@ class Actions:
             PulsePin: self._pulse_pin,
             ReleasePin: self._release_pin,
             CheckPin: self._check_pin,
+            CheckOff: self._check_off,
+            CheckGround: self._check_ground,
             Wait: self._wait,
             Ask: self._ask,
         }
@@ -112,10 +121,10 @@ class Actions:
         latest_s, inside = loop.time() + step.within_s, 0
         while True:
             reading = await supply.read()
-            inside = inside + 1 if not reading.tripped and not _misfit(step, reading, least=True) else 0
+            inside = inside + 1 if not reading.tripped and not misfit(step, reading, least=True) else 0
             if inside >= _STEADY_SAMPLES:
                 self._windows[output] = step
-                return _shown(reading)
+                return shown(reading)
             if reading.tripped or loop.time() >= latest_s:
                 self._refuse_lost(step, reading, least=True)
             await asyncio.sleep(_SAMPLE_S)
@@ -128,18 +137,41 @@ class Actions:
         latest_s = loop.time() + step.within_s
         while (reading := await supply.read()).volts >= step.below_v:
             if loop.time() >= latest_s:
-                raise EntryError(
-                    "SUPPLY_STAYS_ON",
-                    f"the supply is switched off, and {_shown(reading)} is still at its output",
-                    do_now="Take the controller off the bench by hand, then check the supply's switch.",
-                )
+                raise stays_on(reading)
             await asyncio.sleep(_SAMPLE_S)
-        return _shown(reading)
+        return shown(reading)
 
     async def _ignition_off(self, step: IgnitionOff) -> str:
-        self._ports.supply().switch(Output.IGNITION, False)
+        supply, loop = self._ports.supply(), asyncio.get_running_loop()
+        supply.switch(Output.IGNITION, False)
         self._windows.pop(Output.IGNITION, None)
-        return step.told
+        if step.below_a is None:
+            return step.told
+        latest_s = loop.time() + step.within_s
+        while (reading := await supply.read()).amps >= step.below_a:
+            if loop.time() >= latest_s:
+                raise ignition_stuck(reading)
+            await asyncio.sleep(_SAMPLE_S)
+        return shown(reading)
+
+    async def _check_off(self, step: CheckOff) -> str:
+        supply, loop = self._ports.supply(), asyncio.get_running_loop()
+        for output in (Output.IGNITION, Output.SUPPLY):
+            supply.switch(output, False)
+        latest_s = loop.time() + step.within_s
+        while True:
+            reading = await supply.read()
+            if reading.volts < step.below_v and reading.amps < step.below_a:
+                return shown(reading)
+            if loop.time() >= latest_s:
+                raise stays_on(reading)
+            await asyncio.sleep(_SAMPLE_S)
+
+    async def _check_ground(self, step: CheckGround) -> str:
+        volts = await self._ports.supply().probe()
+        if problem := circuit_problem(step, volts):
+            raise problem
+        return f"{volts:.1f} V at the probe"
 
     async def _set_pin(self, step: SetPin) -> str:
         await self._drive(step.pin, step.level)
@@ -233,7 +265,7 @@ class Actions:
             if (window := self._window) is None:
                 continue
             reading = await self._ports.supply().read()
-            bad_s = bad_s + _WATCH_S if _misfit(window, reading) else 0.0
+            bad_s = bad_s + _WATCH_S if misfit(window, reading) else 0.0
             if reading.tripped or bad_s >= _LOST_S:
                 self._refuse_lost(window, reading)
 
@@ -241,19 +273,9 @@ class Actions:
         self, window: SupplyOn | IgnitionOn, reading: SupplyReading, *, least: bool = False
     ) -> None:
         if reading.tripped:
-            raise EntryError(
-                "SUPPLY_TRIPPED",
-                "the supply's current limit has switched it off",
-                do_now="A wire is shorted, or supply and ground are swapped: check the wiring from ground "
-                "on before it is switched on again.",
-            )
-        if misfit := _misfit(window, reading, least=least):
-            raise EntryError(
-                "SUPPLY_OUT_OF_WINDOW",
-                f"{misfit} with {window.told}",
-                do_now="Check the supply's setting, then the wires of supply, ignition and ground: too "
-                "little current is a wire that is open or in the wrong place.",
-            )
+            raise tripped()
+        if misfit(window, reading, least=least):
+            raise supply_problem(window, reading)
 
 
 def _forget(task: asyncio.Future[Any]) -> None:
@@ -280,23 +302,3 @@ def make_safe(ports: EntryPorts, pins: frozenset[str], *, supply: bool) -> list[
         except ConnectionError as error:
             problems.append(f"{pin} is not released: {error}")
     return problems
-
-
-def _misfit(step: SupplyOn | IgnitionOn, reading: SupplyReading, *, least: bool = False) -> str | None:
-    """What is outside the step's window, in words.
-
-    The `least` current counts when the output is switched on: a controller in reset draws next to none.
-    """
-    if not step.min_v <= reading.volts <= step.max_v:
-        return f"{reading.volts:.1f} V measured"
-    amps = reading.amps
-    if amps is None:
-        return None
-    low = least and step.min_a is not None and amps < step.min_a
-    high = step.max_a is not None and amps > step.max_a
-    return f"{amps:.2f} A measured" if low or high else None
-
-
-def _shown(reading: SupplyReading) -> str:
-    amps = "" if reading.amps is None else f", {reading.amps:.2f} A"
-    return f"{reading.volts:.1f} V{amps}"

@@ -37,7 +37,7 @@ class MissingPorts:
 
     def supply(self) -> Supply:
         """Raises PitboxError PORT_MISSING."""
-        raise PortMissingError("bench supply", "name supply and ignition in --pins")
+        raise PortMissingError("bench supply", "name supply, ignition and probe in --pins")
 
     def person(self) -> Person:
         """Raises PitboxError PORT_MISSING."""

@@ -11,10 +11,12 @@ from appliance.ports.missing import MissingPorts
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpLink, IsoTpSettings
 from appliance.protocols.isotp.kernel import KernelIsoTpLink
 from appliance.protocols.isotp.link import SoftIsoTpLink
+from appliance.protocols.port_missing import PortMissingError
+from drivers.ammeter.interface import AmmeterError
 from drivers.can import rate
 from drivers.can.interface import CanBusGoneError, CanPort
 from drivers.can.rate import BitRate, WrongBitRateError
-from drivers.factory import open_can, open_kline, open_pins, open_voltmeter
+from drivers.factory import open_ammeter, open_can, open_kline, open_pins, open_voltmeter
 from drivers.kline.interface import KLine
 from drivers.person.interface import Person
 from drivers.pins.interface import Pins, PinsError
@@ -72,11 +74,13 @@ class RealCarInterface(MissingPorts):
         pins: str | None = None,
         person: Person | None = None,
         kline: str | None = None,
+        ammeter: str | None = None,
     ) -> None:
         """Raises PitboxError for hardware that was named and cannot be opened."""
         self._can = can
         self.meter: Voltmeter = _attempt(lambda: _voltmeter(voltmeter))
         self._pins = None if pins is None else _attempt(lambda: open_pins(pins))
+        self._ammeter = None if ammeter is None else _attempt(lambda: open_ammeter(ammeter))
         self._supply = self._switched()
         self._person = person
         self._kline = kline
@@ -130,7 +134,9 @@ class RealCarInterface(MissingPorts):
         return super().pins() if self._pins is None else self._pins
 
     def supply(self) -> Supply:
-        """Switched by two of the lines. Raises PitboxError PORT_MISSING."""
+        """Switched by two of the lines, and its current measured. Raises PitboxError PORT_MISSING."""
+        if self._supply is not None and self._ammeter is None:
+            raise PortMissingError("ammeter of the bench supply", "name it in --ammeter")
         return super().supply() if self._supply is None else self._supply
 
     def person(self) -> Person:
@@ -141,7 +147,9 @@ class RealCarInterface(MissingPorts):
         pins = self._pins
         if pins is None or not pins.names & set(Output):
             return None
-        return _attempt(lambda: SwitchedSupply(pins, {one: one.value for one in Output}, self.meter))
+        return _attempt(
+            lambda: SwitchedSupply(pins, {one: one.value for one in Output}, self.meter, self._ammeter)
+        )
 
     @property
     def _socketcan(self) -> str | None:
@@ -166,7 +174,15 @@ def _attempt(open_it: Callable[[], Opened]) -> Opened:
             str(error),
             do_now=f"As root: `{error.command}`. Or give the engine the capability CAP_NET_ADMIN.",
         ) from error
-    except (CanBusGoneError, VoltmeterError, PinsError, SupplyError, OSError, ValueError) as error:
+    except (
+        CanBusGoneError,
+        VoltmeterError,
+        AmmeterError,
+        PinsError,
+        SupplyError,
+        OSError,
+        ValueError,
+    ) as error:
         raise PitboxError(
             "HARDWARE_MISSING",
             f"the hardware cannot be opened: {error}",

@@ -25,8 +25,8 @@ class SupplyReading:
     """One measurement at the supply's output."""
 
     volts: float
-    amps: float | None = None
-    """None where the supply does not measure current."""
+    amps: float
+    """Drawn from both outputs together."""
     tripped: bool = False
     """Its own current limit has switched it off; a supply that cannot tell says False."""
 
@@ -38,4 +38,10 @@ class Supply(Protocol):
         """At once, so that it also works where no event loop runs any more. Raises SupplyError."""
 
     async def read(self) -> SupplyReading:
-        """Measure the permanent output. Raises SupplyError."""
+        """Measure the permanent output, and the current. Raises SupplyError."""
+
+    async def probe(self) -> float:
+        """Volts at the permanent output, switched off, while a few milliamps are fed into it.
+
+        Near 5 V nothing takes them, near 0.7 V a diode does. Raises SupplyError.
+        """

@@ -16,6 +16,9 @@ class Source(Protocol):
     def measure(self) -> SupplyReading:
         """What is at the permanent output now."""
 
+    def probe(self) -> float:
+        """Volts at the permanent output while the probe feeds it."""
+
 
 class SimulatedSupply:
     """`welded` outputs stay as they are whatever is switched; `silent` cannot be measured."""
@@ -38,3 +41,9 @@ class SimulatedSupply:
         if self.silent or self.gone:
             raise SupplyError("the simulated supply cannot be measured")
         return self._source.measure()
+
+    async def probe(self) -> float:
+        """Raises SupplyError."""
+        if self.silent or self.gone:
+            raise SupplyError("the simulated supply cannot be measured")
+        return self._source.probe()

@@ -10,10 +10,13 @@ from drivers.voltmeter.interface import VoltmeterError
 
 _I2C_SLAVE = 0x0703
 """ioctl of linux/i2c-dev.h: which chip this file descriptor talks to."""
-_BUS_VOLTAGE, _MANUFACTURER_ID = 0x02, 0xFE
+_SHUNT_VOLTAGE, _BUS_VOLTAGE, _MANUFACTURER_ID = 0x01, 0x02, 0xFE
 _TEXAS_INSTRUMENTS = 0x5449
 _VOLTS_PER_BIT = 0.00125
 """Bus voltage register (sources: ina226)."""
+_SHUNT_VOLTS_PER_BIT = 2.5e-6
+"""Shunt voltage register, a signed number (sources: ina226)."""
+_SHUNT_LIMITS = (-0x8000, 0x7FFF)
 
 
 class Ina226:
@@ -40,6 +43,14 @@ class Ina226:
     async def read_v(self) -> float:
         """One reading in volts. Raises VoltmeterError."""
         return self._register(_BUS_VOLTAGE) * _VOLTS_PER_BIT * self._gain + self._offset_v
+
+    async def read_shunt_v(self) -> float:
+        """Volts over the shunt. Raises VoltmeterError, also beyond the range: how much it is nobody knows."""
+        bits = self._register(_SHUNT_VOLTAGE)
+        signed = bits - 0x1_0000 if bits & 0x8000 else bits
+        if signed in _SHUNT_LIMITS:
+            raise VoltmeterError(f"{self._name}: the current is beyond what it can measure")
+        return signed * _SHUNT_VOLTS_PER_BIT
 
     def close(self) -> None:
         """Let go of the I2C bus."""

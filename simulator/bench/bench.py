@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from drivers.supply.interface import Output, SupplyReading
 from simulator.bench.supply import BenchSupply
-from simulator.bench.wires import GROUND, LINES, Wires
+from simulator.bench.wires import GROUND, LINES, SUPPLY, Wires
 from simulator.car import Car
 
+_OPEN_V, _THROUGH_THE_ECU_V, _THROUGH_A_DIODE_V, _SHORT_V = 5.0, 3.1, 0.7, 0.0
+"""At a probe of 5 V: nothing takes its current, the controller does, its diode does, a short does."""
 _PULLS = {"boot_1": True, "boot_2": False, "boot_3": False, "boot_4": False, "reset": True}
 
 
@@ -37,6 +40,10 @@ class Bench:
         self.wires = Wires(self._settle)
         self.driven: dict[str, bool] = {}
         """Lines that the box drives, with their levels."""
+        self.blown = False
+        """Whether the controller takes no current any more, though its supply wire is closed."""
+        self._loop = asyncio.get_running_loop()
+        self._awake_until_s = 0.0
         self.harm: set[str] = set()
         """Terminals of the controller that had the supply and cannot bear it."""
         self._car = car
@@ -52,6 +59,15 @@ class Bench:
     def is_safe(self) -> bool:
         """Whether nothing is switched on and no line driven."""
         return not self.supply.on and not self.driven
+
+    def blow(self) -> None:
+        """The controller takes no current from now on."""
+        self.blown = True
+        self._settle()
+
+    def stays_awake(self, seconds: float) -> None:
+        """From now on the controller draws its running current so long, whatever its ignition does."""
+        self._awake_until_s = self._loop.time() + seconds
 
     def set_line(self, name: str, high: bool | None) -> None:
         """The box drives a line; None: it has let go."""
@@ -80,11 +96,23 @@ class Bench:
         hot = self.supply.is_hot(Output.SUPPLY)
         return SupplyReading(self.supply.volts if hot else 0.0, self._amps(), self.supply.tripped)
 
+    def probe(self) -> float:
+        """Volts at the permanent output, fed through some kilohms; a supply that is on outweighs that."""
+        if self.supply.is_hot(Output.SUPPLY):
+            return self.supply.volts
+        if self.wires.shorted(SUPPLY) == "ground" or self.wires.shorted(GROUND) == "supply":
+            return _SHORT_V
+        if self.wires.shorted(GROUND) is not None:
+            return _OPEN_V
+        near, far = self.wires.far_end(SUPPLY), self.wires.far_end(GROUND)
+        if near is None or far is None or GROUND not in (near, far):
+            return _OPEN_V
+        return _THROUGH_A_DIODE_V if near == GROUND else _THROUGH_THE_ECU_V
+
     def box_dies(self) -> None:
         """The box loses its own supply: its lines float, and its switches fall off."""
         self.driven.clear()
-        self.supply.on.clear()
-        self.supply.tripped = False
+        self.supply.drop()
         self._settle()
 
     def _settle(self) -> None:
@@ -104,7 +132,7 @@ class Bench:
 
     def _is_powered(self) -> bool:
         grounded = self.wires.near_end(GROUND) == GROUND and self.wires.shorted(GROUND) is None
-        return grounded and self._is_hot(Output.SUPPLY)
+        return grounded and not self.blown and self._is_hot(Output.SUPPLY)
 
     def _is_hot(self, terminal: str) -> bool:
         """Whether a terminal of the controller has the supply."""
@@ -135,4 +163,6 @@ class Bench:
     def _amps(self) -> float:
         if not self._is_powered():
             return 0.0
-        return self.settings.running_a if self._is_hot(Output.IGNITION) else self.settings.standby_a
+        awake = self._loop.time() < self._awake_until_s
+        runs = awake or self._is_hot(Output.IGNITION)
+        return self.settings.running_a if runs else self.settings.standby_a

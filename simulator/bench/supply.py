@@ -16,6 +16,8 @@ class BenchSupply:
         self.limit_a = limit_a
         self.on: set[Output] = set()
         """Outputs that are switched on, whether or not it has tripped."""
+        self.welded: set[Output] = set()
+        """Outputs whose switch is stuck: they stay on."""
         self.tripped = False
         """Until both outputs are switched off."""
         self._volts = volts
@@ -34,9 +36,23 @@ class BenchSupply:
 
     def set_output(self, output: Output, on: bool) -> None:
         """Switch an output; both off resets a trip."""
-        (self.on.add if on else self.on.discard)(output)
+        (self.on.add if on or output in self.welded else self.on.discard)(output)
         self.tripped = self.tripped and bool(self.on)
         self._changed()
+
+    def weld(self, output: Output) -> None:
+        """Its switch is stuck from now on, and it is on."""
+        self.welded.add(output)
+        self.set_output(output, True)
+
+    def unweld(self) -> None:
+        """The switches are mended."""
+        self.welded.clear()
+
+    def drop(self) -> None:
+        """The box that switches it is gone: what is not welded falls off."""
+        self.on = set(self.welded)
+        self.tripped = self.tripped and bool(self.on)
 
     def set_volts(self, volts: float) -> None:
         """Turn the knob."""

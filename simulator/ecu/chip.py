@@ -81,7 +81,8 @@ class Chip:
 
     def decide_program(self, strapped: bool, access: AccessDefinition) -> Program:
         """What a start leads to: a valid application, if no strap forbids it (sources: boot-manager)."""
-        if strapped:
+        only_incomplete = self.definition.twin.strap_keeps == "boot_loader_of_incomplete"
+        if strapped and not (only_incomplete and self.nvm.records.application_valid):
             return Program.BOOTLOADER
         if self.nvm.records.application_valid:
             return Program.APPLICATION

@@ -53,6 +53,7 @@ def small_definition(
         _region("code", 0x10_0000, 6, sector_bytes),
         _region("calibration", 0x20_0000, 4, sector_bytes),
     ]
+    data["access"] = data["access"][:1]
     (access,) = data["access"]
     access["checking"] |= {"verify": verify}
     access["recovery"] |= {"recoverability": recoverability}

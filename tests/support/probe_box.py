@@ -61,7 +61,7 @@ class ChipBench:
         self.tripped = self.tripped and bool(self.on)
 
     def measure(self) -> SupplyReading:
-        return SupplyReading(self.volts, None, self.tripped)
+        return SupplyReading(self.volts, 0.1 if self.volts else 0.0, self.tripped)
 
     def set_line(self, name: str, high: bool | None) -> None:
         if high is None:

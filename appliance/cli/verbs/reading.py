@@ -9,6 +9,7 @@ from appliance.cli.answer import Answer
 from appliance.cli.choosing import readable
 from appliance.cli.operation_client import perform
 from appliance.cli.options import Verbs, add_job, add_verb
+from appliance.cli.problems import UnusedOptionError
 from appliance.cli.screen import Screen
 from appliance.cli.verbs.session import IDENTIFY_FIRST, client_of, job_of
 from appliance.cli.words import clock, identity_lines, share, size
@@ -25,6 +26,9 @@ def add(verbs: Verbs) -> None:
         "Plug in, ignition on, engine off. Nothing is written.",
     )
     parser.add_argument("--definition", metavar="ID", help="look for this ECU only")
+    parser.add_argument(
+        "--access", metavar="NAME", help="over this one of its accesses alone, such as `bench`"
+    )
     parser = add_verb(
         verbs,
         "read",
@@ -52,7 +56,10 @@ def names(text: str) -> list[str]:
 
 def identify(options: argparse.Namespace, screen: Screen) -> Answer:
     """Find the ECU."""
-    result = perform(client_of(options), screen, "identify", Identified, {"definition": options.definition})
+    if options.access is not None and options.definition is None:
+        raise UnusedOptionError("--access", "it is one of --definition, which is missing")
+    asked = {"definition": options.definition, "access": options.access}
+    result = perform(client_of(options), screen, "identify", Identified, asked)
     return Answer(result, list(identify_lines(result)))
 
 

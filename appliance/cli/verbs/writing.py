@@ -116,6 +116,11 @@ def add(verbs: Verbs) -> None:
         "--original", action="store_true", help="put the original back instead of finishing the tuned file"
     )
     parser.add_argument(
+        "--access",
+        metavar="NAME",
+        help="over this one of the ECU's accesses, such as `bench`, instead of the one it was begun over",
+    )
+    parser.add_argument(
         "--more-erases",
         action="store_true",
         help="after ERASE_BOUND: let blocks be erased as often again as the definition allows",
@@ -230,7 +235,7 @@ def recover(options: argparse.Namespace, screen: Screen) -> Answer:
     else:
         job = job_of(client, options, screen, in_danger, _NOTHING_OPEN)
         asked = {"job": job, "original": options.original}
-    asked |= {"car": options.car, "more_erases": options.more_erases}
+    asked |= {"car": options.car, "access": options.access, "more_erases": options.more_erases}
     shown = confirm(client, screen, "recover", asked, yes=options.yes)
     return _answer(perform(client, screen, "recover", Written, {**asked, "confirmed": shown}))
 

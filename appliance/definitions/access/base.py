@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from appliance.definitions.choreography import Choreography
 from appliance.definitions.fields import Pattern, Strict, refuse
 from appliance.definitions.memory import Memory, Region
+from appliance.definitions.wiring import unsafe, with_wires_asked
 
 MethodName = Literal["obd", "bench", "boot", "bdm", "jtag"]
 Level = Literal["unproven", "simulated", "bench-proven", "car-proven"]
@@ -189,6 +190,19 @@ class AccessDefinition(Strict):
     """Memories that this access reaches; all where none is named."""
     erase_bounds: EraseBounds = EraseBounds()
     """How often one write may erase before a person is asked."""
+
+    @model_validator(mode="after")
+    def _powered_with_care(self) -> AccessDefinition:
+        if self.method == "bench":
+            refuse(unsafe(self.entry, self.wiring))
+        elif any(step.verb == "connect_wires" for step in self.entry.steps):
+            refuse(() if self.wiring else ["connect_wires asks for nothing: there is no wiring"])
+        return self
+
+    @property
+    def choreography(self) -> Choreography:
+        """The entry as it is run: each wire is a question of its own."""
+        return with_wires_asked(self.entry, self.wiring)
 
     @property
     @abstractmethod

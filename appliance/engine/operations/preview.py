@@ -17,7 +17,7 @@ from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.evidence import badge
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
-from appliance.engine.job_access import access_for, access_of, over
+from appliance.engine.job_access import access_of, chosen_access, over
 from appliance.engine.last_proven import last_proven
 from appliance.engine.operations.restore_without_journal import chosen_original, read_with
 from appliance.engine.operations.write import (
@@ -95,6 +95,7 @@ async def preview_recover(box: EngineContext, asked: OfRecovery) -> Preview:
         return _digested(_rescue(box, asked, asked.definition))
     flash = interrupted_flash(box, asked.job)
     job, definition = identified(box, flash.job_id)
+    job = over(job, definition, asked.access)
     order = WriteOrder.from_json(flash.write_order)
     if asked.original or order.tuned_file is None:
         writable = blocks_of(definition, access_of(job, definition), writable_only=True)
@@ -109,7 +110,7 @@ async def preview_recover(box: EngineContext, asked: OfRecovery) -> Preview:
 def _rescue(box: EngineContext, asked: OfRecovery, definition_id: str) -> Preview:
     original = chosen_original(box, definition_id, asked.file)
     definition = read_with(box, original)
-    access = access_for(definition, original.method, original.memories)
+    access = chosen_access(definition, original.method, original.memories, asked.access)
     blocks = held_blocks(definition, access, original, writable_only=True)
     return Preview(
         form=FORM,

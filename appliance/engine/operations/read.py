@@ -43,9 +43,11 @@ from appliance.protocols.protection import ProtectionKind
 from appliance.vault.images import ImageKind
 
 
-async def identify(box: EngineContext, definition_id: str | None = None) -> Identified:
-    """Find the ECU, recognise its definition, open a job for it."""
-    found = await find_ecu(box, definition_id)
+async def identify(
+    box: EngineContext, definition_id: str | None = None, access_name: str | None = None
+) -> Identified:
+    """Find the ECU, recognise its definition, open a job for it; over the named access, if there is one."""
+    found = await find_ecu(box, definition_id, access_name)
     job_id = uuid.uuid4().hex[:12]
     box.journal.create_job(job_id)
     definition = found.definition

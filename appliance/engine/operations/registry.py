@@ -76,8 +76,12 @@ async def _recover(box: EngineContext, asked: ask.Recover) -> results.Written:
         preview.refuse_other(await preview.preview_recover(box, asked), asked.confirmed)
     job_id = asked.job
     if asked.definition is not None:
-        job_id = await restore_without_journal.reopen(box, asked.definition, asked.file, asked.car)
-    return await write.recover(box, job_id, asked.original, asked.car, more_erases=asked.more_erases)
+        job_id = await restore_without_journal.reopen(
+            box, asked.definition, asked.file, asked.car, asked.access
+        )
+    return await write.recover(
+        box, job_id, asked.original, asked.car, asked.access, more_erases=asked.more_erases
+    )
 
 
 _EXCLUSIVE, _HARMLESS = OperationClass.EXCLUSIVE, OperationClass.HARMLESS
@@ -86,7 +90,7 @@ VERBS: dict[str, Verb] = {
         ask.Identify,
         results.Identified,
         _EXCLUSIVE,
-        lambda box, asked: read.identify(box, asked.definition),
+        lambda box, asked: read.identify(box, asked.definition, asked.access),
     ),
     "read": Verb(
         ask.Read,

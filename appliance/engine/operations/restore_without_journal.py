@@ -12,7 +12,7 @@ from appliance.definitions.schema import Definition
 from appliance.engine.confirming import misnamed, same_name
 from appliance.engine.context import EngineContext
 from appliance.engine.ecu import on_ecu
-from appliance.engine.job_access import access_for
+from appliance.engine.job_access import chosen_access
 from appliance.engine.originals import known_originals, open_what_is_whole, order_of_original, tunes_of
 from appliance.engine.plaintext import wiped_afterwards
 from appliance.flashing.context import JobContext
@@ -36,7 +36,11 @@ from appliance.vault.images import ImageKind, SealedImage
 
 
 async def reopen(
-    box: EngineContext, definition_id: str, file_id: str | None = None, car: str | None = None
+    box: EngineContext,
+    definition_id: str,
+    file_id: str | None = None,
+    car: str | None = None,
+    access_name: str | None = None,
 ) -> str:
     """A job whose interrupted write puts a stored original back, for `recover` to finish; returns its id.
 
@@ -46,7 +50,7 @@ async def reopen(
     box.journal.refuse_second_write()
     original = chosen_original(box, definition_id, file_id)
     definition = read_with(box, original)
-    access = access_for(definition, original.method, original.memories)
+    access = chosen_access(definition, original.method, original.memories, access_name)
     with wiped_afterwards() as opened:
         order = order_of_original(box, definition, access, original.file_id, opened)
     job_id = uuid.uuid4().hex[:12]

@@ -192,17 +192,19 @@ async def recover(
     job_id: str | None = None,
     original: bool = False,
     car: str | None = None,
+    access: str | None = None,
     *,
     more_erases: bool = False,
 ) -> Written:
     """Finish the interrupted write, or put the original back instead; `car` is a person's word for it.
 
-    With `more_erases` a person lets blocks be erased as often again as the definition allows.
+    `access` is the way in from now on, if not the one it was begun over: till the write is over. With
+    `more_erases` a person lets blocks be erased as often again as the definition allows.
     """
     flash = interrupted_flash(box, job_id)
     job, definition = identified(box, flash.job_id)
     order = WriteOrder.from_json(flash.write_order)
-    with wiped_afterwards() as opened:
+    with _taking(box, job, over(job, definition, access)) as job, wiped_afterwards() as opened:
         if original:
             order = original_instead(box, definition, flash, order, opened)
         target = target_of_order(box, definition, order, opened)

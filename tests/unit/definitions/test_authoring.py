@@ -98,7 +98,12 @@ def test_a_definition_in_words(capsys: Capture) -> None:
         "proof: the ECU hashes each block, and the box compares",
         "interrupted: it may be silent after an interrupted write: the bench finishes it",
         "checksum 1: crc32-at over calibration",
-        "recommended: bench. A write over OBD",
+        "access bench: bench over uds, simulated",
+        "  pin 1 to ground of the bench supply (First of all wires:",
+        "  entry: ask for each wire",
+        "  entry: ground and supply wire closed, 1.2 to 4.5 V at the probe",
+        "  afterwards: ignition off, below 0.15 A",
+        "recommended: bench. The supply is the box's own",
         "assumed, not known:",
     ):
         assert text in told, text

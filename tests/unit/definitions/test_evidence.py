@@ -14,7 +14,7 @@ from appliance.definitions.loader import PACKS, load_definition
 
 def claiming(level: str, path: Path) -> Path:
     text = (PACKS / "pbx-x050.toml").read_text("utf-8").replace('id = "pbx-x050"', 'id = "own-x050"', 1)
-    path.write_text(text.replace('evidence = "simulated"', f'evidence = "{level}"', 1), "utf-8")
+    path.write_text(text.replace('evidence = "simulated"', f'evidence = "{level}"'), "utf-8")
     return path
 
 

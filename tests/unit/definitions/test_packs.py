@@ -49,7 +49,7 @@ def test_the_promised_kinds_of_ecu_are_there() -> None:
 
 
 def test_a_pack_claims_no_more_than_simulation(definition: Definition) -> None:
-    assert [access.evidence for access in definition.accesses] == ["simulated"]
+    assert {access.evidence for access in definition.accesses} == {"simulated"}
     assert definition.evidence.assumptions
     assert definition.simulation.hw.startswith("PBX-")
     assert definition.simulation.vin.startswith("PBXTESTCAR")
@@ -66,8 +66,8 @@ def test_identities_are_recognised_as_the_vectors_say(
 
 def test_the_simulated_twin_is_recognised(definition: Definition) -> None:
     twin = definition.simulation
-    (way,) = LIBRARY.recognise({"hw": twin.hw, "sw": twin.sw, "boot": twin.boot})
-    assert way == (definition, definition.best_access)
+    ways = LIBRARY.recognise({"hw": twin.hw, "sw": twin.sw, "boot": twin.boot})
+    assert ways == [(definition, access) for access in definition.accesses]
 
 
 def test_memory_is_as_the_vectors_say(definition: Definition, vectors: dict[str, Any]) -> None:

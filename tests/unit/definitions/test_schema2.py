@@ -36,13 +36,19 @@ def refused(change: Change, pack: Definition = E400) -> str:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_of_schema_1_says_what_the_pack_of_schema_2_says(name: str) -> None:
-    """But for the pages of regions that nobody writes: there the new pack leaves out what the old one did."""
+    """But for the pages of regions that nobody writes: there the new pack leaves out what the old one did.
+
+    What schema 1 could not say was added since: further accesses, what they assume, and their strap.
+    """
     old, new = raw(load_definition(SCHEMA_1 / f"{name}.toml")), raw(load_definition(PACKS / f"{name}.toml"))
     for tables in (old, new):
         for region in tables["memories"][0]["regions"]:
             if not region["writable"]:
                 del region["page_bytes"]
         del tables["memories"][0]["page_bytes"]
+        tables["access"] = tables["access"][:1]
+        del tables["simulation"]["strap_keeps"]
+    new["evidence"]["assumptions"] = new["evidence"]["assumptions"][: len(old["evidence"]["assumptions"])]
     assert old == new
 
 

@@ -12,6 +12,7 @@ from appliance.contract.errors import PitboxError
 from appliance.contract.events import AlarmEvent, Event
 from appliance.definitions.choreography import Choreography
 from appliance.definitions.loader import PACKS, load_definition
+from appliance.definitions.schema import Definition
 from appliance.flashing.entry import Entry
 from appliance.ports.simulated import SimulatedCarInterface
 from drivers.person.simulated import Reply, SimulatedPerson
@@ -80,6 +81,13 @@ def entry_of(text: str = ENTRY) -> Choreography:
     return Choreography.model_validate_json(json.dumps(tomllib.loads(text)))
 
 
+def strapped() -> Definition:
+    """An ECU whose strap keeps it in its boot loader, whole or not."""
+    definition = load_definition(PACKS / "pbx-x050.toml")
+    twin = definition.twin.model_copy(update={"strap_keeps": "boot_loader"})
+    return definition.model_copy(update={"simulation": twin})
+
+
 @dataclass
 class EntryBench:
     """Box, bench and record of one life."""
@@ -90,7 +98,7 @@ class EntryBench:
     """So many events are taken, then the disk is full."""
 
     def __post_init__(self) -> None:
-        definition = load_definition(PACKS / "pbx-x050.toml")
+        definition = strapped()
         self.car = Car([definition], wires_for(definition), CarSettings())
         self.bench = Bench(self.car)
         self.person = SimulatedPerson(self.script, "Kim")

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from appliance.definitions.loader import PACKS, load_definition
 from drivers.supply.interface import Output, SupplyReading
 from simulator.bench.bench import Bench
 from simulator.car import Car, CarSettings
@@ -19,10 +18,12 @@ from simulator.injection import FaultInjector
 from simulator.kinds import wires_for
 from simulator.virtualtime import run_virtual
 
+from .entry_bench import strapped
+
 
 def on_bench(test: Callable[[Bench, Car], Awaitable[None]]) -> None:
     async def inside() -> None:
-        definition = load_definition(PACKS / "pbx-x050.toml")
+        definition = strapped()
         car = Car([definition], wires_for(definition), CarSettings())
         try:
             await test(Bench(car), car)

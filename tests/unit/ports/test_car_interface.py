@@ -22,7 +22,7 @@ from drivers.supply.interface import Output
 from simulator.ecu.chip import Program
 from simulator.virtualtime import run_virtual
 
-from .gpio_board import GpioBoard
+from .gpio_board import Drawing, GpioBoard
 
 NAMES: dict[str, Callable[[MissingPorts], object]] = {
     "K-line": lambda car: car.kline(),
@@ -52,8 +52,9 @@ def test_the_lines_named_at_the_start_are_handed_out(monkeypatch: pytest.MonkeyP
         "open_pins",
         lambda spec: RpiGpioPins({"boot_1": 17, "supply": 22, "ignition": 23}, board),
     )
+    monkeypatch.setattr(real, "open_ammeter", lambda spec: Drawing())
     person = SimulatedPerson({})
-    car = RealCarInterface("virtual:nothing", "simulated:13.5", "rpi:any", person)
+    car = RealCarInterface("virtual:nothing", "simulated:13.5", "rpi:any", person, ammeter="any")
     car.pins().drive("boot_1", True)
     car.supply().switch(Output.SUPPLY, True)
     assert (board.input(17), board.input(22), board.input(23)) == (1, 1, 0)
@@ -93,6 +94,24 @@ def test_a_supply_with_one_of_its_two_lines_is_missing_hardware(monkeypatch: pyt
     assert refused.value.code == "HARDWARE_MISSING" and "ignition" in refused.value.what
 
 
+def test_a_supply_whose_current_nothing_measures_is_off_and_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    board = GpioBoard()
+    monkeypatch.setattr(real, "open_pins", lambda spec: RpiGpioPins({"supply": 22, "ignition": 23}, board))
+    car = RealCarInterface("virtual:nothing", "simulated:13.5", "rpi:any")
+    with pytest.raises(PitboxError) as refused:
+        car.supply()
+    assert refused.value.code == "PORT_MISSING"
+    assert refused.value.details == ("ammeter of the bench supply",) and "--ammeter" in refused.value.do_now
+    assert (board.input(22), board.input(23)) == (0, 0)
+
+
+@pytest.mark.parametrize("spec", ["ina226:/dev/there-is-none:0x41:0.01", "ina226:0x41", "x:/dev/i2c-1:1:1"])
+def test_an_ammeter_that_cannot_be_had_is_missing_hardware(spec: str) -> None:
+    with pytest.raises(PitboxError) as refused:
+        RealCarInterface("virtual:nothing", None, ammeter=spec)
+    assert refused.value.code == "HARDWARE_MISSING"
+
+
 def test_at_the_end_of_the_engine_every_line_is_let_go(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -102,7 +121,8 @@ def test_at_the_end_of_the_engine_every_line_is_let_go(
         "open_pins",
         lambda spec: RpiGpioPins({"boot_1": 17, "reset": 27, "supply": 22, "ignition": 23}, board),
     )
-    car = RealCarInterface("virtual:nothing", "simulated:13.5", "rpi:any")
+    monkeypatch.setattr(real, "open_ammeter", lambda spec: Drawing())
+    car = RealCarInterface("virtual:nothing", "simulated:13.5", "rpi:any", ammeter="any")
     for output in Output:
         car.supply().switch(output, True)
     car.pins().drive("boot_1", True)

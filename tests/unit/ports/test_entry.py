@@ -87,13 +87,13 @@ def test_an_empty_choreography_asks_for_no_port_and_records_nothing() -> None:
 @pytest.mark.parametrize(
     ("spoil", "code", "step"),
     [
-        (lambda b: b.bench.wires.swap("supply", "ignition"), "SUPPLY_OUT_OF_WINDOW", 3),
+        (lambda b: b.bench.wires.swap("supply", "ignition"), "ECU_DRAWS_NOTHING", 3),
         (lambda b: b.bench.wires.swap("supply", "ground"), "SUPPLY_TRIPPED", 3),
-        (lambda b: b.bench.wires.swap("supply", "reset"), "SUPPLY_OUT_OF_WINDOW", 3),
+        (lambda b: b.bench.wires.swap("supply", "reset"), "ECU_DRAWS_NOTHING", 3),
         (lambda b: b.bench.wires.swap("reset", "boot_2"), "PIN_LEVEL", 4),
-        (lambda b: b.bench.wires.open("supply"), "SUPPLY_OUT_OF_WINDOW", 3),
-        (lambda b: b.bench.wires.open("ground"), "SUPPLY_OUT_OF_WINDOW", 3),
-        (lambda b: b.bench.wires.open("ignition"), "SUPPLY_OUT_OF_WINDOW", 6),
+        (lambda b: b.bench.wires.open("supply"), "ECU_DRAWS_NOTHING", 3),
+        (lambda b: b.bench.wires.open("ground"), "ECU_DRAWS_NOTHING", 3),
+        (lambda b: b.bench.wires.open("ignition"), "IGNITION_DRAWS_NOTHING", 6),
         (lambda b: b.bench.wires.open("reset"), "PIN_LEVEL", 4),
         (lambda b: b.bench.wires.short("supply", "ground"), "SUPPLY_TRIPPED", 3),
         (lambda b: b.bench.wires.short("ignition", "ground"), "SUPPLY_TRIPPED", 6),
@@ -324,7 +324,7 @@ def test_a_supply_that_stays_on_is_told_with_the_error_it_is_found_behind() -> N
         with pytest.raises(EntryError) as refused:
             async with bench.entry():
                 raise AssertionError("it was entered")
-        assert refused.value.code == "SUPPLY_OUT_OF_WINDOW"
+        assert refused.value.code == "IGNITION_DRAWS_NOTHING"
         assert any("13.5 V, 0.03 A is still at its output" in one for one in refused.value.details)
         assert not bench.bench.driven
         assert bench.outcomes[-1] is EntryOutcome.UNSAFE and bench.alarms == ["LINES_NOT_SAFE"]

@@ -101,7 +101,7 @@ def test_a_supply_that_bounces_is_not_at_rest() -> None:
         readings = iter([13.0, 9.0, 13.0, 13.0, 9.0, 13.0, 13.0, 13.0])
 
         async def read() -> SupplyReading:
-            return SupplyReading(next(readings))
+            return SupplyReading(next(readings), 0.03)
 
         bench.supply.read = read  # type: ignore[method-assign]
         await perform(bench, SUPPLY_ON)

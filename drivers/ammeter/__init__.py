@@ -1,0 +1,1 @@
+"""Measures the current that a bench supply gives."""
