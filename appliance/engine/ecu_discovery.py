@@ -211,7 +211,8 @@ def _nobody(box: EngineContext, ways: int) -> PitboxError:
         "ECU_NOT_FOUND",
         what,
         do_now="Ignition on, engine off, plug seated, supply above 12 V? Try again, or choose the bench. An "
-        "ECU that has to be powered first is named: `pitbox identify --definition ID`.",
+        "ECU that has to be powered first is named: `pitbox identify --definition ID`, on a bench with "
+        "`--access bench`.",
     )
 
 

@@ -105,7 +105,9 @@ def test_a_question_waits_for_another_client_and_the_journal_tells_who_answered(
 @pytest.mark.parametrize("who", ["at_the_box", "anybody"])
 def test_the_web_answers_only_what_its_question_leaves_to_anybody(root: Path, who: str) -> None:
     path = root / "own" / f"{NAME}.toml"
-    path.write_text(path.read_text("utf-8").replace("deadline_s = 600", f'deadline_s = 600\nwho = "{who}"'))
+    path.write_text(
+        path.read_text("utf-8").replace("deadline_s = 600", f'deadline_s = 600\nwho = "{who}"', 1)
+    )
     with running(root, *on_bench(root), "--web-uid", str(os.getuid()), pack=NAME) as engine:
         operation = engine.begin("identify", definition=NAME)
         question = question_of(engine)

@@ -14,7 +14,7 @@ from appliance.definitions.loader import PACKS, load_definition
 from appliance.flashing.entry import Entry
 from drivers.person.simulated import Reply
 from drivers.supply.interface import Output
-from simulator.ecu.core import Program
+from simulator.ecu.chip import Program
 from simulator.virtualtime import run_virtual
 from tests.support.bench import connected
 
