@@ -5,12 +5,15 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
 
 from appliance.contract.errors import PitboxError
 
+_ROOT = 0
+_FOLDERS = ("keys", "secrets", "blobs", "images", "definitions", "proposed", "log")
+"""The engine's own; what else lies beside them is nothing to it."""
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -41,19 +44,31 @@ def _open(state_dir: Path) -> int:
 
 
 def _refuse_exposed(state_dir: Path) -> None:
-    """Whoever may put files here decides what is written to a car. Raises PitboxError STATE_EXPOSED."""
-    found = state_dir.stat()
-    if found.st_uid != os.geteuid():
-        what = f"{state_dir} belongs to user {found.st_uid}, the engine runs as {os.geteuid()}"
+    """Whoever may put files here, or into a folder below, decides what is written to a car: an owner's key
+    that lies there in the clear is taken for the owner's. Raises PitboxError STATE_EXPOSED.
+    """
+    _refuse_others(state_dir, {os.geteuid()})
+    for folder in (state_dir / name for name in _FOLDERS):
+        if folder.is_dir():
+            _refuse_others(folder, {os.geteuid(), _ROOT})
+        for above, names, _ in os.walk(folder):
+            for name in names:
+                _refuse_others(Path(above) / name, {os.geteuid(), _ROOT})
+
+
+def _refuse_others(folder: Path, owners: Set[int]) -> None:
+    found = folder.stat()
+    if found.st_uid not in owners:
+        what = f"{folder} belongs to user {found.st_uid}, the engine runs as {os.geteuid()}"
     elif found.st_mode & _OTHERS_WRITE:
-        what = f"others may write to {state_dir} (mode {stat.S_IMODE(found.st_mode):04o})"
+        what = f"others may write to {folder} (mode {stat.S_IMODE(found.st_mode):04o})"
     else:
         return
     raise PitboxError(
         "STATE_EXPOSED",
         what,
         do_now=f"See that nobody has put files there, then `chown` it to the engine's user and `chmod 0700 "
-        f"{state_dir}`.",
+        f"{folder}`.",
     )
 
 

@@ -140,6 +140,20 @@ def test_a_directory_that_others_may_write_is_refused(tmp_path: Path, mode: int)
         pass
 
 
+@pytest.mark.parametrize("below", ["secrets", "secrets/pbx-v381", "keys", "blobs/ab"])
+def test_a_folder_below_that_others_may_write_is_refused(tmp_path: Path, below: str) -> None:
+    folder = tmp_path / "state" / below
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+    with pytest.raises(PitboxError) as refusal, held(tmp_path / "state"):
+        raise AssertionError("it was accepted")
+    assert refusal.value.code == "STATE_EXPOSED"
+    assert str(folder) in refusal.value.what and str(folder) in refusal.value.do_now
+    folder.chmod(0o755)
+    with held(tmp_path / "state"):
+        pass
+
+
 def test_a_directory_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     with pytest.raises(PitboxError, match="STATE_EXPOSED"), held(tmp_path / "state"):
