@@ -24,8 +24,14 @@ PACKS = Path(__file__).with_name("packs")
 USER_DIR = Path("/etc/pitbox/definitions.d")
 USER_DIR_VARIABLE = "PITBOX_DEFINITIONS"
 MAX_FILE_BYTES = 1 << 20
-MAX_DOTS = 2_000
-"""The standard library's parser takes memory with the square of the parts of a dotted key."""
+MOST_SIGNS = {
+    "dots": (b".", 2_000),
+    "keys": (b"=", 5_000),
+    "commas": (b",", 10_000),
+    "opening brackets": (b"[", 5_000),
+}
+"""The standard library's parser takes memory with the square of the parts of a dotted key, and each key, item
+and table may be wrong in a way of its own: a definition has a few hundred of them."""
 
 _PLACE_IN_TOML = re.compile(r"(?P<reason>.*) \(at (?P<place>line \d+, column \d+|end of document)\)", re.S)
 
@@ -95,8 +101,9 @@ def _content(path: Path) -> bytes:
         raise invalid(path, [f"is larger than {MAX_FILE_BYTES >> 20} MiB, more than any definition needs"])
     if not content.strip():
         raise invalid(path, ["is empty"])
-    if content.count(b".") > MAX_DOTS:
-        raise invalid(path, [f"has more than {MAX_DOTS} dots, more than any definition needs"])
+    for name, (sign, most) in MOST_SIGNS.items():
+        if content.count(sign) > most:
+            raise invalid(path, [f"has more than {most} {name}, more than any definition needs"])
     return content
 
 

@@ -13,6 +13,10 @@ from appliance.contract.places import FLASH, Range
 from appliance.definitions.fields import Strict, refuse
 
 ADDRESS_SPACE_BYTES = 1 << 32
+MOST_REGIONS = 256
+"""Of all memories together."""
+MOST_SECTORS = 1 << 16
+"""Of all regions together: every one is a step of a write, and a line of what is told of the definition."""
 EXCLUDED_TAGS = frozenset({"immo", "immobiliser", "eeprom_key", "key", "odometer", "airbag", "crash"})
 """Contents Pitbox does not handle (design: out of bounds)."""
 _NAME = r"^[a-z0-9_]{1,30}$"
@@ -123,6 +127,7 @@ class Memory(Strict):
     @classmethod
     def _of_this_memory(cls, regions: tuple[Region, ...], info: ValidationInfo) -> tuple[Region, ...]:
         name = info.data.get("name", "")
+        refuse(_too_many(regions))
         refuse(_foreign(regions, name))
         defaults: dict[str, object] = {
             key: info.data[key] for key in ("erased_byte", "page_bytes") if key in info.data
@@ -141,6 +146,14 @@ def _refuse_excluded(word: object, what: str) -> object:
 def _with_defaults(region: Region, defaults: dict[str, object]) -> Region:
     missing = {key: value for key, value in defaults.items() if key not in region.model_fields_set}
     return region.model_copy(update=missing)
+
+
+def _too_many(regions: Sequence[Region]) -> Iterator[str]:
+    sectors = sum(run.count for region in regions for run in region.sectors)
+    if len(regions) > MOST_REGIONS:
+        yield f"{len(regions)} regions are more than the {MOST_REGIONS} that a definition may have"
+    if sectors > MOST_SECTORS:
+        yield f"{sectors} sectors are more than the {MOST_SECTORS} that a definition may have"
 
 
 def _foreign(regions: Sequence[Region], name: str) -> Iterator[str]:
@@ -203,6 +216,7 @@ def circular(needs: Mapping[str, Sequence[str]]) -> Iterator[str]:
 def check_memories(memories: tuple[Memory, ...]) -> tuple[Memory, ...]:
     """The memories. Raises ValueError naming every name of a memory or of a region that is used twice."""
     refuse(() if memories else ["there is no memory"])
+    refuse(_too_many([region for memory in memories for region in memory.regions]))
     refuse(_repeated(memory.name for memory in memories))
     refuse(_repeated(region.name for memory in memories for region in memory.regions))
     refuse(_unknown_dependencies(memories))

@@ -18,6 +18,8 @@ from appliance.definitions.access.base import AccessDefinition
 
 KeyPath = Sequence[int | str]
 
+_MOST_TOLD = 100
+"""Problems of one file: nobody reads more, and every list of definitions carries them."""
 UNITS = frozenset({"v", "s", "ms", "us", "bytes", "bps", "ms_per_kib"})
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -28,7 +30,9 @@ def explain(
     told_as: Callable[[KeyPath], KeyPath] = tuple,
 ) -> list[str]:
     """Lines `key.path: reason` for a file that `model` refused; `told_as` is how its own keys are called."""
-    return [_line(item, model, told_as) for item in error.errors(include_url=False)]
+    found = error.errors(include_url=False)
+    more = [f"and {len(found) - _MOST_TOLD} more problems"] if len(found) > _MOST_TOLD else []
+    return [*(_line(item, model, told_as) for item in found[:_MOST_TOLD]), *more]
 
 
 def suggest(key: str, known: Iterable[str]) -> str:

@@ -195,3 +195,38 @@ def test_any_order_of_an_earlier_definition_is_the_usual_one_and_others_are_told
     assert "from the highest address down" in told
     assert "before all other regions: code" in told and "behind all other regions: calibration" in told
     assert "the last block of calibration ends every write" in told
+
+
+def _one_run(tables: dict[str, Any], size_bytes: int, runs: int) -> None:
+    """The code in sectors of that size, as many as 64 Ki in each run."""
+    code = region(tables, "code")
+    tables["memories"][0]["page_bytes"] = size_bytes
+    code["sectors"] = [{"size_bytes": size_bytes, "count": 1 << 16}] * runs
+    code["size_bytes"] = size_bytes * runs << 16
+
+
+def _many_regions(tables: dict[str, Any]) -> None:
+    """In two memories, so that neither has too many by itself."""
+    for name, base in (("one", 0), ("two", 0x10_0000)):
+        regions = [
+            {**region(tables, "code"), "name": f"{name}_{number}", "start": base + number * 256,
+             "size_bytes": 256, "sectors": [{"size_bytes": 256, "count": 1}], "memory": name}
+            for number in range(150)
+        ]  # fmt: skip
+        tables["memories"].append({"name": name, "page_bytes": 256, "regions": regions})
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda tables: _one_run(tables, 16, 4), "sectors are more than the 65536"),
+        (lambda tables: _one_run(tables, 16, 256), "sectors are more than the 65536"),
+        (_many_regions, "regions are more than the 256"),
+    ],
+)
+def test_what_no_list_and_no_write_could_hold_is_refused(
+    change: Callable[[dict[str, Any]], None], reason: str
+) -> None:
+    """16 million sectors fit in a file of 9 kB, and the list of definitions names each of them."""
+    with pytest.raises(ValidationError, match=reason):
+        changed(change)

@@ -198,8 +198,11 @@ def test_block_ids_are_unique_and_each_block_is_one_sector(file: Path, s18: str,
         (b"# caf\xe9\n", "line 1: is not UTF-8 text; save the file as UTF-8"),
         (b"# ok\nid = '\xff'\n", "line 2: is not UTF-8 text; save the file as UTF-8"),
         (b"a." * 3000 + b"b = 1", "has more than 2000 dots, more than any definition needs"),
+        (b"k=1\n" * 6000, "has more than 5000 keys, more than any definition needs"),
+        (b"a=[" + b"1," * 11_000 + b"]", "has more than 10000 commas, more than any definition needs"),
+        (b"[a]\n" * 6000, "has more than 5000 opening brackets, more than any definition needs"),
         (b"a = " + b"[" * 300 + b"]" * 300, "has tables or arrays nested deeper than any definition needs"),
-        (b"a = " + b"[" * 100_000, "has a value no definition needs: maximum recursion depth exceeded"),
+        (b"a = " + b"[" * 4_000, "has a value no definition needs: maximum recursion depth exceeded"),
         (b"id = 1979-05-27\n", "has a value no definition needs: the date or time 1979-05-27"),
         (b"id = 1\nid = 2\n", "line 2, column 7: Cannot overwrite a value"),
     ],
@@ -337,3 +340,11 @@ def test_a_bootloader_that_reads_proves_better_than_a_weak_check(
     load_definition(file)
     file.write_text(own.replace("[reading]\n", "[reading]\nbootloader_reads = true\n", 1), "utf-8")
     assert any("the bootloader reads" in line and "read_back" in line for line in lines(file))
+
+
+def test_of_very_many_problems_some_are_told(file: Path) -> None:
+    file.write_text("".join(f"k{number} = 1\n" for number in range(3000)), "utf-8")
+    with pytest.raises(DefinitionError) as refused:
+        load_definition(file)
+    assert len(refused.value.details) == 101
+    assert refused.value.details[-1].endswith(" more problems")
