@@ -46,7 +46,8 @@ HOLDS = "min_v < target_v < max_v does not hold"
         (
             "[recovery]\n",
             "[recovery]\nqqq = 1\n",
-            "recovery.qqq: unknown key; known here: advice, block_order, recoverability, reset_allowed",
+            "recovery.qqq: unknown key; known here: advice, block_order, first, last, recoverability, "
+            "reset_allowed, rewrite_last",
         ),
     ],
 )
