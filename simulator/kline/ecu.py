@@ -79,7 +79,7 @@ class KwpEcu:
         self._node: KNode = wire.attach(name, settings.rate_bps)
         self._node.on_byte, self._node.on_level = self._byte, self._level
         self._framing = carb if settings.iso_9141 else framing
-        self._edges = Edges(settings.idle_s, self._loop.time() - settings.idle_s)
+        self._edges = Edges(settings.idle_s, self._loop.time() - settings.idle_s, settings.exact_s)
         self._low = False
         self._powered = True
         self._heard = bytearray()
@@ -141,9 +141,10 @@ class KwpEcu:
             if low:
                 self.violations.append("the line was held low while the ECU is awake")
             return
-        self._edges.note(self._now(), low)
+        now_s = self._now()
+        self._edges.note(now_s, low)
         if low and len(self._edges.edges) == 1:
-            self._loop.call_later(_BITS * 0.2 - 0.001, self._address_over, self._now())
+            self._loop.call_later(_BITS * 0.2 - 0.001, self._address_over, now_s)
 
     def _address_over(self, began_s: float) -> None:
         if not self._edges.edges or self._edges.edges[0][0] != began_s:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 _BIT_S = 0.2
 _EDGE_TOLERANCE_S = 0.006
 _LOW_S, _WHOLE_S, _PULSE_TOLERANCE_S = 0.025, 0.05, 0.001
-_EXACT_S = 1e-6
 
 
 @dataclass(slots=True)
@@ -17,6 +16,8 @@ class Edges:
     idle_s: float
     """So long it has to be high before anything counts."""
     quiet_since_s: float
+    exact_s: float
+    """By which it may all be off besides."""
     edges: list[tuple[float, bool]] = field(default_factory=list)
     was_idle: bool = False
 
@@ -25,7 +26,7 @@ class Edges:
         if low and len(self.edges) == 2 and self.edges[1][0] - self.edges[0][0] < _BIT_S / 2:
             self.edges.clear()
         if low and not self.edges:
-            self.was_idle = at_s - self.quiet_since_s >= self.idle_s - _EXACT_S
+            self.was_idle = at_s - self.quiet_since_s >= self.idle_s - self.exact_s
         self.edges.append((at_s, low))
         self.quiet_since_s = at_s
 
@@ -44,7 +45,7 @@ class Edges:
         began_s = self.edges[0][0]
         for at_s, _ in self.edges:
             off_s = (at_s - began_s) % _BIT_S
-            if min(off_s, _BIT_S - off_s) > _EDGE_TOLERANCE_S:
+            if min(off_s, _BIT_S - off_s) > _EDGE_TOLERANCE_S + self.exact_s:
                 return None
         bits = [self._high_at(began_s + (number + 0.5) * _BIT_S) for number in range(10)]
         if bits[0] or not bits[9] or now_s < began_s + 9.5 * _BIT_S:
@@ -57,8 +58,8 @@ class Edges:
             return False
         (fall_s, _), (rise_s, _) = self.edges
         return (
-            abs(rise_s - fall_s - _LOW_S) <= _PULSE_TOLERANCE_S + _EXACT_S
-            and abs(request_at_s - fall_s - _WHOLE_S) <= _PULSE_TOLERANCE_S + _EXACT_S
+            abs(rise_s - fall_s - _LOW_S) <= _PULSE_TOLERANCE_S + self.exact_s
+            and abs(request_at_s - fall_s - _WHOLE_S) <= _PULSE_TOLERANCE_S + self.exact_s
         )
 
     def _high_at(self, at_s: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 
 from appliance.protocols.access import EcuSilentError, LinkLostError
 from appliance.protocols.kwp2000.framing import HeaderForm, Message
@@ -68,56 +69,53 @@ async def _woken(wake: Callable[[], Awaitable[KeyBytes]]) -> KeyBytes | None:
 
 async def _told(line: KLine, keys: KeyBytes, how: str) -> Legislated:
     iso_9141 = keys.spoken is Spoken.ISO9141_2
-    asking = _Asking(Iso9141Link(line) if iso_9141 else KwpLink(line, _FUNCTIONAL))
+    asking = _Asking(Iso9141Link(line) if iso_9141 else KwpLink(line, _form_for(keys)))
     try:
         pids = await asking.supported(_CURRENT)
         kinds = await asking.supported(_INFORMATION)
-        vin = await asking.record(_VIN, _VIN_BYTES) if _VIN in kinds else None
-        calid = await asking.record(_CALID, _CALID_BYTES) if _CALID in kinds else None
+        vin = await asking.records(_VIN, _VIN_BYTES) if _VIN in kinds else ()
+        calid = await asking.records(_CALID, _CALID_BYTES) if _CALID in kinds else ()
     finally:
         if not iso_9141:  # ISO 9141-2 has no farewell: its session ends after P3max
             await asking.attempt(bytes((_STOP,)))
-    return Legislated(
-        f"{keys.spoken}, woken {how}",
-        f"{keys.first:02X} {keys.second:02X}",
-        vin,
-        pids,
-        () if calid is None else (calid,),
-    )
+    told = f"{keys.first:02X} {keys.second:02X}"
+    return Legislated(f"{keys.spoken}, woken {how}", told, next(iter(vin), None), pids, calid)
+
+
+def _form_for(keys: KeyBytes) -> HeaderForm:
+    """ISO 14230-4 has the length in the format byte; there are ECUs that take a byte of its own alone."""
+    with_length = replace(_FUNCTIONAL, length_byte=True)
+    return with_length if keys.takes(with_length) and not keys.takes(_FUNCTIONAL) else _FUNCTIONAL
 
 
 class _Asking:
-    """Questions to everybody. Whoever answers first is the one that is listened to."""
+    """Questions to everybody: more than one controller may answer, each piece by piece."""
 
     def __init__(self, link: KwpLink) -> None:
         self._link = link
-        self._ecu: int | None = None
 
     async def supported(self, mode: int) -> tuple[int, ...]:
-        """Parameters of a mode, from as many masks as there are; none where it is not offered."""
-        found: list[int] = []
-        first = 0
-        while True:
+        """Parameters of a mode that anybody offers, from as many masks as there are."""
+        found = set[int]()
+        for first in range(0, 0x100, _MASK_BITS):
             masks = await self._answers(bytes((mode, first)), lambda heard: len(heard) == 1)
-            if masks is None:
-                return tuple(found)
-            bits = int.from_bytes(masks[0][-4:])
-            found += [first + bit for bit in range(1, _MASK_BITS) if bits >> (_MASK_BITS - bit) & 1]
-            if not bits & 1 or first + _MASK_BITS > 0xFF:
-                return tuple(found)
-            first += _MASK_BITS
+            bits = [int.from_bytes(heard[0][-4:]) for heard in masks]
+            for bit in range(1, _MASK_BITS):
+                if any(one >> (_MASK_BITS - bit) & 1 for one in bits):
+                    found.add(first + bit)
+            if not any(one & 1 for one in bits):
+                break
+        return tuple(sorted(found))
 
-    async def record(self, kind: int, length: int) -> str | None:
-        """A record of mode 09, put together from its numbered pieces; None unless each came once."""
+    async def records(self, kind: int, length: int) -> tuple[str, ...]:
+        """A record of mode 09 from everybody who has it, of whom each piece came once and in its order."""
 
         def is_whole(heard: list[bytes]) -> bool:
-            numbers = [piece[0] for piece in heard if piece]
-            return numbers == list(range(1, -(-length // 4) + 1))
+            return [piece[0] for piece in heard if piece] == list(range(1, -(-length // 4) + 1))
 
-        pieces = await self._answers(bytes((_INFORMATION, kind)), is_whole)
-        if pieces is None:
-            return None
-        return text(b"".join(piece[1:] for piece in pieces)[-length:]) or None
+        told = await self._answers(bytes((_INFORMATION, kind)), is_whole)
+        texts = (text(b"".join(piece[1:] for piece in pieces)[-length:]) for pieces in told)
+        return tuple(one for one in texts if one)
 
     async def attempt(self, payload: bytes) -> None:
         """Ask, and take whatever comes."""
@@ -126,27 +124,24 @@ class _Asking:
         except LinkLostError:
             return
 
-    async def _answers(self, payload: bytes, is_whole: Callable[[list[bytes]], bool]) -> list[bytes] | None:
-        """What is behind mode and parameter; None where it was refused, or not answered whole."""
+    async def _answers(self, payload: bytes, is_whole: Callable[[list[bytes]], bool]) -> list[list[bytes]]:
+        """What is behind mode and parameter, from everybody whose answer is whole, by their addresses.
+
+        Nothing where it was refused, or never answered whole.
+        """
+        whole: dict[int, list[bytes]] = {}
         for _ in range(_ASKED):
             try:
                 heard = await self._heard(payload)
             except BrokenMessageError:
                 await self._link.settle(_SETTLE_S)
                 continue
-            answers = list(self._of_one(heard, payload))
-            if is_whole(answers):
-                return answers
-            if any(message.payload[0] == NEGATIVE_SID for message in heard):
-                return None
-        return None
-
-    def _of_one(self, heard: Iterable[Message], payload: bytes) -> Iterable[bytes]:
-        echo = bytes((payload[0] + POSITIVE_OFFSET,)) + payload[1:]
-        for message in heard:
-            if message.payload.startswith(echo) and self._ecu in (None, message.source):
-                self._ecu = message.source
-                yield message.payload[len(echo) :]
+            answers = _by_sender(heard, payload)
+            whole |= {sender: pieces for sender, pieces in answers.items() if is_whole(pieces)}
+            refused = any(message.payload[0] == NEGATIVE_SID for message in heard)
+            if whole.keys() >= answers.keys() and (whole or refused):
+                break
+        return [whole[sender] for sender in sorted(whole)]
 
     async def _heard(self, payload: bytes) -> list[Message]:
         """Every answer until nobody says more. Raises LinkLostError."""
@@ -163,3 +158,12 @@ class _Asking:
             else:
                 heard.append(message)
                 within_s = timing.first_answer_s
+
+
+def _by_sender(heard: Iterable[Message], payload: bytes) -> dict[int, list[bytes]]:
+    echo = bytes((payload[0] + POSITIVE_OFFSET,)) + payload[1:]
+    answers: dict[int, list[bytes]] = {}
+    for message in heard:
+        if message.payload.startswith(echo):
+            answers.setdefault(message.source or 0, []).append(message.payload[len(echo) :])
+    return answers
