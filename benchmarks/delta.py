@@ -23,7 +23,6 @@ from appliance.definitions.schema import Definition
 from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.flashing.own_checksums import own_checksums
 from appliance.flashing.plan import FlashPlan
-from appliance.flashing.writing import write
 from appliance.protocols.access import Block, Hold, MemoryCapability, Progress
 from appliance.protocols.isotp.ceiling import transfer_seconds
 from appliance.protocols.uds.access import UdsAccess
@@ -36,7 +35,7 @@ from benchmarks.report import Benchmark, Row
 from simulator.car import Car, CarSettings
 from simulator.kinds import wires_for
 from simulator.virtualtime import run_virtual
-from tests.support.box import JOB, Box, request_for
+from tests.support.box import JOB, Box, request_for, write_plan
 
 ECU = "pbx-e400"
 ANYTHING_GOES = Plausibility(calibration_changed_share=1, code_changed_share=1, entropy_bits=8)
@@ -113,7 +112,7 @@ async def _timed_write(definition: Definition, starts: tuple[int, ...], state: P
     plan = FlashPlan(request_for(definition, original, _changed(definition, original, starts)))
     loop = asyncio.get_running_loop()
     began_s = loop.time()
-    result = await write(box.job, plan)
+    result = await write_plan(box.job, plan)
     total_s = loop.time() - began_s
     if _memory(car, definition).sha256() != plan.target.sha256():
         raise AssertionError("the ECU holds something else")

@@ -12,22 +12,23 @@ from appliance.contract.jobs import JobState
 from appliance.flashing.changes import changes_of
 from appliance.flashing.context import JobContext
 from appliance.flashing.errors import GatesRefusedError
+from appliance.flashing.executable import ExecutablePlan, WireWord, ask_car
 from appliance.flashing.gates.car_check import CarCheck
 from appliance.flashing.gates.conditions import Conditions
-from appliance.flashing.gates.judging import check_car, check_request, pending
+from appliance.flashing.gates.judging import check_request, pending
 from appliance.flashing.gates.request import WriteRequest
 from appliance.flashing.plan import FlashPlan
 
 
-async def preflight(job: JobContext, request: WriteRequest, conditions: Conditions) -> FlashPlan:
+async def preflight(job: JobContext, request: WriteRequest, conditions: Conditions) -> ExecutablePlan:
     """Check every gate and show them all. Raises GatesRefusedError unless all pass."""
     before = _enter(job)
     try:
-        gates = await _all_gates(job, request, conditions)
+        gates, word = await _all_gates(job, request, conditions)
         _keep(job, request, gates)
         if not all(gate.passed for gate in gates):
             raise GatesRefusedError(gates)
-        return FlashPlan(request)
+        return ExecutablePlan(FlashPlan(request), word)
     except BaseException:
         job.journal.move(job.id, before)
         raise
@@ -49,17 +50,18 @@ def _enter(job: JobContext) -> JobState:
     return known.state
 
 
-async def _all_gates(job: JobContext, request: WriteRequest, conditions: Conditions) -> list[GateVerdict]:
+async def _all_gates(
+    job: JobContext, request: WriteRequest, conditions: Conditions
+) -> tuple[list[GateVerdict], WireWord]:
     """Where somebody breaks it off, what was judged until then is kept, and the rest as pending."""
     gates = check_request(request)
     judged: list[GateVerdict] = []
     try:
-        async for one in check_car(CarCheck(job, request, conditions)):
-            judged.append(one)
+        word = await ask_car(CarCheck(job, request, conditions), judged.append)
     except asyncio.CancelledError:
         _keep(job, request, [*gates, *judged, *pending(len(judged))])
         raise
-    return [*gates, *judged]
+    return [*gates, *judged], word
 
 
 def _keep(job: JobContext, request: WriteRequest, gates: Sequence[GateVerdict]) -> None:

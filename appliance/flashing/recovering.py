@@ -16,8 +16,9 @@ from appliance.flashing.errors import (
     WriteInterruptedError,
     access_problem,
 )
+from appliance.flashing.executable import ExecutablePlan, WireWord, ask_again
 from appliance.flashing.gaps import Gap, Target, filled, unknown
-from appliance.flashing.gates.resuming import ask_the_wire, check_resumption, tell
+from appliance.flashing.gates.resuming import check_resumption, tell
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import FlashRecord, Journal, Step
 from appliance.flashing.marks import NEEDS_BENCH, NOTHING_ERASED
@@ -68,26 +69,33 @@ async def recover(
         job.journal.resume_flash(flash, flash.write_order)
         raise _unreachable(job, flash, silence) from silence
     touched = history.touched(job.journal.steps(flash.id))
-    verdicts = await ask_the_wire(job, touched=touched)
+    word = await ask_again(job, touched=touched)
     found = Resumption(
-        flash, order, job.definition, job.access_definition, Target(target, gaps), touched, verdicts, other
+        flash,
+        order,
+        job.definition,
+        job.access_definition,
+        Target(target, gaps),
+        touched,
+        word.verdicts,
+        other,
     )
     if not gaps:
         await _keep_the_way_back(job, found)
-        return await write(job, _planned(job, found))
+        return await write(job, _planned(job, found, word))
     found = replace(found, known=await _as_whole_as_possible(job, found))
     try:
         if found.lost and not touched:
             raise await _never_begun(job, found, before)
         await _keep_the_way_back(job, found)
-        return await write(job, _planned(job, found))
+        return await write(job, _planned(job, found, word))
     finally:
         wipe(*(data for data in found.known.image.spans.values() if isinstance(data, bytearray)))
 
 
-def _planned(job: JobContext, resumption: Resumption) -> FlashPlan:
+def _planned(job: JobContext, resumption: Resumption, word: WireWord) -> ExecutablePlan:
     tell(job, check_resumption(resumption))
-    return FlashPlan(resumption)
+    return ExecutablePlan(FlashPlan(resumption), word)
 
 
 async def _as_whole_as_possible(job: JobContext, found: Resumption) -> Target:

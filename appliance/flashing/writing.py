@@ -1,7 +1,7 @@
 """Executing a plan: compare, erase and program only what differs, prove everything, commit.
 
-The same loop finishes a fresh write and an interrupted one, and takes nothing but a plan: what is already
-right is skipped.
+The same loop finishes a fresh write and an interrupted one, and takes nothing but a plan that car and box
+have let through: what is already right is skipped.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from appliance.flashing.comparing import prove, refuse_foreign_memory, to_write
 from appliance.flashing.context import JobContext
 from appliance.flashing.database import StorageError
 from appliance.flashing.errors import NeedsBenchError, VerifyFailedError, access_problem
+from appliance.flashing.executable import ExecutablePlan
 from appliance.flashing.journal import Step
 from appliance.flashing.lost_blocks import LostBlocks
 from appliance.flashing.marks import NEEDS_BENCH, NOTHING_ERASED
@@ -52,8 +53,14 @@ class WriteResult:
     """Blocks that were left alone, and of which no whole copy is left to compare with."""
 
 
-async def write(job: JobContext, plan: FlashPlan) -> WriteResult:
-    """Execute a plan: its intent is durable before anything reaches the ECU. Raises PitboxError."""
+async def write(job: JobContext, ready: ExecutablePlan) -> WriteResult:
+    """Execute a plan: its intent is durable before anything reaches the ECU. Raises PitboxError.
+
+    ValueError for a plan of another job.
+    """
+    if ready.job_id != job.id:
+        raise ValueError(f"the plan is for the job {ready.job_id}, not for {job.id}")
+    plan = ready.plan
     plan.refuse_changed_target()
     return await _Write(WriteState(job, plan, _intend(job, plan))).run()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import random
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -16,17 +17,22 @@ from appliance.definitions.access.uds import uds_access
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.schema import Definition
 from appliance.flashing.context import JobContext
+from appliance.flashing.executable import ExecutablePlan, ask_car
+from appliance.flashing.gates.car_check import CarCheck
 from appliance.flashing.gates.request import Authorisation, WriteRequest
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import Journal
+from appliance.flashing.plan import FlashPlan
 from appliance.flashing.power import Meter, PowerGuard
+from appliance.flashing.same_ecu import Acquaintance
+from appliance.flashing.writing import WriteResult, write
 from appliance.protocols.access import EcuAccess, LinkHealth
 from appliance.vault.contents import new_file_id
 from appliance.vault.images import ImageKind, ImageStore, SealedImage
 from appliance.vault.keys import KeyRing
 from appliance.vault.store import BlobStore
 from tests.support.definitions import raw, validated
-from tests.support.probe_access import IDENTITY
+from tests.support.probe_access import IDENTITY, ProbeAccess, ProbeEcu
 
 JOB = "job-1"
 
@@ -217,6 +223,25 @@ class Box:
 
     def close(self) -> None:
         self.journal.close()
+
+
+async def checked(job: JobContext, plan: FlashPlan) -> ExecutablePlan:
+    """The plan, let through by every gate of car and box.
+
+    They are asked of another, sound ECU: a test is about what the loop does to its own.
+    """
+    if not isinstance(plan.request, WriteRequest):
+        raise TypeError("a recovery asks the wire itself")
+    sound = ProbeAccess(ProbeEcu(job.definition, {}))
+    supply = PowerGuard(SteadyMeter(), job.access_definition.voltage, lambda event: None, job.id)
+    twin = replace(job, access=sound, power=supply, car=Acquaintance())
+    word = await ask_car(CarCheck(twin, plan.request, AllClear()), lambda verdict: None)
+    return ExecutablePlan(plan, word)
+
+
+async def write_plan(job: JobContext, plan: FlashPlan) -> WriteResult:
+    """Execute it, with its gates passed."""
+    return await write(job, await checked(job, plan))
 
 
 def request_for(definition: Definition, original: MemoryImage, tuned: MemoryImage | None) -> WriteRequest:

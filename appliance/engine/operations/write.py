@@ -240,12 +240,12 @@ async def _write(
         live = LiveConditions(ecu.access, box.settings.state_dir)
         box.journal.note(job.id, dtcs_before=_codes(await read_dtcs(ecu)))
         try:
-            plan = await preflight(ecu, request, live)
+            ready = await preflight(ecu, request, live)
         except GatesRefusedError as refused:
             raise await _explained(box, ecu, request, refused) from refused
-        opened.keep(plan.target)
+        opened.keep(ready.plan.target)
         await _make_ready(box, ecu, tuned)
-        result = await execute(ecu, plan)
+        result = await execute(ecu, ready)
         return await _done(box, result, ecu)
 
 

@@ -18,10 +18,10 @@ from appliance.flashing.reading import read_twice
 from appliance.flashing.recovering import recover
 from appliance.flashing.safety import standing
 from appliance.flashing.same_ecu import Acquaintance, compare
-from appliance.flashing.writing import WriteResult, write
+from appliance.flashing.writing import WriteResult
 from appliance.protocols.access import EcuIdentity, EcuRefusedError, LinkLostError, Refusal
 from simulator.virtualtime import run_virtual
-from tests.support.box import JOB, Box, random_image, request_for, tuned_from
+from tests.support.box import JOB, Box, random_image, request_for, tuned_from, write_plan
 from tests.support.probe_access import IDENTITY, Fault, ProbeAccess
 from tests.support.probe_ecu import ProbeEcu
 
@@ -47,7 +47,7 @@ def interrupted(box: Box, access: ProbeAccess, plan: FlashPlan) -> None:
     access.faults.append(Fault("program", 2, ENDLESS, EcuRefusedError(Refusal.PROGRAMMING, "72")))
     box.in_preflight()
     with pytest.raises(PitboxError):
-        run_virtual(write(box.job, plan))
+        run_virtual(write_plan(box.job, plan))
     access.faults.clear()
     access.erased.clear()
     access.opened_for.clear()
@@ -145,7 +145,7 @@ def test_a_cable_that_moves_to_another_car_in_the_middle_of_a_block(
     )
     box.in_preflight()
     with pytest.raises(EcuChangedError):
-        run_virtual(write(box.job, plan))
+        run_virtual(write_plan(box.job, plan))
     assert access.erased == [one.start for one in plan.order.blocks[: block + 1]]
     access.erased.clear()
     assert_refused_and_open(box, access, other, untouched)
@@ -164,7 +164,7 @@ def test_a_lost_link_to_an_ecu_that_names_itself_in_its_application_only_is_no_e
 
     access.faults.append(Fault("program", 2, error=LinkLostError("gone"), strike=mute))
     box.in_preflight()
-    result = run_virtual(write(box.job, plan))
+    result = run_virtual(write_plan(box.job, plan))
     assert result.outcome is JobState.DONE
     assert ecu.image().sha256() == plan.target.sha256()
 
@@ -175,7 +175,7 @@ def test_a_cable_that_moves_while_the_ecu_resets_is_no_success(
     access.faults.append(Fault("commit", after=True, strike=lambda: plugged_into(access, other, OTHER)))
     box.in_preflight()
     with pytest.raises(EcuChangedError):
-        run_virtual(write(box.job, plan))
+        run_virtual(write_plan(box.job, plan))
     assert box.state is JobState.INTERRUPTED
     plugged_into(access, ecu, IDENTITY)
     result = go_on(box, plan)

@@ -24,11 +24,18 @@ from appliance.flashing.journal import FlashRecord
 from appliance.flashing.plan import FlashPlan
 from appliance.flashing.recovering import mark_interrupted, recover
 from appliance.flashing.write_order import WriteOrder
-from appliance.flashing.writing import write
 from appliance.protocols.access import Block, LinkLostError
 from appliance.vault.keys import KeyRing
 from simulator.virtualtime import run_virtual
-from tests.support.box import Box, random_image, request_for, small_definition, tuned_from, with_eeprom
+from tests.support.box import (
+    Box,
+    random_image,
+    request_for,
+    small_definition,
+    tuned_from,
+    with_eeprom,
+    write_plan,
+)
 from tests.support.definitions import raw, validated
 from tests.support.probe_access import Fault, ProbeAccess
 from tests.support.probe_ecu import ProbeEcu
@@ -199,7 +206,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path, keys: KeyRing) -> Benc
 
 def test_a_write_ends_with_every_block_right(bench: Bench) -> None:
     box = bench.box()
-    result = run_virtual(write(box.in_preflight().job, bench.plan))
+    result = run_virtual(write_plan(box.in_preflight().job, bench.plan))
     assert result.outcome is JobState.DONE
     assert bench.ecu.image().sha256() == bench.plan.target.sha256()
     assert bench.ecu.running
@@ -221,7 +228,7 @@ def test_a_cut_at_any_block_is_recovered(bench: Bench, on: str, call: int) -> No
     cut = Fault(on, call=call, times=99, error=lost, bytes_done=1024, cuts_power=True)
     bench.access.faults.append(cut)
     box = bench.box().in_preflight()
-    interrupted = _cut_off(lambda: run_virtual(write(box.job, bench.plan)))
+    interrupted = _cut_off(lambda: run_virtual(write_plan(box.job, bench.plan)))
     for further in (2, None):
         if not interrupted:
             break
@@ -237,7 +244,7 @@ def test_a_cut_at_any_block_is_recovered(bench: Bench, on: str, call: int) -> No
     cut.call = 1 << 30
     back = FlashPlan(request_for(bench.definition, bench.original, None))
     box.journal.move(box.job.id, JobState.PREFLIGHT)
-    assert run_virtual(write(box.job, back)).outcome is JobState.RESTORED
+    assert run_virtual(write_plan(box.job, back)).outcome is JobState.RESTORED
     assert bench.ecu.image().sha256() == bench.original.sha256()
 
 
@@ -267,7 +274,7 @@ def test_a_block_that_stumbles_takes_again_what_its_erase_took(
     lost = LinkLostError("a moment without a link")
     bench.access.faults.append(Fault("program", call=5, error=lost, bytes_done=1024))
     box = bench.box()
-    assert run_virtual(write(box.in_preflight().job, bench.plan)).outcome is JobState.DONE
+    assert run_virtual(write_plan(box.in_preflight().job, bench.plan)).outcome is JobState.DONE
     assert bench.ecu.image().sha256() == bench.plan.target.sha256()
     assert len(bench.access.erased) == 20
 
@@ -282,7 +289,7 @@ def test_the_last_block_is_written_again_though_only_its_turn_was_missed(
     gone = LinkLostError("the power is gone")
     bench.access.faults.append(Fault("erase", call=len(_changed(bench)) + 1, times=99, error=gone))
     box = bench.box().in_preflight()
-    assert _cut_off(lambda: run_virtual(write(box.job, bench.plan)))
+    assert _cut_off(lambda: run_virtual(write_plan(box.job, bench.plan)))
     assert bench.ecu.image().sha256() == bench.plan.target.sha256()
     assert not bench.ecu.reset()
     bench.access.faults.clear()
@@ -301,7 +308,7 @@ def test_a_group_of_which_a_part_is_lost_is_not_erased(tmp_path: Path, keys: Key
     lost = LinkLostError("the power is gone")
     bench.access.faults.append(Fault("erase", call=1, times=99, error=lost))
     with pytest.raises(PitboxError):
-        run_virtual(write(box.job, bench.plan))
+        run_virtual(write_plan(box.job, bench.plan))
     assert bench.access.erased == []
     bench.access.faults.clear()
     box = _again(bench, box)

@@ -27,7 +27,6 @@ from appliance.flashing.image import MemoryImage
 from appliance.flashing.own_checksums import own_checksums
 from appliance.flashing.plan import FlashPlan
 from appliance.flashing.preflight import preflight
-from appliance.flashing.writing import write
 from appliance.protocols.access import EcuIdentity, LinkHealth, LinkLostError
 from simulator.virtualtime import run_virtual
 from tests.support.box import (
@@ -42,6 +41,7 @@ from tests.support.box import (
     request_for,
     small_definition,
     tuned_from,
+    write_plan,
 )
 from tests.support.places import flash
 from tests.support.probe_access import IDENTITY, Fault, ProbeAccess
@@ -523,7 +523,7 @@ def test_memory_that_changed_since_the_plan_was_made_is_not_written(box: Box, ac
     spans[CALIBRATION.place.at][7] ^= 1
     box.in_preflight()
     with pytest.raises(PitboxError, match="TARGET_CHANGED"):
-        run_virtual(write(box.job, plan))
+        run_virtual(write_plan(box.job, plan))
     assert access.erased == []
     assert box.journal.open_flashes() == []
 
@@ -569,7 +569,7 @@ def wire_failing(box: Box, request: WriteRequest, conditions: AllClear | None = 
 
 def test_preflight_shows_every_gate_and_gives_a_plan(box: Box) -> None:
     box.read_verified()
-    plan = run_virtual(preflight(box.job, GOOD, AllClear()))
+    plan = run_virtual(preflight(box.job, GOOD, AllClear())).plan
     assert box.state is JobState.PREFLIGHT
     (event,) = (event for event in box.events if isinstance(event, GatesEvent))
     assert [gate.name for gate in event.gates] == OFFLINE + ON_THE_WIRE

@@ -19,10 +19,10 @@ from appliance.flashing.journal import JobRecord, Step, StepRecord
 from appliance.flashing.plan import FlashPlan
 from appliance.flashing.recovering import mark_interrupted, recover
 from appliance.flashing.safety import standing
-from appliance.flashing.writing import WriteResult, write
+from appliance.flashing.writing import WriteResult
 from appliance.protocols.access import EcuRefusedError, Refusal
 from simulator.virtualtime import run_virtual
-from tests.support.box import IDENTITY, JOB, ORIGINAL_FILE, Box, request_for, tuned_from
+from tests.support.box import IDENTITY, JOB, ORIGINAL_FILE, Box, request_for, tuned_from, write_plan
 from tests.support.probe_access import Fault, ProbeAccess
 from tests.support.probe_ecu import ProbeEcu
 
@@ -108,7 +108,7 @@ def test_a_fresh_write_that_is_not_accepted_wears_nothing_out(
     access.faults.append(Fault("commit", times=ENDLESS, error=EcuRefusedError(Refusal.PROGRAMMING, "no")))
     box.in_preflight()
     with pytest.raises(WriteInterruptedError):
-        run_virtual(write(box.job, plan))
+        run_virtual(write_plan(box.job, plan))
     assert max(Counter(access.erased).values()) == 1
     assert Step.INCOMPLETE not in _steps(box)
 
@@ -143,7 +143,7 @@ def test_an_erase_that_ends_in_any_refusal_is_never_called_untouched(
     )
     box.in_preflight()
     with pytest.raises(WriteInterruptedError):
-        run_virtual(write(box.job, plan))
+        run_virtual(write_plan(box.job, plan))
     assert ecu.image().sha256() != original.sha256()
     assert len(box.journal.open_flashes()) == 1
     assert box.state is JobState.INTERRUPTED
@@ -179,7 +179,7 @@ def test_a_surprise_of_ours_in_the_middle_leaves_a_write_that_can_be_recovered(
     access.faults.append(Fault("program", error=error))
     box.in_preflight()
     with pytest.raises(PitboxError, match="SEED_UNEXPECTED"):
-        run_virtual(write(box.job, plan))
+        run_virtual(write_plan(box.job, plan))
     assert box.state is JobState.INTERRUPTED
     assert go_on(box, plan).outcome is JobState.DONE
 

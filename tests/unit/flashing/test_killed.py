@@ -18,11 +18,10 @@ from appliance.flashing.errors import NeedsBenchError
 from appliance.flashing.plan import FlashPlan
 from appliance.flashing.recovering import mark_interrupted, recover
 from appliance.flashing.write_order import WriteOrder
-from appliance.flashing.writing import write
 from appliance.protocols.access import EcuSilentError
 from appliance.vault.keys import KeyRing
 from simulator.virtualtime import run_virtual
-from tests.support.box import Box, Verify, random_image, request_for, small_definition, tuned_from
+from tests.support.box import Box, Verify, random_image, request_for, small_definition, tuned_from, write_plan
 from tests.support.killing import Killed, Killer
 from tests.support.probe_access import Fault, ProbeAccess
 from tests.support.probe_ecu import ProbeEcu
@@ -60,7 +59,7 @@ class Campaign:
             order = WriteOrder.from_json(interrupted[0].write_order)
             run_virtual(recover(box.job, interrupted[0], order, self.plan.target))
         elif box.state is JobState.PREFLIGHT:
-            run_virtual(write(box.job, self.plan))
+            run_virtual(write_plan(box.job, self.plan))
 
     def was_benched_by_a_dying_box(self) -> bool:
         """Whether the verdict was recorded, and the box killed before it could say so."""

@@ -20,7 +20,7 @@ from appliance.flashing.recovering import mark_interrupted
 from appliance.flashing.writing import write
 from appliance.protocols.access import LinkHealth
 from simulator.virtualtime import run_virtual
-from tests.support.box import JOB, AllClear, Box, request_for, tuned_from
+from tests.support.box import JOB, AllClear, Box, checked, request_for, tuned_from
 from tests.support.probe_access import IDENTITY, ProbeAccess
 
 
@@ -49,7 +49,7 @@ def refused(box: Box, definition: Definition, original: MemoryImage) -> set[str]
 def test_a_request_in_order_becomes_a_plan(box: Box, definition: Definition, original: MemoryImage) -> None:
     box.read_verified()
     request = request_for(definition, original, tuned_from(definition, original))
-    plan = run_virtual(preflight(box.job, request, AllClear()))
+    plan = run_virtual(preflight(box.job, request, AllClear())).plan
     assert set(gates_of(box).values()) == {"pass"}
     assert {"identity", "no_open_write", "bus_quiet", "disk", "voltage_window"} <= set(gates_of(box))
     assert box.state is JobState.PREFLIGHT
@@ -103,6 +103,7 @@ def test_a_plan_for_an_ecu_that_was_set_aside_meanwhile_is_not_begun(
     """The gate said so before; the heart asks again before the first intent."""
     box.in_preflight()
     plan = FlashPlan(request_for(definition, original, None))
+    ready = run_virtual(checked(box.job, plan))
     box.journal.create_job("other")
     box.journal.describe("other", definition.id, definition.digest(), "obd", IDENTITY)
     for state in (JobState.IDENTIFIED, JobState.PREFLIGHT):
@@ -111,6 +112,6 @@ def test_a_plan_for_an_ecu_that_was_set_aside_meanwhile_is_not_begun(
     mark_interrupted(box.journal)
     box.journal.set_aside(flash_id, '{"by": "A. Smith", "reason": "waits"}')
     with pytest.raises(PitboxError, match="WRITE_SET_ASIDE"):
-        run_virtual(write(box.job, plan))
+        run_virtual(write(box.job, ready))
     assert box.journal.open_flashes() == []
     assert access.calls["open"] == 0

@@ -20,11 +20,11 @@ from appliance.flashing.journal import Journal, Step
 from appliance.flashing.plan import FlashPlan
 from appliance.flashing.recovering import mark_interrupted, recover
 from appliance.flashing.safety import standing
-from appliance.flashing.writing import WriteResult, write
+from appliance.flashing.writing import WriteResult
 from appliance.protocols.access import EcuRefusedError, LinkLostError, NotBegunError, Refusal
 from simulator.virtualtime import run_virtual
 from tests.support import places
-from tests.support.box import JOB, Box, Verify, request_for, small_definition, tuned_from
+from tests.support.box import JOB, Box, Verify, request_for, small_definition, tuned_from, write_plan
 from tests.support.probe_access import Fault, ProbeAccess
 from tests.support.probe_ecu import ProbeEcu
 
@@ -81,7 +81,7 @@ def interrupted_in(box: Box, access: ProbeAccess, plan: FlashPlan, program_call:
     access.faults.append(fault)
     box.in_preflight()
     with pytest.raises(WriteInterruptedError):
-        run_virtual(write(box.job, plan))
+        run_virtual(write_plan(box.job, plan))
     access.faults.clear()
     access.erased.clear()
 
@@ -125,7 +125,7 @@ def test_a_block_that_was_begun_again_is_not_taken_for_programmed(
     access.faults.append(Fault("program", 5, ENDLESS, EcuRefusedError(Refusal.PROGRAMMING, "72")))
     box.in_preflight()
     with pytest.raises(WriteInterruptedError):
-        run_virtual(write(box.job, plan))
+        run_virtual(write_plan(box.job, plan))
     access.faults.clear()
     again = reborn()
     go_on(again, plan)
@@ -186,7 +186,7 @@ def test_a_disk_that_fills_up_stops_the_write_before_the_next_erase(
     monkeypatch.setattr(Journal, "next_block", full)
     box.in_preflight()
     with pytest.raises(StorageError):
-        run_virtual(write(box.job, plan))
+        run_virtual(write_plan(box.job, plan))
     assert standing(box.journal, JOB).ecu is EcuSafety.HALF_WRITTEN
     assert access.erased == BLOCKS[:1]
     assert len(box.journal.open_flashes()) == 1
@@ -204,7 +204,7 @@ def test_a_disk_that_is_full_before_the_first_erase_leaves_the_ecu_untouched(
     monkeypatch.setattr(Journal, "next_block", full)
     box.in_preflight()
     with pytest.raises(StorageError):
-        run_virtual(write(box.job, plan))
+        run_virtual(write_plan(box.job, plan))
     assert standing(box.journal, JOB).ecu is EcuSafety.UNTOUCHED
     assert access.erased == []
 
@@ -322,7 +322,7 @@ def test_a_recovery_that_is_cancelled(
 
 def test_a_write_that_is_done_is_not_recovered(box: Box, plan: FlashPlan) -> None:
     box.in_preflight()
-    run_virtual(write(box.job, plan))
+    run_virtual(write_plan(box.job, plan))
     flash = box.journal.last_flash(JOB)
     assert flash is not None
     with pytest.raises(PitboxError, match="JOB_STATE"):

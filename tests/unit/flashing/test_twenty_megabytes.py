@@ -15,11 +15,10 @@ from appliance.flashing.plan import FlashPlan
 from appliance.flashing.reading import read_twice
 from appliance.flashing.recovering import mark_interrupted, recover
 from appliance.flashing.write_order import WriteOrder
-from appliance.flashing.writing import write
 from appliance.protocols.access import LinkLostError
 from appliance.vault.keys import KeyRing
 from simulator.virtualtime import run_virtual
-from tests.support.box import Box, request_for
+from tests.support.box import Box, request_for, write_plan
 from tests.support.probe_access import Fault, ProbeAccess
 from tests.support.probe_ecu import ProbeEcu
 
@@ -67,7 +66,7 @@ def test_twenty_megabytes_are_read_written_recovered_and_put_back(tmp_path: Path
     lost = LinkLostError("the power is gone")
     access.faults.append(Fault("program", call=2, times=99, error=lost, bytes_done=2048, cuts_power=True))
     with pytest.raises(PitboxError, match="WRITE_INTERRUPTED"):
-        run_virtual(write(box.job, plan))
+        run_virtual(write_plan(box.job, plan))
     box.close()
     access.faults.clear()
 
@@ -80,5 +79,5 @@ def test_twenty_megabytes_are_read_written_recovered_and_put_back(tmp_path: Path
 
     again.journal.move(again.job.id, JobState.PREFLIGHT)
     back = FlashPlan(request_for(definition, result.image, None))
-    assert run_virtual(write(again.job, back)).outcome is JobState.RESTORED
+    assert run_virtual(write_plan(again.job, back)).outcome is JobState.RESTORED
     assert ecu.image().sha256() == original.sha256()

@@ -18,12 +18,11 @@ from appliance.flashing.plan import FlashPlan
 from appliance.flashing.reading import ReadResult, read_twice
 from appliance.flashing.recovering import mark_interrupted, recover
 from appliance.flashing.write_order import WriteOrder
-from appliance.flashing.writing import write
 from appliance.protocols.access import LinkLostError
 from appliance.vault.contents import content_sha256
 from appliance.vault.keys import KeyRing
 from simulator.virtualtime import run_virtual
-from tests.support.box import Box, Verify, random_image, request_for, with_eeprom
+from tests.support.box import Box, Verify, random_image, request_for, with_eeprom, write_plan
 from tests.support.probe_access import Fault, ProbeAccess
 from tests.support.probe_ecu import ProbeEcu
 
@@ -87,7 +86,7 @@ def test_a_write_of_the_one_is_interrupted_finished_and_taken_back_and_the_other
     lost = LinkLostError("the power is gone")
     access.faults.append(Fault("program", call=call, times=99, error=lost, bytes_done=1024, cuts_power=True))
     with pytest.raises(WriteInterruptedError):
-        run_virtual(write(box.in_preflight().job, plan))
+        run_virtual(write_plan(box.in_preflight().job, plan))
     box.close()
     access.faults.clear()
 
@@ -102,7 +101,7 @@ def test_a_write_of_the_one_is_interrupted_finished_and_taken_back_and_the_other
 
     back = FlashPlan(request_for(definition, original, None))
     again.journal.move(again.job.id, JobState.PREFLIGHT)
-    assert run_virtual(write(again.job, back)).outcome == "restored"
+    assert run_virtual(write_plan(again.job, back)).outcome == "restored"
     assert ecu.image().sha256() == original.sha256()
     if verify == "hash":  # which leaves alone what holds its target
         assert {memory for memory, _ in access.erased_at} == {"eeprom"}
@@ -133,7 +132,7 @@ def test_damage_in_the_one_is_not_looked_for_in_the_other(
     box = Box(tmp_path / "other", keys, definition, access)
     plan = FlashPlan(request_for(definition, original, tuned))
     with pytest.raises(VerifyFailedError) as caught:
-        run_virtual(write(box.in_preflight().job, plan))
+        run_virtual(write_plan(box.in_preflight().job, plan))
     assert caught.value.details == ("calibration 0x00200000+0x1000",)
     assert access.erased_at == []
     assert Step.ERASE_INTENT not in [step.step for step in box.journal.steps(1)]

@@ -20,7 +20,7 @@ from appliance.flashing.plan import FlashPlan
 from appliance.flashing.recovering import mark_interrupted, recover
 from appliance.flashing.safety import standing
 from appliance.flashing.write_order import WriteOrder
-from appliance.flashing.writing import WriteResult, write
+from appliance.flashing.writing import WriteResult
 from appliance.protocols.access import (
     AccessError,
     EcuRefusedError,
@@ -41,6 +41,7 @@ from tests.support.box import (
     request_for,
     small_definition,
     tuned_from,
+    write_plan,
 )
 from tests.support.definitions import uds_access, with_access
 from tests.support.probe_access import Fault, ProbeAccess
@@ -61,7 +62,7 @@ def plan(definition: Definition, original: MemoryImage) -> FlashPlan:
 def write_now(box: Box, plan: FlashPlan) -> WriteResult:
     if not box.journal.jobs():
         box.in_preflight()
-    return run_virtual(write(box.job, plan))
+    return run_virtual(write_plan(box.job, plan))
 
 
 def recover_now(box: Box, plan: FlashPlan) -> WriteResult:
@@ -556,7 +557,7 @@ def cancelled_while(box: Box, access: ProbeAccess, plan: FlashPlan, where: str) 
     async def run() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(500.0):
-                await write(box.job, plan)
+                await write_plan(box.job, plan)
 
     run_virtual(run())
 
@@ -572,7 +573,7 @@ def test_a_sagging_supply_pauses_between_blocks_and_goes_on(
             loop.call_later(60.0, setattr, meter, "volts", 13.4)
 
         access.faults.append(Fault("program", call=1, after=True, strike=sag))
-        result = await write(box.job, plan)
+        result = await write_plan(box.job, plan)
         assert loop.time() > 60.0
         return result
 
