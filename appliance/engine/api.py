@@ -6,6 +6,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
 
@@ -249,10 +250,11 @@ class Api:
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         first = await self._state()
         events = self._hub.listen(after)
-        await response.prepare(request)
-        await response.write(_line(first))
-        async for event in events:
-            await response.write(_line(event))
+        with suppress(ConnectionError):  # whoever listened leaves when it likes, and no log tells of it
+            await response.prepare(request)
+            await response.write(_line(first))
+            async for event in events:
+                await response.write(_line(event))
         return response
 
     async def _start(self, request: web.Request) -> web.Response:

@@ -54,6 +54,7 @@ _STATUS = {
     "WITHDRAWAL_REFUSED": 403,
     "UPLOAD_BUSY": 409,
     "UPLOAD_STALLED": 408,
+    "ENCODING_REFUSED": 415,
     "JOURNAL_DAMAGED": 500,
     "ENGINE_STOPPING": 503,
 }
@@ -149,7 +150,14 @@ async def body_of(request: web.Request, most_bytes: int) -> bytes:
     """The whole body. Raises PitboxError FILE_TOO_LARGE before more than `most_bytes` are in memory.
 
     A client that stops sending is not waited for: what it sent would stay in memory. Raises UPLOAD_STALLED.
+    What is packed is not unpacked, for a few bytes could be many: ENCODING_REFUSED. BODY_BROKEN.
     """
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise PitboxError(
+            "ENCODING_REFUSED",
+            "what was sent is compressed on its way",
+            do_now="Send it as it is, without Content-Encoding.",
+        )
     if (request.content_length or 0) > most_bytes:
         raise _too_large(most_bytes)
     parts, size = [], 0
@@ -172,6 +180,12 @@ async def _next_part(request: web.Request, latest: float) -> bytes:
             "UPLOAD_STALLED",
             f"the client sent nothing for {STALLED_S:.0f} s in the middle of a file, or hardly anything",
             do_now="Send the file again.",
+        ) from error
+    except web.RequestPayloadError as error:
+        raise PitboxError(
+            "BODY_BROKEN",
+            "what was sent cannot be taken apart: its pieces are not as HTTP wants them",
+            do_now="Send it again, whole or in pieces of stated lengths.",
         ) from error
 
 

@@ -8,6 +8,8 @@ import logging.handlers
 import sys
 from pathlib import Path
 
+from aiohttp.http_exceptions import HttpProcessingError
+
 from appliance.contract.errors import PitboxError
 from appliance.contract.text import printable
 from appliance.definitions.loader import load_all
@@ -78,4 +80,15 @@ def _log_to(path: Path) -> None:
     except OSError as error:
         raise unusable(path, error) from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    handler.addFilter(_in_a_line)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+def _in_a_line(record: logging.LogRecord) -> bool:
+    """What a client sent that is no HTTP needs no trace: it would wash away what counts."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        record.exc_info, record.exc_text = None, None
+        record.msg, record.args = "a client sent what is no HTTP: %s", (type(error).__name__,)
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True

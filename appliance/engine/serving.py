@@ -82,6 +82,7 @@ async def _listening(application: web.Application, settings: EngineSettings) -> 
         application,
         access_log=None,
         handler_cancellation=True,
+        auto_decompress=False,
         shutdown_timeout=_LAST_ANSWERS_S,
         keepalive_timeout=IDLE_S,
     )

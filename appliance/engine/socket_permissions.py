@@ -7,10 +7,13 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from appliance.engine.peers import PeerRoles, may_drive, peer_of
+from appliance.contract.roles import PeerRole
+from appliance.engine.peers import PeerRoles, peer_of
 
 MOST_CONNECTIONS = 128
-"""Of all clients together; one that finds no place is cut off."""
+"""Of all operators together; one that finds no place is cut off."""
+MOST_OF_THE_WEB = 64
+"""Of the web's: however many it opens, whoever stands at the box finds a place, and recovers an ECU."""
 MOST_STRANGERS = 8
 """Of users who will only be told that they may not drive the engine."""
 IDLE_S = 75
@@ -23,8 +26,8 @@ class Door:
     def __init__(self, server: Callable[[], asyncio.Protocol], roles: PeerRoles) -> None:
         self._server = server
         self._roles = roles
-        self._inside: dict[asyncio.BaseTransport, bool] = {}
-        """Open connections, and whether each is a stranger's."""
+        self._inside: dict[asyncio.BaseTransport, PeerRole | None] = {}
+        """Open connections, and whose each is; None is a stranger's."""
 
     def __call__(self) -> asyncio.Protocol:
         """A protocol factory."""
@@ -32,17 +35,26 @@ class Door:
 
     def admit(self, transport: asyncio.Transport) -> None:
         """Hand a new connection to the server where there is room for it."""
-        stranger = not may_drive(peer_of(transport.get_extra_info("socket")), self._roles)
+        role = _role_of(transport, self._roles)
         for one in [one for one in self._inside if one.is_closing()]:
             del self._inside[one]
-        strangers = sum(self._inside.values())
-        if len(self._inside) - strangers >= MOST_CONNECTIONS if not stranger else strangers >= MOST_STRANGERS:
+        if list(self._inside.values()).count(role) >= _most_of(role):
             transport.abort()
             return
-        self._inside[transport] = stranger
+        self._inside[transport] = role
         protocol = self._server()
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
+
+
+def _role_of(transport: asyncio.Transport, roles: PeerRoles) -> PeerRole | None:
+    return roles.of(peer_of(transport.get_extra_info("socket")).uid)
+
+
+def _most_of(role: PeerRole | None) -> int:
+    if role is None:
+        return MOST_STRANGERS
+    return MOST_OF_THE_WEB if role is PeerRole.WEB else MOST_CONNECTIONS
 
 
 class _Threshold(asyncio.Protocol):

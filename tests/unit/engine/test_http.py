@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -12,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.engine.socket_permissions import MOST_CONNECTIONS
-from tests.support.engine import Client, Engine, five_answers, place, running
+from tests.support.engine import HANG_S, Client, Engine, five_answers, place, running
 
 PATHS = (
     "/v1/snapshot",
@@ -195,3 +197,37 @@ def test_what_keeps_the_worker_long_waits_until_the_car_is_let_go() -> None:
             assert (status, told["code"]) == (409, "ENGINE_BUSY")
         engine.end(operation)
         assert engine.ask("GET", "/v1/originals") == (200, [])
+
+
+def said_raw(engine: Engine, request: bytes) -> bytes:
+    """What the engine answers to these bytes, to its end."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(HANG_S)
+        client.connect(str(engine.socket))
+        client.sendall(request)
+        return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+@pytest.mark.parametrize(
+    ("packed", "body"), [(b"gzip", b"no gzip"), (b"deflate", zlib.compress(bytes(8 << 20)))]
+)
+@pytest.mark.parametrize("path", [b"/v1/operations", b"/v1/uploads", b"/v1/secrets/payload_key"])
+def test_a_body_that_is_packed_is_not_unpacked(
+    engine: Engine, path: bytes, packed: bytes, body: bytes
+) -> None:
+    head = b"POST " + path + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Encoding: " + packed
+    answered = said_raw(engine, head + b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    assert answered.startswith(b"HTTP/1.1 415") and b"ENCODING_REFUSED" in answered
+
+
+def test_a_listener_that_leaves_and_a_client_without_http_leave_no_trace_in_the_log(engine: Engine) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.settimeout(HANG_S)
+        listener.connect(str(engine.socket))
+        listener.sendall(b"GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert listener.recv(10)
+    assert b"400" in said_raw(engine, b"GET /v1/jobs HTTP/9.9\r\n\r\n")
+    operation = engine.begin("identify")
+    engine.end(operation)
+    log = (engine.state / "log" / "engine.log").read_text()
+    assert "Traceback" not in log and "a client sent what is no HTTP" in log

@@ -136,7 +136,7 @@ class Sender:
 
 def body(*parts: bytes, most: int = 10, announced: int | None = None, ends: bool = True) -> bytes:
     """What is taken of a body."""
-    request: Any = SimpleNamespace(content=Sender(parts, ends), content_length=announced)
+    request: Any = SimpleNamespace(headers={}, content=Sender(parts, ends), content_length=announced)
     return asyncio.run(http_middleware.body_of(request, most))
 
 
@@ -157,6 +157,15 @@ def test_a_client_that_stops_in_the_middle_is_not_waited_for(monkeypatch: pytest
         body(b"0123", ends=False)
 
 
+def test_a_body_whose_pieces_are_broken_is_no_accident(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(self: Sender) -> bytes:
+        raise web.RequestPayloadError("invalid chunk")
+
+    monkeypatch.setattr(Sender, "readany", broken)
+    with pytest.raises(PitboxError, match="BODY_BROKEN"):
+        body(b"0123")
+
+
 def test_a_body_that_drips_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A byte now and then kept everybody else from handing in a file."""
     monkeypatch.setattr(http_middleware, "SLOWEST_BYTES_PER_S", 1e9)
@@ -172,7 +181,7 @@ async def dripping(self: Sender) -> bytes:
 
 
 async def taken(parts: tuple[bytes, ...], most: int) -> bytes:
-    request: Any = SimpleNamespace(content=Sender(parts, True), content_length=None)
+    request: Any = SimpleNamespace(headers={}, content=Sender(parts, True), content_length=None)
     return await http_middleware.body_of(request, most)
 
 
@@ -208,7 +217,7 @@ def test_an_id_that_cannot_be_ours_is_unknown(text: str) -> None:
 
 
 def json_of(text: bytes, announced: int | None = None) -> dict[str, Any]:
-    request: Any = SimpleNamespace(content=Sender((text,), True), content_length=announced)
+    request: Any = SimpleNamespace(headers={}, content=Sender((text,), True), content_length=announced)
     return asyncio.run(http_middleware.json_object(request))
 
 
@@ -245,14 +254,16 @@ def test_a_stalled_body_is_told_with_the_time() -> None:
 
 
 async def taken_from(sender: Sender) -> bytes:
-    request: Any = SimpleNamespace(content=sender, content_length=None)
+    request: Any = SimpleNamespace(headers={}, content=sender, content_length=None)
     return await http_middleware.body_of(request, 10)
 
 
 def test_a_fast_beginning_buys_no_pause() -> None:
     async def scene() -> float:
         began = asyncio.get_running_loop().time()
-        request: Any = SimpleNamespace(content=Sender((bytes(1 << 20),), False), content_length=None)
+        request: Any = SimpleNamespace(
+            headers={}, content=Sender((bytes(1 << 20),), False), content_length=None
+        )
         with pytest.raises(PitboxError, match="UPLOAD_STALLED"):
             await http_middleware.body_of(request, 2 << 20)
         return asyncio.get_running_loop().time() - began
@@ -275,7 +286,7 @@ class Steady(Sender):
 @pytest.mark.parametrize(("share", "whole"), [(1.05, True), (0.8, False)])
 def test_a_slow_body_is_waited_for_as_long_as_it_comes_fast_enough(share: float, whole: bool) -> None:
     piece, pieces = int(http_middleware.SLOWEST_BYTES_PER_S * 5 * share), 100
-    request: Any = SimpleNamespace(content=Steady(piece, 5.0, pieces), content_length=None)
+    request: Any = SimpleNamespace(headers={}, content=Steady(piece, 5.0, pieces), content_length=None)
     if whole:
         assert len(run_virtual(http_middleware.body_of(request, piece * pieces))) == piece * pieces
         return

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from appliance.contract.roles import PeerRole
 from appliance.engine import socket_permissions
 from appliance.engine.peers import PeerRoles
-from appliance.engine.socket_permissions import MOST_CONNECTIONS, MOST_STRANGERS, Door
+from appliance.engine.socket_permissions import MOST_CONNECTIONS, MOST_OF_THE_WEB, MOST_STRANGERS, Door
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -45,12 +46,16 @@ async def welcome(streams: Streams) -> bool:
         return False
 
 
-@pytest.mark.parametrize("stranger", [False, True])
+OPERATOR, WEB = PeerRole.OPERATOR, PeerRole.WEB
+
+
+@pytest.mark.parametrize(
+    ("role", "most"), [(OPERATOR, MOST_CONNECTIONS), (WEB, MOST_OF_THE_WEB), (None, MOST_STRANGERS)]
+)
 def test_connections_beyond_the_bound_are_cut_off_and_make_room_when_they_end(
-    stranger: bool, monkeypatch: pytest.MonkeyPatch
+    role: PeerRole | None, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(socket_permissions, "may_drive", lambda peer, allowed: not stranger)
-    most = MOST_STRANGERS if stranger else MOST_CONNECTIONS
+    monkeypatch.setattr(socket_permissions, "_role_of", lambda transport, roles: role)
 
     async def scene(connect: Callable[[], Awaitable[Streams]]) -> None:
         inside = [await connect() for _ in range(most)]
@@ -64,12 +69,24 @@ def test_connections_beyond_the_bound_are_cut_off_and_make_room_when_they_end(
 
 
 def test_strangers_take_no_place_of_those_who_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    friends = iter([False] * (MOST_STRANGERS + 1) + [True])
-    monkeypatch.setattr(socket_permissions, "may_drive", lambda peer, allowed: next(friends))
+    friends = iter([None] * (MOST_STRANGERS + 1) + [OPERATOR])
+    monkeypatch.setattr(socket_permissions, "_role_of", lambda transport, roles: next(friends))
     monkeypatch.setattr(socket_permissions, "MOST_CONNECTIONS", 1)
 
     async def scene(connect: Callable[[], Awaitable[Streams]]) -> None:
         inside = [await connect() for _ in range(MOST_STRANGERS + 2)]
         assert [await welcome(one) for one in inside] == [True] * MOST_STRANGERS + [False, True]
+
+    at_the_door(scene)
+
+
+def test_the_web_takes_no_place_of_whoever_stands_at_the_box(monkeypatch: pytest.MonkeyPatch) -> None:
+    roles = iter([WEB] * (MOST_OF_THE_WEB + 1) + [OPERATOR])
+    monkeypatch.setattr(socket_permissions, "_role_of", lambda transport, known: next(roles))
+    monkeypatch.setattr(socket_permissions, "MOST_CONNECTIONS", 1)
+
+    async def scene(connect: Callable[[], Awaitable[Streams]]) -> None:
+        inside = [await connect() for _ in range(MOST_OF_THE_WEB + 2)]
+        assert [await welcome(one) for one in inside] == [True] * MOST_OF_THE_WEB + [False, True]
 
     at_the_door(scene)
