@@ -21,6 +21,8 @@ from appliance.definitions.schema import Definition
 from appliance.definitions.upgrade import former_path
 
 PACKS = Path(__file__).with_name("packs")
+FAMILIES = Path(__file__).with_name("families")
+"""Real ECUs that nobody has run: used by whoever names this folder, and not by anybody else."""
 USER_DIR = Path("/etc/pitbox/definitions.d")
 USER_DIR_VARIABLE = "PITBOX_DEFINITIONS"
 MAX_FILE_BYTES = 1 << 20

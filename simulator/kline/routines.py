@@ -10,8 +10,10 @@ from typing import Protocol
 from appliance.contract.places import Range
 from simulator.ecu.memory import FlashMemory
 from simulator.kline.ecu import KwpEcu, Reply
+from simulator.kline.finishing import Finishing
 from simulator.kline.refusing import RefusedError, require
 from simulator.kline.settings import KwpEcuSettings
+from simulator.kline.transfer import Transfer
 
 ERASE, CHECK = 0xC4, 0xC5
 _STILL_RUNNING, _MISMATCH = 0x23, 0x77
@@ -26,6 +28,8 @@ class Served(Protocol):
     flash: FlashMemory
     now_s: Callable[[], float]
     unfinished: set[int]
+    finishing: Finishing
+    transfer: Transfer
 
     def require_programming(self) -> None:
         """Raises RefusedError."""
@@ -67,6 +71,7 @@ class Routines:
         require(len(request) >= 8, 0x12)
         start, last = int.from_bytes(request[2:5]), int.from_bytes(request[5:8])
         require(start <= last and self._server.flash.contains(start, last + 1 - start), 0x31)
+        self._server.finishing.routine(erases=routine == ERASE, had_transfer=self._server.transfer.had_one)
         begin = self._erase if routine == ERASE else self._check
         begin(start, last + 1 - start, request[8:])
         drops = routine == ERASE and self._server.settings.drops_after_erase

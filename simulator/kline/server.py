@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from simulator.ecu.memory import FlashMemory
 from simulator.kline.ecu import KwpEcu, Reply
+from simulator.kline.finishing import Finishing
 from simulator.kline.refusing import RefusedError, require
 from simulator.kline.routines import Routines
 from simulator.kline.settings import LineTimes
@@ -28,6 +29,8 @@ class Told:
     faults: list[tuple[int, int]] = field(default_factory=list)
     of_application: frozenset[int] = frozenset()
     """Options that a boot loader does not answer."""
+    preconditions: int = 0
+    """Why it is not to be programmed now, as its status tells it."""
 
 
 class KwpServer:
@@ -43,6 +46,7 @@ class KwpServer:
         """Start of every sector that was erased and not programmed to its end: no application runs then."""
         self.transfer = Transfer(self)
         self.routines = Routines(self)
+        self.finishing = Finishing(self.settings.last_sector, told.faults)
         self._timing = self._defaults = _record_of(ecu.settings.times)
         self._seed: tuple[int, bytes] | None = None
         self._wrong_keys = 0
@@ -61,7 +65,8 @@ class KwpServer:
             0x32: (2, self.routines.stop),
             0x33: (2, self.routines.result),
             0x34: (8, self.transfer.begin),
-            0x36: (2, self.transfer.take),
+            0x35: (8, self.transfer.begin_upload),
+            0x36: (1, self.transfer.take),
             0x37: (1, self.transfer.end),
             0x3E: (1, self._present),
             0x82: (1, self._stop_communication),
@@ -84,10 +89,15 @@ class KwpServer:
         """The session is over; what is in flash stays as it is."""
         self._enter(STANDARD)
         self.transfer.forget()
+        self.finishing.line_lost()
 
     def power_lost(self) -> None:
         """An erase under way stays half done."""
         self.routines.power_lost()
+
+    def programmed(self, sector: int) -> None:
+        """A sector holds all of its bytes."""
+        self.finishing.programmed(sector)
 
     def require_programming(self) -> None:
         """Raises RefusedError."""
@@ -131,6 +141,7 @@ class KwpServer:
         return Reply(b"\x60", lambda: self._enter(STANDARD))
 
     def _stop_communication(self, request: bytes) -> Reply:
+        self.finishing.goodbye()
         return Reply(b"\xc2", self.ecu.fall_asleep)
 
     def _reset(self, request: bytes) -> Reply:
@@ -183,6 +194,8 @@ class KwpServer:
         return Reply(b"\x63" + self.flash.read(start, size))
 
     def _identify(self, request: bytes) -> Reply:
+        if request[1] == self.settings.status_option:
+            return Reply(b"\x5a" + request[1:2] + self.finishing.record(self.told.preconditions))
         record = self.told.records.get(request[1])
         only_boots = bool(self.unfinished) and request[1] in self.told.of_application
         if record is None or only_boots:

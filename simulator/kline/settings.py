@@ -50,6 +50,17 @@ class KwpEcuSettings:
     answers_with_addresses: bool = True
     most_in_download: int = 0xFE
     """As 74 tells it: the longest 36, its service byte included."""
+    most_in_upload: int = 0xFF
+    """As 75 tells it: the longest answer to 36, its service byte included."""
+    records_text: bytes | None = None
+    """Downloads are counted records under this text, and announced so (data format 11)."""
+    keeps_download_open: bool = False
+    """A download that the line was lost in waits for its end, and no other begins before it (23)."""
+    last_sector: int | None = None
+    """The write is finished when this sector, given by its start, is programmed last and the tester says
+    goodbye (82); else a fault code stays."""
+    status_option: int | None = None
+    """What 1A is asked for to tell the status of its flash."""
     erase_s: float = 0.5
     """A sector."""
     check_s: float = 0.1

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from appliance.definitions.access.base import AccessDefinition, HashSpan, InWords, Misfit, Proof, regions_of
 from appliance.definitions.access.security import SecurityLevel
+from appliance.definitions.access.transform import Transform
 from appliance.definitions.fields import Byte, HexBytes, Strict, refuse
 from appliance.definitions.memory import Memory, out_of_reach
 
@@ -100,6 +101,9 @@ class KwpSessions(Strict):
     """Bit rate asked for with it."""
     write_security: SecurityLevel
     """Unlock before writing."""
+    status_option: Byte | None = None
+    """What 1A asks for to learn whether the ECU can be programmed now: before a write, never of a boot loader
+    that is to be recovered (sources: vw-me7)."""
 
     @model_validator(mode="after")
     def _consistent(self) -> KwpSessions:
@@ -109,10 +113,12 @@ class KwpSessions(Strict):
 
 
 class KwpReading(Strict):
-    """How memory is read by 23."""
+    """How memory is read."""
 
+    method: Literal["by_address", "upload"] = "by_address"
+    """By address (23), or by upload (35, 36, 37)."""
     block_bytes: int = Field(default=254, ge=16, le=MOST_MESSAGE_BYTES - 1)
-    """Longest piece asked for at once."""
+    """Longest piece asked for at once by 23; of an upload 75 says it."""
 
 
 class KwpErasing(Strict):
@@ -130,7 +136,12 @@ class KwpWriting(Strict):
     """Download by 34, 36 without a block counter, and 37."""
 
     data_format: Byte = 0x00
-    """As the ECU numbers what is sent: plain data alone is implemented."""
+    """As the ECU numbers the transforms; 0x00 where there is none."""
+    transforms: tuple[Transform, ...] = Field(default=(), max_length=1)
+    """What is done to a block before it travels: `bcb-1`. 34 announces the length in memory."""
+    ends_pending: bool = False
+    """Whether a download that an interruption left open is ended by erased bytes before 34 is asked again:
+    the ECU answers 34 by 23 until then."""
     block_bytes: int | None = Field(default=None, ge=16, le=MOST_MESSAGE_BYTES)
     """Longest 36, its service byte included; the ECU's own maximum applies besides."""
 
@@ -194,14 +205,29 @@ class KwpAccessDefinition(AccessDefinition):
         rates = f"{self.line.rate_bps} to {self.bitrate_bps} bit/s"
         return InWords(
             f"K-line, woken by {how}, {rates}, address {self.line.target:02X}",
-            f"by address (0x23), {self.reading.block_bytes} bytes at once",
-            "sector by sector",
+            self._read(),
+            "sector by sector, transformed" if self.writing.transforms else "sector by sector",
             "full write",
         )
+
+    def _read(self) -> str:
+        if self.reading.method == "upload":
+            return "upload (0x35)"
+        return f"by address (0x23), {self.reading.block_bytes} bytes at once"
+
+    @property
+    def secret_names(self) -> frozenset[str]:
+        """The texts of its transforms."""
+        return frozenset(one.key for one in self.writing.transforms if one.key)
 
     def misfits(self, memories: Sequence[Memory]) -> Iterator[Misfit]:
         """Addresses out of reach of three bytes."""
         for problem in out_of_reach(regions_of(memories), ADDRESS_BYTES):
             yield (), problem
-        if self.writing.data_format:
-            yield ("writing",), f"data_format 0x{self.writing.data_format:02X} is not implemented"
+        if [one.name for one in self.writing.transforms] not in ([], ["bcb-1"]):
+            yield ("writing",), "transforms are 'bcb-1', or none"
+        if bool(self.writing.data_format) != bool(self.writing.transforms):
+            yield (
+                ("writing",),
+                f"data_format 0x{self.writing.data_format:02X} and transforms do not say the same",
+            )

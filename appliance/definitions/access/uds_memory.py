@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from appliance.definitions.access.transform import Transform
 from appliance.definitions.fields import Byte, HexBytes, Strict, Word, refuse
 
 PLAIN_DATA = 0x00
@@ -62,27 +63,6 @@ class Erasing(Strict):
     status_bytes: int = Field(default=1, ge=0, le=64)
     """Length of the status record in the answer, of which the first byte is 00 for success; 0 where the ECU
     answers without a status."""
-
-
-class Transform(Strict):
-    """One of the transforms between a block and the wire.
-
-    `lzss-10-6` is LZSS with distances of 10 bits and lengths of 6, `aes-cbc` one run over the block with the
-    owner's key and start value, both named in `[[secrets]]` (sources: `vw-flash`).
-    """
-
-    name: Literal["lzss-10-6", "aes-cbc"]
-    """Which transform it is."""
-    key: str | None = None
-    """Name of the secret that is its key."""
-    iv: str | None = None
-    """Name of the secret that it begins with."""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Transform:
-        if (self.name == "aes-cbc") != (self.key is not None and self.iv is not None):
-            refuse(["key and iv name the secrets of 'aes-cbc', and of nothing else"])
-        return self
 
 
 class Writing(Strict):

@@ -21,6 +21,7 @@ from appliance.protocols.kwp2000.memory import KwpMemory
 from appliance.protocols.kwp2000.services.data import clear_dtcs, read_dtcs, read_identification
 from appliance.protocols.kwp2000.session import KwpSession, quietly
 from appliance.protocols.readable import text
+from appliance.protocols.transforms import SecretNamed, none_supplied
 
 _BOOT_TRIES = 3
 
@@ -69,8 +70,9 @@ class KwpIdentification:
 class KwpLifecycle:
     """Implements LifecycleCapability."""
 
-    def __init__(self, session: KwpSession, identification: KwpIdentification) -> None:
+    def __init__(self, session: KwpSession, identification: KwpIdentification, secret: SecretNamed) -> None:
         self._session = session
+        self._secret = secret
         self._identification = identification
 
     async def state(self) -> EcuState:
@@ -78,7 +80,13 @@ class KwpLifecycle:
         return await self._identification.state()
 
     async def open(self, purpose: Purpose) -> None:
-        """Enter the session and unlock level that the purpose needs."""
+        """Enter the session and unlock level that the purpose needs.
+
+        Raises PitboxError for a secret of the owner that is missing, before anything is sent.
+        """
+        if purpose is not Purpose.READ:
+            for name in sorted(self._session.how.secret_names):
+                self._secret(name)
         await self._session.open(purpose)
 
     async def close(self) -> None:
@@ -131,9 +139,10 @@ class KwpAccess:
     link = None
     """One tester and one ECU at a time: there is nobody else to listen to."""
 
-    def __init__(self, session: KwpSession, ecu: Definition) -> None:
+    def __init__(self, session: KwpSession, ecu: Definition, secret: SecretNamed = none_supplied) -> None:
         self.session = session
         self.identity = KwpIdentification(session)
-        self.lifecycle = KwpLifecycle(session, self.identity)
-        self.memory = KwpMemory(session, frozenset(one.name for one in session.how.reached(ecu.memories)))
+        self.lifecycle = KwpLifecycle(session, self.identity, secret)
+        erased = {one.name: one.erased_byte for one in session.how.reached(ecu.memories)}
+        self.memory = KwpMemory(session, erased, secret)
         self.diagnostics = KwpFaultMemory(session)

@@ -99,11 +99,11 @@ class KwpLink:
             raise EcuSilentError("no answer began in time")
         try:
             while missing := self._missing(whole):
-                byte_s = BITS_PER_BYTE / self.line.rate_bps + self.timing.p1_max_s
-                more = await self._some(missing, missing * byte_s + HOST_SLACK_S)
+                wire_s = missing * BITS_PER_BYTE / self.line.rate_bps
+                more = await self._some(missing, wire_s + self.timing.p1_max_s + HOST_SLACK_S)
+                if not more:  # one that waited P1max for every byte would let the ECU fall asleep
+                    raise FramingError(f"{missing} bytes did not come")
                 whole += more
-                if len(more) < missing:
-                    raise FramingError(f"{missing - len(more)} bytes did not come")
             return self._decoded(whole)
         except FramingError as error:
             raise BrokenMessageError(f"{_shown(whole)}: {error}") from error

@@ -14,7 +14,7 @@ from appliance.protocols.kwp2000.session import KwpSession
 from appliance.protocols.ports import CarInterface
 from appliance.protocols.protection import Protection, ProtectionKind
 from appliance.protocols.registry import Answer, KeptSession
-from appliance.protocols.transforms import SecretNamed
+from appliance.protocols.transforms import SecretNamed, none_supplied
 
 
 def over_kwp(access: AccessDefinition) -> KwpAccessDefinition:
@@ -29,7 +29,7 @@ async def open_ecu(
     car: CarInterface, way: Way, secret: SecretNamed, *, kept: bool = False
 ) -> AsyncIterator[EcuAccess]:
     """The line open; the ECU is woken by the first that is asked of it. Raises PitboxError."""
-    async with _opened(car, way) as access:
+    async with _opened(car, way, secret) as access:
         yield access
 
 
@@ -59,11 +59,13 @@ def keep(car: CarInterface, access: AccessDefinition) -> KeptSession | None:
 
 
 @asynccontextmanager
-async def _opened(car: CarInterface, way: Way) -> AsyncIterator[KwpAccess]:
+async def _opened(
+    car: CarInterface, way: Way, secret: SecretNamed = none_supplied
+) -> AsyncIterator[KwpAccess]:
     line = car.kline()
     session = KwpSession(line, over_kwp(way.access), way.definition.id)
     try:
-        yield KwpAccess(session, way.definition)
+        yield KwpAccess(session, way.definition, secret)
     finally:
         await session.leave()
         line.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from collections.abc import Iterator, Mapping
 
 from appliance.contract.places import Range
 from appliance.protocols.access import (
@@ -16,33 +17,43 @@ from appliance.protocols.access import (
     Refusal,
     WireMeter,
 )
+from appliance.protocols.kwp2000.client import LOST, REPEAT_BACK_OFF_S, MisfitAnswerError
 from appliance.protocols.kwp2000.framing import MOST_BYTES, MOST_IN_FORMAT
 from appliance.protocols.kwp2000.metering import KwpMeter
 from appliance.protocols.kwp2000.refusals import STILL_RUNNING
 from appliance.protocols.kwp2000.services.memory import (
     end_transfer,
+    next_piece,
     read_memory,
     request_download,
+    request_upload,
     routine_result,
     span,
     start_routine,
     transfer,
 )
 from appliance.protocols.kwp2000.session import KwpSession
+from appliance.protocols.transforms import Piece, SecretNamed, messages, none_supplied, payload, sliced
 
 MAX_READ_BYTES = 16 * 1024
 _POLL_S = 0.1
+_PENDING_PIECE_BYTES = 64
+_PENDING_BYTES = 64 * 1024
+"""No sector of these families is longer, so no download that was left open is."""
 _CHECK_S = 30.0
 
 
 class KwpMemory:
     """Implements MemoryCapability."""
 
-    def __init__(self, session: KwpSession, reaches: frozenset[str]) -> None:
-        """`reaches` names the memories that a bare address on this wire is of."""
+    def __init__(
+        self, session: KwpSession, erased: Mapping[str, int], secret: SecretNamed = none_supplied
+    ) -> None:
+        """`erased` is the byte of an erased one, by the memories that a bare address on this wire is of."""
         self._session = session
         self._how = session.how
-        self._reaches = reaches
+        self._erased = erased
+        self._secret = secret
         self._meter = KwpMeter(session.how.line.rate_bps)
 
     @property
@@ -56,6 +67,8 @@ class KwpMemory:
             raise ValueError(f"a read of {place.length} bytes; 1 to {MAX_READ_BYTES} are possible")
         self._require(place)
         client = await self._session.awake()
+        if self._how.reading.method == "upload":
+            return await self._uploaded(place)
         most = min(self._how.reading.block_bytes, self._longest() - 1)
         starts = list(range(place.start, place.end, most))
         pieces: dict[int, bytes] = {}
@@ -86,14 +99,12 @@ class KwpMemory:
             raise ValueError(f"{len(data)} bytes for a block of {block.size}")
         self._require(block.place)
         client = await self._session.awake()
-        told = await client.ask(request_download(block.start, block.size, self._how.writing.data_format))
-        most = min(told, self._how.writing.block_bytes or told, self._longest()) - 1
-        for at in range(0, len(data), most):
-            piece = data[at : at + most]
+        most = await self._announced(block)
+        for piece in self._pieces(data, most):
             with self._meter.moving():
-                await self._hand_over(piece, hold)
-            self._meter.sent(client.link, len(piece))
-            progress(len(piece))
+                await self._hand_over(piece.wire, hold)
+            self._meter.sent(client.link, len(piece.wire), piece.memory_bytes)
+            progress(piece.memory_bytes)
         await client.ask(end_transfer())
         await self._have_checked(block, data)
 
@@ -105,6 +116,57 @@ class KwpMemory:
     def meter(self) -> WireMeter:
         """Wire figures since the access was made."""
         return self._meter.reading(self._session.repeats)
+
+    def _pieces(self, data: bytes, most: int) -> Iterator[Piece]:
+        if not self._how.writing.transforms:
+            return sliced(data, lambda: most)
+        return messages(payload(data, self._how.writing.transforms, self._secret), lambda: most)
+
+    async def _uploaded(self, place: Range) -> bytes:
+        """From the place where an answer was lost it is announced anew: nothing says which piece came."""
+        got = bytearray()
+        for pause_s in (*REPEAT_BACK_OFF_S, None):
+            client = await self._session.awake()
+            try:
+                await client.ask(request_upload(place.start + len(got), place.length - len(got)))
+                while len(got) < place.length:
+                    with self._meter.moving():
+                        piece = await client.ask(next_piece())
+                    if len(got) + len(piece) > place.length:
+                        raise MisfitAnswerError(f"{len(piece)} bytes came where fewer are left of {place}")
+                    got += piece
+                    self._meter.received(client.link, len(piece), request_bytes=1)
+                await client.ask(end_transfer())
+                return bytes(got)
+            except LOST:
+                if pause_s is None:
+                    raise
+                await asyncio.sleep(pause_s)
+                await client.attempt(end_transfer())
+        raise AssertionError("the last try returns or raises")
+
+    async def _announced(self, block: Block) -> int:
+        """The longest piece of the download, where need be behind one that was left open."""
+        request = request_download(block.start, block.size, self._how.writing.data_format)
+        try:
+            told = await self._session.ask(request)
+        except EcuRefusedError as refusal:
+            if refusal.code != STILL_RUNNING or not self._how.writing.ends_pending:
+                raise
+            await self._end_pending(block)
+            told = await self._session.ask(request)
+        return min(told, self._how.writing.block_bytes or told, self._longest()) - 1
+
+    async def _end_pending(self, block: Block) -> None:
+        """Erased bytes change nothing in flash; a download that has all of its length can be ended."""
+        nothing = bytes((self._erased[block.memory],)) * _PENDING_BYTES
+        client = await self._session.awake()
+        for piece in self._pieces(nothing, _PENDING_PIECE_BYTES):
+            try:
+                await client.ask(transfer(piece.wire))
+            except EcuRefusedError:
+                break
+        await client.attempt(end_transfer())
 
     async def _hand_over(self, piece: bytes, hold: Hold | None) -> None:
         """A refused 36 has not counted; it is sent again for as long as `hold` returns."""
@@ -161,5 +223,5 @@ class KwpMemory:
 
     def _require(self, place: Range) -> None:
         """On the wire an address says nothing of its memory. Raises EcuRefusedError for one out of reach."""
-        if place.memory not in self._reaches:
+        if place.memory not in self._erased:
             raise EcuRefusedError(Refusal.UNSUPPORTED, f"{place} is out of reach over this connection")

@@ -24,15 +24,15 @@ class KwpMeter(Meter):
         self._rate_bps = rate_bps
         self._ideal_s = 0.0
 
-    def sent(self, link: KwpLink, size: int) -> None:
-        """A 36 with so many bytes of memory was acknowledged."""
-        self._count_sent(size, size)
+    def sent(self, link: KwpLink, size: int, memory_bytes: int) -> None:
+        """A 36 with so many bytes, that stand for so many of memory, was acknowledged."""
+        self._count_sent(size, memory_bytes)
         self._timed(link, size + 1, 1)
 
-    def received(self, link: KwpLink, size: int) -> None:
-        """A 23 brought so many bytes of memory."""
+    def received(self, link: KwpLink, size: int, request_bytes: int = 5) -> None:
+        """A 23, or a 36 of an upload, brought so many bytes of memory."""
         self._count_received(size)
-        self._timed(link, 5, size + 1)
+        self._timed(link, request_bytes, size + 1)
 
     def reading(self, repeats: int) -> WireMeter:
         """The figures so far; before anything was moved, the ceiling is that of the longest read."""

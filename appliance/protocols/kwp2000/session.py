@@ -19,7 +19,7 @@ from appliance.protocols.kwp2000.services.control import (
     start_session,
     stop_communication,
 )
-from appliance.protocols.kwp2000.services.data import request_seed, send_key
+from appliance.protocols.kwp2000.services.data import flash_status, request_seed, send_key
 from appliance.protocols.kwp2000.timing import KwpTiming
 from appliance.protocols.kwp2000.waking import SlowWake, WakeError, several_tries, wake_fast, wake_slowly
 from appliance.protocols.request import Request
@@ -78,6 +78,8 @@ class KwpSession:
                 await self._enter(sessions.read, sessions.read_rate_bps)
             await self._unlock(sessions.read_security)
         else:
+            if purpose is Purpose.WRITE and sessions.status_option is not None:
+                await self._require_programmable(sessions.status_option)
             await self._enter(sessions.programming, sessions.programming_rate_bps)
             await self._unlock(sessions.write_security)
         if self.how.times.to_limits:
@@ -126,6 +128,12 @@ class KwpSession:
         if not keys.takes(self._form):
             raise WakeError(f"the ECU does not take headers of this form, say its key bytes {keys}")
         return keys
+
+    async def _require_programmable(self, option: int) -> None:
+        """Raises EcuRefusedError CONDITIONS."""
+        obstacles = (await self.ask(flash_status(option))).obstacles()
+        if obstacles:
+            raise EcuRefusedError(Refusal.CONDITIONS, f"the ECU says: {', '.join(obstacles)}")
 
     async def _enter(self, session: int, rate_bps: int | None) -> None:
         """Enter a session, at another bit rate where the ECU agrees to it."""

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from appliance.contract.errors import PitboxError
-from appliance.definitions.access.uds_memory import Transform
+from appliance.definitions.access.transform import Transform
+from appliance.protocols.transforms.bcb import bcb
 from appliance.protocols.transforms.cipher import aes_cbc
 from appliance.protocols.transforms.lzss import lzss
 
@@ -83,4 +84,6 @@ def _applied(
 ) -> Iterator[tuple[int, bytes]]:
     if transform.name == "lzss-10-6":
         return lzss(stream)
+    if transform.name == "bcb-1":
+        return bcb(stream, secret(transform.key or ""))
     return aes_cbc(stream, secret(transform.key or ""), secret(transform.iv or ""))

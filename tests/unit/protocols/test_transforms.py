@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.contract.errors import PitboxError
-from appliance.definitions.access.uds_memory import Transform
+from appliance.definitions.access.transform import Transform
 from appliance.protocols.transforms import messages, none_supplied, payload, sliced
 from appliance.protocols.uds.steps.download import crc16_x25
 from simulator.ecu.makes.unpacking import CorruptError, Unpacker

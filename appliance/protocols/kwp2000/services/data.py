@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from appliance.protocols.access import Dtc
 from appliance.protocols.readable import fault_code
@@ -11,12 +12,42 @@ from appliance.protocols.request import Request, nothing, positive, something
 _ALL_GROUPS = b"\xff\x00"
 _REQUESTED_STATUS = 0x02
 _GRANTED = 0x34
+_STATUS_BYTES = 4
+_NOT_NOW = {0x01: "it cannot be programmed", 0x04: "its flash is defective", 0x08: "its EEPROM has an error"}
+_PRECONDITIONS = {0x01: "the engine runs", 0x02: "the immobiliser is not satisfied", 0x04: "it is locked out"}
 
 
 def read_identification(option: int) -> Request[bytes]:
     """1A: the record of one option."""
     payload = bytes((0x1A, option))
     return Request(payload, positive(payload, 1), something, idempotent=True)
+
+
+@dataclass(frozen=True, slots=True)
+class FlashStatus:
+    """What an ECU says of its own programming (sources: vw-me7)."""
+
+    status: int
+    attempts: int
+    successes: int
+    preconditions: int
+
+    def obstacles(self) -> tuple[str, ...]:
+        """Why it cannot be programmed now. That an earlier programming was not finished is none."""
+        told = [word for bit, word in _NOT_NOW.items() if self.status & bit]
+        return (*told, *(word for bit, word in _PRECONDITIONS.items() if self.preconditions & bit))
+
+
+def flash_status(option: int) -> Request[FlashStatus]:
+    """1A of the record that tells it."""
+    payload = bytes((0x1A, option))
+    return Request(payload, positive(payload, 1), _flash_status, idempotent=True)
+
+
+def _flash_status(rest: bytes) -> FlashStatus:
+    if len(rest) != _STATUS_BYTES:
+        raise ValueError(f"{len(rest)} bytes of status instead of {_STATUS_BYTES}")
+    return FlashStatus(*rest)
 
 
 def read_dtcs() -> Request[tuple[Dtc, ...]]:

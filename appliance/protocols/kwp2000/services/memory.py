@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.protocols.request import Request, exactly, nothing, positive
+from appliance.protocols.request import Request, exactly, nothing, positive, something
 
 MOST_READ_BYTES = 254
 """Of a message of 255."""
@@ -19,6 +19,17 @@ def request_download(start: int, size: int, data_format: int = 0) -> Request[int
     """34: the longest 36 that the ECU takes, its service byte included."""
     payload = b"\x34" + start.to_bytes(_ADDRESS_BYTES) + bytes((data_format,)) + size.to_bytes(_ADDRESS_BYTES)
     return Request(payload, b"\x74", _longest)
+
+
+def request_upload(start: int, size: int) -> Request[int]:
+    """35, plain: the longest answer to 36, its service byte included."""
+    payload = b"\x35" + start.to_bytes(_ADDRESS_BYTES) + b"\x00" + size.to_bytes(_ADDRESS_BYTES)
+    return Request(payload, b"\x75", _longest)
+
+
+def next_piece() -> Request[bytes]:
+    """36 of an upload: no counter says which piece came, so a second one would be the next."""
+    return Request(b"\x36", b"\x76", something, lookalike=True)
 
 
 def transfer(data: bytes) -> Request[None]:
