@@ -68,6 +68,12 @@ class FaultKind(StrEnum):
     """The far ends of `wire` and `other` are exchanged."""
     WIRE_SHORTED = "wire_shorted"
     """`wire` touches the rail `other`, which is ground or supply."""
+    OUTPUT_STUCK = "output_stuck"
+    """The switch of the supply's output `wire` (supply or ignition) is stuck on; mended as the wires are."""
+    LIMIT_LOW = "limit_low"
+    """The bench supply's current limit is set to 0.1 A: an ECU that runs trips it."""
+    DRAWS_NOTHING = "draws_nothing"
+    """The ECU on the bench takes no current any more."""
     BOX_DIES = "box_dies"
     """Calls what the caller of the injector handed over."""
 
@@ -113,10 +119,13 @@ REQUEST_KINDS = frozenset(
     }
 )
 WIRE_KINDS = frozenset({FaultKind.WIRE_OPEN, FaultKind.WIRES_SWAPPED, FaultKind.WIRE_SHORTED})
-BENCH_KINDS = WIRE_KINDS | {FaultKind.SUPPLY_TRIP, FaultKind.SUPPLY_SAG}
+LASTING_KINDS = WIRE_KINDS | {FaultKind.OUTPUT_STUCK, FaultKind.LIMIT_LOW, FaultKind.DRAWS_NOTHING}
+"""What stays until somebody mends it."""
+BENCH_KINDS = LASTING_KINDS | {FaultKind.SUPPLY_TRIP, FaultKind.SUPPLY_SAG}
 """What only a bench has."""
 WIRES = (SUPPLY, IGNITION, GROUND, *LINES)
 RAILS = (GROUND, SUPPLY)
+OUTPUTS = (SUPPLY, IGNITION)
 STEP_KINDS = frozenset({FaultKind.DOUBLED_ANSWER, FaultKind.REPLAYED_ANSWER, FaultKind.HELD_ANSWER})
 """What makes requests and answers run apart, besides doubled frames and late answers."""
 
@@ -158,6 +167,7 @@ class Fault(BaseModel):
             FaultKind.WIRE_OPEN: (WIRES, (None,)),
             FaultKind.WIRES_SWAPPED: (WIRES, WIRES),
             FaultKind.WIRE_SHORTED: (WIRES, RAILS),
+            FaultKind.OUTPUT_STUCK: (OUTPUTS, (None,)),
         }.get(self.kind, ((None,), (None,)))
         for name, value, known in (("wire", self.wire, wanted[0]), ("other", self.other, wanted[1])):
             if value not in known:

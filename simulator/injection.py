@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 from drivers.can.interface import CanFrame
+from drivers.supply.interface import Output
 from simulator.bench.bench import Bench
 from simulator.bus import Fate, FrameFate, SimBus
 from simulator.car import Car
@@ -18,8 +19,8 @@ from simulator.faults import (
     BENCH_KINDS,
     BYTE_TRIGGERS,
     FRAME_KINDS,
+    LASTING_KINDS,
     REQUEST_KINDS,
-    WIRE_KINDS,
     Fault,
     FaultKind,
     FaultPlan,
@@ -157,10 +158,13 @@ class FaultInjector:
             FaultKind.WIRE_SHORTED: partial(
                 bench.wires.short, wire, "ground" if other == "ground" else "supply"
             ),
+            FaultKind.OUTPUT_STUCK: lambda: bench.supply.weld(Output(wire)),
+            FaultKind.LIMIT_LOW: bench.lower_limit,
+            FaultKind.DRAWS_NOTHING: bench.blow,
         }
         actions[fault.kind]()
-        if fault.kind in WIRE_KINDS and fault.duration_s:
-            self._later(fault.duration_s, bench.wires.mend)
+        if fault.kind in LASTING_KINDS and fault.duration_s:
+            self._later(fault.duration_s, bench.mend)
 
     def _cut(self, duration_s: float) -> None:
         self._car.power_cut()

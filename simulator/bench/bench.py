@@ -13,6 +13,7 @@ from simulator.car import Car
 
 _OPEN_V, _THROUGH_THE_ECU_V, _THROUGH_A_DIODE_V, _SHORT_V = 5.0, 3.1, 0.7, 0.0
 """At a probe of 5 V: nothing takes its current, the controller does, its diode does, a short does."""
+_LOW_LIMIT_A = 0.1
 _PULLS = {"boot_1": True, "boot_2": False, "boot_3": False, "boot_4": False, "reset": True}
 
 
@@ -46,6 +47,8 @@ class Bench:
         self._awake_until_s = 0.0
         self.harm: set[str] = set()
         """Terminals of the controller that had the supply and cannot bear it."""
+        self.offences: list[str] = []
+        """What no box may do: how the controller stood when an output was switched on."""
         self._car = car
         car.supply_back = self._settle
         self._settle()
@@ -69,6 +72,18 @@ class Bench:
         """From now on the controller draws its running current so long, whatever its ignition does."""
         self._awake_until_s = self._loop.time() + seconds
 
+    def lower_limit(self) -> None:
+        """The current limit is set so low that a controller that runs trips it."""
+        self.supply.limit_a = _LOW_LIMIT_A
+        self._settle()
+
+    def mend(self) -> None:
+        """Wires, switches, current limit and controller are as they should be."""
+        self.supply.unweld()
+        self.supply.limit_a = self.settings.limit_a
+        self.blown = False
+        self.wires.mend()
+
     def set_line(self, name: str, high: bool | None) -> None:
         """The box drives a line; None: it has let go."""
         if high is None:
@@ -89,6 +104,8 @@ class Bench:
 
     def set_output(self, output: Output, on: bool) -> None:
         """Switch an output of the supply."""
+        if on and output not in self.supply.on:
+            self.offences += self._offences()
         self.supply.set_output(output, on)
 
     def measure(self) -> SupplyReading:
@@ -129,6 +146,13 @@ class Bench:
         self._car.battery.set_level(self.supply.volts)
         self._car.connect()
         self._car.ignition = self._is_hot(Output.IGNITION) and self._level_there("reset")
+
+    def _offences(self) -> list[str]:
+        if self.wires.far_end(SUPPLY) == GROUND:
+            return ["the wrong way round"]
+        if self.wires.near_end(GROUND) != GROUND or self.wires.shorted(GROUND) is not None:
+            return ["without its ground"]
+        return []
 
     def _is_powered(self) -> bool:
         grounded = self.wires.near_end(GROUND) == GROUND and self.wires.shorted(GROUND) is None

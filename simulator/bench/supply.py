@@ -46,8 +46,10 @@ class BenchSupply:
         self.set_output(output, True)
 
     def unweld(self) -> None:
-        """The switches are mended."""
-        self.welded.clear()
+        """The switches are mended, and what was stuck falls off."""
+        for output in tuple(self.welded):
+            self.welded.discard(output)
+            self.set_output(output, False)
 
     def drop(self) -> None:
         """The box that switches it is gone: what is not welded falls off."""

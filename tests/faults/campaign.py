@@ -23,6 +23,7 @@ from tests.faults.run import Result, run
 from tests.faults.scenario import scenario_for
 from tests.faults.slave import PACK, visit
 from tests.faults.ties import Tie
+from tests.faults.workbench import Site
 
 SEEDS_PER_CAMPAIGN = 1_000_000
 PACKAGE = "package"
@@ -36,16 +37,18 @@ def main(arguments: list[str] | None = None) -> int:
     """0 where every promise was kept, 1 otherwise."""
     options = _parser().parse_args(arguments)
     if options.only is not None:
-        result = one_run(options.only, options.definition, options.hardship, options.tie)
+        result = one_run(options.only, options.definition, options.hardship, options.tie, options.site)
         print("\n".join(result.trace))
         print(f"{result.outcome}: {result.broken or 'every promise was kept'}")
         return int(bool(result.broken))
     began = time.monotonic()
-    asked = (options.seed, options.runs, options.definition, options.workers, options.hardship, options.tie)
+    asked = (options.seed, options.runs, options.definition, options.workers)
+    asked += (options.hardship, options.tie, options.site)
     results = list(_shown(campaign(*asked)))
     print(table(results))
     print(hardships(results))
     print(ties(results))
+    print(hitches(results))
     print(f"{len(results)} runs in {time.monotonic() - began:.0f} s")
     return int(any(result.broken for result in results))
 
@@ -57,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--definition", choices=PACK_IDS, help="this ECU in every run")
     parser.add_argument("--hardship", type=Hardship, choices=list(Hardship), help="in every run")
     parser.add_argument("--tie", type=Tie, choices=list(Tie), help="of the ECU's regions, in every run")
+    parser.add_argument("--site", type=Site, choices=list(Site), help="where the ECU is, in every run")
     parser.add_argument("--only", type=int, metavar="SEED", help="one run, with its steps")
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1), help="processes")
     return parser
@@ -69,10 +73,11 @@ def campaign(
     workers: int = 1,
     hardship: Hardship | None = None,
     tie: Tie | None = None,
+    site: Site | None = None,
 ) -> Iterator[Result]:
     """Results as they come, in the order of their seeds."""
     seeds = range(seed * SEEDS_PER_CAMPAIGN, seed * SEEDS_PER_CAMPAIGN + runs)
-    one = partial(one_run, definition_id=definition_id, hardship=hardship, tie=tie)
+    one = partial(one_run, definition_id=definition_id, hardship=hardship, tie=tie, site=site)
     if workers == 1:
         yield from map(one, seeds)
         return
@@ -85,13 +90,14 @@ def one_run(
     definition_id: str | None = None,
     hardship: Hardship | None = None,
     tie: Tie | None = None,
+    site: Site | None = None,
 ) -> Result:
     """The run of a seed; some are of packages on a slave-role box, in processes of their own."""
-    if (definition_id, hardship, tie) == (None, None, None) and seed % PACKAGES_EVERY == PACKAGES_EVERY - 1:
+    if {definition_id, hardship, tie, site} == {None} and seed % PACKAGES_EVERY == PACKAGES_EVERY - 1:
         came = visit(seed)
         return Result(seed, PACK, PACKAGE, came.outcome, came.broken, deaths=came.deaths)
     benches, folder = _workshop()
-    return run(scenario_for(seed, benches, definition_id, hardship, tie), folder)
+    return run(scenario_for(seed, benches, definition_id, hardship, tie, site), folder)
 
 
 @cache
@@ -110,8 +116,9 @@ def command(result: Result) -> str:
     """What repeats a run."""
     if result.kind == PACKAGE:
         return f"python -m tests.faults.campaign --only {result.seed}"
-    asked = f"--definition {result.definition} --hardship {result.asked_hardship} --tie {result.tie}"
-    return f"python -m tests.faults.campaign --only {result.seed} {asked}"
+    asked = f"--definition {result.definition} --hardship {result.asked_hardship}"
+    where = f"--tie {result.tie} --site {result.site}"
+    return f"python -m tests.faults.campaign --only {result.seed} {asked} {where}"
 
 
 def _shown(results: Iterable[Result]) -> Iterator[Result]:
@@ -147,6 +154,14 @@ def ties(results: Sequence[Result]) -> str:
     """How many runs were on an ECU with each."""
     counts = Counter(result.tie for result in results)
     return "ties: " + ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+
+
+def hitches(results: Sequence[Result]) -> str:
+    """Where the ECUs were, and how often each thing went wrong on a bench."""
+    sites = Counter(result.site for result in results)
+    counts = Counter(hitch for result in results for hitch in result.hitches)
+    told = [", ".join(f"{name} {count}" for name, count in sorted(one.items())) for one in (sites, counts)]
+    return f"sites: {told[0]}\nhitches: {told[1]}"
 
 
 def _row(results: Sequence[Result]) -> Iterator[str]:

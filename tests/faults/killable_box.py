@@ -13,16 +13,21 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from appliance.contract.entry_events import EntryEvent
 from appliance.contract.events import AlarmEvent, GatesEvent, NoteEvent, Recorded, StateEvent
 from appliance.engine.context import EngineContext
 from appliance.flashing.database import Database
 from appliance.ports.simulated import SimulatedCarInterface
 from appliance.vault import durable
 from drivers.can.interface import CanPort
+from drivers.person.interface import Person
+from drivers.pins.simulated import SimulatedPins
+from drivers.supply.simulated import SimulatedSupply
 from drivers.voltmeter.simulated import SimulatedVoltmeter
 from simulator.bus import SimBus
 from simulator.car import Car
 from tests.faults.prepared_boxes import Bench, box_on, copy_of_disk
+from tests.faults.workbench import Workbench
 
 Trace = Callable[[str], None]
 _SCARCE_BYTES = 4096
@@ -35,8 +40,9 @@ class Killed(BaseException):
 class KillableConnection(SimulatedCarInterface):
     """The box's plug: once it is pulled, none of its ports reaches the car again."""
 
-    def __init__(self, car: Car, bench: Bench) -> None:
-        super().__init__(car, bench.definition)
+    def __init__(self, car: Car, bench: Bench, workbench: Workbench | None = None) -> None:
+        super().__init__(car, bench.definition, workbench and workbench.bench)
+        self._workbench = workbench
         self._ports: list[CanPort] = []
         self._pulled = False
 
@@ -47,14 +53,26 @@ class KillableConnection(SimulatedCarInterface):
         self._ports.append(port)
         return port
 
-    def plug_into(self, car: Car) -> None:
-        """The technician pulls the plug and puts it into another car."""
+    def person(self) -> Person:
+        """Whoever is at the bench in this attempt."""
+        return super().person() if self._workbench is None else self._workbench.person
+
+    def plug_into(self, car: Car, workbench: Workbench | None = None) -> None:
+        """The technician pulls the plug and puts it into another car, or takes another ECU to the bench."""
         self.jolt()
         self.car, self.meter = car, SimulatedVoltmeter(car.voltage_v)
+        if workbench is not None:
+            self._workbench = workbench
+            self._pins, self._supply = SimulatedPins(workbench.bench), SimulatedSupply(workbench.bench)
 
     def pull(self) -> None:
         """Off the bus for ever, with all frames that wait."""
         self._pulled = True
+        if self._workbench is not None:
+            self._workbench.bench.box_dies()
+        for port in (self._pins, self._supply):
+            if port is not None:
+                port.gone = True
         self.jolt()
 
     def jolt(self) -> None:
@@ -67,7 +85,15 @@ class KillableConnection(SimulatedCarInterface):
 class Life:
     """One life of the box, from opening its state directory to its death or the end of the run."""
 
-    def __init__(self, bench: Bench, car: Car, state: Path, trace: Trace, dies_at_write: int | None) -> None:
+    def __init__(
+        self,
+        bench: Bench,
+        car: Car,
+        state: Path,
+        trace: Trace,
+        dies_at_write: int | None,
+        workbench: Workbench | None = None,
+    ) -> None:
         self.state = state
         """Where this box works; the next life's disk once this one is dead."""
         self.dead = False
@@ -80,7 +106,7 @@ class Life:
         self._own_state = state
         self._box: EngineContext | None = None
         self._task: asyncio.Task[dict[str, Any]] | None = None
-        self._plug = KillableConnection(car, bench)
+        self._plug = KillableConnection(car, bench, workbench)
 
     @property
     def box(self) -> EngineContext:
@@ -100,9 +126,9 @@ class Life:
                 set_journal_aside=set_journal_aside,
             )
 
-    def plug_into(self, car: Car) -> None:
-        """Another car, or the own one again."""
-        self._plug.plug_into(car)
+    def plug_into(self, car: Car, workbench: Workbench | None = None) -> None:
+        """Another car or another bench, or the own one again."""
+        self._plug.plug_into(car, workbench)
 
     async def perform(self, work: Coroutine[Any, Any, dict[str, Any]], within_s: float) -> dict[str, Any]:
         """What the operation gives. Raises what it raises, Killed, or TimeoutError."""
@@ -155,6 +181,8 @@ class Life:
             self._trace(f"state {event.state}")
         elif isinstance(event, NoteEvent | AlarmEvent):
             self._trace(event.text)
+        elif isinstance(event, EntryEvent):
+            self._trace(f"entry {event.outcome}: {event.what}")
         elif isinstance(event, GatesEvent):
             failed = [f"{gate.name}: {gate.detail}" for gate in event.gates if not gate.passed]
             self._trace("gates " + ("pass" if not failed else "; ".join(failed)))

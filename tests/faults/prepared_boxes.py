@@ -30,6 +30,7 @@ from simulator.image_synthesis import synthesise
 from simulator.kinds import wires_for
 from simulator.virtualtime import run_virtual
 from tests.faults.ties import Tie, tied
+from tests.faults.workbench import Site, Workbench, bench_access
 
 PACK_IDS = tuple(sorted(path.stem for path in PACKS.glob("*.toml")))
 _STOCK_SEED = 1
@@ -65,28 +66,33 @@ class Benches:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._made: dict[tuple[str, int, Tie], Bench] = {}
+        self._made: dict[tuple[str, int, Tie, bool], Bench] = {}
 
-    def to_write(self, definition_id: str, tie: Tie = Tie.NONE, *, full_size: bool = False) -> Bench:
+    def to_write(
+        self, definition_id: str, tie: Tie = Tie.NONE, site: Site = Site.CAR, *, full_size: bool = False
+    ) -> Bench:
         """An ECU whose original is sealed, ready for a write; as large as shipped, or cut down."""
-        return self._bench(definition_id, 1 if full_size else _CUT_DOWN.get(definition_id, 1), tie)
+        return self._bench(definition_id, 1 if full_size else _CUT_DOWN.get(definition_id, 1), tie, site)
 
-    def to_read(self, definition_id: str) -> Bench:
+    def to_read(self, definition_id: str, site: Site = Site.CAR) -> Bench:
         """A small ECU of that kind."""
-        return self._bench(definition_id, _READ_CUT_DOWN.get(definition_id, 1), Tie.NONE)
+        return self._bench(definition_id, _READ_CUT_DOWN.get(definition_id, 1), Tie.NONE, site)
 
-    def _bench(self, definition_id: str, divisor: int, tie: Tie) -> Bench:
-        key = (definition_id, divisor, tie)
+    def _bench(self, definition_id: str, divisor: int, tie: Tie, site: Site) -> Bench:
+        out_of_car = site is Site.BENCH
+        key = (definition_id, divisor, tie, out_of_car)
         if key not in self._made:
             definition = tied(cut_down(load_definition(PACKS / f"{definition_id}.toml"), divisor), tie)
-            self._made[key] = self._arranged(definition, self._root / f"{definition_id}-{divisor}-{tie}")
+            self._made[key] = self._arranged(
+                definition, self._root / f"{definition_id}-{divisor}-{tie}-{int(out_of_car)}", out_of_car
+            )
         return self._made[key]
 
     @staticmethod
-    def _arranged(definition: Definition, state: Path) -> Bench:
+    def _arranged(definition: Definition, state: Path, out_of_car: bool) -> Bench:
         stock = synthesise(definition, _STOCK_SEED, with_right_checksums)
         bench = Bench(definition, stock, state, "", "")
-        job, original = run_virtual(_identify_and_seal(bench))
+        job, original = run_virtual(_identify_and_seal(bench, out_of_car))
         return Bench(definition, stock, state, job, original)
 
 
@@ -160,17 +166,22 @@ def _written(state: Path) -> Path:
     return state.with_name(f"{state.name}-written")
 
 
-async def _identify_and_seal(bench: Bench) -> tuple[str, str]:
+async def _identify_and_seal(bench: Bench, out_of_car: bool) -> tuple[str, str]:
     """Job and original of an ECU that was identified over the wire; its memory is sealed without reading it.
 
     Beside it another box is left, which has finished a write.
     """
     definition, car = bench.definition, bench.car(_STOCK_SEED, bench.stock)
     bench.state.mkdir(mode=0o700)
-    box = box_on(bench.state, definition, SimulatedCarInterface(car, definition), lambda event: None)
+    access = bench_access(definition) if out_of_car else None
     car.power_up()
     await asyncio.sleep(1)
-    job_id = str((await identify(box, definition.id))["job"])
+    connection = SimulatedCarInterface(car, definition)
+    if access is not None:
+        table = Workbench(car, access)
+        connection = SimulatedCarInterface(car, definition, table.bench, table.person)
+    box = box_on(bench.state, definition, connection, lambda event: None)
+    job_id = str((await identify(box, definition.id, access and access.name))["job"])
     regions = sorted(definition.regions, key=lambda region: region.start)
     segments = tuple(
         box.blobs.put(piece, place.at)

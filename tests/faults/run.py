@@ -23,6 +23,7 @@ from appliance.flashing import history
 from appliance.flashing.safety import tell_safety
 from appliance.flashing.write_order import WriteOrder
 from simulator.car import Car
+from simulator.faults import FaultPlan
 from simulator.injection import FaultInjector
 from simulator.virtualtime import run_virtual
 from tests.faults.hardships import (
@@ -60,6 +61,7 @@ from tests.faults.judge import (
 from tests.faults.killable_box import Killed, Life
 from tests.faults.prepared_boxes import car_with
 from tests.faults.scenario import Kind, Scenario, Storm, storm_for
+from tests.faults.workbench import Site, Workbench, bench_access
 
 MOST_ATTEMPTS = 14
 LONGEST_ATTEMPT_S = 3600.0
@@ -89,6 +91,9 @@ class Result:
     interruptions: int = 0
     asked_hardship: str = "none"
     tie: str = "none"
+    site: str = "car"
+    hitches: list[str] = field(default_factory=list)
+    """What went wrong on the bench."""
     hardship: str = ""
     """What befell the run, if it came to that."""
     virtual_s: float = 0.0
@@ -105,6 +110,7 @@ def run(scenario: Scenario, folder: Path) -> Result:
     result = Result(scenario.seed, scenario.bench.definition.id, scenario.kind.value)
     result.asked_hardship = scenario.fortune.hardship.value
     result.tie = scenario.tie.value
+    result.site = scenario.site.value
     root = Path(tempfile.mkdtemp(dir=folder))
     try:
         run_virtual(_run(scenario, root, result))
@@ -133,6 +139,8 @@ class Run:
         self._memories = Memories(scenario.start, bench.stock, scenario.change.memory)
         self._state = bench.copy_state(root / "box", written=scenario.kind is Kind.RESTORE)
         self._life: Life | None = None
+        self._workbench: Workbench | None = None
+        """Once the ECU is out of its car."""
         self._injectors: list[FaultInjector] = []
         self._bench_verdicts = 0
         self._stays_silent = False
@@ -151,10 +159,13 @@ class Run:
         """Fills the result. Raises BrokenPromiseError, or whatever the product lets escape."""
         self._car.power_up()
         await asyncio.sleep(_BOOT_S)
+        if self._scenario.site is Site.BENCH:
+            self._to_the_bench()
         looks = self._loop.create_task(self._look_after_the_supply())
         try:
             outcome = await self._attempts()
             await self._calm_down()
+            await self._back_into_the_car()
             self._trace(f"the run ends {outcome}")
             self._judge_end(outcome)
             self._result.outcome = outcome.value
@@ -190,18 +201,43 @@ class Run:
             if ended is not None:
                 return ended
             judge_rest(self._memories, self._ecu(), self._record())
+            if self._workbench is not None:
+                self._workbench.begin(life.box.journal)
             told = await life.perform(self._work(life.box, attempt), LONGEST_ATTEMPT_S)
         except Killed:
+            self._judge_bench(alive=False)
             self._bury()
             return None
         except PitboxError as error:
+            self._judge_bench(alive=self._life is not None and not self._life.dead)
             return self._on_error(error)
         finally:
             if self._life is not None:
                 self._life.fill_disk(0, 0)
                 self._life.scarce = False
             self._tell_struck()
+        self._judge_bench(alive=True)
         return self._believed(told)
+
+    def _judge_bench(self, *, alive: bool) -> None:
+        if self._workbench is not None:
+            self._workbench.judge(self._box.journal if alive else None)
+
+    def _to_the_bench(self) -> None:
+        """The ECU is taken out of its car."""
+        access = bench_access(self._scenario.bench.definition)
+        if access is None:
+            raise BrokenPromiseError("there is no access on the bench")
+        self._trace("the ECU is on the bench")
+        self._workbench = Workbench(self._car, access)
+        if self._life is not None:
+            self._life.plug_into(self._car, self._workbench)
+
+    async def _back_into_the_car(self) -> None:
+        """To be looked at by the judge as it starts by itself."""
+        if self._workbench is not None:
+            self._workbench.take_off()
+            await asyncio.sleep(_BOOT_S)
 
     async def _suffer(self, attempt: int) -> bool:
         """Let the hardship of this run happen if it is due; True if that was all of this attempt."""
@@ -249,14 +285,15 @@ class Run:
         self._trace(f"plugged into another car: {which}")
         before, told = _seen(other), None
         life = self._alive(None)
-        life.plug_into(other)
+        table = self._workbench and Workbench(other, self._workbench.access)
+        life.plug_into(other, table)
         for named in (None, definition.simulation.vin):
             try:
                 work = self._work(life.box, attempt, named)
                 told = str((await life.perform(work, LONGEST_ATTEMPT_S))["result"])
             except PitboxError as error:
                 self._trace(f"{error} {error.details}")
-        life.plug_into(self._car)
+        life.plug_into(self._car, self._workbench)
         judge_other_car(before, _seen(other), told)
         other.close()
 
@@ -315,8 +352,13 @@ class Run:
     def _brew(self, attempt: int) -> Storm:
         """Have the attempt's faults wait for their triggers."""
         storm = storm_for(self._scenario, attempt, self._car.ecu.core.watch.totals)
-        self._injectors.append(FaultInjector(storm.plan, self._car, self._box_dies))
-        planned = [f"{fault.kind} on {fault.on} {fault.at:.0f}" for fault in storm.plan.faults]
+        table, faults = self._workbench, storm.plan.faults
+        if table is not None and (attempt == 0 or storm.plan.faults):
+            faults = (*faults, *table.brew(self._scenario.dice(f"bench/{attempt}")))
+            self._result.hitches += [hitch.value for hitch in table.hitches]
+        plan = FaultPlan(faults=faults)
+        self._injectors.append(FaultInjector(plan, self._car, self._box_dies, table and table.bench))
+        planned = [f"{fault.kind} on {fault.on} {fault.at:.0f}" for fault in faults]
         self._trace(f"attempt {attempt}: {', '.join(planned) or 'no new faults'}")
         return storm
 
@@ -333,7 +375,9 @@ class Run:
         if self._life is not None and self._life.dead:
             self._bury()
         if self._life is None:
-            self._life = Life(self._scenario.bench, self._car, self._state, self._trace, dies_at_write)
+            self._life = Life(
+                self._scenario.bench, self._car, self._state, self._trace, dies_at_write, self._workbench
+            )
             self._life.start(set_journal_aside=set_journal_aside)
         self._life.die_at_write(dies_at_write)
         return self._life
@@ -353,6 +397,8 @@ class Run:
         named = named or self._named_car
         if verb == "recover" and named is not None:
             parameters["car"] = named
+        if verb == "recover" and self._workbench is not None:
+            parameters["access"] = bench_access(self._scenario.bench.definition).name
         self._trace(f"{verb} {parameters}")
         return prepare(verb, parameters)(box)
 
@@ -420,6 +466,9 @@ class Run:
             self._named_car = self._scenario.bench.definition.simulation.vin
             return None
         if record.state is JobState.NEEDS_BENCH:
+            if self._scenario.site is Site.CAR_THEN_BENCH:
+                self._to_the_bench()
+                return None
             self._bench_verdicts += 1
             return Outcome.NEEDS_BENCH if self._bench_verdicts == _BENCH_TRIES else None
         if record.open_flashes:
@@ -438,6 +487,9 @@ class Run:
     async def _pause(self) -> None:
         """The technician restores the supply, switches it off and on where that was said, and waits."""
         await asyncio.sleep(self._habits.uniform(1.0, 20.0))
+        if self._workbench is not None:
+            self._workbench.mend()
+            return
         if self._advised[-2:] == [True, True]:
             self._advised.clear()
             self._trace("the ignition is switched off")
@@ -449,14 +501,14 @@ class Run:
     async def _look_after_the_supply(self) -> None:
         while True:
             await asyncio.sleep(_LOOKS_EVERY_S)
-            self._car.power_up()
+            self._car.supply_back()
 
     async def _calm_down(self) -> None:
         """Nothing new strikes; sags, sessions and boots come to their end."""
         for injector in self._injectors:
             injector.close()
         await asyncio.sleep(_CALM_S)
-        self._car.power_up()
+        self._car.supply_back()
         await asyncio.sleep(_BOOT_S)
 
     def _judge_end(self, outcome: Outcome) -> None:

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from appliance.contract.places import Range
 from appliance.definitions.access.uds import uds_access
+from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
 from appliance.ports.simulated import with_right_checksums
@@ -28,6 +29,7 @@ from simulator.image_synthesis import region_slice
 from tests.faults.hardships import Fortune, Hardship, fortune_for, make_of
 from tests.faults.prepared_boxes import PACK_IDS, Bench, Benches
 from tests.faults.ties import Tie, drawn
+from tests.faults.workbench import Site, site_of
 
 DEEPEST = 3
 """Faults strike the job itself and so many attempts after it."""
@@ -82,6 +84,7 @@ class Scenario:
     fortune: Fortune
     make: EcuOptions
     tie: Tie
+    site: Site = Site.CAR
 
     @property
     def start(self) -> bytes:
@@ -106,15 +109,21 @@ def scenario_for(
     definition_id: str | None = None,
     hardship: Hardship | None = None,
     tie: Tie | None = None,
+    site: Site | None = None,
 ) -> Scenario:
-    """The run of a seed; the same at any time and place. `hardship` and `tie` replace what is drawn."""
+    """The run of a seed; the same at any time and place. What is given besides replaces what is drawn."""
     dice = random.Random(f"{seed}/scenario")
     chosen = dice.choice(PACK_IDS)
     kind = _kind(dice)
     full_size = dice.random() < _FULL_SIZE_SHARE
     name = definition_id or chosen
     tie = Tie.NONE if kind is Kind.READ else drawn(seed) if tie is None else tie
-    bench = benches.to_read(name) if kind is Kind.READ else benches.to_write(name, tie, full_size=full_size)
+    site = site_of(seed, load_definition(PACKS / f"{name}.toml")) if site is None else site
+    bench = (
+        benches.to_read(name, site)
+        if kind is Kind.READ
+        else benches.to_write(name, tie, site, full_size=full_size)
+    )
     change = _change(dice, bench)
     return Scenario(
         seed=seed,
@@ -130,6 +139,7 @@ def scenario_for(
         ),
         make=make_of(random.Random(f"{seed}/make")),
         tie=tie,
+        site=site,
     )
 
 

@@ -1,0 +1,185 @@
+"""The ECU on the bench: what goes wrong with supply, wires and people there, and what may be true of it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from enum import StrEnum
+
+from appliance.contract.entry_events import OVER, EntryOutcome
+from appliance.definitions.access.base import AccessDefinition
+from appliance.definitions.schema import Definition
+from appliance.flashing.journal import Journal
+from drivers.person.simulated import Reply, SimulatedPerson
+from drivers.supply.interface import Output
+from simulator.bench.bench import Bench
+from simulator.car import Car
+from simulator.faults import RAILS, Fault, FaultKind, Trigger
+from tests.faults.judge import BrokenPromiseError
+
+CONNECTED_S = 3.0
+"""A person needs so long for a wire."""
+_ENTERED_AFTER_S = 25.0
+"""About how long an entry takes: faults strike before, in and behind it."""
+_AN_ATTEMPT_S = 60.0
+_LATE_S = 700.0
+_WIRES = ("supply", "ignition", "ground", "boot_1")
+
+
+class Site(StrEnum):
+    """Where the ECU is."""
+
+    CAR = "car"
+    BENCH = "bench"
+    """Out of its car for the whole job."""
+    CAR_THEN_BENCH = "car_then_bench"
+    """Taken to the bench as soon as the box says that it is needed."""
+
+
+class Hitch(StrEnum):
+    """A class of what goes wrong on a bench."""
+
+    TRIP = "trip"
+    SAG = "sag"
+    OPEN = "open"
+    SWAPPED = "swapped"
+    SHORTED = "shorted"
+    GROUND_MISSING = "ground_missing"
+    POLARITY = "polarity"
+    LIMIT = "limit"
+    IGNITION_STUCK = "ignition_stuck"
+    SUPPLY_STUCK = "supply_stuck"
+    DRAWS_NOTHING = "draws_nothing"
+    LATE = "late"
+    WRONG = "wrong"
+    NEVER = "never"
+
+
+OF_A_PERSON = frozenset({Hitch.LATE, Hitch.WRONG, Hitch.NEVER})
+
+
+def bench_access(definition: Definition) -> AccessDefinition | None:
+    """The access over which an ECU is worked on there, where there is one."""
+    return next((one for one in definition.accesses if one.method == "bench"), None)
+
+
+def site_of(seed: int, definition: Definition) -> Site:
+    """Where the run of a seed takes place."""
+    if bench_access(definition) is None:
+        return Site.CAR
+    return random.Random(f"{seed}/site").choice((Site.CAR, Site.CAR_THEN_BENCH, Site.BENCH, Site.BENCH))
+
+
+class Workbench:
+    """One ECU on a simulated bench, its person, and how they are found after each attempt."""
+
+    def __init__(self, car: Car, access: AccessDefinition) -> None:
+        car.power_cut()
+        self.bench = Bench(car)
+        self._car = car
+        self.access = access
+        self.person = self._willing({})
+        self.hitches: list[Hitch] = []
+        """Those of this attempt."""
+        self._stuck_before: set[Output] = set()
+        self._told_before = 0
+
+    def brew(self, dice: random.Random, wanted: Sequence[Hitch] | None = None) -> list[Fault]:
+        """What goes wrong in the coming attempt; faults are for the injector, people are set here."""
+        drawn = [dice.choice(list(Hitch)) for _ in range(dice.choice((0, 1, 1, 2)))]
+        self.hitches = list(drawn if wanted is None else wanted)
+        replies: dict[str, Sequence[Reply]] = {}
+        for hitch in OF_A_PERSON & set(self.hitches):
+            replies[f"wire_{dice.randint(1, len(self.access.wiring))}"] = _reply(dice, hitch)
+        self.person = self._willing(replies)
+        return [_fault(dice, hitch) for hitch in self.hitches if hitch not in OF_A_PERSON]
+
+    def begin(self, journal: Journal) -> None:
+        """An attempt begins."""
+        self._told_before = journal.events.head
+        self._stuck_before = set(self.bench.supply.welded)
+
+    def judge(self, journal: Journal | None) -> None:
+        """An attempt is over; None where the box died in it. Raises BrokenPromiseError."""
+        bench = self.bench
+        judge_at_rest(bench)
+        if journal is None:
+            return
+        told = [
+            event
+            for event in journal.events.between(self._told_before, journal.events.head, 100_000)
+            if event["kind"] == "entry"
+        ]
+        if told:
+            judge_told(str(told[-1]["outcome"]), supply_stuck=Output.SUPPLY in self._stuck_before)
+
+    def mend(self) -> None:
+        """The technician puts all of it right, and looks whether the supply is off."""
+        self.bench.mend()
+        self.person = self._willing({})
+
+    def take_off(self) -> None:
+        """The ECU goes back into its car."""
+        self.bench.mend()
+        self.bench.box_dies()
+        self._car.supply_back = self._car.power_up
+        self._car.strapped = False
+        self._car.power_up()
+
+    def _willing(self, other: dict[str, Sequence[Reply]]) -> SimulatedPerson:
+        keys = (f"wire_{number}" for number in range(1, len(self.access.wiring) + 1))
+        return SimulatedPerson(
+            {key: other.get(key, [Reply("connected", CONNECTED_S)]) for key in keys}, "Kim"
+        )
+
+
+def judge_at_rest(bench: Bench) -> None:
+    """Behind an attempt, and behind the death of a box. Raises BrokenPromiseError."""
+    if bench.offences:
+        raise BrokenPromiseError(f"the box powered an ECU {', '.join(bench.offences)}")
+    left = bench.supply.on - bench.supply.welded
+    if left:
+        raise BrokenPromiseError(f"{' and '.join(sorted(left))} left on at the bench")
+    if bench.driven:
+        raise BrokenPromiseError(f"{', '.join(sorted(bench.driven))} left driven at the bench")
+
+
+def judge_told(outcome: str, *, supply_stuck: bool) -> None:
+    """The last word of an entry in the journal. Raises BrokenPromiseError."""
+    if EntryOutcome(outcome) not in OVER:
+        raise BrokenPromiseError(f"an entry was left {outcome} in the journal")
+    if supply_stuck and outcome == EntryOutcome.SAFE:
+        raise BrokenPromiseError("a supply that cannot be switched off was called safe")
+
+
+def _reply(dice: random.Random, hitch: Hitch) -> Sequence[Reply]:
+    if hitch is Hitch.LATE:
+        return [Reply("connected", _LATE_S)]
+    if hitch is Hitch.NEVER:
+        return []
+    return [Reply("yes"), Reply("done"), *dice.choice(([Reply("stop")], [Reply("connected")]))]
+
+
+def _fault(dice: random.Random, hitch: Hitch) -> Fault:
+    """At once, or at some moment of the attempt."""
+    reach = dice.choice((0.0, _ENTERED_AFTER_S, _AN_ATTEMPT_S))
+    at, wire = dice.uniform(0, reach), dice.choice(_WIRES)
+    other = dice.choice([one for one in _WIRES if one != wire])
+    of: dict[Hitch, dict[str, object]] = {
+        Hitch.TRIP: {"kind": FaultKind.SUPPLY_TRIP},
+        Hitch.SAG: {
+            "kind": FaultKind.SUPPLY_SAG,
+            "volts": dice.choice((4.0, 8.0, 11.0, 16.0)),
+            "duration_s": 5.0,
+        },
+        Hitch.OPEN: {"kind": FaultKind.WIRE_OPEN, "wire": wire},
+        Hitch.SWAPPED: {"kind": FaultKind.WIRES_SWAPPED, "wire": wire, "other": other},
+        Hitch.SHORTED: {"kind": FaultKind.WIRE_SHORTED, "wire": wire, "other": dice.choice(RAILS)},
+        Hitch.GROUND_MISSING: {"kind": FaultKind.WIRE_OPEN, "wire": "ground"},
+        Hitch.POLARITY: {"kind": FaultKind.WIRES_SWAPPED, "wire": "supply", "other": "ground"},
+        Hitch.LIMIT: {"kind": FaultKind.LIMIT_LOW},
+        Hitch.IGNITION_STUCK: {"kind": FaultKind.OUTPUT_STUCK, "wire": "ignition"},
+        Hitch.SUPPLY_STUCK: {"kind": FaultKind.OUTPUT_STUCK, "wire": "supply"},
+        Hitch.DRAWS_NOTHING: {"kind": FaultKind.DRAWS_NOTHING},
+    }
+    return Fault.model_validate({"on": Trigger.TIME, "at": at, **of[hitch]})
