@@ -47,4 +47,13 @@ def entered(
 
     inside = kept and stays()
     record = partial(write_down, box.journal)
-    return Entry(access.choreography, box.connection, record, access.name, job_id, inside=inside, stays=stays)
+    return Entry(
+        access.choreography,
+        box.connection,
+        record,
+        access.name,
+        job_id,
+        inside=inside,
+        stays=stays,
+        tell=box.journal.events.tell,
+    )

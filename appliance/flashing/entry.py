@@ -38,8 +38,11 @@ class Entry:
         *,
         inside: bool = False,
         stays: Callable[[], bool] = lambda: False,
+        tell: Record | None = None,
     ) -> None:
-        """`inside`: the controller was left under power where the access needs it, so no step is done again.
+        """`tell` takes what need not be durable before a line moves, also where the disk takes nothing.
+
+        `inside`: the controller was left under power where the access needs it, so no step is done again.
 
         `stays` is asked at the end: whether the controller would not come back from a loss of its supply.
         """
@@ -48,6 +51,7 @@ class Entry:
         self._choreography = choreography
         self._ports = ports
         self._record = record
+        self._tell_at_least = tell or record
         self._access = access
         self._job_id = job_id
         self._actions = Actions(ports, job_id)
@@ -199,7 +203,7 @@ class Entry:
     def _record_if_possible(self, event: Event) -> None:
         """The lines come first: a disk that is full keeps none of them where it is."""
         try:
-            self._record(event)
+            self._tell_at_least(event)
         except PitboxError as error:
             log.warning("%s is not in the journal: %s", event, error.what)
 

@@ -202,7 +202,8 @@ class Run:
                 return ended
             judge_rest(self._memories, self._ecu(), self._record())
             if self._workbench is not None:
-                self._workbench.begin(life.box.journal)
+                self._workbench.begin()
+                life.last_entry = None
             told = await life.perform(self._work(life.box, attempt), LONGEST_ATTEMPT_S)
         except Killed:
             self._judge_bench(alive=False)
@@ -221,7 +222,7 @@ class Run:
 
     def _judge_bench(self, *, alive: bool) -> None:
         if self._workbench is not None:
-            self._workbench.judge(self._box.journal if alive else None)
+            self._workbench.judge(self._life.last_entry if alive and self._life is not None else None)
 
     def _to_the_bench(self) -> None:
         """The ECU is taken out of its car."""

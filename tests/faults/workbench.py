@@ -9,7 +9,6 @@ from enum import StrEnum
 from appliance.contract.entry_events import OVER, EntryOutcome
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.schema import Definition
-from appliance.flashing.journal import Journal
 from drivers.person.simulated import Reply, SimulatedPerson
 from drivers.supply.interface import Output
 from simulator.bench.bench import Bench
@@ -82,7 +81,6 @@ class Workbench:
         self.hitches: list[Hitch] = []
         """Those of this attempt."""
         self._stuck_before: set[Output] = set()
-        self._told_before = 0
 
     def brew(self, dice: random.Random, wanted: Sequence[Hitch] | None = None) -> list[Fault]:
         """What goes wrong in the coming attempt; faults are for the injector, people are set here."""
@@ -94,24 +92,18 @@ class Workbench:
         self.person = self._willing(replies)
         return [_fault(dice, hitch) for hitch in self.hitches if hitch not in OF_A_PERSON]
 
-    def begin(self, journal: Journal) -> None:
+    def begin(self) -> None:
         """An attempt begins."""
-        self._told_before = journal.events.head
         self._stuck_before = set(self.bench.supply.welded)
 
-    def judge(self, journal: Journal | None) -> None:
-        """An attempt is over; None where the box died in it. Raises BrokenPromiseError."""
-        bench = self.bench
-        judge_at_rest(bench)
-        if journal is None:
-            return
-        told = [
-            event
-            for event in journal.events.between(self._told_before, journal.events.head, 100_000)
-            if event["kind"] == "entry"
-        ]
-        if told:
-            judge_told(str(told[-1]["outcome"]), supply_stuck=Output.SUPPLY in self._stuck_before)
+    def judge(self, last_told: EntryOutcome | None) -> None:
+        """An attempt is over; None where no entry was begun in it, or the box died.
+
+        Raises BrokenPromiseError.
+        """
+        judge_at_rest(self.bench)
+        if last_told is not None:
+            judge_told(last_told, supply_stuck=Output.SUPPLY in self._stuck_before)
 
     def mend(self) -> None:
         """The technician puts all of it right, and looks whether the supply is off."""
@@ -144,11 +136,11 @@ def judge_at_rest(bench: Bench) -> None:
         raise BrokenPromiseError(f"{', '.join(sorted(bench.driven))} left driven at the bench")
 
 
-def judge_told(outcome: str, *, supply_stuck: bool) -> None:
+def judge_told(outcome: EntryOutcome, *, supply_stuck: bool) -> None:
     """The last word of an entry in the journal. Raises BrokenPromiseError."""
-    if EntryOutcome(outcome) not in OVER:
+    if outcome not in OVER:
         raise BrokenPromiseError(f"an entry was left {outcome} in the journal")
-    if supply_stuck and outcome == EntryOutcome.SAFE:
+    if supply_stuck and outcome is EntryOutcome.SAFE:
         raise BrokenPromiseError("a supply that cannot be switched off was called safe")
 
 
