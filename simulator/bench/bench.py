@@ -47,6 +47,8 @@ class Bench:
         self._awake_until_s = 0.0
         self.harm: set[str] = set()
         """Terminals of the controller that had the supply and cannot bear it."""
+        self.times_powered = 0
+        """How often the box has switched the permanent supply on."""
         self.offences: list[str] = []
         """What no box may do: how the controller stood when an output was switched on."""
         self._car = car
@@ -106,6 +108,7 @@ class Bench:
         """Switch an output of the supply."""
         if on and output not in self.supply.on:
             self.offences += self._offences()
+            self.times_powered += output is Output.SUPPLY
         self.supply.set_output(output, on)
 
     def measure(self) -> SupplyReading:

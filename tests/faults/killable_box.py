@@ -97,8 +97,8 @@ class Life:
         self.state = state
         """Where this box works; the next life's disk once this one is dead."""
         self.dead = False
-        self.last_entry: EntryOutcome | None = None
-        """The newest word on bringing the ECU in."""
+        self.entries: list[EntryOutcome] = []
+        """What was told of bringing the ECU in."""
         self._trace = trace
         self._writes_left = dies_at_write
         self._until_full = self._full_for = 0
@@ -184,7 +184,7 @@ class Life:
         elif isinstance(event, NoteEvent | AlarmEvent):
             self._trace(event.text)
         elif isinstance(event, EntryEvent):
-            self.last_entry = event.outcome
+            self.entries.append(event.outcome)
             self._trace(f"entry {event.outcome}: {event.what}")
         elif isinstance(event, GatesEvent):
             failed = [f"{gate.name}: {gate.detail}" for gate in event.gates if not gate.passed]

@@ -203,7 +203,7 @@ class Run:
             judge_rest(self._memories, self._ecu(), self._record())
             if self._workbench is not None:
                 self._workbench.begin()
-                life.last_entry = None
+                life.entries.clear()
             told = await life.perform(self._work(life.box, attempt), LONGEST_ATTEMPT_S)
         except Killed:
             self._judge_bench(alive=False)
@@ -222,7 +222,7 @@ class Run:
 
     def _judge_bench(self, *, alive: bool) -> None:
         if self._workbench is not None:
-            self._workbench.judge(self._life.last_entry if alive and self._life is not None else None)
+            self._workbench.judge(self._life.entries if alive and self._life is not None else [])
 
     def _to_the_bench(self) -> None:
         """The ECU is taken out of its car."""

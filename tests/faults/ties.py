@@ -57,11 +57,11 @@ def tied(definition: Definition, tie: Tie) -> Definition:
     called = {"calibration": calibration, "other": next(name for name in names if name != calibration)}
     tables = raw(definition)
     _tie_regions([one for memory in tables["memories"] for one in memory["regions"]], tie, called)
-    recovery = tables["access"][0]["recovery"]
-    if tie is Tie.FIRST:
-        recovery.update(first=[called["other"]], block_order="descending")
-    if tie is Tie.ENDS:
-        recovery.update(last=[called["other"]], rewrite_last=True)
+    for access in tables["access"]:
+        if tie is Tie.FIRST:
+            access["recovery"].update(first=[called["other"]], block_order="descending")
+        if tie is Tie.ENDS:
+            access["recovery"].update(last=[called["other"]], rewrite_last=True)
     return validated(tables)
 
 

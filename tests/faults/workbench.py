@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 from appliance.contract.entry_events import OVER, EntryOutcome
@@ -22,6 +23,8 @@ _ENTERED_AFTER_S = 25.0
 """About how long an entry takes: faults strike before, in and behind it."""
 _AN_ATTEMPT_S = 60.0
 _LATE_S = 700.0
+_WRONG_ENDS = ("stop", "connected")
+"""What a person says who has said something else twice."""
 _WIRES = ("supply", "ignition", "ground", "boot_1")
 
 
@@ -69,6 +72,16 @@ def site_of(seed: int, definition: Definition) -> Site:
     return random.Random(f"{seed}/site").choice((Site.CAR, Site.CAR_THEN_BENCH, Site.BENCH, Site.BENCH))
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """How the bench stood when an attempt began."""
+
+    stuck: set[Output]
+    blown: bool
+    times_on: int
+    """How often its supply had been switched on."""
+
+
 class Workbench:
     """One ECU on a simulated bench, its person, and how they are found after each attempt."""
 
@@ -80,7 +93,9 @@ class Workbench:
         self.person = self._willing({})
         self.hitches: list[Hitch] = []
         """Those of this attempt."""
-        self._stuck_before: set[Output] = set()
+        self._before = Before(set(), False, 0)
+        self._faults: list[Fault] = []
+        self._unwilling = False
 
     def brew(self, dice: random.Random, wanted: Sequence[Hitch] | None = None) -> list[Fault]:
         """What goes wrong in the coming attempt; faults are for the injector, people are set here."""
@@ -90,25 +105,35 @@ class Workbench:
         for hitch in OF_A_PERSON & set(self.hitches):
             replies[f"wire_{dice.randint(1, len(self.access.wiring))}"] = _reply(dice, hitch)
         self.person = self._willing(replies)
-        return [_fault(dice, hitch) for hitch in self.hitches if hitch not in OF_A_PERSON]
+        self._unwilling = any(one[-1:] != [Reply("connected")] for one in replies.values())
+        self._faults = [_fault(dice, hitch) for hitch in self.hitches if hitch not in OF_A_PERSON]
+        return self._faults
 
     def begin(self) -> None:
-        """An attempt begins."""
-        self._stuck_before = set(self.bench.supply.welded)
+        """An attempt begins; what strikes at its first instant counts as having been there before."""
+        at_once = {fault.kind for fault in self._faults if not fault.at}
+        stuck = {str(one.wire) for one in self._faults if one.kind is FaultKind.OUTPUT_STUCK and not one.at}
+        self._before = Before(
+            {Output(one) for one in stuck} | self.bench.supply.welded,
+            self.bench.blown or FaultKind.DRAWS_NOTHING in at_once,
+            self.bench.times_powered,
+        )
 
-    def judge(self, last_told: EntryOutcome | None) -> None:
-        """An attempt is over; None where no entry was begun in it, or the box died.
+    def judge(self, told: Sequence[EntryOutcome]) -> None:
+        """An attempt is over that told so of its entries; nothing where the box died.
 
         Raises BrokenPromiseError.
         """
         judge_at_rest(self.bench)
-        if last_told is not None:
-            judge_told(last_told, supply_stuck=Output.SUPPLY in self._stuck_before)
+        if self._unwilling and self.bench.times_powered > self._before.times_on:
+            raise BrokenPromiseError("the box powered an ECU whose wires nobody had confirmed")
+        if told:
+            judge_told(told, self._before)
 
     def mend(self) -> None:
         """The technician puts all of it right, and looks whether the supply is off."""
         self.bench.mend()
-        self.person = self._willing({})
+        self.person, self._unwilling, self._faults = self._willing({}), False, []
 
     def take_off(self) -> None:
         """The ECU goes back into its car."""
@@ -136,12 +161,17 @@ def judge_at_rest(bench: Bench) -> None:
         raise BrokenPromiseError(f"{', '.join(sorted(bench.driven))} left driven at the bench")
 
 
-def judge_told(outcome: EntryOutcome, *, supply_stuck: bool) -> None:
-    """The last word of an entry in the journal. Raises BrokenPromiseError."""
-    if outcome not in OVER:
-        raise BrokenPromiseError(f"an entry was left {outcome} in the journal")
-    if supply_stuck and outcome is EntryOutcome.SAFE:
+def judge_told(told: Sequence[EntryOutcome], before: Before) -> None:
+    """What the journal tells of the entries of an attempt. Raises BrokenPromiseError."""
+    last, entered = told[-1], EntryOutcome.ENTERED in told
+    if last not in OVER:
+        raise BrokenPromiseError(f"an entry was left {last} in the journal")
+    if Output.SUPPLY in before.stuck and last is EntryOutcome.SAFE:
         raise BrokenPromiseError("a supply that cannot be switched off was called safe")
+    if before.stuck and entered:
+        raise BrokenPromiseError(f"{' and '.join(sorted(before.stuck))} was stuck, and the ECU was used")
+    if before.blown and entered:
+        raise BrokenPromiseError("an ECU that draws nothing was used")
 
 
 def _reply(dice: random.Random, hitch: Hitch) -> Sequence[Reply]:
@@ -149,7 +179,7 @@ def _reply(dice: random.Random, hitch: Hitch) -> Sequence[Reply]:
         return [Reply("connected", _LATE_S)]
     if hitch is Hitch.NEVER:
         return []
-    return [Reply("yes"), Reply("done"), *dice.choice(([Reply("stop")], [Reply("connected")]))]
+    return [Reply("yes"), Reply("done"), Reply(dice.choice(_WRONG_ENDS))]
 
 
 def _fault(dice: random.Random, hitch: Hitch) -> Fault:
