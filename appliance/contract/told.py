@@ -11,6 +11,7 @@ from appliance.contract.catalogue import FieldTold
 from appliance.contract.errors import EcuSafety, ErrorTold
 from appliance.contract.events_told import AnyEvent, BehindTold, HeartbeatTold, QuestionTold
 from appliance.contract.places import Place
+from appliance.contract.proposals_told import ProposalTold
 from appliance.contract.results import Result
 from appliance.contract.voltage import VoltageTold
 
@@ -162,6 +163,8 @@ class Snapshot(TypedDict):
     """The last that was begun."""
     recoverable: list[JobTold]
     questions: list[QuestionTold]
+    proposals: NotRequired[list[ProposalTold]]
+    """Writes that wait for consents, or to be started; oldest first. Not told by earlier releases."""
     seq: int
     """Number of the newest event."""
     latest: dict[str, AnyEvent]

@@ -214,6 +214,7 @@ class Api:
             operation=current.as_dict() if current else None,
             recoverable=danger,
             questions=await self._worker.call(self._open_questions),
+            proposals=await self._worker.call(self._box.journal.proposals.open),
             seq=self._hub.head,
             latest=self._hub.snapshot(),
         )

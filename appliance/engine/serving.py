@@ -21,6 +21,7 @@ from appliance.engine.entering import let_go
 from appliance.engine.event_hub import Hub
 from appliance.engine.listening import BACKLOG, listening_socket, refuse_second_engine, withdraw
 from appliance.engine.operation_runner import Operator
+from appliance.engine.proposal_timer import expire_in_time
 from appliance.engine.questions import QuestionDesk
 from appliance.engine.second_store import keep
 from appliance.engine.settings import EngineSettings
@@ -59,6 +60,8 @@ async def serve(settings: EngineSettings) -> None:
     operator = Operator(box, worker, hub)
     keeping = asyncio.create_task(keep(box.keeper, lambda: operator.current is None, worker.call))
     keeping.add_done_callback(_log_its_end)
+    expiring = asyncio.create_task(expire_in_time(box, worker.call))
+    expiring.add_done_callback(_log_its_end)
     async with _listening(
         Api(box, worker, hub, operator, desk, hardening.gaps).application(),
         settings,
@@ -68,6 +71,7 @@ async def serve(settings: EngineSettings) -> None:
         print(f"pitbox engine: listening on {settings.socket_path}", flush=True)
         await _until_stopped(signals, operator, worker)
         keeping.cancel()
+        expiring.cancel()
         hub.close()
     with suppress(TimeoutError):  # a thread that hangs is ended all the same
         async with asyncio.timeout(_LAST_ANSWERS_S):
@@ -146,7 +150,7 @@ def _refuse_to_live_without(task: asyncio.Task[None]) -> None:
 def _log_its_end(task: asyncio.Task[None]) -> None:
     """Nobody flashes worse for want of a look at the disk."""
     if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("stored files are looked after no more", exc_info=error)
+        log.error("stored files or proposals are looked after no more", exc_info=error)
 
 
 async def worker_and_connection(settings: EngineSettings, desk: QuestionDesk) -> tuple[Worker, CarInterface]:

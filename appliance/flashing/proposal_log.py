@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import sqlite3
 import uuid
 from collections.abc import Callable
@@ -163,12 +164,26 @@ class ProposalLog:
             self._enter(sql, proposal_id, ProposalState.STALE, why)
             self._tell(proposal_id, ProposalState.STALE.value)
 
-    def expire(self) -> None:
-        """Close what has waited too long, or was shown otherwise: also where no disk takes it."""
+    def open(self) -> list[ProposalTold]:
+        """Those that something may still become of, oldest first. Raises PitboxError."""
+        now = self._now()
+        return [one.as_told(now) for one in self.waiting() if one.state_at(now) in WAITING]
+
+    def due_in_s(self) -> float:
+        """Until the next one expires; infinite where none waits. Raises PitboxError."""
+        now = self._now()
+        left = [one.expires_at - now for one in self.waiting() if one.state_at(now) in WAITING]
+        return max(0.0, min(left)) if left else math.inf
+
+    def expire(self) -> bool:
+        """Close what has waited too long, or was shown otherwise: also where no disk takes it.
+
+        Whether there was one.
+        """
         now = self._now()
         due = [one for one in self.waiting() if one.state_at(now) not in WAITING]
         if not due:
-            return
+            return False
         try:
             with acting(BOX), self._recorder.change() as sql:
                 for one in due:
@@ -177,6 +192,7 @@ class ProposalLog:
                     self._tell(one.id, state.value)
         except StorageError as error:
             log.warning("that proposals have expired is not kept: %s", error.what)
+        return True
 
     def waiting(self) -> list[ProposalRecord]:
         """Those that something may still become of, oldest first; damaged ones are left out."""

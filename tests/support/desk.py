@@ -44,10 +44,15 @@ class Desk:
     """What clients of the socket reach, with the actor that the kernel would tell."""
 
     def __init__(self, garage: Garage) -> None:
-        worker = cast(Any, _OneLoop())
+        self._worker = _OneLoop()
+        worker = cast(Any, self._worker)
         self.garage = garage
         self.operator = Operator(garage.box, worker, Hub())
         self.desk = ProposalDesk(garage.box, worker, self.operator)
+
+    async def call(self, function: Callable[[], Done]) -> Done:
+        """In the worker's thread."""
+        return await self._worker.call(function)
 
     async def shown(self, verb: str, **asked: object) -> str:
         """Digest of what the verb would do."""

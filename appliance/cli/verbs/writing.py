@@ -74,18 +74,7 @@ def add(verbs: Verbs) -> None:
     plain.add_argument(
         "--correct-checksums", action="store_true", help="put checksums right that verified on the original"
     )
-    later = parser.add_argument_group("to have others consent first")
-    later.add_argument(
-        "--propose", action="store_true", help="start nothing: it waits for consents, see `pitbox proposals`"
-    )
-    later.add_argument(
-        "--needs",
-        type=names,
-        metavar="A,B",
-        help="which: operator, web, other, kind:NAME (default: one of another user or an operator)",
-    )
-    later.add_argument("--expires", type=_minutes, metavar="MINUTES", help="how long it waits (default: 60)")
-    later.add_argument("--by", metavar="NAME", help="who proposes it; it is recorded")
+    _add_proposing(parser).add_argument("--by", metavar="NAME", help="who proposes it; it is recorded")
     add_yes(parser)
     parser = add_verb(
         verbs,
@@ -102,6 +91,7 @@ def add(verbs: Verbs) -> None:
     )
     _add_car(parser)
     _add_waivers(parser)
+    _add_proposing(parser)
     add_yes(parser)
     parser = add_verb(
         verbs,
@@ -126,6 +116,7 @@ def add(verbs: Verbs) -> None:
         help="after ERASE_BOUND: let blocks be erased as often again as the definition allows",
     )
     _add_car(parser)
+    _add_proposing(parser).add_argument("--by", metavar="NAME", help="who proposes it; it is recorded")
     lost = parser.add_argument_group("when the journal is lost or knows nothing of this ECU")
     lost.add_argument(
         "--definition",
@@ -143,17 +134,33 @@ def _add_car(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_proposing(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    later = parser.add_argument_group("to have others consent first")
+    later.add_argument(
+        "--propose", action="store_true", help="start nothing: it waits for consents, see `pitbox proposals`"
+    )
+    later.add_argument(
+        "--needs",
+        type=names,
+        metavar="A,B",
+        help="which: operator, web, other, kind:NAME (default: one of another user or an operator)",
+    )
+    later.add_argument("--expires", type=_minutes, metavar="MINUTES", help="how long it waits (default: 60)")
+    return later
+
+
 def _add_waivers(parser: argparse.ArgumentParser) -> None:
     word = parser.add_argument_group("to set a gate aside, where that gate lets anybody; it is recorded")
     word.add_argument("--waive", action="append", default=[], metavar="GATE", help="its name, as it is shown")
-    word.add_argument("--by", metavar="NAME", help="who says so")
+    word.add_argument("--by", metavar="NAME", help="who says so, or proposes it")
     word.add_argument("--reason", metavar="TEXT", help="why")
 
 
 def _waivers(options: argparse.Namespace) -> dict[str, object]:
     """Raises UnusedOptionError: a waiver has a gate, a name and a reason, or it is none."""
     if not options.waive:
-        for option, given in (("--by", options.by), ("--reason", options.reason)):
+        by = None if options.propose else options.by
+        for option, given in (("--by", by), ("--reason", options.reason)):
             if given is not None:
                 raise UnusedOptionError(option, "it belongs to --waive, which is missing")
         return {}
@@ -181,18 +188,23 @@ def write(options: argparse.Namespace, screen: Screen) -> Answer:
         "car": options.car,
     }
     if options.propose:
-        return _propose(client, screen, options, asked)
+        return _propose(client, screen, options, "write", asked, options.file.name)
     shown = confirm(client, screen, "write", asked, yes=options.yes, shown=options.file.name)
     return _answer(perform(client, screen, "write", Written, {**asked, "confirmed": shown}))
 
 
 def _propose(
-    client: EngineClient, screen: Screen, options: argparse.Namespace, asked: dict[str, object]
+    client: EngineClient,
+    screen: Screen,
+    options: argparse.Namespace,
+    verb: str,
+    asked: dict[str, object],
+    file: str | None = None,
 ) -> Answer:
     """Its proposer sees the same summary as whoever consents."""
-    shown = perform(client, screen, "preview", Preview, {"of": "write", **asked})
-    screen.tell(summary_lines(shown, options.file.name))
-    operation = {"verb": "write", **said(asked), "confirmed": shown["digest"]}
+    shown = perform(client, screen, "preview", Preview, {"of": verb, **asked})
+    screen.tell(summary_lines(shown, file))
+    operation = {"verb": verb, **said(asked), "confirmed": shown["digest"]}
     expires_s = options.expires and options.expires * 60
     more = said({"needs": options.needs, "expires_s": expires_s, "by": options.by})
     told = client.post("/v1/proposals", ProposalTold, {"operation": operation, **more})
@@ -210,24 +222,29 @@ def _refuse_unproposed(options: argparse.Namespace) -> None:
     """Raises UnusedOptionError: whoever names consents must not have the write started at once."""
     if options.propose and options.yes:
         raise UnusedOptionError("--yes", "--propose asks nothing and starts nothing")
-    for name in ("needs", "expires", "by"):
+    own = ("needs", "expires") if getattr(options, "waive", None) else ("needs", "expires", "by")
+    for name in own:
         if not options.propose and getattr(options, name) is not None:
             raise UnusedOptionError(f"--{name}", "it belongs to --propose, which is missing")
 
 
 def restore(options: argparse.Namespace, screen: Screen) -> Answer:
-    """Put the original back."""
+    """Put the original back, or propose it."""
     waivers = _waivers(options)
+    _refuse_unproposed(options)
     client = client_of(options)
     job = job_of(client, options, screen, writable, READ_FIRST)
     asked = {"job": job, "access": options.access, "car": options.car, **waivers}
+    if options.propose:
+        return _propose(client, screen, options, "restore", asked)
     shown = confirm(client, screen, "restore", asked, yes=options.yes)
     return _answer(perform(client, screen, "restore", Written, {**asked, "confirmed": shown}))
 
 
 def recover(options: argparse.Namespace, screen: Screen) -> Answer:
-    """Finish an interrupted write, or put an original back without a journal."""
+    """Finish an interrupted write, or put an original back without a journal; or propose either."""
     _refuse_unused(options)
+    _refuse_unproposed(options)
     client = client_of(options)
     asked: dict[str, object]
     if options.definition is not None:
@@ -236,6 +253,8 @@ def recover(options: argparse.Namespace, screen: Screen) -> Answer:
         job = job_of(client, options, screen, in_danger, _NOTHING_OPEN)
         asked = {"job": job, "original": options.original}
     asked |= {"car": options.car, "access": options.access, "more_erases": options.more_erases}
+    if options.propose:
+        return _propose(client, screen, options, "recover", asked)
     shown = confirm(client, screen, "recover", asked, yes=options.yes)
     return _answer(perform(client, screen, "recover", Written, {**asked, "confirmed": shown}))
 

@@ -85,6 +85,44 @@ def test_a_write_is_proposed_with_the_digest_of_what_was_shown(
     assert not posted(engine, "/v1/operations")
 
 
+@pytest.mark.parametrize("verb", ["restore", "recover"])
+def test_what_goes_back_is_proposed_too(
+    engine: FakeEngine, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    engine.jobs = [JOB | {"state": "interrupted" if verb == "recover" else "read_verified"}]
+    engine.answers["/v1/proposals"] = told(PROPOSAL, 201)
+    assert main([verb, "--propose", "--needs", "other", "--by", "Kim", "--car", "VIN1"]) == Exit.DONE
+    assert engine.previews[0]["of"] == verb
+    (body,) = posted(engine, "/v1/proposals")
+    more = {"original": False, "more_erases": False} if verb == "recover" else {}
+    asked = {"verb": verb, "job": JOB["id"], "car": "VIN1", **more}
+    operation = {name: value for name, value in asked.items() if value is not False}
+    shown = {name: value for name, value in body["operation"].items() if value is not False}
+    assert shown == {**operation, "confirmed": PREVIEW["digest"]}
+    assert (body["needs"], body["by"]) == (["other"], "Kim")
+    assert "nothing was started" in capsys.readouterr().out
+    assert not posted(engine, "/v1/operations")
+
+
+@pytest.mark.parametrize("options", [["--needs", "web"], ["--expires", "5"], ["--propose", "--yes"]])
+@pytest.mark.parametrize("verb", ["restore", "recover"])
+def test_a_word_on_consents_alone_puts_nothing_back(
+    engine: FakeEngine, capsys: pytest.CaptureFixture[str], verb: str, options: list[str]
+) -> None:
+    assert main([verb, *options]) == Exit.USAGE
+    assert "OPTION_UNUSED" in capsys.readouterr().err
+    assert not posted(engine, "/v1/operations") and not posted(engine, "/v1/proposals")
+
+
+def test_who_waives_proposes_under_the_same_name(engine: FakeEngine) -> None:
+    engine.answers["/v1/proposals"] = told(PROPOSAL, 201)
+    word = ["--waive", "engine_off", "--by", "Kim", "--reason", "no program runs"]
+    assert main(["restore", "--propose", *word]) == Exit.DONE
+    (body,) = posted(engine, "/v1/proposals")
+    waiver = {"gate": "engine_off", "by": "Kim", "reason": "no program runs"}
+    assert body["operation"]["waivers"] == [waiver] and body["by"] == "Kim"
+
+
 @pytest.mark.parametrize(
     "options", [["--needs", "web"], ["--by", "Kim"], ["--expires", "5"], ["--propose", "--yes"]]
 )

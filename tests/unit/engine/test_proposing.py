@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sqlite3
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,13 @@ from appliance.contract.operations import Restore
 from appliance.contract.proposals import Consent, Propose
 from appliance.contract.proposals_told import ProposalState
 from appliance.engine.operations.write import write
+from appliance.engine.proposal_timer import REST_S, expire_in_time
 from appliance.flashing.database import StorageError
 from appliance.vault import durable
 from appliance.vault.errors import VaultError
 from tests.support.desk import OPERATOR, OTHER_OPERATOR, WEB, Desk
 from tests.support.engine import Engine, five_answers, kill, place, running, simulated
-from tests.support.garage import Garage, Readied, visit
+from tests.support.garage import NOW_S, Garage, Readied, visit
 
 
 def held(readied: Readied) -> list[Path]:
@@ -210,6 +212,42 @@ def test_a_held_file_that_rotted_is_not_written(slave: Readied) -> None:
     visit(slave, scene)
 
 
+def test_it_is_over_when_its_time_is_though_nobody_looks(slave: Readied) -> None:
+    async def scene(garage: Garage) -> None:
+        desk, loop, box = Desk(garage), asyncio.get_running_loop(), garage.box
+        began_s = loop.time()
+        box.journal.proposals._now = lambda: NOW_S + loop.time() - began_s
+        told = await desk.propose_write(garage.package(), expires_s=65)
+        before = box.journal.events.head
+        timer = asyncio.create_task(expire_in_time(box, desk.call))
+        await asyncio.sleep(64.9)
+        assert box.journal.events.head == before and held(slave)
+        await asyncio.sleep(0.2)
+        (event,) = box.journal.events.between(before, box.journal.events.head, 10)
+        assert (event["id"], event["state"], event["actor"]["role"]) == (told["id"], "expired", "box")
+        assert not held(slave), "nothing will become of its file"
+        timer.cancel()
+
+    visit(slave, scene)
+
+
+def test_a_journal_that_fails_for_a_while_ends_no_timer(slave: Readied) -> None:
+    async def scene(garage: Garage) -> None:
+        calls = 0
+
+        async def failing(function: Callable[[], float]) -> float:
+            nonlocal calls
+            calls += 1
+            raise StorageError(Path("journal.db"), "disk I/O error")
+
+        timer = asyncio.create_task(expire_in_time(garage.box, failing))
+        await asyncio.sleep(REST_S * 3 + 1)
+        assert calls == 4 and not timer.done()
+        timer.cancel()
+
+    visit(slave, scene)
+
+
 def proposal_events(engine: Engine) -> list[dict[str, Any]]:
     found, after, more = list[dict[str, Any]](), 0, True
     while more:
@@ -264,6 +302,16 @@ def test_an_engine_that_dies_in_a_proposed_write_never_starts_it_again() -> None
             assert (write["job"], write["half_written"]) == (job, True), "recovered as any other write"
 
 
+def test_a_screen_puts_an_original_back_without_asking_anybody() -> None:
+    """Decision 22: proposals are a way to have two agree, not a wall before the web."""
+    with place() as folder, running(folder, "--web-uid", str(os.getuid())) as engine:
+        job = engine.read_job()
+        shown = engine.perform("preview", of="restore", job=job)
+        done = engine.perform("restore", job=job, confirmed=shown["digest"])
+        assert done["result"] == "restored"
+        assert engine.ask("GET", "/v1/proposals")[1] == []
+
+
 def test_over_the_socket_the_web_proposes_and_an_operator_consents() -> None:
     with place() as folder, running(folder, "--web-uid", str(os.getuid())) as engine:
         job = engine.read_job()
@@ -271,11 +319,13 @@ def test_over_the_socket_the_web_proposes_and_an_operator_consents() -> None:
         body: dict[str, Any] = {"operation": {"verb": "restore", "job": job, "confirmed": shown["digest"]}}
         told = engine.ask("POST", "/v1/proposals", body)[1]
         path = f"/v1/proposals/{told['id']}"
+        assert [one["id"] for one in engine.ask("GET", "/v1/snapshot")[1]["proposals"]] == [told["id"]]
         for by in ("consents", "start"):
             status, error = engine.ask("POST", f"{path}/{by}", {"digest": told["digest"]})
             assert (status, five_answers(error)["code"]) in [(403, "CONSENT_REFUSED"), (403, "ROLE_REFUSED")]
         assert engine.ask("GET", path)[1]["state"] == "open"
         assert engine.ask("POST", f"{path}/withdraw", {})[1]["state"] == "withdrawn"
+        assert engine.ask("GET", "/v1/snapshot")[1]["proposals"] == []
         kill(engine)
         sql = sqlite3.connect(engine.state / "journal.db")
         (verbs,) = sql.execute("SELECT group_concat(DISTINCT verb) FROM operation").fetchone()
