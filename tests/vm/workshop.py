@@ -21,8 +21,8 @@ _SOCKET = "/run/engine.sock"
 class Workshop:
     """One definition's simulated car on `car_bus`, and a box on `box_bus`, both in one guest.
 
-    The box keeps its state in `state`, a directory of the guest; `engine_prefix` is a command that runs the
-    engine.
+    The box keeps its state in `state`, the car its memory in `car_data` (by default one of its definition's
+    own), both directories of the guest; `engine_prefix` is a command that runs the engine.
     """
 
     def __init__(
@@ -33,6 +33,7 @@ class Workshop:
         box_bus: str = "socketcan:vcan0",
         car_bus: str = "socketcan:vcan0",
         state: str = "/root/box",
+        car_data: str = "",
         engine_prefix: str = "",
     ) -> None:
         self.guest = guest
@@ -41,7 +42,7 @@ class Workshop:
         self._car_bus = car_bus
         self._state = state
         self._engine_prefix = engine_prefix
-        self._car_data = f"/root/car-{definition}"
+        self._car_data = car_data or f"/root/car-{definition}"
 
     def start(self) -> tuple[Process, Process]:
         """Car and engine."""
