@@ -109,6 +109,7 @@ class Run:
         self._start, self._start_valid = self._ecu.flash.whole(), self._ecu.valid
         self._box = self._opened()
         self._named: str | None = None
+        self._met_bound = False
         self._loose: list[str] = []
 
     async def to_the_end(self) -> None:
@@ -135,6 +136,8 @@ class Run:
         verb, parameters = self._wanted()
         if verb == "recover" and self._named is not None:
             parameters["car"] = self._named
+        if verb == "recover" and self._met_bound and self._spite.calm:
+            parameters["more_erases"] = True
         self._trace(f"attempt {attempt}: {verb} {parameters}")
         began, wear, struck = self._loop.time(), self._ecu.flash.erases.copy(), len(self._spite.struck)
         try:
@@ -145,6 +148,7 @@ class Run:
             self._trace(f"{error} (ECU {error.ecu}) {error.details}")
             self._result.refusals += 1
             self._named = VIN if error.code == "CAR_UNCONFIRMED" else self._named
+            self._met_bound = "--more-erases" in error.do_now
             judge_error(error, self._truth(), self._told())
             outcome = None
         else:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
+from tests.hostile import run as runs
 from tests.hostile.runs import campaign, command, main, one_run, summary
+from tests.hostile.spite import Spite
 
 SEED = 1
 RUNS = 2000
@@ -20,6 +24,24 @@ def test_no_hostile_ecu_makes_the_box_break_a_promise(first: int) -> None:
     assert sum(result.struck for result in results) >= 5 * SHARE
     assert sum(result.outcome in ("done", "restored") for result in results) >= SHARE // 3
     assert sum(result.outcome == "read" for result in results) >= SHARE // 8
+
+
+def test_a_write_that_met_its_bound_of_erases_is_finished_once_a_person_allows_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As the error says: what stands in the way, here spite, is found first."""
+    monkeypatch.setattr(runs, "FRAMES_SHARE", 0.0)
+    monkeypatch.setattr(runs, "KINDS", ("write",))
+    monkeypatch.setattr(runs, "HOSTILE_ATTEMPTS", 6)
+    monkeypatch.setattr(
+        runs,
+        "spite_for",
+        lambda dice, _frames: Spite(random.Random(dice.random()), 0.5, ("broken_off",), (0x36,)),
+    )
+    for result in campaign(9, 3, "block"):
+        assert (result.outcome, result.broken) == ("done", "")
+        assert any("ERASE_BOUND" in line for line in result.trace)
+        assert "'more_erases': True" in "".join(result.trace)
 
 
 def test_a_seed_repeats_its_run() -> None:
