@@ -18,7 +18,7 @@ from appliance.protocols.uds.memory import MAX_READ_BYTES
 from tests.support.places import flash
 
 from .scripted import Step, asked
-from .uds_bench import E400, PRESENT, SESSION_ANSWER, T300, run
+from .uds_bench import E400, PRESENT, SESSION_ANSWER, T300, definition, run
 
 ELSEWHERE = Block("code", Range("eeprom", 0x80010000, 16))
 UPLOAD_16 = "35 00 44 80010000 00000010"
@@ -45,6 +45,18 @@ def test_reading_by_upload_takes_blocks_as_the_ecu_cuts_them() -> None:
         run(E400, lambda access: access.memory.read(flash(0x80010000, 16)), *steps)
         == b"\x11" * 9 + b"\x22" * 7
     )
+
+
+def test_a_wire_that_loses_nothing_carries_one_upload_whatever_its_length() -> None:
+    """The definition's block size is that of a message, not of an upload."""
+    steps = (
+        asked("35 00 44 80010000 00000028", "75 20 0012"),
+        *(asked(f"36 {counter:02X}", f"76 {counter:02X}" + "11" * 16) for counter in (1, 2)),
+        asked("36 03", "76 03" + "11" * 8),
+        asked("37", "77"),
+    )
+    small = definition("pbx-e400", reading={"block_bytes": 16})
+    assert run(small, lambda access: access.memory.read(flash(0x80010000, 40)), *steps) == b"\x11" * 40
 
 
 def test_a_lost_block_is_asked_for_again_under_its_number() -> None:

@@ -39,6 +39,16 @@ def test_one_loss_costs_nothing_two_halve_and_a_run_doubles() -> None:
     assert size.size == 4093
 
 
+def test_a_loss_is_forgotten_after_a_run_of_successes() -> None:
+    """However often one comes: a wire that loses one message in seventeen carries full ones."""
+    size = AdaptiveSize(1024, 64)
+    for _ in range(5):
+        size.lost()
+        for _ in range(16):
+            size.moved()
+    assert size.size == 1024
+
+
 def test_a_size_that_starts_below_the_least_stays() -> None:
     size = AdaptiveSize(20, 64)
     for _ in range(4):

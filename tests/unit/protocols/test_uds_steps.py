@@ -12,6 +12,7 @@ import pytest
 from appliance.contract.errors import PitboxError
 from appliance.definitions.access.uds import uds_access
 from appliance.definitions.loader import PACKS, load_definition
+from appliance.definitions.step_kinds import Download, Wait
 from appliance.engine.owner_secrets import secrets_of
 from appliance.ports.simulated import with_right_checksums
 from appliance.protocols.access import (
@@ -28,6 +29,7 @@ from appliance.protocols.transforms import SecretNamed
 from appliance.protocols.uds.access import UdsAccess
 from appliance.protocols.uds.addressing import functional_address, link_settings, physical_address
 from appliance.protocols.uds.client import UdsClient
+from appliance.protocols.uds.steps.download import around_download
 from appliance.protocols.uds.timing import UdsTiming
 from appliance.vault.owner_secrets import Place
 from simulator.car import Car, CarSettings
@@ -99,6 +101,14 @@ def on_bench(name: str, scenario: Callable[[Bench], Awaitable[T]], secret: Secre
             car.close()
 
     return run_virtual(main())
+
+
+@pytest.mark.parametrize("at", range(4))
+def test_every_step_of_a_block_is_done_around_its_download_and_none_is_left_out(at: int) -> None:
+    pauses = [Wait(verb="wait", seconds=one) for one in (1, 2, 3)]
+    download = Download(verb="download", open="34 00 44 {start:4} {size:4}")
+    before, after = around_download([*pauses[:at], download, *pauses[at:]])
+    assert [*before, *after] == pauses and len(before) == at
 
 
 @pytest.mark.parametrize("name", NAMES)

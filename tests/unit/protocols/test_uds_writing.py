@@ -248,13 +248,14 @@ def test_a_download_refused_for_its_memory_wants_another_erase(code: str) -> Non
 def test_a_download_refused_for_anything_else_leaves_the_block_erased(code: str) -> None:
     refused = asked("34 00 44 80010000 00000258", f"7F 34 {code}")
     again = (asked("37", "7F 37 24"), refused, asked("10 01", f"50 01 {SESSION_ANSWER}"), refused)
-    with pytest.raises(NotBegunError):
+    with pytest.raises(NotBegunError, match=f"RequestDownload refused: .*7F 34 {code}") as caught:
         run(
             FIXED,
             lambda access: access.memory.program(BLOCK, BLOCK_DATA, no_progress),
             *([refused] * (11 if code == "21" else 1)),
             *(again if code == "22" else ()),
         )
+    assert caught.value.code == int(code, 16)
 
 
 def test_a_recovery_ends_what_an_earlier_life_left_open_before_it_erases() -> None:
