@@ -45,7 +45,7 @@ ROOMS = {
             f"{_PROTOCOLS}/test_isotp_kernel.py",
         ),
     ),
-    "uds": Room(("appliance/protocols/uds",), (_PROTOCOLS,)),
+    "uds": Room(("appliance/protocols/uds",), (_PROTOCOLS, "tests/unit/engine/test_session_keeper.py")),
     "flashing": Room(("appliance/flashing",), ("tests/unit/flashing", "tests/unit/engine")),
     "vault": Room(
         ("appliance/vault", "appliance/contract/records.py", "appliance/contract/manifest.py"),

@@ -17,8 +17,10 @@ from typing import Any
 import pytest
 
 PYTHON = (sys.executable, "-m")
-READING_ON = ("pbx-t300", "--pace", "0.25")
-"""A box that reads 2 MiB at a quarter of a car's pace: five minutes, which no test waits for."""
+READING_ON = ("pbx-e400", "--pace", "0.25")
+"""A box that reads 8 MiB at a quarter of a car's pace: twenty minutes, which no test waits for."""
+KILLED_READING = ("pbx-x050", "--pace", "0.25")
+"""A box that is killed within the minute that it reads for; the next one has little left to read."""
 END_S = 120
 
 pytestmark = pytest.mark.timeout(300)
@@ -235,8 +237,8 @@ def test_a_second_ctrl_c_cancels_a_read(folder: Path) -> None:
 
 
 def test_an_engine_killed_while_reading_leaves_the_ecu_untouched(folder: Path) -> None:
-    with box(folder, *READING_ON) as bench:
-        bench.done("identify", "--definition", READING_ON[0])
+    with box(folder, *KILLED_READING) as bench:
+        bench.done("identify", "--definition", KILLED_READING[0])
         reading = following(bench.command("read", "--json"))
         bench.process.kill()
         told, _ = reading.communicate(timeout=END_S)
@@ -244,7 +246,7 @@ def test_an_engine_killed_while_reading_leaves_the_ecu_untouched(folder: Path) -
         error = json.loads(told)["error"]
         assert (error["code"], error["ecu"]) == ("ENGINE_LOST", "unknown")
         assert bench.refused(5, "jobs")["code"] == "ENGINE_UNREACHABLE"
-    with box(folder, READING_ON[0]) as bench:
+    with box(folder, KILLED_READING[0]) as bench:
         assert bench.done("read")["full"]
         assert bench.done("report")["interruptions"][0]["resumed"]
 

@@ -304,12 +304,18 @@ def test_n_bs_starts_again_with_each_wait(gap_s: float) -> None:
     run_virtual(main())
 
 
-def test_a_lost_flow_control_is_told_after_n_bs() -> None:
+@pytest.mark.parametrize("n_bs_s", [1.0, 2.0])
+def test_a_lost_flow_control_is_told_after_n_bs(n_bs_s: float) -> None:
+    """As what it is, also where the time for the whole payload is nearly up: 2.5 s without frames to wait."""
+
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        both = rig(fault=lambda frame: FrameFate(Fate.LOST) if frame.can_id == 0x7E8 else None)
+        settings = IsoTpSettings(timeout_s=n_bs_s, max_wait_frames=0)
+        both = rig(
+            tester=settings, fault=lambda frame: FrameFate(Fate.LOST) if frame.can_id == 0x7E8 else None
+        )
         assert "N_Bs" in await failing_send(both, numbered(20))
-        assert loop.time() == pytest.approx(1, abs=0.01)
+        assert loop.time() == pytest.approx(n_bs_s, abs=0.01)
 
     run_virtual(main())
 
