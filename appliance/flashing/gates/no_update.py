@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from appliance.contract.gates import Verdict
 from appliance.flashing.gates.car_check import CarCheck
 from appliance.flashing.gates.gate import CarGate, Judgement, failed, passed
 
@@ -11,6 +12,8 @@ class NoUpdate(CarGate):
 
     name = "no_update"
     question = "Is no update of the box waiting?"
+    waivable = frozenset({Verdict.FAIL})
+    """The own original goes back all the same: no update is ever in its way."""
 
     async def judge(self, check: CarCheck) -> Judgement:
         """An update that waits is let through first."""

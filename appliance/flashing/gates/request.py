@@ -15,9 +15,9 @@ from appliance.flashing.own_checksums import OwnChecksum
 
 NOT_TOLD = "unknown"
 """In papers and sealed records, for a number that the ECU did not tell."""
-_BACK_WITHOUT = frozenset({"engine_off"})
-"""Gates that are not in the way of the ECU's own original where nobody knows their answer."""
-_BACK_ALL_THE_SAME = Waiver("the rule of the own original", "it goes back also where this is not known")
+_BACK_WITHOUT = frozenset({"engine_off", "no_update"})
+"""Gates that are not in the way of the ECU's own original, where they may be waived at all."""
+_BACK_ALL_THE_SAME = Waiver("the rule of the own original", "it goes back all the same")
 
 
 @dataclass(frozen=True, slots=True)

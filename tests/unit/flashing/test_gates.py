@@ -20,7 +20,9 @@ from appliance.definitions.checksum import Checksum
 from appliance.definitions.plausible import Plausibility
 from appliance.definitions.schema import Definition
 from appliance.flashing.errors import GatesRefusedError
+from appliance.flashing.gates import judging
 from appliance.flashing.gates.changed_ranges import ChangedRanges
+from appliance.flashing.gates.gate import Gate, Judgement
 from appliance.flashing.gates.judging import CAR_GATES, PAPER_GATES, check_request
 from appliance.flashing.gates.request import Authorisation, WriteRequest
 from appliance.flashing.image import MemoryImage
@@ -698,9 +700,9 @@ def test_whoever_withdraws_in_the_middle_leaves_the_rest_pending(box: Box, acces
     assert access.erased == []
 
 
-def test_only_an_unknown_engine_speed_may_ever_be_waived() -> None:
+def test_only_an_unknown_engine_speed_and_a_waiting_update_may_ever_be_waived() -> None:
     waivable = {gate.name: gate.waivable for gate in (*PAPER_GATES, *CAR_GATES) if gate.waivable}
-    assert waivable == {"engine_off": {Verdict.UNKNOWN}}
+    assert waivable == {"engine_off": {Verdict.UNKNOWN}, "no_update": {Verdict.FAIL}}
     assert len({gate.question for gate in (*PAPER_GATES, *CAR_GATES)}) == len(OFFLINE + ON_THE_WIRE)
 
 
@@ -721,6 +723,32 @@ def test_a_turning_engine_is_waived_by_nobody(box: Box) -> None:
     assert "never waived" in shown(box)["engine_off"][1]
     own = request_for(DEFINITION, ORIGINAL, None)
     assert wire_failing(box, own, Untold(750.0)) == ["engine_off"]
+
+
+@pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.UNKNOWN, Verdict.PENDING])
+@pytest.mark.parametrize("restores", [False, True])
+@pytest.mark.parametrize("gate", [*PAPER_GATES, *CAR_GATES], ids=lambda one: one.name)
+def test_a_word_sets_aside_what_the_gate_says_and_nothing_else(
+    gate: Gate, restores: bool, verdict: Verdict
+) -> None:
+    own = request_for(DEFINITION, ORIGINAL, None) if restores else GOOD
+    everything = {one.name: Waiver("A. Smith", "please") for one in (*PAPER_GATES, *CAR_GATES)}
+    told = judging._settled(gate, Judgement(verdict, ()), replace(own, waivers=everything))
+    assert told.passed == (verdict in gate.waivable)
+    assert (told.verdict is Verdict.WAIVED) == told.passed
+    assert told.passed or told.findings[-1].key == "gate_never_waived"
+
+
+class UpdateWaits(AllClear):
+    def update_pending(self) -> bool:
+        return True
+
+
+def test_an_update_never_keeps_an_original_from_going_back(box: Box) -> None:
+    box.read_verified()
+    assert wire_failing(box, GOOD, UpdateWaits()) == ["no_update"]
+    run_virtual(preflight(box.job, request_for(DEFINITION, ORIGINAL, None), UpdateWaits()))
+    assert shown(box)["no_update"][0] == "waived"
 
 
 @pytest.mark.parametrize("gate", [*OFFLINE, "identity"])
