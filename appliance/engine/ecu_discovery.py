@@ -17,7 +17,14 @@ from appliance.engine.entering import entered
 from appliance.engine.job_access import unknown_access
 from appliance.flashing.errors import access_problem
 from appliance.flashing.set_aside import unfinished_job
-from appliance.protocols.access import AccessError, DuplicateEcuError, EcuIdentity, EcuState
+from appliance.protocols.access import (
+    AccessError,
+    DuplicateEcuError,
+    EcuIdentity,
+    EcuState,
+    LineFault,
+    LinkLostError,
+)
 from appliance.protocols.port_missing import PortMissingError
 from appliance.protocols.protection import Protection
 from appliance.protocols.registry import Answer, Legislated, offer_of, offered, surveys
@@ -89,15 +96,15 @@ async def _answers(box: EngineContext, asked: Sequence[Way], *, every: bool) -> 
 
     An ECU that has to be powered and strapped first, or tells nothing of itself, is looked for by its
     name alone; by that of its access too, where it may as well be in its car. A port that this box has not
-    got is told where no other way answers: of a named ECU always, of all known ones where none of them could
-    be asked.
+    got, and a line that says what is wrong with it, are told where no other way answers: of a named ECU
+    always, of all known ones where none of them could be asked.
     """
     alike: defaultdict[tuple[str, Choreography], list[Way]] = defaultdict(list)
     unpowered = [way for way in asked if not way.access.entry.steps]
     for way in unpowered if every else unpowered or asked:
         if not every or way.access.recognition.given():
             alike[way.access.protocol, way.access.choreography].append(way)
-    missing: list[PortMissingError] = []
+    missing: list[PitboxError] = []
     for ways in alike.values():
         try:
             async with entered(box, ways[0].access):
@@ -108,12 +115,24 @@ async def _answers(box: EngineContext, asked: Sequence[Way], *, every: bool) -> 
         except DuplicateEcuError as error:
             raise _two_ecus(error) from error
         except AccessError as error:
-            raise access_problem(error, *(way.access for way in ways)) from error
+            missing += _told_by_the_line(error, ways, every=every)
+            continue
         if answers:
             return answers
     if missing and (not every or len(missing) == len(alike)):
         raise missing[0]
     return ()
+
+
+def _told_by_the_line(error: AccessError, ways: Sequence[Way], *, every: bool) -> list[PitboxError]:
+    """What is told where no other way answers; whoever speaks something else may be asked by OBD-II.
+
+    Raises PitboxError where the search ends.
+    """
+    problem = access_problem(error, *(way.access for way in ways))
+    if not isinstance(error, LinkLostError) or error.fault is None:
+        raise problem from error
+    return [] if every and error.fault is LineFault.OTHER_PROTOCOL else [problem]
 
 
 async def refuse_two_ecus(box: EngineContext, access: AccessDefinition) -> None:
@@ -175,7 +194,10 @@ async def _without_definition(box: EngineContext, ways: int, *, named: bool) -> 
         except PortMissingError:
             continue
         except AccessError as error:
-            return access_problem(error)
+            woke = isinstance(error, LinkLostError) and error.fault is LineFault.OTHER_PROTOCOL
+            if woke or not ways:
+                return access_problem(error)
+            return _nobody(box, ways, str(error))
         if told is not None:
             return _legislated(told)
     return _nobody(box, ways)
@@ -198,7 +220,7 @@ def _legislated(told: Legislated) -> PitboxError:
     )
 
 
-def _nobody(box: EngineContext, ways: int) -> PitboxError:
+def _nobody(box: EngineContext, ways: int, *details: str) -> PitboxError:
     """Silence, with the write that may be its cause."""
     what = f"nothing answered in any of {ways} known ways"
     for flash in box.journal.open_flashes():
@@ -206,13 +228,15 @@ def _nobody(box: EngineContext, ways: int) -> PitboxError:
             "ECU_NOT_FOUND",
             f"{what}, and the write of job {flash.job_id} is not finished",
             do_now=f"If this is that ECU: ignition on, then `pitbox recover --job {flash.job_id}`.",
+            details=details,
         )
     return PitboxError(
         "ECU_NOT_FOUND",
         what,
         do_now="Ignition on, engine off, plug seated, supply above 12 V? Try again, or choose the bench. An "
         "ECU that has to be powered first is named: `pitbox identify --definition ID`, on a bench with "
-        "`--access bench`.",
+        "`--access bench`. On a K-line: are K and L (pins 7 and 15) swapped?",
+        details=details,
     )
 
 

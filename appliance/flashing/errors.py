@@ -8,7 +8,14 @@ from appliance.contract.errors import PitboxError
 from appliance.contract.gates import GateVerdict
 from appliance.contract.places import Range
 from appliance.definitions.access.base import AccessDefinition
-from appliance.protocols.access import AccessError, EcuRefusedError, EcuSilentError, LinkLostError, Refusal
+from appliance.protocols.access import (
+    AccessError,
+    EcuRefusedError,
+    EcuSilentError,
+    LineFault,
+    LinkLostError,
+    Refusal,
+)
 
 
 class GatesRefusedError(PitboxError):
@@ -184,11 +191,8 @@ def access_problem(error: AccessError, *accesses: AccessDefinition) -> PitboxErr
             do_now=_ADVICE[error.refusal] + _ignition(error.refusal, accesses),
         )
     if isinstance(error, LinkLostError):
-        return PitboxError(
-            "LINK_LOST",
-            str(error),
-            do_now="Check the plug and the CAN interface, then try again.",
-        )
+        code = "LINK_LOST" if error.fault is None else f"LINE_{error.fault.value.upper()}"
+        return PitboxError(code, str(error), do_now=_MENDED_BY[error.fault])
     code = "ECU_SILENT" if isinstance(error, EcuSilentError) else "ECU_MISBEHAVED"
     return PitboxError(
         code, str(error), do_now="Ignition on? Plug seated? Other testers off? Then try again."
@@ -203,6 +207,17 @@ def _ignition(refusal: Refusal, accesses: Sequence[AccessDefinition]) -> str:
     return _SWITCH_OFF if accesses and comes_back else _SWITCH_OFF_WHOLE
 
 
+_MENDED_BY = {
+    None: "Check the plug and the interface, then try again.",
+    LineFault.NO_ECHO: "The adapter does not hear itself: ignition on? Pin 7 (K), 4 and 5 (ground), 16 "
+    "(battery) in contact? Then try again.",
+    LineFault.HELD_LOW: "Take other testers and the radio off the K-line, and look for a short of pins 7 and "
+    "15 to ground; then try again.",
+    LineFault.DISTURBED: "Take other testers and the radio off the K-line, then try again.",
+    LineFault.ADAPTER_GONE: "Plug the adapter in again, then try again. Leave the ignition on.",
+    LineFault.RATE: "Use an adapter that makes this bit rate.",
+    LineFault.OTHER_PROTOCOL: "Choose a definition that speaks what this ECU speaks; do not force this one.",
+}
 _ENDED_BY_IGNITION = frozenset({Refusal.CONDITIONS, Refusal.SEQUENCE})
 _SWITCH_OFF = "if it repeats, switch the ignition off for 15 s first."
 _SWITCH_OFF_WHOLE = (

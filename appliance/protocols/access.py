@@ -99,8 +99,31 @@ class EcuSilentError(AccessError):
     """No answer in time."""
 
 
+class LineFault(StrEnum):
+    """What is wrong with a wire that tells it, where a person can mend it."""
+
+    NO_ECHO = "no_echo"
+    """The line has no supply or no wire, or is held high."""
+    HELD_LOW = "held_low"
+    """It is shorted to ground."""
+    DISTURBED = "disturbed"
+    """Somebody else speaks."""
+    ADAPTER_GONE = "adapter_gone"
+    """It was unplugged."""
+    RATE = "rate"
+    """The adapter does not make the bit rate."""
+    OTHER_PROTOCOL = "other_protocol"
+    """The ECU woke up and speaks something else."""
+
+
 class LinkLostError(AccessError):
     """The wire itself failed: interface gone, bus-off, or frames that cannot be put together."""
+
+    fault: LineFault | None = None
+
+    def __init__(self, message: str, fault: LineFault | None = None) -> None:
+        super().__init__(message)
+        self.fault = fault or self.fault
 
 
 class DuplicateEcuError(AccessError):

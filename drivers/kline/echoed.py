@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 
-from drivers.kline.interface import BITS_PER_BYTE, KLineError, NoEchoError, WrongEchoError
+from drivers.kline.interface import BITS_PER_BYTE, HeldLowError, KLineError, NoEchoError, WrongEchoError
 
 ECHO_SLACK_S = 0.5
 """Beyond the time of the bytes themselves: adapters deliver in bursts, and a box may be busy."""
@@ -101,6 +101,8 @@ class EchoedLine(ABC):
             raise NoEchoError(
                 f"no echo of the {len(sent)} bytes {_shown(sent)}: the K-line has no supply or no wire"
             )
+        if not any(heard) and any(sent):
+            raise HeldLowError(f"sent {_shown(sent)}, heard {_shown(heard)}: the K-line is held at ground")
         raise WrongEchoError(f"sent {_shown(sent)}, heard {_shown(heard)}: somebody else holds the K-line")
 
 

@@ -13,6 +13,8 @@ WAKE_LOW_S, WAKE_WHOLE_S = 0.025, 0.05
 """TiniL and TWup of fast initialisation (ISO 14230-2, 5.2.4.2)."""
 WAKE_TOLERANCE_S = 0.001
 """By which either may be off."""
+RATE_TOLERANCE = 0.02
+"""By which the rate that an adapter makes may be off, so that the stop bit is still sampled in its place."""
 
 
 class KLineError(ConnectionError):
@@ -25,6 +27,18 @@ class NoEchoError(KLineError):
 
 class WrongEchoError(KLineError):
     """Something else came back: two spoke at once, or the line is held low."""
+
+
+class HeldLowError(WrongEchoError):
+    """Nothing but zeroes came back: the line is shorted to ground."""
+
+
+class LineGoneError(KLineError):
+    """The adapter was unplugged, or let go of."""
+
+
+class RateError(KLineError):
+    """The adapter does not make this bit rate."""
 
 
 class WakeTimingError(KLineError):
@@ -91,7 +105,7 @@ class KLine(Protocol):
         """Drop what came in and was not received; how many bytes that were."""
 
     def set_rate(self, bits_per_s: int) -> None:
-        """Takes effect with the next byte. Raises KLineError."""
+        """Takes effect with the next byte. Raises RateError, with the rate as it was; KLineError."""
 
     def close(self) -> None:
         """Let go of the line."""

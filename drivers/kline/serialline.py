@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import importlib
 import os
 import select
+import struct
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from drivers.kline.echoed import EchoedLine
-from drivers.kline.interface import KLineError, WakePulse
+from drivers.kline.interface import RATE_TOLERANCE, KLineError, LineGoneError, RateError, WakePulse
 from drivers.kline.pulses import Watch, address_bits, wake_pulse
 
 T = TypeVar("T")
 
 _MODULE = "serial"
 _READ_BYTES = 4096
+_TCGETS2, _TERMIOS2 = 0x802C542A, "4IB19B2I"
+"""struct termios2 has rates as numbers (include/uapi/asm-generic/termbits.h); the last is the output's."""
 
 
 class SerialKLine(EchoedLine):
@@ -34,11 +38,24 @@ class SerialKLine(EchoedLine):
     def set_rate(self, bits_per_s: int) -> None:
         """Takes effect with the next byte: everything before has its echo. Raises KLineError."""
         self._require()
+        before_bps = self._rate_bps
         try:
             self._port.baudrate = bits_per_s
+            made_bps = self._made_rate()
         except (OSError, ValueError) as error:
-            raise KLineError(f"{self._name} does not do {bits_per_s} bit/s: {error}") from error
+            raise self._cannot(bits_per_s, str(error)) from error
+        if abs(made_bps - bits_per_s) > RATE_TOLERANCE * bits_per_s:
+            self._port.baudrate = before_bps
+            raise self._cannot(bits_per_s, f"it makes {made_bps} of it")
         self._rate_bps = bits_per_s
+
+    def _cannot(self, bits_per_s: int, why: str) -> RateError:
+        return RateError(f"{self._name} does not do {bits_per_s} bit/s: {why}")
+
+    def _made_rate(self) -> int:
+        """What the kernel's driver made of the rate that was asked for. Raises OSError."""
+        raw = fcntl.ioctl(self._port.fileno(), _TCGETS2, bytes(struct.calcsize(_TERMIOS2)))
+        return int(struct.unpack(_TERMIOS2, raw)[-1])
 
     async def wake(self, address: int) -> None:
         """Hold the line for the zeroes of an address at 5 bit/s. Raises KLineError."""
@@ -78,7 +95,7 @@ class SerialKLine(EchoedLine):
         if self._port.is_open:
             self._loop.remove_reader(self._port.fileno())
             self._port.close()
-        self._lose(KLineError(f"{self._name} was closed"))
+        self._lose(LineGoneError(f"{self._name} was closed"))
 
     def _write(self, data: bytes) -> None:
         try:
@@ -94,7 +111,7 @@ class SerialKLine(EchoedLine):
     def _readable(self) -> None:
         """Nothing to read is a hang-up, or what was there was looked at already."""
         if not self._read() and self._gone is None and self._hung_up():
-            self._unplugged(KLineError(f"{self._name} is gone"))
+            self._unplugged(LineGoneError(f"{self._name} is gone"))
 
     def _hung_up(self) -> bool:
         asked = select.poll()
@@ -130,8 +147,8 @@ class SerialKLine(EchoedLine):
             await asyncio.wait((task,))
             raise
 
-    def _failed(self, error: OSError) -> KLineError:
-        return KLineError(f"{self._name}: {error.strerror or error}")
+    def _failed(self, error: OSError) -> LineGoneError:
+        return LineGoneError(f"{self._name}: {error.strerror or error}")
 
 
 def _opened(device: str, rate_bps: int) -> Any:

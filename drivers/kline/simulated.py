@@ -11,7 +11,8 @@ from drivers.kline.interface import (
     ADDRESS_BIT_S,
     WAKE_LOW_S,
     WAKE_WHOLE_S,
-    KLineError,
+    LineGoneError,
+    RateError,
     Span,
     WakePulse,
     WakeTimingError,
@@ -38,12 +39,15 @@ class SimulatedKLine(EchoedLine):
     def __init__(self, node: Node) -> None:
         super().__init__(node.rate_bps)
         self.stray_s = 0.0
+        self.fastest_bps = 1_000_000
         self._node = node
         node.on_byte = lambda value: self._feed(bytes((value,)))
 
     def set_rate(self, bits_per_s: int) -> None:
         """Raises KLineError."""
         self._require()
+        if bits_per_s > self.fastest_bps:
+            raise RateError(f"the simulated adapter does not do {bits_per_s} bit/s")
         self._rate_bps = self._node.rate_bps = bits_per_s
 
     async def wake(self, address: int) -> None:
@@ -77,7 +81,7 @@ class SimulatedKLine(EchoedLine):
 
     def lose(self, why: str) -> None:
         """The adapter is unplugged."""
-        self._lose(KLineError(why))
+        self._lose(LineGoneError(why))
 
     def close(self) -> None:
         """Let go of the line."""

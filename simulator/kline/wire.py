@@ -70,7 +70,7 @@ class KWire:
         self.dead = False
         """No supply or no wire: nobody hears anything, not even himself."""
         self.stuck_low = False
-        """Shorted to ground: every byte reads as zeroes."""
+        """Shorted to ground: every byte reads as zeroes, and there are no edges."""
         self.bytes_carried = 0
         self.busy_s = 0.0
         self._loop = asyncio.get_running_loop()
@@ -110,7 +110,7 @@ class KWire:
         before = bool(self._holding)
         (self._holding.add if low else self._holding.discard)(node.name)
         after = bool(self._holding)
-        if before is after or self.dead:
+        if before is after or self.dead or self.stuck_low:
             return
         for listener in tuple(self._nodes):
             listener.on_level(after)

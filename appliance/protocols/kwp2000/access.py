@@ -32,6 +32,8 @@ class KwpIdentification:
     def __init__(self, session: KwpSession) -> None:
         self._session = session
         self._fields = session.how.identity
+        self.trouble: LinkLostError | None = None
+        """What was wrong with the line where the ECU was taken for silent."""
 
     async def state(self) -> EcuState:
         """The application alone tells the software number."""
@@ -39,7 +41,8 @@ class KwpIdentification:
             await self._session.ask(read_identification(self._fields.sw.option))
         except EcuRefusedError:
             return EcuState.BOOTLOADER
-        except (EcuSilentError, LinkLostError, MisfitAnswerError):
+        except (EcuSilentError, LinkLostError, MisfitAnswerError) as error:
+            self.trouble = error if isinstance(error, LinkLostError) else None
             await self._session.forget()
             return EcuState.SILENT
         return EcuState.APPLICATION

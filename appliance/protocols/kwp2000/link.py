@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from appliance.protocols.access import EcuSilentError, LinkLostError
+from appliance.protocols.access import EcuSilentError, LineFault, LinkLostError
 from appliance.protocols.kwp2000.framing import (
     FramingError,
     HeaderForm,
@@ -16,7 +16,16 @@ from appliance.protocols.kwp2000.framing import (
     missing_bytes,
 )
 from appliance.protocols.kwp2000.timing import HOST_SLACK_S, KwpTiming
-from drivers.kline.interface import BITS_PER_BYTE, KLine, KLineError
+from drivers.kline.interface import (
+    BITS_PER_BYTE,
+    HeldLowError,
+    KLine,
+    KLineError,
+    LineGoneError,
+    NoEchoError,
+    RateError,
+    WrongEchoError,
+)
 
 _MOST_NOISE_BYTES = 4096
 """A line that says more than this without a pause is not listened to any further."""
@@ -139,7 +148,20 @@ def line_errors() -> Iterator[None]:
     try:
         yield
     except KLineError as error:
-        raise LinkLostError(str(error)) from error
+        raise LinkLostError(str(error), _fault_of(error)) from error
+
+
+_FAULTS: tuple[tuple[type[KLineError], LineFault], ...] = (
+    (NoEchoError, LineFault.NO_ECHO),
+    (HeldLowError, LineFault.HELD_LOW),
+    (WrongEchoError, LineFault.DISTURBED),
+    (LineGoneError, LineFault.ADAPTER_GONE),
+    (RateError, LineFault.RATE),
+)
+
+
+def _fault_of(error: KLineError) -> LineFault | None:
+    return next((fault for kind, fault in _FAULTS if isinstance(error, kind)), None)
 
 
 def _shown(data: bytes) -> str:

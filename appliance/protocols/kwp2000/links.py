@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.access.kwp2000 import KwpAccessDefinition
 from appliance.definitions.library import Way
-from appliance.protocols.access import EcuAccess, EcuState
+from appliance.protocols.access import EcuAccess, EcuState, LinkLostError
 from appliance.protocols.kwp2000.access import KwpAccess
 from appliance.protocols.kwp2000.session import KwpSession
 from appliance.protocols.ports import CarInterface
@@ -34,18 +34,26 @@ async def open_ecu(
 
 
 async def discover(car: CarInterface, ways: Sequence[Way], *, every: bool) -> tuple[Answer, ...]:
-    """Who wakes up. Raises PitboxError, PORT_MISSING of a box without a K-line among them."""
+    """Who wakes up.
+
+    Raises LinkLostError where nobody does and the line tells why, PitboxError, PORT_MISSING of a box without
+    a K-line among them.
+    """
     answers: list[Answer] = []
     alike: dict[tuple[object, ...], list[Way]] = {}
+    trouble: LinkLostError | None = None
     for way in ways:
         how = over_kwp(way.access)
         alike.setdefault((how.line, how.times, how.identity), []).append(way)
     for group in alike.values():
         async with _opened(car, group[0]) as access:
             state = await access.lifecycle.state()
+            trouble = access.identity.trouble or trouble
             if state is not EcuState.SILENT:
                 nothing_seen = Protection(ProtectionKind.NONE)
                 answers.append(Answer(tuple(group), await access.identity.identify(), nothing_seen, state))
+    if not answers and trouble is not None and trouble.fault is not None:
+        raise trouble
     return tuple(answers)
 
 

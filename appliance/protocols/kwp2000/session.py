@@ -24,7 +24,7 @@ from appliance.protocols.kwp2000.timing import KwpTiming
 from appliance.protocols.kwp2000.waking import SlowWake, WakeError, several_tries, wake_fast, wake_slowly
 from appliance.protocols.request import Request
 from appliance.protocols.security.algorithms import KeyAlgorithm, algorithm_for
-from drivers.kline.interface import KLine
+from drivers.kline.interface import KLine, RateError
 
 T = TypeVar("T")
 
@@ -138,6 +138,8 @@ class KwpSession:
     async def _enter(self, session: int, rate_bps: int | None) -> None:
         """Enter a session, at another bit rate where the ECU agrees to it."""
         client = await self.awake()
+        if rate_bps is not None and not self._makes(rate_bps):
+            rate_bps = None
         code = None if rate_bps is None else code_of(rate_bps)
         try:
             drops = await client.ask(start_session(session, code))
@@ -153,6 +155,17 @@ class KwpSession:
         elif rate_bps is not None:
             with line_errors():
                 self.line.set_rate(rate_bps)
+
+    def _makes(self, rate_bps: int) -> bool:
+        """Whether the adapter does: to be known before the ECU changes to it."""
+        before_bps = self.line.rate_bps
+        with line_errors():
+            try:
+                self.line.set_rate(rate_bps)
+            except RateError:
+                return False
+            self.line.set_rate(before_bps)
+        return True
 
     async def _unlock(self, level: SecurityLevel | None) -> None:
         """One key, and never a second: some ECUs lock for hours. After a lost answer the new seed tells."""

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from appliance.protocols.access import EcuSilentError, LinkLostError
+from appliance.protocols.access import EcuSilentError, LineFault, LinkLostError
 from appliance.protocols.kwp2000.framing import HeaderForm
 from appliance.protocols.kwp2000.keybytes import KeyBytes, Spoken
 from appliance.protocols.kwp2000.link import KwpLink, line_errors
@@ -22,6 +22,7 @@ AGAIN_S = 2.6
 """Between two tries: an ECU that was half woken has given up by then (sources: kline-wakeup)."""
 TRIES = 3
 _SYNCH = 0x55
+_START_BIT_ALONE = b"\xff"
 _W1_S, _W2_S, _W3_S = 0.45, 0.02, 0.02
 """Longest to the synch byte (the standard has 0.3 s; sources: kline-wakeup), and to each key byte."""
 _W4_S, _W4_MOST_S = 0.03, 0.05
@@ -36,6 +37,8 @@ class WakeError(LinkLostError):
 
 class StrangeKeyBytesError(WakeError):
     """It woke up, and says that it speaks something else."""
+
+    fault = LineFault.OTHER_PROTOCOL
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ async def wake_slowly(
     with line_errors():
         line.discard()
         await line.wake(wake.sent)
-        if await _byte(line, _W1_S, "no ECU answered the wake-up address") != _SYNCH:
+        if await _synch_byte(line) != _SYNCH:
             raise WakeError("the ECU answered the wake-up address by no synch byte")
         first = await _byte(line, _W2_S, "the first key byte did not come")
         second = await _byte(line, _W3_S, "the second key byte did not come")
@@ -110,6 +113,15 @@ async def several_tries(wake: Callable[[], Awaitable[T]], tries: int = TRIES) ->
         except (EcuSilentError, LinkLostError):
             await asyncio.sleep(AGAIN_S)
     return await wake()
+
+
+async def _synch_byte(line: KLine) -> int:
+    """A level that was held has no echo: where nobody answers, a start bit tells whether the line works."""
+    try:
+        return await _byte(line, _W1_S, "no ECU answered the wake-up address")
+    except EcuSilentError:
+        await line.send(_START_BIT_ALONE)
+        raise
 
 
 async def _byte(line: KLine, within_s: float, missing: str) -> int:
