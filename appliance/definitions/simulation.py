@@ -25,7 +25,7 @@ class Simulation(Strict):
     application is incomplete."""
     max_block_bytes: int = Field(default=4095, ge=18, le=0xFFFF)
     """Longest TransferData message that it takes, its two header bytes included."""
-    kind: Literal["plain", "vw", "vbf", "psa"] = "plain"
+    kind: Literal["plain", "vw", "vbf", "psa", "veteran"] = "plain"
     """Which of the simulator's ECUs it is: one that follows the tables, or a strict one of its own kind."""
     secrets: dict[str, HexBytes] = Field(default_factory=dict, max_length=16)
     """Invented values for the owner's secrets; the twin is built from them, and no real ECU knows them."""

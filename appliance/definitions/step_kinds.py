@@ -13,6 +13,8 @@ from appliance.definitions.template import LOADER_FIELDS, Template, TemplateText
 ROUTINE_BYTES = 4
 """The service, its sub-function and the number of a routine."""
 _REQUESTS = frozenset({0x22, 0x28, 0x2E, 0x31, 0x3E, 0x85})
+LEAVING = frozenset({0x20, 0x82})
+"""Stop the diagnostic session, stop the communication: an older ECU is left so."""
 _HAS_A_VERB = {
     0x10: "session", 0x11: "no step: the heart resets", 0x27: "unlock", 0x34: "download or loader",
     0x35: "no step: reading has its table", 0x36: "download or loader", 0x37: "download or loader",
@@ -54,8 +56,14 @@ class Request(Step):
     """Pause between two tries."""
     most: int = Field(default=1, ge=1, le=2_000)
     """Times that it is asked in all while the ECU is busy."""
+    poll: TemplateText | None = None
+    """What is asked in its place while it says: not yet; without it the same request is repeated."""
+    passes: HexBytes = Field(default="", max_length=32)
+    """Codes of refusals that are as good as the answer."""
     may_fail: bool = False
     """A refusal or silence is passed over."""
+    quiet: bool = False
+    """No tester present is sent before it is over: the ECU would break off what it does."""
 
     @property
     def template(self) -> Template:
@@ -71,9 +79,13 @@ class Request(Step):
         """In words."""
         text = f"send {self.send}" + (f", expect {self.good}" if self.good else "")
         if self.busy:
-            text += (
-                f"; while it answers {self.busy}, again every {self.every_ms} ms, {self.most} times at most"
-            )
+            again = f"{self.poll} is asked" if self.poll else "again"
+            text += f"; while it answers {self.busy}, {again} every {self.every_ms} ms"
+            text += f", {self.most} times at most"
+        if self.passes:
+            text += f"; refusals {bytes.fromhex(self.passes).hex(' ').upper()} are passed over"
+        if self.quiet:
+            text += "; without tester present"
         return text + (", whatever is answered" if self.may_fail else "")
 
     def problems(self, known: frozenset[str]) -> Iterator[str]:
@@ -88,10 +100,21 @@ class Request(Step):
             yield "send begins with a field: the service must be told"
         elif head[0] in _HAS_A_VERB:
             yield f"service 0x{head[0]:02X} has a verb of its own: {_HAS_A_VERB[head[0]]}"
-        elif head[0] not in _REQUESTS:
+        elif head[0] not in _REQUESTS | LEAVING:
             yield f"service 0x{head[0]:02X} is none that a step may ask for"
         elif head[0] == 0x31 and len(head) < ROUTINE_BYTES:
             yield "a routine is told in full (31 01 and its number), not by a field"
+        yield from self._poll_problems(known)
+
+    def _poll_problems(self, known: frozenset[str]) -> Iterator[str]:
+        if self.poll is None:
+            return
+        yield from (f"poll: {reason}" for reason in fields_unknown(self.poll, known))
+        if not self.busy:
+            yield "poll belongs to busy: it is asked while the ECU is not done"
+        head = Template.of(self.poll).head
+        if head[:1] != b"\x22" and (head[:2] != b"\x31\x03" or len(head) < ROUTINE_BYTES):
+            yield "poll asks for a result (31 03 and the routine's number) or reads (22): it starts nothing"
 
 
 class Session(Step):
@@ -108,14 +131,16 @@ class Session(Step):
 
 
 class Unlock(Step):
-    """Unlock as sessions.write_security says."""
+    """Unlock as sessions.write_security or sessions.read_security says."""
 
     verb: Literal["unlock"]
     """Which step it is."""
+    purpose: Literal["writing", "reading"] = "writing"
+    """Which of the two levels."""
 
     def in_words(self) -> str:
         """In words."""
-        return "unlock for writing"
+        return f"unlock for {self.purpose}"
 
 
 class Wait(Step):
@@ -218,10 +243,12 @@ class Download(Step):
     """The record of each 76 that says that the piece was taken."""
     close_proof: CloseProof = "none"
     """What the answer to 37 carries."""
+    quiet: bool = False
+    """No tester present is sent before it is over: the ECU would break the transfer off."""
 
     def in_words(self) -> str:
         """In words."""
-        text = f"download by {self.open}"
+        text = f"download by {self.open}" + (", without tester present" if self.quiet else "")
         if self.trailer != "none":
             text += f", each piece with its {self.trailer}"
         told = self.close_proof != "none"
@@ -229,7 +256,7 @@ class Download(Step):
 
     def problems(self, known: frozenset[str]) -> Iterator[str]:
         """The heart's own block must be named."""
-        yield from fields_unknown(self.open, known)
+        yield from fields_unknown(self.open, known | {"wire_size"})
         yield from unnamed(self.open)
         if Template.of(self.open).head[:1] != b"\x34":
             yield "open is a request for a download (34)"
@@ -238,5 +265,5 @@ class Download(Step):
 def unnamed(send: str) -> Iterator[str]:
     """Why a request does not tell which block it is for."""
     fields = Template.of(send).fields
-    if "block_id" not in fields and not {"start", "size"} <= fields:
+    if "block_id" not in fields and not ("start" in fields and fields & {"size", "wire_size"}):
         yield "names no block: {block_id}, or {start} and {size}, must be in it"

@@ -7,13 +7,17 @@ counts as success: the heart names the block, and asks for an erase by the list 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from appliance.definitions.fields import Strict, refuse
+from appliance.definitions.link_steps import Ask, Reconnect
+from appliance.definitions.place_steps import READ_FIELDS, Fetch, Tell
 from appliance.definitions.step_kinds import (
+    LEAVING,
     ROUTINE_BYTES,
     Download,
     Loader,
@@ -27,27 +31,39 @@ from appliance.definitions.step_kinds import (
 )
 from appliance.definitions.template import BLOCK_FIELDS, Template
 
+_LEAVING = frozenset(bytes((service,)) for service in LEAVING)
 LONGEST_S = 600.0
 """All steps of a list together, at most."""
 _ERASE_MEMORY = bytes.fromhex("3101FF00")
 """The erase routine of ISO 14229-1, annex F."""
 
-OpenStep = Annotated[Request | Session | Unlock | Wait | Silence | Loader, Field(discriminator="verb")]
+OpenStep = Annotated[
+    Request | Session | Unlock | Wait | Silence | Loader | Ask | Reconnect, Field(discriminator="verb")
+]
 EraseStep = Annotated[Request | Wait, Field(discriminator="verb")]
 ProgramStep = Annotated[Request | Wait | Download, Field(discriminator="verb")]
 AskStep = Annotated[Request | Wait, Field(discriminator="verb")]
 AlwaysStep = Annotated[Request | Wait | Silence, Field(discriminator="verb")]
+ReadStep = Annotated[Request | Wait | Fetch, Field(discriminator="verb")]
+_FIELDS = {
+    "erase": BLOCK_FIELDS, "program": BLOCK_FIELDS, "prove": BLOCK_FIELDS, "read": READ_FIELDS,
+}  # fmt: skip
+"""What the templates of a list may name."""
 
 
 class Steps(Strict):
     """Lists in place of the short forms; a list that is not given is done as the tables say."""
 
+    identify: tuple[Tell, ...] | None = Field(default=None, min_length=1, max_length=8)
+    """Fields of the identity, in place of those of the identity table."""
     open: tuple[OpenStep, ...] | None = Field(default=None, min_length=1, max_length=32)
     """For a write, in place of the sessions table."""
     open_to_read: tuple[OpenStep, ...] | None = Field(default=None, min_length=1, max_length=32)
     """For a read, in place of the sessions table."""
     recover: tuple[OpenStep, ...] | None = Field(default=None, min_length=1, max_length=32)
     """For a half-written ECU; by default as `open`."""
+    read: tuple[ReadStep, ...] | None = Field(default=None, min_length=1, max_length=8)
+    """Done to read one piece of memory, as long as reading.block_bytes at most."""
     erase: tuple[EraseStep, ...] | None = Field(default=None, min_length=1, max_length=8)
     """Done to erase one block."""
     program: tuple[ProgramStep, ...] | None = Field(default=None, min_length=1, max_length=8)
@@ -58,6 +74,8 @@ class Steps(Strict):
     """Before the reset, which is the heart's."""
     always: tuple[AlwaysStep, ...] = Field(default=(), max_length=8)
     """After both endings, before communication is given back; what is refused here is passed over."""
+    close: tuple[AlwaysStep, ...] | None = Field(default=None, min_length=1, max_length=8)
+    """After `always`, in place of giving communication, fault codes and the default session back."""
 
     @property
     def named(self) -> dict[str, Sequence[Step]]:
@@ -96,9 +114,11 @@ class Steps(Strict):
 
     def _problems(self) -> Iterator[str]:
         for name, steps in self.named.items():
-            known = BLOCK_FIELDS if name in ("erase", "program", "prove") else frozenset()
+            known = _FIELDS.get(name, frozenset())
             for at, step in enumerate(steps):
                 yield from (f"{name}[{at}]: {reason}" for reason in step.problems(known))
+                if name != "close" and isinstance(step, Request) and step.template.head[:1] in _LEAVING:
+                    yield f"{name}[{at}]: ends the communication, which the list 'close' alone may"
             longest_s = math.fsum(step.longest_s for step in steps)
             if longest_s > LONGEST_S:
                 yield f"{name}: may wait {longest_s:.0f} s in all, and {LONGEST_S:.0f} s is the most"
@@ -108,14 +128,19 @@ class Steps(Strict):
     def _one_of_each(self) -> Iterator[str]:
         if self.program and sum(isinstance(step, Download) for step in self.program) != 1:
             yield "program: has one download, and not more: the heart programs block by block"
+        if self.read and sum(isinstance(step, Fetch) for step in self.read) != 1:
+            yield "read: has one fetch, and not more: the heart names one piece"
+        told = Counter(step.tells for step in self.identify or ())
+        yield from (f"identify: tells {name!r} {n} times" for name, n in told.items() if n > 1)
         for name in ("erase", "prove"):
             asked = [step for step in self.named.get(name, ()) if isinstance(step, Request)]
             if name in self.named and len(asked) != 1:
                 yield f"{name}: has one request, and not more: the heart names one block"
             for step in asked:
                 yield from (f"{name}: {reason}" for reason in unnamed(step.send))
-                if step.may_fail:
-                    yield f"{name}: may_fail would turn a refusal into success"
+                for key in ("may_fail", "passes"):
+                    if getattr(step, key):
+                        yield f"{name}: {key} would turn a refusal into success"
 
     def hidden_erases(self, known: frozenset[bytes]) -> Iterator[str]:
         """Why a list erases that must not: what is erased, and when, is the heart's.

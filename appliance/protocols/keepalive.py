@@ -25,6 +25,8 @@ class KeepAlive:
     def __init__(self, send: Callable[[], Awaitable[None]]) -> None:
         self._send = send
         self._task: asyncio.Task[None] | None = None
+        self.suspended = False
+        """While it is, nothing is sent; the beat goes on behind it."""
 
     def start(self, every_s: float) -> None:
         """Begin, or go on at another pace; the session was entered just now."""
@@ -48,5 +50,6 @@ class KeepAlive:
             if due_s <= loop.time():
                 due_s = loop.time() + every_s
             await asyncio.sleep(max(due_s - loop.time(), _SHORTEST_PAUSE_S))
-            with suppress(AccessError):
-                await self._send()
+            if not self.suspended:
+                with suppress(AccessError):
+                    await self._send()

@@ -39,11 +39,21 @@ def _fixed(*numbers: int) -> SubFunctions:
     return lambda core: numbers
 
 
+_OF_A_MAKE = frozenset({0x1A, 0x20, 0x82})
+
+
+def _of_a_make(core: Core, request: bytes) -> Answer:
+    """Only ECUs of a kind of their own have it."""
+    raise RefusedError(Nrc.SERVICE_NOT_SUPPORTED)
+
+
 SERVICES: dict[int, Service] = {
     0x10: Service(session_control.session_control, 2, sub_functions=session_control.session_numbers),
     0x11: Service(session_control.ecu_reset, 2, sub_functions=_fixed(0x01, 0x02, 0x03)),
     0x14: Service(dtc.clear_dtc, 4, APPLICATION),
     0x19: Service(dtc.read_dtc, 2, APPLICATION, sub_functions=_fixed(0x02, 0x0A)),
+    0x1A: Service(_of_a_make, 2),
+    0x20: Service(_of_a_make, 1),
     0x22: Service(data.read_data, 3),
     0x23: Service(data.read_memory, 2),
     0x27: Service(
@@ -65,6 +75,7 @@ SERVICES: dict[int, Service] = {
     0x37: Service(transfer.transfer_exit, 1),
     0x3D: Service(data.write_memory, 5, APPLICATION, NOT_DEFAULT),
     0x3E: Service(session_control.tester_present, 2, sub_functions=_fixed(0x00)),
+    0x82: Service(_of_a_make, 1),
     0x85: Service(session_control.control_dtc_setting, 2, APPLICATION, NOT_DEFAULT, _fixed(0x01, 0x02)),
     0x01: Service(obd.current_data, 2, APPLICATION),
     0x03: Service(obd.stored_codes, 1, APPLICATION),
@@ -105,9 +116,11 @@ def _offered(core: Core, sid: int) -> bool:
     """Services that depend on the definition or on how the ECU is protected."""
     reading, sessions = core.access.reading, core.access.sessions
     if sid in (0x23, 0x35):
-        right = reading.method == ("by_address" if sid == 0x23 else "upload")
+        right = reading.method in (("by_address", "steps") if sid == 0x23 else ("upload",))
         from_boot = reading.bootloader_reads or Kind(sessions.read_session) is Kind.PROGRAMMING
         return right and (from_boot or not core.in_bootloader)
+    if sid in _OF_A_MAKE:
+        return sid in make_of(core).services
     if sid == 0x27:
         return bool(core.levels()) or core.options.authentication_only
     return core.options.authentication_only if sid == 0x29 else True

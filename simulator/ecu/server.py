@@ -72,6 +72,7 @@ class Server:
             return
         if request == KEEP_ALIVE:
             self._core.session.touch()
+            self._core.on_present()
         else:
             self._start(self._take_turn(request, functional=True))
 
@@ -87,6 +88,8 @@ class Server:
                 request = await self._link.receive(math.inf)
             except IsoTpError:
                 continue  # a request that broke off is no request
+            if self._core.program is Program.BOOTING:
+                continue
             await self._take_turn(request, functional=False)
 
     async def _take_turn(self, request: bytes, functional: bool) -> None:

@@ -59,7 +59,9 @@ def tied(definition: Definition, tie: Tie) -> Definition:
     _tie_regions([one for memory in tables["memories"] for one in memory["regions"]], tie, called)
     for access in tables["access"]:
         if tie is Tie.FIRST:
-            access["recovery"].update(first=[called["other"]], block_order="descending")
+            access["recovery"].update(
+                first=[called["other"]], last=[], rewrite_last=False, block_order="descending"
+            )
         if tie is Tie.ENDS:
             access["recovery"].update(last=[called["other"]], rewrite_last=True)
     return validated(tables)

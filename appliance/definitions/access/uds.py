@@ -13,6 +13,8 @@ from appliance.definitions.access.uds_checking import Checking
 from appliance.definitions.access.uds_link import Addressing, Bus, Identity, Sessions, Timing
 from appliance.definitions.access.uds_memory import AddressSpace, Erasing, Reading, Writing
 from appliance.definitions.memory import Memory, Region, ambiguous, not_blocks, out_of_reach
+from appliance.definitions.place_steps import Fetch, longest_piece
+from appliance.definitions.step_kinds import Unlock
 from appliance.definitions.steps import Steps
 
 _SHORT_ADDRESS_BYTES = 4
@@ -100,10 +102,10 @@ class UdsAccessDefinition(AccessDefinition):
 
     def in_words(self) -> InWords:
         """Bus and identifiers, service and size of reads, unit of writes, what a delta write rests on."""
-        upload = self.reading.method == "upload"
+        how = {"upload": "upload (0x35)", "by_address": "by address (0x23)", "steps": "by steps"}
         return InWords(
             _wire(self.bus, self.addressing),
-            f"{'upload (0x35)' if upload else 'by address (0x23)'}, {self.reading.block_bytes} bytes at once",
+            f"{how[self.reading.method]}, {self.reading.block_bytes} bytes at once",
             self._written(),
             f"by hash (routine 0x{self.checking.routine:04X})" if self.proof == "hash" else "full write",
         )
@@ -171,11 +173,12 @@ class UdsAccessDefinition(AccessDefinition):
     def _steps_misfits(self, regions: Sequence[Region]) -> Iterator[Misfit]:
         """A table hands over to a list, or the list is not there; a list nobody hands over to is dead."""
         for table, handed_over, given in (
+            ("reading", self.reading.method == "steps", self.steps.read),
             ("erasing", self.erasing.by == "steps", self.steps.erase),
             ("writing", self.writing.by == "steps", self.steps.program),
             ("checking", self.checking.style == "steps", self.steps.prove),
         ):
-            key = {"erasing": "erase", "writing": "program", "checking": "prove"}[table]
+            key = {"reading": "read", "erasing": "erase", "writing": "program", "checking": "prove"}[table]
             if handed_over and given is None:
                 yield (table,), f"says 'steps', and there is no [access.steps] {key}"
             if given is not None and not handed_over:
@@ -187,6 +190,29 @@ class UdsAccessDefinition(AccessDefinition):
             for problem in not_blocks(regions):
                 yield ("steps",), problem
         yield from self._in_place_misfits(regions)
+        yield from self._unread()
+        yield from self._untold()
+
+    def _unread(self) -> Iterator[Misfit]:
+        for step in self.steps.read or ():
+            if isinstance(step, Fetch) and self.reading.block_bytes > longest_piece(step):
+                told = (
+                    f"{self.reading.block_bytes} bytes at once, and steps.read can name {longest_piece(step)}"
+                )
+                yield ("reading", "block_bytes"), told
+        opening = (*(self.steps.open or ()), *(self.steps.open_to_read or ()), *(self.steps.recover or ()))
+        wants_level = any(isinstance(step, Unlock) and step.purpose == "reading" for step in opening)
+        if wants_level and self.sessions.read_security is None:
+            yield ("steps",), "a step unlocks for reading, and sessions.read_security is not given"
+
+    def _untold(self) -> Iterator[Misfit]:
+        told = {step.tells for step in self.steps.identify or ()}
+        for name in ("hw", "sw"):
+            if name not in told and getattr(self.identity, name) is None:
+                yield ("identity", name), "is missing, and no step of steps.identify tells it"
+        for name in sorted(told):
+            if getattr(self.identity, name) is not None:
+                yield ("identity", name), "is told by steps.identify too: which of the two?"
 
     def _in_place_misfits(self, regions: Sequence[Region]) -> Iterator[Misfit]:
         names = {region.name for region in regions if region.writable}

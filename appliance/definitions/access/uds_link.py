@@ -90,10 +90,10 @@ class Timing(Strict):
 class Identity(Strict):
     """Data identifiers (UDS 0x22) that answer each identity field; OBD asks mode 09 besides."""
 
-    hw: Word
-    """Hardware number."""
-    sw: Word
-    """Software number; the application alone tells it."""
+    hw: Word | None = None
+    """Hardware number. Given unless the steps tell it."""
+    sw: Word | None = None
+    """Software number; the application alone tells it. Given unless the steps tell it."""
     boot: Word | None = None
     """Boot loader version."""
     serial: Word | None = None

@@ -33,8 +33,8 @@ class AddressSpace(Strict):
 class Reading(Strict):
     """How memory is read: 0x23 by address, or 0x35/0x36/0x37 upload."""
 
-    method: Literal["by_address", "upload"]
-    """By address (23) or by upload (35, 36, 37)."""
+    method: Literal["by_address", "upload", "steps"]
+    """By address (23) or by upload (35, 36, 37); with `steps` those say it."""
     block_bytes: int = Field(ge=16, le=0xFFFF)
     """Longest piece of memory asked for at once by 0x23; for an upload the longest TransferData message, its
     two header bytes included (0x75 may lower it)."""
@@ -76,7 +76,9 @@ class Writing(Strict):
     data_format: Byte = 0x00
     """As the ECU numbers the transforms; 0x00 where there is none."""
     transforms: tuple[Transform, ...] = Field(default=(), max_length=2)
-    """What is done to a block before it travels, in this order. 34 announces the length in memory."""
+    """What is done to a block before it travels, in this order."""
+    announces: Literal["memory", "wire"] = "memory"
+    """Which length 34 announces: that in memory, or that of what travels."""
     address_bytes: int = Field(default=4, ge=1, le=5)
     """Length of an address in the request."""
     size_bytes: int = Field(default=4, ge=1, le=4)
@@ -103,6 +105,8 @@ class Writing(Strict):
             yield "data_format 0x00 says that nothing is transformed, and transforms are given"
         if [one.name for one in self.transforms] not in _CHAINS:
             yield "transforms are 'lzss-10-6', 'aes-cbc', or both in this order: what is enciphered is random"
+        if self.announces == "wire" and not self.transforms:
+            yield "announces = 'wire' belongs to transforms: without them both lengths are the same"
         if (self.fingerprint_did is None) != (self.fingerprint is None):
             yield "fingerprint_did and fingerprint go together"
         if self.by == "block_id" and self.address_bytes != 1:

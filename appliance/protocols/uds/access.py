@@ -16,6 +16,7 @@ from appliance.protocols.uds.memory import UdsMemory
 from appliance.protocols.uds.metering import TransferMeter
 from appliance.protocols.uds.opening import Opener
 from appliance.protocols.uds.reading import MemoryReader
+from appliance.protocols.uds.wire import Wire
 from appliance.protocols.uds.writing import MemoryWriter
 from drivers.can.interface import CanPort
 
@@ -30,20 +31,23 @@ class UdsAccess:
         ecu: Definition,
         secret: SecretNamed = none_supplied,
         port: CanPort | None = None,
+        wire: Wire | None = None,
     ) -> None:
         """One of the ECU's accesses; `secret` gives what its owner supplied.
 
-        `port` is the bus, where that may be listened to.
+        `port` is the bus, where that may be listened to; `wire` the links and the person, for steps that
+        leave the one or ask the other.
 
         Raises PitboxError if an unlock algorithm is missing.
         """
         meter = TransferMeter(wire_of(definition))
-        opener = Opener(client, definition, ecu.id, secret)
+        opener = Opener(client, definition, ecu.id, secret, wire)
         proof = MemoryProof(client, definition)
         self.identity = Identification(client, definition)
         self.lifecycle = UdsLifecycle(definition, client, opener, self.identity, proof)
         transfers = self.lifecycle.transfers
-        reader = MemoryReader(client, definition.reading, transfers, meter)
+        steps = definition.steps.read or ()
+        reader = MemoryReader(client, definition.reading, transfers, meter, steps)
         writer = MemoryWriter(client, definition, transfers, meter, secret)
         reaches = definition.reaches(ecu.memories)
         self.memory = UdsMemory(client, opener, reader, writer, proof, meter, definition.wire_start, reaches)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from appliance.protocols.access import AccessError, EcuRefusedError, EcuSilentError, Refusal
@@ -18,7 +19,7 @@ from appliance.protocols.uds.conversation import (
     StepLostError,
 )
 from appliance.protocols.uds.services.control import TESTER_PRESENT_SILENT, SessionTiming, tester_present
-from appliance.protocols.uds.services.data import ACTIVE_SESSION_DID, read_data
+from appliance.protocols.uds.services.data import ACTIVE_SESSION_DID, VIN_DID, read_data
 from appliance.protocols.uds.timing import UdsTiming
 
 T = TypeVar("T")
@@ -33,6 +34,8 @@ LOST = (EcuSilentError, BrokenTransferError, MisfitAnswerError)
 """What became of an answer that a repeat may bring."""
 _PROBES: tuple[Request[Any], ...] = (tester_present(), read_data(ACTIVE_SESSION_DID))
 """Asked in turn, so that the answer to one is not taken for that to the next."""
+_QUIET_PROBES: tuple[Request[Any], ...] = (_PROBES[-1], read_data(VIN_DID))
+"""Of which none is a tester present; a refusal is an answer as good as any."""
 _MOST_PROBES = 3
 """In a row that stay unanswered, or find answers that nobody asked for."""
 
@@ -119,6 +122,15 @@ class UdsClient:
         """Send tester present every `timing.tester_present_s`, whatever else is going on."""
         self._keep_alive.start(self.timing.tester_present_s)
 
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Nothing inside of it tells the ECU that a tester is present, but for what is asked of it."""
+        self._keep_alive.suspended = True
+        try:
+            yield
+        finally:
+            self._keep_alive.suspended = False
+
     async def present(self) -> None:
         """One tester present at once, for nobody's answer; a link that does not take it is left to others."""
         with suppress(AccessError):
@@ -131,6 +143,12 @@ class UdsClient:
                 await self._conversation.send_silently(payload)
         else:
             await self._conversation.send_silently(payload, self._functional)
+
+    def attach(self, link: IsoTpLink, functional: IsoTpLink | None) -> None:
+        """Go on over other links, after `close`: nothing is under way, and no session is kept."""
+        self._conversation = Conversation(link, lambda: self.timing)
+        self._functional = functional
+        self._proven_surplus = 0
 
     async def release_session(self) -> None:
         """Stop sending tester present."""
@@ -162,7 +180,8 @@ class UdsClient:
         Without this, the late answer to a read without echo (0x23) would pass for the next one's.
         """
         if self._conversation.outstanding:
-            await self._ask_probe(self._next_probe() if request.lookalike else tester_present(), [])
+            plain = tester_present() if not self._keep_alive.suspended else _PROBES[-1]
+            await self._ask_probe(self._next_probe() if request.lookalike else plain, [])
         if request.lookalike and prove and self.lost_step:
             await self._resynchronise()
 
@@ -215,6 +234,9 @@ class UdsClient:
             return
 
     def _next_probe(self) -> Request[Any]:
+        """Other than the last; while the ECU must not hear a tester present, none that is one."""
+        if self._keep_alive.suspended:
+            return next(probe for probe in _QUIET_PROBES if probe is not self._last_probe)
         return next(probe for probe in _PROBES if probe is not self._last_probe)
 
     async def _while_busy(self, request: Request[T], first_answer_s: float | None) -> tuple[bytes, T]:
@@ -234,4 +256,6 @@ class UdsClient:
         return await self._conversation.once(request, first_answer_s)
 
     async def _tester_present(self) -> None:
+        if self._keep_alive.suspended:
+            return
         await self.tell_all(TESTER_PRESENT_SILENT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from appliance.definitions.access.uds import UdsAccessDefinition
+from appliance.definitions.place_steps import IdentityField
 from appliance.protocols.access import EcuIdentity, EcuRefusedError, EcuSilentError, EcuState, Refusal
 from appliance.protocols.obd.services import (
     calibration_ids,
@@ -12,9 +13,11 @@ from appliance.protocols.obd.services import (
     vin,
 )
 from appliance.protocols.readable import text
+from appliance.protocols.request import Request
 from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.conversation import BrokenTransferError, MisfitAnswerError
 from appliance.protocols.uds.services.data import active_session, read_data
+from appliance.protocols.uds.steps.fetching import field_in, told_by
 
 _STATE_ATTEMPTS = 3
 _VOLTAGE_BYTES = 1
@@ -30,6 +33,7 @@ class Identification:
         self._client = client
         self._dids = definition.identity
         self._programming = definition.sessions.programming
+        self._tells = {step.tells: step for step in definition.steps.identify or ()}
 
     async def state(self) -> EcuState:
         """BOOTLOADER in the programming session, or if the software number cannot be told; else APPLICATION.
@@ -54,7 +58,7 @@ class Identification:
 
     async def _state_by_software_number(self) -> EcuState:
         try:
-            await self._client.ask(read_data(self._dids.sw), attempts=_STATE_ATTEMPTS)
+            await self._client.ask(self._asking_for("sw"), attempts=_STATE_ATTEMPTS)
         except EcuRefusedError as error:
             if error.refusal is Refusal.UNSUPPORTED:
                 return EcuState.BOOTLOADER
@@ -67,21 +71,20 @@ class Identification:
         state = await self.state()
         if state is EcuState.SILENT:
             raise EcuSilentError("the ECU answers neither as its application nor as its bootloader")
-        dids = self._dids
-        bootloader_hw = await self._text(dids.bootloader_hw)
+        bootloader_hw = await self._field("bootloader_hw")
         if state is EcuState.BOOTLOADER:
             return EcuIdentity(
-                hw=await self._text(dids.hw) if dids.bootloader_hw is None else bootloader_hw,
-                boot=await self._text(dids.boot),
-                serial=await self._text(dids.serial),
+                hw=bootloader_hw if self._knows("bootloader_hw") else await self._field("hw"),
+                boot=await self._field("boot"),
+                serial=await self._field("serial"),
                 bootloader_hw=bootloader_hw,
             )
-        calid, cvn = await self._calibrations() if dids.obd_mode_09 else ((), ())
+        calid, cvn = await self._calibrations() if self._dids.obd_mode_09 else ((), ())
         return EcuIdentity(
-            hw=await self._text(dids.hw),
-            sw=await self._text(dids.sw),
-            boot=await self._text(dids.boot),
-            serial=await self._text(dids.serial),
+            hw=await self._field("hw"),
+            sw=await self._field("sw"),
+            boot=await self._field("boot"),
+            serial=await self._field("serial"),
             vin=await self._vin(),
             calid=calid,
             cvn=cvn,
@@ -91,7 +94,7 @@ class Identification:
     async def measured_v(self) -> float | None:
         """The ECU's own supply reading (DID, else OBD 01 42); None if it has none."""
         did = self._dids.voltage
-        record = None if did is None else await self._record(did, _VOLTAGE_BYTES)
+        record = None if did is None else await self._record(read_data(did, _VOLTAGE_BYTES))
         if record:
             return round(record[0] * _VOLT_PER_BIT, 1)
         return await self._client.attempt(module_voltage()) if self._dids.obd_mode_09 else None
@@ -106,7 +109,7 @@ class Identification:
         return rpm
 
     async def _vin(self) -> str | None:
-        found = await self._text(self._dids.vin)
+        found = await self._field("vin")
         if found is None and self._dids.obd_mode_09:
             return next(iter(await self._client.attempt(vin()) or ()), None)
         return found
@@ -116,12 +119,29 @@ class Identification:
         cvn = await self._client.attempt(calibration_numbers())
         return calid or (), cvn or ()
 
-    async def _text(self, did: int | None) -> str | None:
-        record = None if did is None else await self._record(did)
+    def _knows(self, name: IdentityField) -> bool:
+        """Whether the definition says how that field is asked for."""
+        return name in self._tells or getattr(self._dids, name) is not None
+
+    def _asking_for(self, name: IdentityField) -> Request[bytes]:
+        """Raises KeyError for a field that the definition has no request for."""
+        step = self._tells.get(name)
+        if step is not None:
+            return told_by(step)
+        did: int | None = getattr(self._dids, name)
+        if did is None:
+            raise KeyError(name)
+        return read_data(did)
+
+    async def _field(self, name: IdentityField) -> str | None:
+        record = await self._record(self._asking_for(name)) if self._knows(name) else None
+        step = self._tells.get(name)
+        if record and step is not None:
+            record = field_in(step, record)
         return text(record) or None if record else None
 
-    async def _record(self, did: int, size: int | None = None) -> bytes | None:
+    async def _record(self, request: Request[bytes]) -> bytes | None:
         try:
-            return await self._client.ask(read_data(did, size))
+            return await self._client.ask(request)
         except (EcuRefusedError, EcuSilentError, MisfitAnswerError):
             return None

@@ -19,6 +19,7 @@ from appliance.protocols.uds.addressing import functional_address, link_settings
 from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.discovery import require_single_ecu
 from appliance.protocols.uds.timing import UdsTiming
+from appliance.protocols.uds.wire import Wire, links_to
 from drivers.can.interface import CanPort
 
 log = logging.getLogger("pitbox.uds")
@@ -46,12 +47,7 @@ async def uds_client(
     car: CarInterface, access: UdsAccessDefinition, port: CanPort
 ) -> AsyncIterator[UdsClient]:
     """Physical and functional links to the ECU, as its access describes them. Raises PitboxError."""
-    settings, everyone = link_settings(access), functional_address(access.addressing)
-    client = UdsClient(
-        car.open_link(port, physical_address(access.addressing), settings),
-        car.open_link(port, everyone, settings) if everyone else None,
-        UdsTiming.of(access.timing),
-    )
+    client = UdsClient(*links_to(car, access, port), UdsTiming.of(access.timing))
     try:
         yield client
     finally:
@@ -68,7 +64,8 @@ async def open_ecu(
         async with uds_client(car, access, port) as client:
             if kept:
                 client.keep_session()
-            yield UdsAccess(access, client, way.definition, secret, port)
+            wire = Wire(car, access, port, client)
+            yield UdsAccess(access, client, way.definition, secret, port, wire)
 
 
 async def require_alone(car: CarInterface, access: AccessDefinition) -> None:

@@ -56,7 +56,8 @@ def _alike(ways: Iterable[Way]) -> list[tuple[Way, ...]]:
     found: dict[tuple[object, ...], list[Way]] = {}
     for way in ways:
         access: UdsAccessDefinition = over_uds(way.access)
-        found.setdefault((access.bus, access.addressing, access.identity), []).append(way)
+        asked = (access.bus, access.addressing, access.identity, access.steps.identify)
+        found.setdefault(asked, []).append(way)
     return [tuple(alike) for alike in found.values()]
 
 

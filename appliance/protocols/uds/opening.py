@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from appliance.definitions.access.uds import UdsAccessDefinition
+from appliance.definitions.link_steps import Ask
 from appliance.definitions.steps import OpenStep
 from appliance.protocols.access import AccessError, EcuRefusedError, Purpose, Refusal
 from appliance.protocols.nrc import SECURITY_ACCESS_DENIED
@@ -24,6 +25,7 @@ from appliance.protocols.uds.services.routine import check_preconditions
 from appliance.protocols.uds.status import require_preconditions
 from appliance.protocols.uds.steps.opening import OpeningSteps
 from appliance.protocols.uds.unlocking import Unlock
+from appliance.protocols.uds.wire import Wire
 
 T = TypeVar("T")
 
@@ -32,7 +34,12 @@ class Opener:
     """Takes an ECU into the state a purpose needs, and back."""
 
     def __init__(
-        self, client: UdsClient, definition: UdsAccessDefinition, ecu_id: str, secret: SecretNamed
+        self,
+        client: UdsClient,
+        definition: UdsAccessDefinition,
+        ecu_id: str,
+        secret: SecretNamed,
+        wire: Wire | None = None,
     ) -> None:
         """Raises PitboxError if an unlock algorithm is missing, before anything is sent."""
         self._client = client
@@ -42,7 +49,7 @@ class Opener:
         self._write_unlock = Unlock.of(self._sessions.write_security, ecu_id)
         self._unlock: Unlock | None = None
         self._secret = secret
-        self._by_steps = OpeningSteps(client, secret, self._enter, lambda: self._perform(self._write_unlock))
+        self._by_steps = OpeningSteps(client, secret, self._enter, self._unlock_for, wire)
         self._list: Sequence[OpenStep] | None = None
         """The steps that the ECU was opened by, where they are data."""
         self._session = DEFAULT_SESSION
@@ -58,7 +65,7 @@ class Opener:
         An ECU that must not leave its programming session half written was kept there, by this box.
         """
         self._list = self._steps_for(purpose)
-        self._by_steps.require_secrets(self._list or ())
+        self._by_steps.require(self._list or ())
         if purpose is not Purpose.READ:
             for name in sorted(self._definition.secret_names):
                 self._secret(name)
@@ -74,7 +81,7 @@ class Opener:
     async def reopen(self) -> None:
         """Enter the present session anew and unlock it: the ECU forgets transfers that were under way."""
         if self._list is not None:
-            await self._by_steps.run(self._list)
+            await self._by_steps.run([step for step in self._list if not isinstance(step, Ask)])
             return
         await self._enter(self._session)
         await self._perform(self._unlock)
@@ -84,17 +91,18 @@ class Opener:
     async def restore(self) -> None:
         """Switch everything back on and leave the session, as far as the ECU lets us."""
         await self._client.release_session()
-        for step in self._definition.steps.always:
+        for step in (*self._definition.steps.always, *(self._definition.steps.close or ())):
             try:
                 await self._by_steps.run([step])
             except AccessError:
                 continue
-        for request in (
-            switch_communication(True),
-            switch_dtc_setting(True),
-            change_session(DEFAULT_SESSION),
-        ):
-            await self._client.attempt(request)
+        if self._definition.steps.close is None:
+            for request in (
+                switch_communication(True),
+                switch_dtc_setting(True),
+                change_session(DEFAULT_SESSION),
+            ):
+                await self._client.attempt(request)
         self.forget()
 
     def forget(self) -> None:
@@ -185,6 +193,9 @@ class Opener:
         self._unlock, self._held = unlock, False
         if unlock is not None:
             await unlock.perform(self._client)
+
+    async def _unlock_for(self, purpose: str) -> None:
+        await self._perform(self._read_unlock if purpose == "reading" else self._write_unlock)
 
     async def _check_preconditions(self, required: bool) -> None:
         routine = self._sessions.precondition_routine

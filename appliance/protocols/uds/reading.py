@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from appliance.definitions.access.uds_memory import Reading
+from appliance.definitions.step_kinds import Step
 from appliance.protocols.access import AccessError, EcuRefusedError, EcuSilentError, Refusal
 from appliance.protocols.uds.client import LOST, REPEAT_BACK_OFF_S, UdsClient
 from appliance.protocols.uds.conversation import BrokenTransferError, MisfitAnswerError, StepLostError
@@ -17,9 +19,11 @@ from appliance.protocols.uds.services.transfer import (
     request_upload,
 )
 from appliance.protocols.uds.sizing import SHORTEST_BYTES, AdaptiveSize
+from appliance.protocols.uds.steps.fetching import fetch
 from appliance.protocols.uds.transfer import Transfers
 
 _PLAIN = 0x00
+_FETCHED = b"\x63"
 _PROVEN_BYTES = 64 * 1024
 """So much may be read until the ECU has to prove that requests and answers are in step."""
 
@@ -28,8 +32,15 @@ class MemoryReader:
     """Reads any span; what a definition calls block_bytes is one PDU's share of it."""
 
     def __init__(
-        self, client: UdsClient, reading: Reading, transfers: Transfers, meter: TransferMeter
+        self,
+        client: UdsClient,
+        reading: Reading,
+        transfers: Transfers,
+        meter: TransferMeter,
+        steps: Sequence[Step] = (),
     ) -> None:
+        """`steps` say how a piece is asked for, where the reading table hands over to them."""
+        self._steps = steps
         self._client = client
         self._reading = reading
         self._transfers = transfers
@@ -44,9 +55,9 @@ class MemoryReader:
         `upwards` is the order of the pieces by address; an upload knows no other.
         """
         with self._meter.moving():
-            if self._reading.method == "by_address":
-                return await self._read_by_address(start, length, upwards)
-            return await self._read_by_upload(start, length)
+            if self._reading.method == "upload":
+                return await self._read_by_upload(start, length)
+            return await self._read_by_address(start, length, upwards)
 
     async def _read_by_address(self, start: int, length: int, upwards: bool) -> bytes:
         """Pieces are read on trust, and kept once the ECU has shown that it is in step."""
@@ -78,16 +89,22 @@ class MemoryReader:
         while moved < min(left, self._batch_bytes) and not self._client.lost_step:
             size = min(self._piece.size, left - moved)
             at = low + moved if upwards else high - moved - size
-            parts.append(await self._client.ask(read_memory(self._span, at, size), attempts=1, prove=False))
+            parts.append(await self._piece_at(at, size))
             moved += size
         if not await self._client.proves_step():
             raise StepLostError("answers ran apart from their requests while memory was read")
         self._proven(parts)
         return b"".join(parts if upwards else reversed(parts))
 
+    async def _piece_at(self, at: int, size: int) -> bytes:
+        """One request's share; whoever asks sees to it that answers are in step."""
+        if not self._steps:
+            return await self._client.ask(read_memory(self._span, at, size), attempts=1, prove=False)
+        return await fetch(self._client, self._steps, at, size)
+
     def _proven(self, parts: list[bytes]) -> None:
         self._batch_bytes = min(_PROVEN_BYTES, self._batch_bytes * 2)
-        header = read_memory(self._span, 0, 0).echo
+        header = _FETCHED
         for part in parts:
             self._piece.moved()
             self._meter.received(header, part)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 
 from appliance.definitions.access.uds import UdsAccessDefinition
@@ -124,8 +126,9 @@ class MemoryWriter:
             raise ValueError(f"{len(data)} bytes for a block of {block.size}")
         before, after = around_download(self._steps.program or ())
         await carry_out(self._client, before, self._values_of(block), Refusal.PROGRAMMING)
-        with self._meter.moving():
-            share = await self._begin(block)
+        download = self._steps.download
+        with self._meter.moving(), self._client.quiet() if download and download.quiet else nullcontext():
+            share = await self._begin(block, data)
             check = await self._send(data, share, progress, hold)
             await _holding(hold, partial(self._finish, check))
         await carry_out(self._client, after, self._values_of(block), Refusal.PROGRAMMING)
@@ -135,9 +138,9 @@ class MemoryWriter:
         if record is not None:
             check.require(record)
 
-    async def _begin(self, block: Block) -> int:
+    async def _begin(self, block: Block, data: bytes) -> int:
         """Announce the block; memory bytes that one TransferData may carry."""
-        request = self._announcement(block)
+        request = self._announcement(block, await self._wire_size(data))
         erased, in_vain = block in self._erased, self._transfers.in_vain
         self._erased.discard(block)
         try:
@@ -151,12 +154,26 @@ class MemoryWriter:
         trailer_bytes = len(trailer_of(self._steps.download, b""))
         return min(limit, self._writing.block_bytes or limit) - TRANSFER_HEADER_BYTES - trailer_bytes
 
-    def _announcement(self, block: Block) -> Request[int]:
-        """34; the length is that in memory, also where less travels."""
+    async def _wire_size(self, data: bytes) -> int:
+        """What will travel; counted ahead only where the ECU is told."""
+        step = self._steps.download
+        told = "wire_size" in Template.of(step.open).fields if step else self._writing.announces == "wire"
+        if not (told and self._writing.transforms):
+            return len(data)
+        count = 0
+        for piece in payload(data, self._writing.transforms, self._secret):
+            count += len(piece.wire)
+            await asyncio.sleep(0)
+        return count
+
+    def _announcement(self, block: Block, wire_size: int) -> Request[int]:
+        """34; the length is that in memory, also where less travels, unless the definition says otherwise."""
         if self._steps.download is not None:
-            return announced(Template.of(self._steps.download.open).filled(self._values_of(block)))
+            values = {**self._values_of(block), "wire_size": wire_size}
+            return announced(Template.of(self._steps.download.open).filled(values))
         place = block_number(block) if self._writing.by == "block_id" else self._wire_start(block.place)
-        return request_download(self._writing.data_format, self._span, place, block.size)
+        size = wire_size if self._writing.announces == "wire" else block.size
+        return request_download(self._writing.data_format, self._span, place, size)
 
     def _pieces(self, data: bytes, share: Callable[[], int]) -> Iterator[Piece]:
         if not self._writing.transforms:

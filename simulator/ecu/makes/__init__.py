@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from simulator.ecu.core import Answer, Core, Make
 from simulator.ecu.makes.psa import Psa
 from simulator.ecu.makes.vbf import Vbf
+from simulator.ecu.makes.veteran import Veteran
 from simulator.ecu.makes.vw import Vw
 
 
@@ -21,6 +22,7 @@ _KINDS: dict[str, Callable[[Core], Make]] = {
     "vw": Vw,
     "vbf": Vbf,
     "psa": Psa,
+    "veteran": Veteran,
 }
 
 

@@ -30,8 +30,8 @@ def identifiers(core: Core) -> dict[int, bytes]:
 
 def _application_identifiers(core: Core) -> dict[int, bytes]:
     own, simulated, records = core.access.identity, core.definition.twin, core.nvm.records
-    texts = {VIN: simulated.vin, own.hw: simulated.hw, own.sw: simulated.sw}
-    texts |= _named((own.vin, simulated.vin))
+    texts = {VIN: simulated.vin}
+    texts |= _named((own.hw, simulated.hw), (own.sw, simulated.sw), (own.vin, simulated.vin))
     values = {number: text.encode("ascii") for number, text in texts.items()}
     values[ATTEMPT_COUNTER] = records.programming_attempts.to_bytes(2, "big")
     values[SUCCESS_COUNTER] = records.programming_successes.to_bytes(2, "big")

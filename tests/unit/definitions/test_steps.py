@@ -17,16 +17,23 @@ from appliance.definitions.template import Template
 Lines = Callable[[Path], list[str]]
 P179 = (PACKS / "pbx-p179.toml").read_text("utf-8")
 VB60 = (PACKS / "pbx-vb60.toml").read_text("utf-8")
+Q250 = (PACKS / "pbx-q250.toml").read_text("utf-8")
 V381 = (PACKS / "pbx-v381.toml").read_text("utf-8")
+OPEN = '  { verb = "session", number = 0x03 },\n'
+ASKING = (
+    '  { verb = "ask", question = "key", text = "Off and on.", deadline_s = 60, '
+    'choices = ["done", "stop"], go_on_with = ["done"] },\n'
+)
 ERASE = 'send = "31 01 FF 00 {block_id} F0 5A", good = "02", busy = "01", every_ms = 200, most = 300'
 
 
-@pytest.mark.parametrize("name", ["pbx-p179", "pbx-vb60"])
+@pytest.mark.parametrize("name", ["pbx-p179", "pbx-vb60", "pbx-q250"])
 def test_steps_are_filled_in_as_the_vectors_say(name: str) -> None:
     vectors: dict[str, Any] = json.loads((PACKS / "vectors" / f"{name}.json").read_text("utf-8"))
     steps = uds_access(load_definition(PACKS / f"{name}.toml")).steps
     block = vectors["first_writable_block"]
-    values = {"start": block["start"], "size": block["size_bytes"], "block_id": block["block_id"]}
+    size = block["size_bytes"]
+    values = {"start": block["start"], "size": size, "block_id": block["block_id"], "wire_size": size}
     assert steps.download
     sent = {"program": Template.of(steps.download.open).filled(values).hex().upper()}
     for key in ("erase", "prove", "commit"):
@@ -73,6 +80,51 @@ def test_every_step_is_told_in_words() -> None:
         (VB60, 'probe = "22D0F0"', 'probe = "1101"', "open[4]: probe reads (22) or asks for presence"),
         (VB60, 'send = "1082"', 'send = "1182"', "open[0]: send is 10, 28, 3E or 85 with the bit"),
         (VB60, '{ verb = "unlock" }', '{ verb = "download", open = "34" }', "'download' is none of"),
+        (
+            Q250,
+            "quiet = true },\n]\nprogram",
+            'passes = "22" },\n]\nprogram',
+            "erase: passes would turn a refusal",
+        ),
+        (Q250, "31 03 FF 00", "31 01 FF 00", "erase[0]: poll asks for a result (31 03"),
+        (Q250, "31 03 FF 00", "31 03 {size}", "erase[0]: poll asks for a result (31 03"),
+        (Q250, ', busy = "01", every_ms = 100, most = 300', "", "erase[0]: poll belongs to busy"),
+        (Q250, "23 {start:3} {size:1}", "23 {start:3}", "read[0]: names no piece"),
+        (Q250, "23 {start:3} {size:1}", "22 {start:3} {size:1}", "read[0]: send is a request to read memory"),
+        (
+            Q250,
+            "23 {start:3} {size:1}",
+            "23 {block_id} {size:1}",
+            "read[0]: there is no field {block_id} here",
+        ),
+        (Q250, 'verb = "fetch"', 'verb = "download"', "'download' is none of"),
+        (Q250, 'send = "1A9A"', 'send = "119A"', "identify[1]: send is 22 with an identifier"),
+        (Q250, 'tells = "sw"', 'tells = "hw"', "identify: tells 'hw' 2 times"),
+        (
+            Q250,
+            '"31 01 FF 01"',
+            '"82"',
+            "commit[0]: ends the communication, which the list 'close' alone may",
+        ),
+        (Q250, 'send = "82"', 'send = "31 01 FF 00"', "close[0]: erases; only the list 'erase' may"),
+        (Q250, 'same = "1A8C"', 'same = "1101"', "open[3]: same is 22 with an identifier"),
+        (Q250, "wait_s = 0.5", "wait_s = 61", "must be less than or equal to 60"),
+        (Q250, OPEN, ASKING + OPEN, None),
+        (Q250, OPEN, ASKING.replace("stop", "done") + OPEN, "open[0]: two choices are the same"),
+        (
+            Q250,
+            OPEN,
+            ASKING.replace('"done"] }', '"done", "stop"] }') + OPEN,
+            "open[0]: every choice goes on",
+        ),
+        (
+            Q250,
+            OPEN,
+            ASKING.replace('"done"] }', '"yes"] }') + OPEN,
+            "open[0]: go_on_with names no choice: yes",
+        ),
+        (Q250, OPEN, ASKING.replace("60", "601") + OPEN, "must be less than or equal to 600"),
+        (Q250, OPEN, ASKING.replace("60", "600") + OPEN, "open: may wait 606 s in all"),
         (VB60, "seconds = 1.1", "seconds = 100", "must be less than or equal to 60"),
     ],
 )
@@ -161,3 +213,32 @@ def test_an_invented_secret_is_as_long_as_the_real_one(tmp_path: Path, lines: Li
     file = tmp_path / "mine.toml"
     file.write_text(V381.replace('payload_iv = "0011', 'payload_iv = "00', 1), "utf-8")
     assert [one for one in lines(file) if "'payload_iv' is not as long as the secret may be" in one]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ('  { verb = "tell", tells = "sw", send = "1A9A" },\n', "", "access[0].identity.sw: is missing"),
+        ("obd_mode_09 = false", "hw = 0xF191", "access[0].identity.hw: is told by steps.identify too"),
+        ("block_bytes = 254", "block_bytes = 1024", "access[0].reading.block_bytes: 1024 bytes at once"),
+        (
+            'method = "steps"',
+            'method = "by_address"',
+            "access[0].steps.read: is given, and reading does not say",
+        ),
+        (
+            'read = [{ verb = "fetch", send = "23 {start:3} {size:1}" }]\n',
+            "",
+            "says 'steps', and there is no",
+        ),
+        ("read_security", "# read_security", "a step unlocks for reading, and sessions.read_security"),
+    ],
+)
+def test_steps_and_tables_that_contradict_each_other_are_refused(
+    old: str, new: str, line: str, tmp_path: Path, lines: Lines
+) -> None:
+    assert old in Q250
+    file = tmp_path / "mine.toml"
+    file.write_text(Q250.replace(old, new, 1), "utf-8")
+    told = lines(file)
+    assert [one for one in told if line in one], told

@@ -28,6 +28,7 @@ NAMES = {
     "pbx-v381": ("cal", "status"),
     "pbx-vb60": ("calibration", "read_back"),
     "pbx-p179": ("calibration", "read_back"),
+    "pbx-q250": ("cal", "read_back"),
 }
 
 

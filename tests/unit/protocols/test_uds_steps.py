@@ -42,8 +42,8 @@ from .scripted import Step, asked
 from .uds_bench import IN_SESSION, PRESENT, SESSION_ANSWER, run
 
 T = TypeVar("T")
-NAMES = ("pbx-v381", "pbx-vb60", "pbx-p179")
-V381, VB60, P179 = (load_definition(PACKS / f"{name}.toml") for name in NAMES)
+NAMES = ("pbx-v381", "pbx-vb60", "pbx-p179", "pbx-q250")
+V381, VB60, P179, Q250 = (load_definition(PACKS / f"{name}.toml") for name in NAMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,11 @@ class Bench:
     asked: list[bytes]
 
     def blocks(self) -> list[Block]:
-        """Every block that can be written."""
+        """Every block that can be written, in the order that the ECU wants."""
+        last = uds_access(self.car.ecu.definition).recovery.last
         return [
             Block(region.name, sector, region.block_id)
-            for region in self.car.ecu.definition.regions
+            for region in sorted(self.car.ecu.definition.regions, key=lambda one: one.name in last)
             if region.writable
             for sector in region.sector_ranges()
         ]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 
 from appliance.definitions.step_kinds import Request as RequestStep
 from appliance.definitions.step_kinds import Step, Wait
+from appliance.definitions.template import Template
 from appliance.protocols.access import Block, EcuRefusedError, Refusal
 from appliance.protocols.request import Request, positive
 from appliance.protocols.uds.client import UdsClient
 
 _ROUTINE = 0x31
-_ECHOED = {0x22: 2, 0x28: 1, 0x2E: 2, _ROUTINE: 3, 0x3E: 1, 0x85: 1}
+_ECHOED = {0x1A: 1, 0x20: 0, 0x22: 2, 0x28: 1, 0x2E: 2, _ROUTINE: 3, 0x3E: 1, 0x82: 0, 0x85: 1}
 Values = Mapping[str, int]
 
 
@@ -28,15 +30,27 @@ async def ask(client: UdsClient, step: RequestStep, values: Values, *, harmless:
     `harmless` says that it may be asked again where an answer was lost. Raises EcuRefusedError BUSY for an
     ECU that is never done, and what the client raises.
     """
-    request = _request(step, values, harmless)
+    with client.quiet() if step.quiet else nullcontext():
+        return await _asked(client, step, values, harmless)
+
+
+async def _asked(client: UdsClient, step: RequestStep, values: Values, harmless: bool) -> bytes:
+    request = _request(step, step.send, values, harmless)
     if step.may_fail:
         return await client.attempt(request) or b""
     for left in reversed(range(step.most)):
-        record = await client.ask(request)
+        try:
+            record = await client.ask(request)
+        except EcuRefusedError as refusal:
+            if refusal.code is None or refusal.code not in bytes.fromhex(step.passes):
+                raise
+            return bytes.fromhex(step.good)
         if not step.busy or record != bytes.fromhex(step.busy):
             return record
         if left:
             await asyncio.sleep(step.every_ms / 1000)
+        if step.poll:
+            request = _request(step, step.poll, values, True)
     raise EcuRefusedError(Refusal.BUSY, f"the ECU was still busy when asked {step.most} times: {step.send}")
 
 
@@ -54,14 +68,14 @@ async def carry_out(
                 raise EcuRefusedError(refusal, f"{step.send} ended with {told} instead of {step.good}")
 
 
-def _request(step: RequestStep, values: Values, harmless: bool) -> Request[bytes]:
-    payload = step.template.filled(values)
+def _request(step: RequestStep, send: str, values: Values, harmless: bool) -> Request[bytes]:
+    payload = Template.of(send).filled(values)
     routine = payload[0] == _ROUTINE
     return Request(
         payload,
         positive(payload, _ECHOED[payload[0]]),
         _any_record if step.may_fail else _as_long_as(step),
-        idempotent=harmless or bool(step.busy) or not routine,
+        idempotent=harmless or (bool(step.busy) and step.poll is None) or not routine,
         lookalike=routine,
     )
 
