@@ -14,7 +14,7 @@ from appliance.definitions.access.uds import uds_access
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.step_kinds import Download, Wait
 from appliance.engine.owner_secrets import secrets_of
-from appliance.ports.simulated import with_right_checksums
+from appliance.ports.simulated import SimulatedCarInterface, with_right_checksums
 from appliance.protocols.access import (
     AccessError,
     Block,
@@ -31,6 +31,7 @@ from appliance.protocols.uds.addressing import functional_address, link_settings
 from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.steps.download import around_download
 from appliance.protocols.uds.timing import UdsTiming
+from appliance.protocols.uds.wire import Wire
 from appliance.vault.owner_secrets import Place
 from simulator.car import Car, CarSettings
 from simulator.ecu.chip import Program
@@ -96,7 +97,9 @@ def on_bench(name: str, scenario: Callable[[Bench], Awaitable[T]], secret: Secre
         own = secret or secrets_of(definition, nothing_stored, simulated=True)
         await asyncio.sleep(1.0)
         try:
-            return await scenario(Bench(car, UdsAccess(how, client, definition, own), asked))
+            wire = Wire(SimulatedCarInterface(car, definition), how, port, client)
+            access = UdsAccess(how, client, definition, own, wire=wire)
+            return await scenario(Bench(car, access, asked))
         finally:
             await client.close()
             car.close()
