@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from appliance.cli.client import EngineClient
 from appliance.cli.operation_client import perform
 from appliance.cli.screen import Screen
+from appliance.cli.words import earlier_line
 from appliance.contract.places import Place
 from appliance.contract.preview import Asked, Preview
 from appliance.contract.uses import Use
@@ -50,6 +51,8 @@ def summary_lines(found: Preview, file: str | None = None) -> Iterator[str]:
     known = ", ".join(f"{key} {one}" for key, one in (("HW", found["hw"]), ("SW", found["sw"])) if one)
     yield f"  VIN:   {_vin(found)}{f'  ({known})' if known else ''}"
     yield f"  File:  {file or 'sealed file'}, {found['file'][:16]}"
+    if earlier := found.get("earlier"):
+        yield f"  {earlier_line(earlier)}"
     yield from (f"  ✘ The checks will refuse it: {reason}" for reason in _refusals(found))
     if not found["refused"]:
         yield from _changes(found)

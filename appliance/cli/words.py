@@ -9,6 +9,7 @@ from appliance.cli.problems import ENGINE_LOG
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.events_told import QuestionFields
 from appliance.contract.gates import GateTold
+from appliance.contract.preview import EarlierOriginal
 from appliance.contract.results import BlockCounts, Identity, Proof, Verified
 from appliance.contract.told import OpenWriteTold
 
@@ -101,6 +102,15 @@ def outcome_line(result: str, method: str | None = None) -> str:
     if method in _WEAK and result in ("done", "restored"):
         return f"{result.capitalize()}: every block is written, and {_WEAK[method]}."
     return _OUTCOMES.get(result, f"Result: {result.replace('_', ' ')}")
+
+
+def earlier_line(earlier: EarlierOriginal) -> str:
+    """That what was read, or went back, is not the ECU's original, and the way to that."""
+    way = f"`pitbox restore --job {earlier['job']}` puts back" if earlier["job"] else "`pitbox originals` has"
+    return (
+        f"⚠ Not the ECU's original: it was read after this box had tuned it. {way} what was read before, "
+        f"file {earlier['file']}."
+    )
 
 
 def blocks_line(blocks: BlockCounts) -> str:

@@ -53,6 +53,14 @@ class Asked(TypedDict):
     waivers: NotRequired[list[WaiverAsked]]
 
 
+class EarlierOriginal(TypedDict):
+    """What was read of an ECU before this box tuned it: that, and no later read, is its original."""
+
+    file: str
+    job: str | None
+    """Whose restore puts it back; None where its record is lost."""
+
+
 class Preview(TypedDict):
     """One write: of what, to which car, with what effect."""
 
@@ -81,6 +89,8 @@ class Preview(TypedDict):
     regions: list[RegionChange]
     left_out: list[str]
     """Memories of the file that the access does not reach: they stay as they are."""
+    earlier: NotRequired[EarlierOriginal | None]
+    """Where an original goes back that was read after this box had tuned the ECU."""
     rituals: list[str]
     """What the technician must do before this is begun."""
     access: str

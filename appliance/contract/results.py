@@ -6,7 +6,7 @@ from typing import NotRequired, TypeAlias
 
 from typing_extensions import TypedDict
 
-from appliance.contract.preview import Preview
+from appliance.contract.preview import EarlierOriginal, Preview
 
 
 class Identity(TypedDict):
@@ -93,6 +93,8 @@ class ReadDone(ReadSummary):
     file: str
     full: bool
     """Whether it covers all that can be read, as an original must."""
+    earlier: NotRequired[EarlierOriginal | None]
+    """Where this box had tuned the ECU before: what was read then is its original, and not this."""
 
 
 class BlockCounts(TypedDict):
@@ -150,6 +152,8 @@ class Written(WriteFacts):
     job: str
     dtcs_after: list[str] | None
     rituals: list[str]
+    earlier: NotRequired[EarlierOriginal | None]
+    """Where what went back was read after this box had tuned the ECU: that is not its original."""
 
 
 class Verified(TypedDict):

@@ -74,6 +74,8 @@ class OriginalTold(TypedDict):
     hw: str
     sw: str
     boot: str | None
+    earlier: NotRequired[str | None]
+    """File of the original that was read before this box tuned the ECU, where this one was read later."""
 
 
 class RegionTold(TypedDict):

@@ -42,7 +42,12 @@ def last_proven(
 
 def left_out(order: WriteOrder, target: MemoryImage) -> frozenset[str]:
     """Memories of the target that the write did not reach: what an earlier one proved there still holds."""
-    return frozenset(place.memory for place, _ in target.pieces) - _memories(order)
+    return left_out_of(order, frozenset(place.memory for place, _ in target.pieces))
+
+
+def left_out_of(order: WriteOrder, memories: frozenset[str]) -> frozenset[str]:
+    """Those of these memories that the write did not reach."""
+    return memories - _memories(order)
 
 
 def _memories(order: WriteOrder) -> frozenset[str]:

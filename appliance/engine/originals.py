@@ -339,7 +339,12 @@ def known_originals(box: EngineContext) -> list[dict[str, object]]:
     """Sealed originals in the store, whatever the journal knows of them; a damaged one hides no other."""
     records = filter(None, (_record(box, file_id) for file_id in box.images.file_ids()))
     return [
-        {"file": one.file_id, "definition": one.definition, **one.identity.model_dump(exclude={"vin_hmac"})}
+        {
+            "file": one.file_id,
+            "definition": one.definition,
+            "earlier": one.parent,
+            **one.identity.model_dump(exclude={"vin_hmac"}),
+        }
         for one in records
         if one.kind is ImageKind.ORIGINAL
     ]

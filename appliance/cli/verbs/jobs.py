@@ -174,6 +174,11 @@ def original_lines(found: list[OriginalTold], columns: int = 80) -> Iterator[str
         return
     rows = [_ORIGINAL_COLUMNS, *map(_original_cells, found)]
     yield from _table(rows, [" "] * len(rows), columns)
+    yield from (
+        f"  {one['file'][:8]}… was read after a tune; its ECU's original is {one['earlier']}"
+        for one in found
+        if one.get("earlier")
+    )
     yield "Next: `pitbox restore`, or `pitbox recover --definition ID --file FILE` if the job is lost."
 
 

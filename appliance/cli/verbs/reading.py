@@ -12,7 +12,7 @@ from appliance.cli.options import Verbs, add_job, add_verb
 from appliance.cli.problems import UnusedOptionError
 from appliance.cli.screen import Screen
 from appliance.cli.verbs.session import IDENTIFY_FIRST, client_of, job_of
-from appliance.cli.words import clock, identity_lines, share, size
+from appliance.cli.words import clock, earlier_line, identity_lines, share, size
 from appliance.contract.results import Identified, ReadDone
 
 
@@ -99,6 +99,8 @@ def read_lines(result: ReadDone) -> Iterator[str]:
     yield f"✔ Both reads: {agreed}. {share(result['read_efficiency'])} of what the wire can carry."
     kind = "Sealed as this job's original" if result["full"] else "Sealed as a partial read (not an original)"
     yield f"  {kind}: {len(result['sealed'])} segments, file {result['file']}"
+    if earlier := result.get("earlier"):
+        yield f"  {earlier_line(earlier)}"
     if result["full"]:
         yield "Next: `pitbox export -o original.bin` (master role) for the tuner, then `pitbox write FILE`."
     else:

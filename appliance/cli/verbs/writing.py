@@ -19,7 +19,7 @@ from appliance.cli.proposal_words import proposal_lines
 from appliance.cli.screen import Screen
 from appliance.cli.verbs.reading import names
 from appliance.cli.verbs.session import READ_FIRST, client_of, job_of
-from appliance.cli.words import blocks_line, codes, outcome_line, proof_line, share
+from appliance.cli.words import blocks_line, codes, earlier_line, outcome_line, proof_line, share
 from appliance.contract.preview import Preview
 from appliance.contract.proposals_told import ProposalTold
 from appliance.contract.results import IdentityAfter, Written
@@ -305,7 +305,12 @@ def _answer(result: Written) -> Answer:
 
 def result_lines(result: Written) -> Iterator[str]:
     """What was written, how it was proven, and the fault codes after."""
-    yield f"✔ {outcome_line(result['result'], result['verify']['method'])}"
+    earlier = result.get("earlier")
+    if earlier:
+        yield "✔ What this job read is in the ECU again."
+        yield f"  {earlier_line(earlier)}"
+    else:
+        yield f"✔ {outcome_line(result['result'], result['verify']['method'])}"
     yield f"  {blocks_line(result['blocks'])}"
     yield f"  {proof_line(result['verify'], result['verify']['unproven'])}"
     yield from (f"  Not put back, out of reach: {memory}" for memory in result.get("left_out", []))

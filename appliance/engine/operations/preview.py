@@ -17,6 +17,7 @@ from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.evidence import badge
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
+from appliance.engine.earlier_original import earlier_of
 from appliance.engine.job_access import access_of, chosen_access, over
 from appliance.engine.last_proven import last_proven
 from appliance.engine.operations.restore_without_journal import chosen_original, read_with
@@ -83,6 +84,7 @@ async def preview_restore(box: EngineContext, asked: OfRestore) -> Preview:
         _compare(found, box, definition, original, original.image, writable, opened)
         held = {place.memory for place, _ in original.image.pieces}
         found["left_out"] = sorted(held - access_of(job, definition).reaches(definition.memories))
+        found["earlier"] = earlier_of(box, original.file_id)
         return _digested(found)
 
 
@@ -104,6 +106,8 @@ async def preview_recover(box: EngineContext, asked: OfRecovery) -> Preview:
         regions, name, kind = _unknown(definition, order.blocks), order.tuned_file, "tuned"
     found = _preview(box, job, definition, "recover", kind, name, asked)
     found["regions"] = regions
+    if kind == "original":
+        found["earlier"] = earlier_of(box, name)
     return _digested(found)
 
 
@@ -128,6 +132,7 @@ def _rescue(box: EngineContext, asked: OfRecovery, definition_id: str) -> Previe
         compared_with=None,
         regions=_unknown(definition, blocks),
         left_out=sorted(original.memories - access.reaches(definition.memories)),
+        earlier=earlier_of(box, original.file_id),
         rituals=rituals_of(access, "recovery"),
         access=access.name,
         definition_sha256=definition.digest(),

@@ -20,6 +20,7 @@ from appliance.contract.results import (
 from appliance.definitions.evidence import badge
 from appliance.definitions.memory import Region
 from appliance.engine.context import EngineContext
+from appliance.engine.earlier_original import earlier_of, read_before_a_tune
 from appliance.engine.ecu import on_ecu, require_same_ecu
 from appliance.engine.ecu_discovery import Found, find_ecu, in_bootloader
 from appliance.engine.interruptions import (
@@ -104,7 +105,9 @@ async def read(box: EngineContext, job_id: str, regions: Sequence[str] = ()) -> 
     wipe_image(result.image)
     full = {region.name for region in chosen} >= {r.name for r in reached if r.readable}
     kind = ImageKind.ORIGINAL if full and job.original_file is None else ImageKind.RESCUE
-    file_id = save_image(box, kind, job, chosen, result.segments)
+    first = kind is ImageKind.ORIGINAL
+    before = read_before_a_tune(box, box.journal.job(job_id), result.segments) if first else None
+    file_id = save_image(box, kind, job, chosen, result.segments, before)
     summary = _summary(box, result, ceiling)
     box.journal.note(job_id, result=None, **summary)
     mark_read_resumed(box.journal, job_id)
@@ -113,7 +116,8 @@ async def read(box: EngineContext, job_id: str, regions: Sequence[str] = ()) -> 
         box.journal.move(job_id, JobState.IDENTIFIED)
     else:
         box.journal.read_verified(job_id, original)
-    return ReadDone(job=job_id, file=file_id, full=full, **summary)
+    earlier = earlier_of(box, file_id)
+    return ReadDone(job=job_id, file=file_id, full=full, earlier=earlier, **summary)
 
 
 async def _refuse_half_written(box: EngineContext, job: JobContext) -> None:

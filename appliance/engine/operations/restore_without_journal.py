@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import replace
 
 from appliance.contract.errors import PitboxError
@@ -99,9 +100,14 @@ def chosen_original(box: EngineContext, definition_id: str, file_id: str | None)
             do_now="Name the one of this very ECU: repeat the command with `--file` and its id."
             if fitting
             else "Look on the box that read this ECU.",
-            details=tuple(f"{one['file']}: HW {one['hw']}, SW {one['sw']}" for one in fitting),
+            details=tuple(_choice(one) for one in fitting),
         )
     return box.images.load(str(fitting[0]["file"]))
+
+
+def _choice(one: Mapping[str, object]) -> str:
+    later = f"; read after a tune, its original is {one['earlier']}" if one["earlier"] else ""
+    return f"{one['file']}: HW {one['hw']}, SW {one['sw']}{later}"
 
 
 async def _identity(

@@ -15,6 +15,7 @@ from appliance.definitions.schema import Definition
 from appliance.engine.conditions import LiveConditions
 from appliance.engine.confirming import confirmed
 from appliance.engine.context import EngineContext
+from appliance.engine.earlier_original import earlier_of
 from appliance.engine.ecu import on_ecu
 from appliance.engine.ecu_discovery import in_bootloader, refuse_two_ecus
 from appliance.engine.job_access import access_of, over
@@ -364,7 +365,9 @@ async def _done(box: EngineContext, result: WriteResult, ecu: JobContext) -> Wri
     after = _codes(await read_dtcs(ecu))
     box.journal.note(job_id, dtcs_after=after)
     rituals = [ritual.text for ritual in ecu.access_definition.rituals if ritual.when == "after_write"]
-    return Written(job=job_id, **facts, dtcs_after=after, rituals=rituals)
+    went_back = result.outcome is JobState.RESTORED
+    earlier = earlier_of(box, box.journal.job(job_id).original_file) if went_back else None
+    return Written(job=job_id, **facts, dtcs_after=after, rituals=rituals, earlier=earlier)
 
 
 def _codes(dtcs: tuple[Dtc, ...] | None) -> list[str] | None:
