@@ -16,9 +16,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from appliance.cli.client import EngineClient
+from appliance.contract.told import OperationTold
 from appliance.definitions.loader import load_all
 from appliance.flashing.image import blocks_of
 from benchmarks.report import Benchmark, Row
@@ -51,13 +52,17 @@ class RunningEngine:
 
     def work(self, verb: str, **parameters: Any) -> dict[str, Any]:
         """One operation to its end. Raises AssertionError if it fails."""
-        operation = self.client.post("/v1/operations", {"verb": verb, **parameters})
-        while operation["state"] == "running":
-            operation = self.client.get(f"/v1/operations/{operation['id']}?wait={_HELD_S}")
+        operation = self.ended(verb, **parameters)
         if operation["state"] != "done":
             raise AssertionError(f"{verb}: {operation}")
-        result: dict[str, Any] = operation["result"]
-        return result
+        return cast(dict[str, Any], operation["result"])
+
+    def ended(self, verb: str, **parameters: Any) -> OperationTold:
+        """One operation, however it ended."""
+        operation = self.client.post("/v1/operations", OperationTold, {"verb": verb, **parameters})
+        while operation["state"] == "running":
+            operation = self.client.get(f"/v1/operations/{operation['id']}?wait={_HELD_S}", OperationTold)
+        return operation
 
 
 @contextmanager
@@ -107,6 +112,12 @@ def measure() -> list[Row]:
         note("identify")
         running.work("read", job=job)
         note("read twice and seal")
+        upload = running.client.upload(tuned_file())
+        running.ended("write", job=job, upload=upload)
+        note("write of a plain file, refused by its gates")
+        upload = running.client.upload(tuned_file())
+        running.work("preview", of="write", job=job, upload=upload)
+        note("preview of a plain file")
         upload = running.client.upload(tuned_file())
         regions = [region.name for region in load_all().get(ECU).regions if region.writable]
         running.work("write", job=job, upload=upload, changed_regions=regions, correct_checksums=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import logging
 import uuid
@@ -28,6 +29,7 @@ from appliance.flashing.journal import Step
 from appliance.flashing.operation_log import RUNNING, Beginning, OperationLog
 from appliance.flashing.recorder import acting
 from appliance.flashing.safety import tell_safety
+from appliance.vault.memory import give_back_free_memory
 
 _KEPT = 50
 _WRITING = frozenset({"write", "restore", "recover"})
@@ -216,6 +218,8 @@ class Operator:
             except Exception as error:  # noqa: BLE001 - kept and told as the operation's outcome
                 end = _End("failed", error=told(as_ours(error), self._box))
             self._write_down(lambda log: _close(log, beginning, end))
+        if work.verb.opens_files or operation.kind is not OperationClass.HARMLESS:
+            let_go_of_images()
         return end
 
     @asynccontextmanager
@@ -321,6 +325,12 @@ async def _have_given_way(leaving: Operation, to: Operation) -> None:
     )
     task.cancel()
     await asyncio.wait({task})
+
+
+def let_go_of_images() -> None:
+    """What a failed operation had opened hangs on its traceback in a circle: nobody else frees it soon."""
+    gc.collect()
+    give_back_free_memory()
 
 
 def _close(log: OperationLog, beginning: Beginning, end: _End) -> None:

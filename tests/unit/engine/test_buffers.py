@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from appliance.contract.jobs import JobState
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
+from appliance.engine.operations.registry import prepare as prepared
 from appliance.engine.operations.write import opened_files, request_of
 from appliance.engine.originals import save_image, seal_target
 from appliance.engine.plaintext import Opened, wiped_afterwards
@@ -22,6 +24,7 @@ from appliance.protocols.access import EcuIdentity
 from appliance.vault.contents import split
 from appliance.vault.images import ImageKind
 from simulator.image_synthesis import synthesise
+from tests.support.desk import OPERATOR, Desk
 from tests.support.garage import Garage, Readied, visit
 
 IMAGE_BYTES = 4 << 20
@@ -91,5 +94,30 @@ def test_a_plain_file_of_4_mib_is_packaged_and_judged_in_little_memory(master: R
         definition = garage.box.definition("pbx-e400")
         with wiped_afterwards() as opened, at_most(2):
             prepare(garage.box, job, [every_sector_changed(definition, image)], opened)
+
+    visit(master, scene)
+
+
+def test_a_refused_write_leaves_no_image_behind(master: Readied) -> None:
+    """Its error is told; nothing that hangs on it stays until somebody happens to collect it."""
+
+    async def scene(garage: Garage) -> None:
+        job, image = read_e400(garage)
+        desk = Desk(garage)
+        data = every_sector_changed(garage.box.definition("pbx-e400"), image)
+        gc.disable()
+        tracemalloc.start()
+        try:
+            garage.box.uploads["up"] = data
+            asked = {"job": job, "upload": "up"}
+            operation = desk.operator.start("write", job, prepared("write", asked), OPERATOR, asked)
+            told = await desk.operator.told(operation.id, 3600.0)
+            assert told["error"] is not None and told["error"]["code"] == "GATES_REFUSED"
+            assert garage.box.uploads == {}
+            assert tracemalloc.get_traced_memory()[0] < IMAGE_BYTES // 4
+            assert tracemalloc.get_traced_memory()[1] > IMAGE_BYTES
+        finally:
+            tracemalloc.stop()
+            gc.enable()
 
     visit(master, scene)
