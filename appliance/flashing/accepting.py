@@ -24,7 +24,7 @@ async def have_it_accepted(state: WriteState, writer: BlockWriter, lost: LostBlo
     """Commit. An ECU that calls a proven memory incomplete may miss the end of a block that was in flight
     when everything was lost: block after block is written again, each a bounded number of times.
 
-    Raises AccessError, or TargetDamagedError where what is missing is most likely a block that the disk lost.
+    Raises AccessError, or what LostBlocks says where most likely a block is missing that the disk lost.
     """
     while True:
         try:

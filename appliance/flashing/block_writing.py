@@ -9,7 +9,7 @@ from appliance.contract.events import Phase
 from appliance.contract.places import Start
 from appliance.flashing.erase_bounds import Wear
 from appliance.flashing.erase_groups import Unit
-from appliance.flashing.errors import EcuChangedError, EraseBoundError, TargetDamagedError
+from appliance.flashing.errors import EcuChangedError, EraseBoundError, target_lost
 from appliance.flashing.journal import Step
 from appliance.flashing.progress import Progress
 from appliance.flashing.recognising import unconfirmed
@@ -36,11 +36,11 @@ class BlockWriter:
     async def rewrite_all(self, blocks: Sequence[Block]) -> None:
         """With all that is erased with them, and what the ECU wants behind them.
 
-        Raises TargetDamagedError where some of that is not known, AccessError, EcuChangedError,
-        EraseBoundError, CarUnconfirmedError; WayBackLostError or VaultError where the disk does not keep what
-        an erase would leave to it alone.
+        Raises TargetDamagedError or SourceLostError where some of that is not known, AccessError,
+        EcuChangedError, EraseBoundError, CarUnconfirmedError; WayBackLostError or VaultError where the disk
+        does not keep what an erase would leave to it alone.
         """
-        target, groups = self._state.target, self._state.groups
+        plan, target, groups = self._state.plan, self._state.target, self._state.groups
         units = groups.units(groups.finished(blocks))
         unknown = [block for unit in units for block in unit if not target.covers(block.place)]
         known = [unit for unit in units if not set(unit).intersection(unknown)]
@@ -49,7 +49,7 @@ class BlockWriter:
             await self._rewrite(unit, progress)
         self._flush_finished()
         if unknown:
-            raise TargetDamagedError(names_of(unknown), self._state.plan.other)
+            raise target_lost(self._job.id, names_of(unknown), plan.other, plan.hope)
 
     async def _rewrite(self, unit: Unit, progress: Progress) -> None:
         """Erase a unit and program its blocks; what the ECU or the link breaks off is erased and begun again,

@@ -147,7 +147,9 @@ class TargetDamagedError(PitboxError):
         over, because nothing of it was begun.
         """
         if closed:
-            way_on = "Nothing was erased, and the write is closed. Hand the file in again."
+            way_on = (
+                "Nothing was erased, and the write is closed. Begin it again, a tuned file with the file."
+            )
         else:
             way_on = "Bring back the second copy of the box's state directory" + (
                 f", or {other}." if other else ", then repeat the command."
@@ -155,9 +157,37 @@ class TargetDamagedError(PitboxError):
         super().__init__(
             "TARGET_DAMAGED",
             f"the sealed bytes of {len(ranges)} places are damaged, and the ECU is not known to hold them",
-            do_now=("The ECU runs, and is not as it was: do not start the engine. " if runs else "") + way_on,
+            do_now=(_RUNS if runs else "") + way_on,
             details=tuple(ranges),
         )
+
+
+class SourceLostError(PitboxError):
+    """A half-written ECU needs bytes that are whole nowhere: no verb brings it further as it is."""
+
+    def __init__(self, job_id: str, ranges: Sequence[str], *, runs: bool = False) -> None:
+        """`runs` is for an ECU that runs its application with what it holds there."""
+        super().__init__(
+            "SOURCE_LOST",
+            f"the bytes of {len(ranges)} places are whole nowhere any more: their sealed copies are damaged, "
+            "and the ECU is not known to hold them",
+            do_now=(_RUNS if runs else "")
+            + "Repeating this changes nothing. Where there is a second copy of the box's state directory, or "
+            f"the folder of --second-store, bring it back, then `pitbox recover --job {job_id}`. Where there "
+            "is none, this ECU is for the bench: what is named below has to come from elsewhere. Once it was "
+            f"mended or replaced, `pitbox settle --job {job_id}` ends the warning.",
+            details=tuple(ranges),
+        )
+
+
+def target_lost(
+    job_id: str, ranges: Sequence[str], *others: str | None, runs: bool = False
+) -> TargetDamagedError | SourceLostError:
+    """The error for a half-written ECU that needs what is lost; `others` are sources that may be left."""
+    left = next(filter(None, others), None)
+    if left is None:
+        return SourceLostError(job_id, ranges, runs=runs)
+    return TargetDamagedError(ranges, left, runs=runs)
 
 
 class WayBackLostError(PitboxError):
@@ -174,6 +204,7 @@ class WayBackLostError(PitboxError):
         )
 
 
+_RUNS = "The ECU runs, and is not as it was: do not start the engine. "
 FINISH_TUNED = "finish the tuned file instead (`pitbox recover`)"
 PUT_ORIGINAL_BACK = "put the original back instead (`pitbox recover --original`)"
 

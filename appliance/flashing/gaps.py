@@ -50,6 +50,8 @@ async def filled(job: JobContext, target: Target, purpose: Purpose) -> Target:
     image, left = target.image, []
     for gap in target.gaps:
         data = None if gap.sha256 is None else await held(job, gap.place, purpose)
+        if data is not None and sha256_hex(data) != gap.sha256:  # that read may be spoilt itself
+            data = await held(job, gap.place, purpose)
         if data is None:
             left.append(gap)
         elif sha256_hex(data) != gap.sha256:

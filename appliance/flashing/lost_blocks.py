@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from appliance.contract.events import Phase
 from appliance.flashing import history
 from appliance.flashing.context import JobContext
-from appliance.flashing.errors import TargetDamagedError
+from appliance.flashing.errors import SourceLostError, TargetDamagedError, target_lost
 from appliance.flashing.gaps import Target, filled, unknown
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import Step, StepRecord
@@ -31,26 +31,30 @@ class LostBlocks:
         target: Target,
         steps: Sequence[StepRecord],
         other: str | None = None,
+        hope: str | None = None,
     ) -> None:
-        """`blocks` are all that the write has to make equal; `other` is the source that is whole, if any."""
+        """`blocks` are all that the write has to make equal; `other` is the source that is whole, if any,
+        `hope` one that may be.
+        """
         self._job = job
         self._blocks = unknown(blocks, target.image)
         gaps = tuple(gap for gap in target.gaps if any(gap.place.overlaps(one.place) for one in self._blocks))
         self._target = Target(target.image, gaps)
         self._steps = steps
         self._other = other
+        self._hope = hope
 
     def __bool__(self) -> bool:
         """Whether there are any."""
         return bool(self._blocks)
 
-    def error(self, *, runs: bool = False) -> TargetDamagedError:
+    def error(self, *, runs: bool = False) -> TargetDamagedError | SourceLostError:
         """They are neither written nor proven; `runs` is for an ECU whose application runs with them."""
         ranges = [str(one) for one in self._blocks]
-        return TargetDamagedError(ranges, self._other, runs=runs)
+        return target_lost(self._job.id, ranges, self._other, self._hope, runs=runs)
 
     def refuse_unless_provable(self) -> None:
-        """Before the ECU is told to run its application. Raises TargetDamagedError."""
+        """Before the ECU is told to run its application. Raises TargetDamagedError, SourceLostError."""
         if self._blocks and not (self._other is None and self._have_witnesses and self._may_run):
             raise self.error()
 
@@ -76,7 +80,7 @@ class LostBlocks:
     async def prove(self) -> None:
         """Through the application, which runs: by the sealed hashes, then byte by byte with the blocks' rest.
 
-        Raises TargetDamagedError, AccessError, EcuChangedError.
+        Raises TargetDamagedError, SourceLostError, AccessError, EcuChangedError.
         """
         if not self._blocks:
             return

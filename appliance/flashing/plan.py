@@ -66,6 +66,11 @@ class FlashPlan:
         """What a person can do instead, where the target is damaged and another is whole."""
         return None if isinstance(self.request, WriteRequest) else self.request.other
 
+    @property
+    def hope(self) -> str | None:
+        """What else a person may try, where no other is known to be whole."""
+        return None if isinstance(self.request, WriteRequest) else self.request.hope
+
     def refuse_changed_target(self) -> None:
         """Raises PitboxError TARGET_CHANGED when the bytes at hand are not those that were planned with."""
         if not self.known.gaps:

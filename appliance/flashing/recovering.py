@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 from appliance.contract.errors import PitboxError
@@ -11,6 +12,8 @@ from appliance.contract.jobs import JobState
 from appliance.flashing import history
 from appliance.flashing.context import JobContext
 from appliance.flashing.errors import (
+    FINISH_TUNED,
+    PUT_ORIGINAL_BACK,
     NeedsBenchError,
     TargetDamagedError,
     WriteInterruptedError,
@@ -83,7 +86,7 @@ async def recover(
     if not gaps:
         await _keep_the_way_back(job, found)
         return await write(job, _planned(job, found, word))
-    found = replace(found, known=await _as_whole_as_possible(job, found))
+    found = replace(found, hope=_hope(job, found, before), known=await _as_whole_as_possible(job, found))
     try:
         if found.lost and not touched:
             raise await _never_begun(job, found, before)
@@ -96,6 +99,15 @@ async def recover(
 def _planned(job: JobContext, resumption: Resumption, word: WireWord) -> ExecutablePlan:
     tell(job, check_resumption(resumption))
     return ExecutablePlan(FlashPlan(resumption), word)
+
+
+def _hope(job: JobContext, found: Resumption, before: MemoryImage | None) -> str | None:
+    """The original, where the ECU may still hold what of it the disk lost: this write did not erase that."""
+    if found.order.tuned_file is None or before is None:
+        return None
+    begun = history.begun(job.journal.steps(found.flash.id))
+    gone = any(block.place.at in begun for block in unknown(found.order.blocks, before))
+    return None if gone else PUT_ORIGINAL_BACK
 
 
 async def _as_whole_as_possible(job: JobContext, found: Resumption) -> Target:
@@ -120,7 +132,7 @@ async def _as_whole_as_possible(job: JobContext, found: Resumption) -> Target:
     lost = unknown(found.order.blocks, target.image)
     begun = history.begun(job.journal.steps(found.flash.id))
     if not found.as_begun and lost and (found.other or any(block.place.at in begun for block in lost)):
-        raise TargetDamagedError([str(gap) for gap in target.gaps], found.other)
+        raise TargetDamagedError([str(gap) for gap in target.gaps], found.other or FINISH_TUNED)
     return target
 
 
@@ -150,11 +162,15 @@ async def _looking(job: JobContext, found: Resumption) -> Purpose:
 
 
 async def _never_begun(job: JobContext, found: Resumption, before: MemoryImage | None) -> TargetDamagedError:
-    """A write that erased nothing, and cannot be finished: closed where memory is what it was before it.
+    """A write that erased nothing, and cannot be finished: closed where memory is what it was before it, as
+    far as anybody knows that.
 
     Raises PitboxError.
     """
     lost = [str(block) for block in found.lost]
+    replaces_unknown = found.order.tuned_file is None and found.as_begun
+    if replaces_unknown and before is None and await _runs(job):
+        return _closed(job, found, lost)
     if before is None or unknown(found.order.blocks, before) or not job.access_definition.certain:
         return TargetDamagedError(lost, found.other)
     try:
@@ -168,9 +184,22 @@ async def _never_begun(job: JobContext, found: Resumption, before: MemoryImage |
         await let_go(job)
     if strange:
         return TargetDamagedError(lost, found.other)
+    return _closed(job, found, lost)
+
+
+def _closed(job: JobContext, found: Resumption, lost: Sequence[str]) -> TargetDamagedError:
     job.journal.resume_flash(found.flash, found.flash.write_order)
     job.journal.close_flash(found.flash.id, job.id, JobState.READ_VERIFIED, NOTHING_ERASED)
     return TargetDamagedError(lost, None, closed=True)
+
+
+async def _runs(job: JobContext) -> bool:
+    """Whether the application answers: of an original on its way back nobody knows what it replaces."""
+    try:
+        return await job.access.lifecycle.state() is EcuState.APPLICATION
+    except AccessError as error:
+        job.note("memory_unseen", error=str(error))
+        return False
 
 
 async def _silence(job: JobContext) -> AccessError | None:

@@ -29,6 +29,8 @@ class Resumption:
     """Of the gates that ask car and box (`gates/resuming.py`)."""
     other: str | None = None
     """What a person can do instead, where the target is damaged and another is whole."""
+    hope: str | None = None
+    """What else a person may try, where no other is known to be whole: the ECU may still hold the rest."""
 
     @property
     def as_begun(self) -> bool:

@@ -17,7 +17,7 @@ from appliance.flashing.block_writing import BlockWriter
 from appliance.flashing.comparing import prove, refuse_foreign_memory, to_write
 from appliance.flashing.context import JobContext
 from appliance.flashing.database import StorageError
-from appliance.flashing.errors import NeedsBenchError, VerifyFailedError, access_problem
+from appliance.flashing.errors import NeedsBenchError, SourceLostError, VerifyFailedError, access_problem
 from appliance.flashing.executable import ExecutablePlan
 from appliance.flashing.journal import Step
 from appliance.flashing.lost_blocks import LostBlocks
@@ -82,7 +82,9 @@ class _Write:
         self._state = state
         self._job = state.job
         self._writer = BlockWriter(state)
-        self._lost = LostBlocks(state.job, plan.order.blocks, plan.known, state.steps_before, plan.other)
+        self._lost = LostBlocks(
+            state.job, plan.order.blocks, plan.known, state.steps_before, plan.other, plan.hope
+        )
 
     async def run(self) -> WriteResult:
         """Write until memory is proven. Raises PitboxError; the journal then says how far it came."""
@@ -99,6 +101,9 @@ class _Write:
             raise self._told(error) from error
         except VerifyFailedError as error:
             self._leave(error.what, over=True)
+            raise
+        except SourceLostError as error:
+            self._end_without_source(error)
             raise
         except PitboxError as error:
             self._leave(error.what, over=fresh)
@@ -142,6 +147,13 @@ class _Write:
             state.out_of_reach,
             tuple(names_of(one for one in order.guarded if one not in state.provable_guards)),
         )
+
+    def _end_without_source(self, error: SourceLostError) -> None:
+        """Closed for the bench; an ECU that is reached in its session alone is not let go of for that."""
+        if self._state.how.recovery.recoverability == "bootloader":
+            self._close_as(JobState.NEEDS_BENCH, NEEDS_BENCH)
+        else:
+            self._leave(error.what, over=False)
 
     def _only_the_bench_helps(self, error: AccessError) -> bool:
         """An erased block that is not taken, in a second recovery and for the same reason: no reset helps.

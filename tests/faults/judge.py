@@ -146,13 +146,15 @@ def judge_source_lost(memories: Memories, ecu: Ecu, record: Record, rot: Rot) ->
 
     Nothing held its bytes any more when it rotted: else the box had them in reach.
     """
-    needed = ecu.memory[rot.place] != memories.original[rot.place]
+    needed = ecu.memory[rot.place] != memories.original[rot.place] or not (rot.legible or ecu.valid)
     _require(
         needed, "a copy rotted that nobody needs, for the ECU holds those bytes, and the job is not done"
     )
-    _require(not rot.held, "a copy rotted whose bytes the ECU held, and the box has lost them since")
+    within_reach = rot.held and rot.legible
+    _require(not within_reach, "a copy rotted whose bytes the ECU held, and the box has lost them since")
     untouched = ecu.memory == memories.start and ecu.valid
-    _require(untouched or record.open_flashes == 1, "a copy rotted, and the half-written ECU was forgotten")
+    remembered = record.open_flashes == 1 or record.state is JobState.NEEDS_BENCH
+    _require(untouched or remembered, "a copy rotted, and the half-written ECU was forgotten")
 
 
 def judge_end(outcome: Outcome, definition: Definition, memories: Memories, ecu: Ecu, record: Record) -> None:

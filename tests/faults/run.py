@@ -66,6 +66,7 @@ from tests.faults.workbench import Site, Workbench, bench_access
 MOST_ATTEMPTS = 14
 LONGEST_ATTEMPT_S = 3600.0
 _BENCH_TRIES = 2
+_LOST_TRIES = 3
 _LOOKS_EVERY_S = 30.0
 _BOOT_S = 2.0
 _VANISHES_SHARE = 0.15
@@ -114,7 +115,7 @@ def run(scenario: Scenario, folder: Path) -> Result:
     root = Path(tempfile.mkdtemp(dir=folder))
     try:
         run_virtual(_run(scenario, root, result))
-    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - what escapes is what is looked for
+    except (Exception, asyncio.CancelledError, Killed) as error:  # noqa: BLE001 - what escapes is what is looked for
         result.outcome, result.broken = "broken", f"{type(error).__name__}: {error}"
     finally:
         shutil.rmtree(root)
@@ -143,6 +144,7 @@ class Run:
         """Once the ECU is out of its car."""
         self._injectors: list[FaultInjector] = []
         self._bench_verdicts = 0
+        self._lost_verdicts = 0
         self._stays_silent = False
         """The records are lost, and the box says that an ECU which stays silent needs the bench."""
         self._advised: list[bool] = []
@@ -183,8 +185,6 @@ class Run:
             if outcome is not None:
                 return outcome
             await self._pause()
-        if self._rotten is not None and self._scenario.kind is Kind.RESTORE:
-            return Outcome.SOURCE_LOST
         if self._stays_silent:
             return Outcome.NEEDS_BENCH
         self._judge_last_copy()
@@ -284,19 +284,26 @@ class Run:
         other.power_up()
         await asyncio.sleep(_BOOT_S)
         self._trace(f"plugged into another car: {which}")
-        before, told = _seen(other), None
-        life = self._alive(None)
-        table = self._workbench and Workbench(other, self._workbench.access)
-        life.plug_into(other, table)
-        for named in (None, definition.simulation.vin):
-            try:
-                work = self._work(life.box, attempt, named)
-                told = str((await life.perform(work, LONGEST_ATTEMPT_S))["result"])
-            except PitboxError as error:
-                self._trace(f"{error} {error.details}")
-        life.plug_into(self._car, self._workbench)
+        before = _seen(other)
+        told = await self._served(other, attempt, definition.simulation.vin)
         judge_other_car(before, _seen(other), told)
         other.close()
+
+    async def _served(self, other: Car, attempt: int, vin: str) -> str | None:
+        """What the box says with another car on the plug; it may die over that."""
+        told, life = None, self._alive(None)
+        life.plug_into(other, self._workbench and Workbench(other, self._workbench.access))
+        try:
+            for named in (None, vin):
+                try:
+                    work = self._work(life.box, attempt, named)
+                    told = str((await life.perform(work, LONGEST_ATTEMPT_S))["result"])
+                except PitboxError as error:
+                    self._trace(f"{error} {error.details}")
+            life.plug_into(self._car, self._workbench)
+        except Killed:
+            self._bury()
+        return told
 
     def _lose_records(self, kind: Hardship) -> None:
         """The box is off, its disk loses records, and it starts again."""
@@ -466,12 +473,8 @@ class Run:
         if error.code == "CAR_UNCONFIRMED":
             self._named_car = self._scenario.bench.definition.simulation.vin
             return None
-        if record.state is JobState.NEEDS_BENCH:
-            if self._scenario.site is Site.CAR_THEN_BENCH:
-                self._to_the_bench()
-                return None
-            self._bench_verdicts += 1
-            return Outcome.NEEDS_BENCH if self._bench_verdicts == _BENCH_TRIES else None
+        if error.code == "SOURCE_LOST" or record.state is JobState.NEEDS_BENCH:
+            return self._at_an_end(error)
         if record.open_flashes:
             self._result.interruptions += 1
             return None
@@ -479,6 +482,25 @@ class Run:
         if lost:
             return None
         return Outcome.REFUSED if self._scenario.gives_up or self._is_hopeless() else None
+
+    def _at_an_end(self, error: PitboxError) -> Outcome | None:
+        """The technician tries the other verb as well, and then believes it."""
+        if error.code == "SOURCE_LOST":
+            return self._without_source()
+        if self._scenario.site is Site.CAR_THEN_BENCH:
+            self._to_the_bench()
+            return None
+        self._bench_verdicts += 1
+        return Outcome.NEEDS_BENCH if self._bench_verdicts == _BENCH_TRIES else None
+
+    def _without_source(self) -> Outcome | None:
+        """An original that rotted, and not while the write would still make a tuned file of it."""
+        flash = self._box.journal.last_flash(self._job or "")
+        tuned = flash is not None and WriteOrder.from_json(flash.write_order).tuned_file
+        if self._rotten is None or tuned:
+            raise BrokenPromiseError("SOURCE_LOST, and there is a source that is whole")
+        self._lost_verdicts += 1
+        return Outcome.SOURCE_LOST if self._lost_verdicts == _LOST_TRIES else None
 
     def _is_hopeless(self) -> bool:
         """Before anything was erased the technician does not insist on a file that rotted."""

@@ -29,6 +29,7 @@ from appliance.protocols.uds.memory import UdsMemory
 from appliance.vault.errors import VaultError
 from appliance.vault.store import BlobStore
 from simulator import virtualtime
+from simulator.car import Car
 from simulator.ecu.chip import Program
 from simulator.ecu.watch import Counter
 from simulator.faults import Fault, FaultKind, FaultPlan, Trigger
@@ -51,10 +52,12 @@ from tests.faults.judge import (
     judge_source_lost,
     judge_without_room,
 )
+from tests.faults.killable_box import Life
 from tests.faults.prepared_boxes import PACK_IDS
 from tests.faults.run import Result
 from tests.faults.scenario import Storm
 from tests.faults.ties import Tie
+from tests.faults.workbench import Workbench
 
 SEED = 11
 RUNS_PER_DEFINITION = 24
@@ -319,6 +322,22 @@ def test_a_box_that_writes_whatever_car_is_there_is_caught(monkeypatch: pytest.M
     at_once(monkeypatch, Hardship.OTHER_CAR)
     broken = broken_in(campaign(SEED, 4, X050.id))
     assert any("another car than the job's was written" in one for one in broken)
+
+
+def test_a_box_that_dies_in_the_wrong_car_goes_on_in_the_right_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    plug_into, cars = Life.plug_into, set[Car]()
+
+    def deadly(life: Life, car: Car, table: Workbench | None = None) -> None:
+        plug_into(life, car, table)
+        if car not in cars:
+            cars.add(car)
+            life.die()
+
+    at_once(monkeypatch, Hardship.OTHER_CAR)
+    monkeypatch.setattr(Life, "plug_into", deadly)
+    results = list(campaign(SEED, 2, X050.id))
+    assert broken_in(iter(results)) == []
+    assert all(result.deaths for result in results)
 
 
 @pytest.mark.parametrize("kind", [Hardship.JOURNAL_LOST, Hardship.JOURNAL_FLIPPED])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -180,11 +181,11 @@ def test_a_lost_block_that_is_not_as_it_was_sealed_is_never_called_restored(slav
         start = garage.definition.region("code").start
         garage.car.ecu.memory.force(start, bytes((garage.stock[start] ^ 1,)))
         for _ in range(2):
-            error = await garage.refusal(recover(garage.box))
-            assert (error.code, error.ecu) == ("TARGET_DAMAGED", EcuSafety.HALF_WRITTEN)
+            error = await garage.refusal(recover(garage.box, garage.job))
+            assert (error.code, error.ecu) == ("SOURCE_LOST", EcuSafety.HALF_WRITTEN)
             assert any("code 0x" in line for line in error.details)
             assert "do not start the engine" in error.do_now
-            assert garage.box.journal.job(garage.job).state is JobState.INTERRUPTED
+            assert garage.box.journal.job(garage.job).state is JobState.NEEDS_BENCH
 
     visit(slave, scene)
 
@@ -198,10 +199,50 @@ def test_a_lost_block_in_flight_leaves_the_ecu_in_its_bootloader(slave: Readied)
         (flash,) = garage.box.journal.open_flashes()
         erased = len(history.begun(garage.box.journal.steps(flash.id)))
         error = await garage.refusal(recover(garage.box))
-        assert (error.code, error.ecu) == ("TARGET_DAMAGED", EcuSafety.HALF_WRITTEN)
+        assert (error.code, error.ecu) == ("SOURCE_LOST", EcuSafety.HALF_WRITTEN)
         assert len(history.begun(garage.box.journal.steps(flash.id))) == erased
         await asyncio.sleep(1)
         assert garage.car.ecu.program is Program.BOOTLOADER
+
+    visit(slave, scene)
+
+
+def test_a_source_that_is_whole_nowhere_is_an_end_and_is_told_as_one(slave: Readied) -> None:
+    """Both verbs say the same; the second copy of the disk still helps, and else a person's word ends it."""
+
+    async def scene(garage: Garage) -> None:
+        await half_restored(garage, at=100)
+        folder = garage.box.settings.state_dir / "blobs"
+        second = {path: path.read_bytes() for path in folder.rglob("*.age")}
+        rot(garage, "original", "calibration")
+        for original in (False, True):
+            error = await garage.refusal(recover(garage.box, garage.job, original))
+            assert (error.code, error.ecu) == ("SOURCE_LOST", EcuSafety.HALF_WRITTEN)
+            assert f"0x{garage.definition.region('calibration').start:08X}" in error.details[0]
+            assert f"pitbox settle --job {garage.job}" in error.do_now
+            assert "--original" not in error.do_now
+            assert garage.box.journal.job(garage.job).state is JobState.NEEDS_BENCH
+        for path, data in second.items():
+            path.write_bytes(data)
+        assert (await recover(garage.box, garage.job))["result"] == "restored"
+        assert garage.untouched
+
+    visit(slave, scene)
+
+
+def test_an_original_that_rotted_before_it_was_begun_leaves_no_open_write(
+    slave: Readied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(garage: Garage) -> None:
+        await write(garage.box, garage.job, garage.hand_in(garage.package()))
+        tuned = garage.car.ecu.memory.whole()
+        await never_begun(garage, monkeypatch, lambda: restore(garage.box, garage.job))
+        rot(garage, "original", "calibration")
+        error = await garage.refusal(recover(garage.box))
+        assert error.code == "TARGET_DAMAGED"
+        assert "the write is closed" in error.do_now
+        assert garage.box.journal.open_flashes() == []
+        assert garage.car.ecu.memory.whole() == tuned
 
     visit(slave, scene)
 
@@ -212,8 +253,9 @@ def test_an_ecu_that_does_not_judge_itself_is_not_started_with_a_block_in_flight
         rot(garage, "original", "calibration")
         garage.use(with_access(garage.definition, checking={"dependencies_routine": None}))
         error = await garage.refusal(recover(garage.box))
-        assert error.code == "TARGET_DAMAGED"
-        (flash,) = garage.box.journal.open_flashes()
+        assert error.code == "SOURCE_LOST"
+        flash = garage.box.journal.last_flash(garage.job)
+        assert flash is not None
         assert Step.COMMITTED not in {step.step for step in garage.box.journal.steps(flash.id)}
 
     visit(slave, scene)
@@ -328,15 +370,20 @@ def test_an_original_goes_back_by_a_definition_that_has_got_another_region(slave
     visit(slave, scene)
 
 
-async def never_begun(garage: Garage, patch: pytest.MonkeyPatch) -> None:
-    """The box stopped between the intent of its write and the first erase."""
+async def never_begun(
+    garage: Garage, patch: pytest.MonkeyPatch, begin: Callable[[], Awaitable[object]] | None = None
+) -> None:
+    """The box stopped between the intent of its write, or of what is begun, and the first erase."""
 
     def full(journal: Journal, *_: object) -> None:
         raise StorageError(journal.path, "database or disk is full")
 
     patch.setattr(Journal, "next_block", full)
-    error = await garage.refusal(write(garage.box, garage.job, garage.hand_in(garage.package())))
-    assert error.ecu is EcuSafety.UNTOUCHED
+    if begin is None:
+        error = await garage.refusal(write(garage.box, garage.job, garage.hand_in(garage.package())))
+        assert error.ecu is EcuSafety.UNTOUCHED
+    else:
+        await garage.refusal(begin())
     patch.undo()
 
 

@@ -315,7 +315,7 @@ def test_a_group_of_which_a_part_is_lost_is_not_erased(tmp_path: Path, keys: Key
     (flash,) = mark_interrupted(box.journal)
     hole = named(bench.definition, "code")[2].place
     target, gaps = bench.plan.target.without([hole]), (Gap(hole, None),)
-    with pytest.raises(PitboxError, match="TARGET_DAMAGED") as caught:
+    with pytest.raises(PitboxError, match="SOURCE_LOST") as caught:
         run_virtual(recover(box.job, flash, WriteOrder.from_json(flash.write_order), target, gaps))
     assert any("code" in one for one in caught.value.details)
     assert bench.ecu.image().sha256() == bench.original.sha256()

@@ -22,7 +22,7 @@ from appliance.flashing.plan import FlashPlan
 from appliance.flashing.recovering import mark_interrupted, recover
 from appliance.flashing.safety import standing
 from appliance.flashing.write_order import WriteOrder
-from appliance.flashing.writing import WriteResult, write
+from appliance.flashing.writing import WriteResult
 from appliance.protocols.access import EcuRefusedError, Refusal
 from appliance.vault.contents import new_file_id
 from appliance.vault.errors import VaultError
@@ -30,7 +30,7 @@ from appliance.vault.images import ImageKind, ImageStore, SealedImage
 from appliance.vault.keys import KeyRing
 from appliance.vault.store import BlobStore
 from simulator.virtualtime import run_virtual
-from tests.support.box import JOB, Box, Verify, request_for, small_definition, tuned_from
+from tests.support.box import JOB, Box, Verify, request_for, small_definition, tuned_from, write_plan
 from tests.support.probe_access import Fault, ProbeAccess
 from tests.support.probe_ecu import ProbeEcu
 
@@ -165,7 +165,7 @@ def interrupted(desk: Desk, access: ProbeAccess, program_call: int) -> None:
     """A write whose block number `program_call` cannot be programmed; the box starts anew behind it."""
     access.faults.append(Fault("program", program_call, ENDLESS, EcuRefusedError(Refusal.PROGRAMMING, "72")))
     with pytest.raises(WriteInterruptedError):
-        run_virtual(write(desk.box.job, desk.plan))
+        run_virtual(write_plan(desk.box.job, desk.plan))
     access.faults.clear()
     access.erased.clear()
 
@@ -177,7 +177,7 @@ def test_what_rots_before_its_block_is_erased_is_sealed_again_first(
 ) -> None:
     plan = desk.plan
     desk.rot(which, start)
-    run_virtual(write(desk.box.job, plan))
+    run_virtual(write_plan(desk.box.job, plan))
     assert desk.unsafe == []
     assert desk.notes().count("copy_resealed") == 1
     assert ecu.image().sha256() == plan.target.sha256()
@@ -190,7 +190,7 @@ def test_what_rots_while_blocks_are_written_is_seen_before_its_own_erase(
     access.faults.append(
         Fault("program", 2, strike=lambda: desk.rot("original", last), after=True, takes_s=60.0)
     )
-    run_virtual(write(desk.box.job, plan))
+    run_virtual(write_plan(desk.box.job, plan))
     assert desk.unsafe == []
     assert "copy_resealed" in desk.notes()
 
@@ -200,7 +200,7 @@ def test_a_record_that_is_lost_while_blocks_are_written_is_put_back(
 ) -> None:
     plan = desk.plan
     access.faults.append(Fault("program", 2, strike=lambda: desk.lose_record("original"), after=True))
-    run_virtual(write(desk.box.job, plan))
+    run_virtual(write_plan(desk.box.job, plan))
     assert desk.unsafe == []
 
 
@@ -210,7 +210,7 @@ def test_nothing_is_erased_where_the_record_of_the_original_is_lost(
     plan, before = desk.plan, ecu.image().sha256()
     desk.lose_record("original")
     with pytest.raises(WayBackLostError) as told:
-        run_virtual(write(desk.box.job, plan))
+        run_virtual(write_plan(desk.box.job, plan))
     assert f"0x{CALIBRATION[0]:08X}" in told.value.details[0]
     assert (access.erased, ecu.image().sha256()) == ([], before)
     assert desk.box.state is JobState.READ_VERIFIED
@@ -300,4 +300,4 @@ def test_other_bytes_than_those_that_were_sealed_are_never_sealed_in_their_place
 
 def test_a_definition_of_the_tests_has_a_sector_for_each_segment() -> None:
     region = small_definition().region("calibration")
-    assert [start for start, _ in region.sector_spans()] == CALIBRATION
+    assert [one.start for one in region.sector_ranges()] == CALIBRATION
