@@ -7,11 +7,10 @@ host P3 and P4. The ideal is those alone, of the messages that carry memory.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from appliance.definitions.memory import Region, Sectors
+from appliance.definitions.loader import load_all
 from appliance.protocols.kwp2000.client import KwpClient
 from appliance.protocols.kwp2000.framing import HeaderForm
 from appliance.protocols.kwp2000.link import KwpLink
@@ -20,14 +19,19 @@ from appliance.protocols.kwp2000.timing import KwpTiming
 from appliance.protocols.kwp2000.waking import wake_fast
 from benchmarks.report import Benchmark, Row
 from drivers.kline.simulated import SimulatedKLine
+from simulator.ecu.chip import Chip, Program, Surroundings
 from simulator.ecu.memory import FlashMemory
+from simulator.ecu.nvm import NonVolatile, Records
+from simulator.ecu.options import EcuOptions
+from simulator.image_synthesis import synthesise
 from simulator.kline.ecu import KwpEcu
 from simulator.kline.server import KwpServer, Told
 from simulator.kline.settings import KwpEcuSettings, LineTimes
 from simulator.kline.wire import KWire
 from simulator.virtualtime import run_virtual
 
-START, SIZE = 0x10000, 16 * 1024
+ECU = load_all().get("pbx-k7")
+START, SIZE = ECU.region("calibration").start, 16 * 1024
 READ_BYTES = 254
 FRAME_BYTES = 5
 """Format, two addresses, a length of its own, checksum; short messages have no such length."""
@@ -59,7 +63,7 @@ def measure() -> list[Row]:
 
 
 async def _rows(line: Line) -> list[Row]:
-    client, flash = await _connected(line)
+    client, chip = await _connected(line)
 
     async def read() -> None:
         for at in range(0, SIZE, READ_BYTES):
@@ -69,7 +73,8 @@ async def _rows(line: Line) -> list[Row]:
 
     async def announce() -> None:
         nonlocal most
-        flash.force(START, bytes((0xFF,)) * SIZE)
+        chip.memory.force(START, bytes((0xFF,)) * SIZE)
+        chip.note_erased(START, SIZE)
         most = await client.ask(memory.request_download(START, SIZE)) - 1
 
     async def write() -> None:
@@ -85,15 +90,14 @@ async def _rows(line: Line) -> list[Row]:
     ]
 
 
-async def _connected(line: Line) -> tuple[KwpClient, FlashMemory]:
+async def _connected(line: Line) -> tuple[KwpClient, Chip]:
     times = LineTimes(p2_s=line.p2_s, p3_min_s=line.p3_s, p4_min_s=line.p4_s)
     wire = KWire()
     ecu = KwpEcu(wire, KwpEcuSettings(rate_bps=line.rate_bps, times=times))
-    region = Region(
-        name="main", tag="code", start=START, size_bytes=SIZE, sectors=(Sectors(size_bytes=SIZE, count=1),)
-    )
-    flash = FlashMemory([region], lambda: random.Random(1).randbytes(SIZE))
-    KwpServer(ecu, flash, Told(), asyncio.get_running_loop().time)
+    flash = FlashMemory(ECU.regions, lambda: synthesise(ECU))
+    chip = Chip(ECU, flash, NonVolatile(Records()), EcuOptions(), Surroundings(), 0)
+    chip.program = Program.APPLICATION
+    KwpServer(ecu, chip, Told())
     kline = SimulatedKLine(wire.attach("box"))
     kline.set_rate(line.rate_bps)
     form = HeaderForm(0x10)
@@ -104,7 +108,7 @@ async def _connected(line: Line) -> tuple[KwpClient, FlashMemory]:
     seed = await client.ask(data.request_seed(LEVEL))
     key = int.from_bytes(seed) ^ KwpEcuSettings().secret
     await client.ask(data.send_key(LEVEL, key.to_bytes(4)))
-    return client, flash
+    return client, chip
 
 
 async def _timed(work: Callable[[], Awaitable[None]]) -> float:

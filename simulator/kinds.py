@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from appliance.definitions.access.kwp2000 import kwp_access
 from appliance.definitions.access.uds import uds_access
 from appliance.definitions.schema import Definition
 from simulator.bus import SimBus
 from simulator.controller import Build, Controller
 from simulator.ecu.ecu import SimulatedEcu
+from simulator.kline.controller import KLineController, wake_byte
+from simulator.kline.wire import KWire
 from simulator.wires import Wires
 
 
@@ -42,7 +45,29 @@ def _uds_told(definition: Definition) -> Mapping[str, object]:
     }
 
 
-_KINDS: dict[str, Kind] = {"uds": Kind(_can, _uds, _uds_told)}
+def _kline(definition: Definition, wires: Wires) -> None:
+    del definition  # every ECU wakes at its own rate
+    wires.kline = wires.kline or KWire()
+
+
+def _kwp(definition: Definition, wires: Wires, build: Build) -> Controller:
+    return KLineController(definition, wires.require_kline(), build)
+
+
+def _kwp_told(definition: Definition) -> Mapping[str, object]:
+    line = kwp_access(definition).line
+    return {
+        "wake": line.wake,
+        "wake_address": wake_byte(line),
+        "target": line.target,
+        "rate_bps": line.rate_bps,
+    }
+
+
+_KINDS: dict[str, Kind] = {
+    "uds": Kind(_can, _uds, _uds_told),
+    "kwp2000": Kind(_kline, _kwp, _kwp_told),
+}
 
 
 def register(protocol: str, kind: Kind) -> None:

@@ -90,6 +90,9 @@ def _tables() -> Iterator[str]:
     yield from _table("the file itself", (), Definition, told)
     for name, model in sorted(protocols().items()):
         yield from _table(f"`[[access]]`, protocol `{name}`", ("access",), model, told)
+        if model.twin_table is not None:
+            path = ("simulation", "protocols", name)
+            yield from _table(f"`[{'.'.join(path)}]`", path, model.twin_table, told)
 
 
 def _table(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import Field, PlainValidator
 
+from appliance.definitions.access import parse_twins
 from appliance.definitions.fields import DtcText, HexBytes, Strict
+
+Table = TypeVar("Table", bound=Strict)
 
 
 class Simulation(Strict):
@@ -45,3 +48,10 @@ class Simulation(Strict):
     """Calibration verification number of OBD mode 09."""
     dtcs: tuple[DtcText, ...] = ()
     """Fault codes that it has stored."""
+    protocols: Annotated[dict[str, Any], PlainValidator(parse_twins)] = Field(default_factory=dict)
+    """What is simulated of one protocol alone, by its name."""
+
+    def of(self, protocol: str, model: type[Table]) -> Table:
+        """What is said of a protocol; its defaults where nothing is."""
+        found = self.protocols.get(protocol)
+        return found if isinstance(found, model) else model()

@@ -49,9 +49,10 @@ def _refuse_unused(parser: argparse.ArgumentParser, options: argparse.Namespace)
             parser.error(f"--{name.replace('_', '-')} belongs to --simulate, which is not given")
     if options.bench:
         parser.error("--bench belongs to --simulate, which is not given")
-    for name in ("voltmeter", "pins", "ammeter", "kline"):
-        if getattr(options, name) is not None and options.can is None:
-            parser.error(f"--{name} belongs to --can, which is not given")
+    if options.can is None and options.kline is None:
+        for name in ("voltmeter", "pins", "ammeter"):
+            if getattr(options, name) is not None:
+                parser.error(f"--{name} belongs to --can or --kline, and neither is given")
 
 
 def _simulation(options: argparse.Namespace) -> SimulationSettings | None:

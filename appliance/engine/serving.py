@@ -166,10 +166,10 @@ async def worker_and_connection(settings: EngineSettings, desk: QuestionDesk) ->
         car = simulated.connect(settings.simulation, settings.definition_dirs, desk)
         connecting = _while_time_passes(worker, car)
         return worker, await asyncio.wrap_future(worker.submit(connecting))
-    if settings.can is None:
+    if settings.can is None and settings.kline is None:
         raise PitboxError(
             "NO_HARDWARE_NAMED",
-            "neither a CAN bus nor a simulated car was named",
+            "neither a CAN bus, nor a K-line, nor a simulated car was named",
             do_now="Start with --can socketcan:can0 --voltmeter ina226:/dev/i2c-1:0x40, or with --simulate.",
         )
     real = RealCarInterface(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpLink, IsoTpSettings
 from appliance.protocols.port_missing import PortMissingError
+from drivers.can.interface import CanPort
 from drivers.ethernet.interface import Ethernet
 from drivers.kline.interface import KLine
 from drivers.person.interface import Person
@@ -13,7 +17,23 @@ from drivers.uart.interface import Uart
 
 
 class MissingPorts:
-    """Base of a box with a CAN bus alone: whatever else is asked for is missing, by name."""
+    """Base of a box: whatever is asked for is missing, by name."""
+
+    def open_port(self, bitrate_bps: int, data_bitrate_bps: int | None) -> CanPort:
+        """Raises PitboxError PORT_MISSING."""
+        raise _no_can()
+
+    def open_listener(self, bitrate_bps: int) -> CanPort:
+        """Raises PitboxError PORT_MISSING."""
+        raise _no_can()
+
+    def usable_rates(self, rates_bps: Sequence[int]) -> tuple[int, ...]:
+        """Raises PitboxError PORT_MISSING."""
+        raise _no_can()
+
+    def open_link(self, port: CanPort, address: IsoTpAddress, settings: IsoTpSettings) -> IsoTpLink:
+        """Raises PitboxError PORT_MISSING."""
+        raise _no_can()
 
     def kline(self) -> KLine:
         """Raises PitboxError PORT_MISSING."""
@@ -42,3 +62,7 @@ class MissingPorts:
     def person(self) -> Person:
         """Raises PitboxError PORT_MISSING."""
         raise PortMissingError("person to ask")
+
+
+def _no_can() -> PortMissingError:
+    return PortMissingError("CAN bus", "name it in --can")

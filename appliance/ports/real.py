@@ -60,7 +60,7 @@ def _voltmeter(spec: str | None) -> Voltmeter:
 
 
 class RealCarInterface(MissingPorts):
-    """A CAN interface by name, with the kernel's ISO-TP where it is SocketCAN, a voltmeter and pins by name.
+    """Hardware by name; on a CAN interface that is SocketCAN the kernel's ISO-TP.
 
     Lines called `supply` and `ignition` switch a bench supply. Every line is in its safe state at once.
     """
@@ -69,7 +69,7 @@ class RealCarInterface(MissingPorts):
 
     def __init__(
         self,
-        can: str,
+        can: str | None,
         voltmeter: str | None,
         pins: str | None = None,
         person: Person | None = None,
@@ -112,6 +112,8 @@ class RealCarInterface(MissingPorts):
 
     def usable_rates(self, rates_bps: Sequence[int]) -> tuple[int, ...]:
         """All that the controller may be set to; else the one that it has."""
+        if self._can is None:
+            return super().usable_rates(rates_bps)
         if self._socketcan is None:
             return tuple(rates_bps)
         interface = self._socketcan
@@ -153,14 +155,18 @@ class RealCarInterface(MissingPorts):
 
     @property
     def _socketcan(self) -> str | None:
-        kind, _, channel = self._can.partition(":")
+        kind, _, channel = (self._can or "").partition(":")
         return channel if kind == "socketcan" else None
 
     def _open(self, wanted: BitRate) -> CanPort:
+        can = self._can
+        if can is None:
+            return super().open_port(wanted.bitrate_bps, wanted.data_bitrate_bps)
+
         def attempt() -> CanPort:
             if self._socketcan is not None:
                 rate.ensure(self._socketcan, wanted)
-            return open_can(self._can, wanted.bitrate_bps, wanted.data_bitrate_bps)
+            return open_can(can, wanted.bitrate_bps, wanted.data_bitrate_bps)
 
         return _attempt(attempt)
 

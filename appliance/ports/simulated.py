@@ -12,7 +12,6 @@ from pydantic import ValidationError
 
 from appliance.checksums import ChecksumUnsupported
 from appliance.contract.errors import PitboxError
-from appliance.definitions.access.uds import uds_access
 from appliance.definitions.loader import load_all
 from appliance.definitions.schema import Definition
 from appliance.flashing.own_checksums import own_checksums
@@ -20,7 +19,9 @@ from appliance.ports.missing import MissingPorts
 from appliance.ports.settings import SimulationSettings
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpLink, IsoTpSettings
 from appliance.protocols.isotp.link import SoftIsoTpLink
+from appliance.protocols.port_missing import PortMissingError
 from drivers.can.interface import CanPort
+from drivers.kline.simulated import SimulatedKLine
 from drivers.person.interface import Person
 from drivers.pins.interface import Pins
 from drivers.pins.simulated import SimulatedPins
@@ -38,7 +39,7 @@ from simulator.virtualtime import ScaledLoop, VirtualLoop
 
 
 class SimulatedCarInterface(MissingPorts):
-    """One simulated car with one ECU. A port at another bit rate hears nothing, as on a real bus.
+    """One simulated car: a port for each of its wires. At another bit rate a bus is silent, as a real one.
 
     With a bench the ECU is out of the car: it has the supply, the pins and the wires of the bench.
     """
@@ -47,34 +48,45 @@ class SimulatedCarInterface(MissingPorts):
     fd = True
     voltmeter_missing: str | None = None
 
-    def __init__(
-        self, car: Car, definition: Definition, bench: Bench | None = None, person: Person | None = None
-    ) -> None:
+    def __init__(self, car: Car, bench: Bench | None = None, person: Person | None = None) -> None:
         self.car = car
         self.meter = SimulatedVoltmeter(car.voltage_v)
-        self._definition = definition
+        self._lines = 0
         self._pins = None if bench is None else SimulatedPins(bench)
         self._supply = None if bench is None else SimulatedSupply(bench)
         self._person = person
 
     def open_port(self, bitrate_bps: int, data_bitrate_bps: int | None) -> CanPort:
-        """Join the car's bus, or a dead one where the bit rates differ."""
-        bus = uds_access(self._definition).bus
-        if (bitrate_bps, data_bitrate_bps) == (bus.bitrate_bps, bus.data_bitrate_bps):
-            return self.car.bus.attach("pitbox")
-        return SimBus(bitrate_bps, data_bitrate_bps).attach("pitbox")
+        """Join the car's bus, or a dead one where the bit rates differ. Raises PitboxError PORT_MISSING."""
+        bus = self.car.wires.can
+        if bus is None:
+            return super().open_port(bitrate_bps, data_bitrate_bps)
+        if isinstance(bus, SimBus) and (bus.bitrate_bps, bus.data_bitrate_bps) != (
+            bitrate_bps,
+            data_bitrate_bps,
+        ):
+            bus = SimBus(bitrate_bps, data_bitrate_bps)
+        return bus.attach("pitbox")
 
     def open_listener(self, bitrate_bps: int) -> CanPort:
-        """A port that nobody sends on."""
+        """A port that nobody sends on. Raises PitboxError PORT_MISSING."""
         return self.open_port(bitrate_bps, None)
 
     def usable_rates(self, rates_bps: Sequence[int]) -> tuple[int, ...]:
-        """Every one."""
-        return tuple(rates_bps)
+        """Every one. Raises PitboxError PORT_MISSING."""
+        return super().usable_rates(rates_bps) if self.car.wires.can is None else tuple(rates_bps)
 
     def open_link(self, port: CanPort, address: IsoTpAddress, settings: IsoTpSettings) -> IsoTpLink:
         """Our own state machine, which runs on simulated time."""
         return SoftIsoTpLink(port, address, settings)
+
+    def kline(self) -> SimulatedKLine:
+        """On the car's K-line. Raises PitboxError PORT_MISSING."""
+        wire = self.car.wires.kline
+        if wire is None:
+            raise PortMissingError("K-line", "the simulated car has none")
+        self._lines += 1
+        return SimulatedKLine(wire.attach(f"pitbox {self._lines}"))
 
     def pins(self) -> Pins:
         """Those of the bench. Raises PitboxError PORT_MISSING."""
@@ -127,10 +139,10 @@ async def connect(
     except ValueError as error:
         raise _no_plan(str(error)) from error
     if bench is not None:
-        return SimulatedCarInterface(car, definition, bench, person)
+        return SimulatedCarInterface(car, bench, person)
     car.power_up()
     await asyncio.sleep(definition.twin.boot_ms / 1000)
-    return SimulatedCarInterface(car, definition, person=person)
+    return SimulatedCarInterface(car, person=person)
 
 
 def _fault_plan(definition: Definition, text: str) -> FaultPlan:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Literal, Protocol
 
+from simulator.ecu.hooks import Mishap, RequestFate, RequestHook
 from simulator.kline import carb, framing
 from simulator.kline.framing import BrokenError, Heard
 from simulator.kline.levels import Edges
+from simulator.kline.mishaps import Mishaps
+from simulator.kline.reply import Reply
 from simulator.kline.settings import KwpEcuSettings, LineTimes
 from simulator.kline.wire import KNode, KWire
 
@@ -19,6 +22,7 @@ _BITS = 10
 _OBD_FUNCTIONAL = 0x33
 _W4_LEAST_S, _W4_MOST_S = 0.025, 0.05
 _START, _STARTED = 0x81, 0xC1
+_NEGATIVE, _BUSY, _PENDING = 0x7F, 0x21, 0x78
 
 
 class Phase(Enum):
@@ -28,18 +32,6 @@ class Phase(Enum):
     GREETING = auto()
     """Between an address at 5 bit/s and the complement of it."""
     AWAKE = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a request is answered by; no payload: by nothing. `then` runs once the answer is out."""
-
-    payload: bytes | None
-    then: Callable[[], None] | None = None
-    pending_s: float = 0.0
-    """More than 0: 78 is sent at once, and the answer so much later."""
-    more: tuple[bytes, ...] = ()
-    """Further answers, each P2 behind the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +55,9 @@ class Server(Protocol):
         """In the middle of whatever it did."""
 
 
+_NO_FATE = RequestFate(Mishap.PENDING)
+
+
 class KwpEcu:
     """`violations` says, a line each, what the tester did that the standard does not allow."""
 
@@ -75,6 +70,9 @@ class KwpEcu:
         """For the next answers, one each."""
         self.requests: list[bytes] = []
         self.server: Server | None = None
+        self.request_hook: RequestHook | None = None
+        self._mishaps = Mishaps()
+        self._working: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._node: KNode = wire.attach(name, settings.rate_bps)
         self._node.on_byte, self._node.on_level = self._byte, self._level
@@ -113,13 +111,15 @@ class KwpEcu:
         for timer in (self._owes, self._idle):
             if timer is not None:
                 timer.cancel()
-        self._owes = self._idle = None
+        self._owes = self._idle = self._working = None
         if self.server is not None:
             self.server.line_lost()
 
     def power_cut(self) -> None:
         """The supply is gone: nothing is heard or said, and what was under way stays half done."""
         self._powered = False
+        if self._working is not None:
+            self._working.cancel()
         self.fall_asleep()
         if self.server is not None:
             self.server.power_lost()
@@ -251,7 +251,7 @@ class KwpEcu:
             self._idle = self._loop.call_later(self.times.p3_max_s, self.fall_asleep)
 
     def _take(self, value: int, start_s: float) -> None:
-        if self._owes is not None:
+        if self._owes is not None or self._working is not None:
             self.violations.append(f"{value:02X} came before the answer that is due")
             return
         gap_s = start_s - self._quiet_s
@@ -291,19 +291,61 @@ class KwpEcu:
         if self._spoilt or not self._is_for_me(message) or self.server is None:
             return
         self.requests.append(message.payload)
-        if message.payload == bytes((_START,)) and not self.settings.iso_9141:
+        fate = (self.request_hook and self.request_hook(message.payload)) or _NO_FATE
+        if self.phase is Phase.ASLEEP:
+            return  # what struck put it to sleep
+        if fate.mishap is Mishap.BUSY:
+            reply = Reply(bytes((_NEGATIVE, message.payload[0], _BUSY)))
+        elif message.payload == bytes((_START,)) and not self.settings.iso_9141:
             reply = Reply(bytes((_STARTED, *self.settings.key_bytes)))
         else:
             reply = self.server.answer(message.payload)
-        if reply.payload is None:
-            return
-        if reply.pending_s > 0:
-            pending = Reply(
-                bytes((0x7F, message.payload[0], 0x78)), lambda: self._owe(reply, message, reply.pending_s)
-            )
-            self._owe(pending, message, self.times.p2_s)
+        reply = self._mishaps.pendings(reply, fate)
+        if reply.pending_s > 0 or reply.pendings:
+            self._hold_on(reply, message, fate)
         else:
-            self._owe(reply, message, self.times.p2_s)
+            self._carry_out(reply, message, fate, 0.0)
+
+    def _hold_on(self, reply: Reply, message: Heard, fate: RequestFate) -> None:
+        """78 first, as often as it is wanted."""
+        left = max(reply.pendings, 1) - 1
+        rest = replace(reply, pendings=left)
+
+        def then() -> None:
+            if left:
+                self._hold_on(rest, message, fate)
+            else:
+                self._carry_out(rest, message, fate, reply.pending_s)
+
+        pending = bytes((_NEGATIVE, message.payload[0], _PENDING))
+        self._owe(Reply(pending, then), message, self.times.p2_s)
+
+    def _carry_out(self, reply: Reply, message: Heard, fate: RequestFate, after_s: float) -> None:
+        """Do what takes time, and answer P2 behind the request at the earliest."""
+        work = reply.work
+        if work is None:
+            self._answer(reply, message, fate, max(after_s, self.times.p2_s))
+            return
+
+        async def worked() -> None:
+            began_s = self._now()
+            done = await work()
+            if self._working is task:
+                self._working = None
+                least_s = max(0.0, self.times.p2_s - (self._now() - began_s))
+                self._answer(replace(reply, payload=done, work=None), message, fate, least_s)
+
+        task = self._working = self._loop.create_task(worked())
+
+    def _answer(self, reply: Reply, message: Heard, fate: RequestFate, after_s: float) -> None:
+        fated = self._mishaps.answered(message.payload, reply, fate)
+        if fated is None:
+            self._rest()
+            if reply.then is not None:
+                reply.then()
+        elif fated.payload is not None:
+            late_s = fate.delay_s if fate.mishap is Mishap.LATE else 0.0
+            self._owe(fated, message, after_s + late_s)
 
     def _is_for_me(self, message: Heard) -> bool:
         if self.settings.iso_9141:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-NOT_FINISHED = 0x0602
+from simulator.ecu.nvm import NonVolatile
+
+NOT_FINISHED = "P0602-00"
 _INCONSISTENT = 0x80
 _STATUS = 0x2F
 
@@ -10,9 +12,9 @@ _STATUS = 0x2F
 class Finishing:
     """Nothing is asked of ECUs without a `last_sector`."""
 
-    def __init__(self, last_sector: int | None, faults: list[tuple[int, int]]) -> None:
+    def __init__(self, last_sector: int | None, nvm: NonVolatile) -> None:
         self._last_sector = last_sector
-        self._faults = faults
+        self._nvm = nvm
         self._latest: int | None = None
         self._inconsistent = False
         self.attempts = self.successes = 0
@@ -34,7 +36,8 @@ class Finishing:
         if self._inconsistent and self._latest == self._last_sector:
             self._inconsistent = False
             self.successes += 1
-            self._faults[:] = [fault for fault in self._faults if fault[0] != NOT_FINISHED]
+            with self._nvm.update() as records:
+                records.dtcs = {code: bits for code, bits in records.dtcs.items() if code != NOT_FINISHED}
 
     def line_lost(self) -> None:
         """The session ended, one way or the other."""
@@ -47,5 +50,5 @@ class Finishing:
         return bytes((status, self.attempts & 0xFF, self.successes & 0xFF, preconditions))
 
     def _note(self) -> None:
-        if (NOT_FINISHED, _STATUS) not in self._faults:
-            self._faults.append((NOT_FINISHED, _STATUS))
+        with self._nvm.update() as records:
+            records.dtcs = {**records.dtcs, NOT_FINISHED: _STATUS}

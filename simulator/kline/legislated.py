@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from simulator.kline.ecu import KwpEcu, Reply
+from simulator.kline.ecu import KwpEcu
+from simulator.kline.reply import Reply
 
 _BITS = 32
 _PIECE_BYTES = 4

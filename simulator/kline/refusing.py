@@ -12,6 +12,11 @@ class RefusedError(Exception):
         self.after_s = after_s
 
 
+def refusal(service: int, code: int) -> bytes:
+    """The answer that says no."""
+    return bytes((0x7F, service, code))
+
+
 def require(holds: bool, code: int) -> None:
     """Raises RefusedError."""
     if not holds:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from appliance.contract.places import Range
-from simulator.ecu.memory import FlashMemory
-from simulator.kline.ecu import KwpEcu, Reply
+from simulator.ecu.chip import Chip, Program
+from simulator.ecu.nrc import RefusedError as BrokenOffError
+from simulator.ecu.operation import erase_part
+from simulator.ecu.watch import Counter
+from simulator.kline.ecu import KwpEcu
 from simulator.kline.finishing import Finishing
 from simulator.kline.refusing import RefusedError, require
+from simulator.kline.reply import Reply
 from simulator.kline.settings import KwpEcuSettings
 from simulator.kline.transfer import Transfer
 
@@ -25,9 +28,7 @@ class Served(Protocol):
 
     ecu: KwpEcu
     settings: KwpEcuSettings
-    flash: FlashMemory
-    now_s: Callable[[], float]
-    unfinished: set[int]
+    core: Chip
     finishing: Finishing
     transfer: Transfer
 
@@ -37,13 +38,11 @@ class Served(Protocol):
 
 @dataclass(slots=True)
 class Running:
-    """A routine and when it is through."""
+    """A routine, and how it ended: refused by `code` where there is one."""
 
     routine: int
-    done_s: float
-    good: bool = True
-    sectors: tuple[Range, ...] = ()
-    """Start and size of those that it erases."""
+    over: bool = False
+    code: int | None = None
 
 
 class Routines:
@@ -52,25 +51,25 @@ class Routines:
     def __init__(self, server: Served) -> None:
         self._server = server
         self._running: Running | None = None
+        self._task: asyncio.Task[None] | None = None
         self.erased: list[int] = []
         """Start of every sector that was erased, in order."""
 
     def power_lost(self) -> None:
-        """The sectors of an erase under way hold nobody knows what; none runs any more."""
-        running, self._running = self._running, None
-        if running is not None and self._server.now_s() < running.done_s:
-            for sector in running.sectors:
-                self._server.flash.erase_part(sector, sector.length // 2)
+        """None runs any more; the sectors of an erase under way hold nobody knows what."""
+        self._running = None
+        if self._task is not None:
+            self._task.cancel()
 
     def start(self, request: bytes) -> Reply:
         """31 routine parameters."""
         self._server.require_programming()
-        require(not self._is_busy(), 0x21)
+        require(not self.is_busy, 0x21)
         routine = request[1]
         require(routine in (ERASE, CHECK), 0x12)
         require(len(request) >= 8, 0x12)
         start, last = int.from_bytes(request[2:5]), int.from_bytes(request[5:8])
-        require(start <= last and self._server.flash.contains(start, last + 1 - start), 0x31)
+        require(start <= last and self._server.core.memory.contains(start, last + 1 - start), 0x31)
         self._server.finishing.routine(erases=routine == ERASE, had_transfer=self._server.transfer.had_one)
         begin = self._erase if routine == ERASE else self._check
         begin(start, last + 1 - start, request[8:])
@@ -86,29 +85,50 @@ class Routines:
         running = self._running
         require(running is not None and running.routine == request[1], 0x22)
         assert running is not None
-        require(not self._is_busy(), _STILL_RUNNING)
-        require(running.good, _MISMATCH)
+        require(not self.is_busy, _STILL_RUNNING)
+        if running.code is not None:
+            raise RefusedError(running.code)
         return Reply(bytes((0x73, running.routine, 0x00)))
 
-    def _is_busy(self) -> bool:
-        return self._running is not None and self._server.now_s() < self._running.done_s
+    @property
+    def is_busy(self) -> bool:
+        """Whether one runs now."""
+        return self._running is not None and not self._running.over
 
     def _erase(self, start: int, size: int, tool_code: bytes) -> None:
+        core = self._server.core
         require(len(tool_code) in (0, _TOOL_CODE_BYTES), 0x12)
-        sectors = self._server.flash.sectors(start, size)
-        if sectors is None:
-            raise RefusedError(0x31)
-        for sector in sectors:
-            self._server.flash.erase_part(sector, sector.length)
-            self.erased.append(sector.start)
-            self._server.unfinished.add(sector.start)
-        done_s = self._server.now_s() + self._server.settings.erase_s * len(sectors)
-        self._running = Running(ERASE, done_s, sectors=tuple(sectors))
+        sectors = core.memory.sectors(start, size)
+        require(sectors is not None and core.writable(start, size), 0x31)
+        assert sectors is not None
+        core.begin_erase(start, size)
+        core.program = Program.BOOTLOADER
+        running = self._running = Running(ERASE)
+
+        async def erase() -> None:
+            seconds = size * self._server.settings.erase_s_per_byte
+            try:
+                await core.operate(Counter.ERASED, start, size, seconds, erase_part(core.memory, sectors))
+            except BrokenOffError as broken:
+                running.code = broken.nrc
+            else:
+                self.erased += [sector.start for sector in sectors]
+                core.note_erased(start, size)
+            running.over = True
+
+        self._task = asyncio.get_running_loop().create_task(erase())
 
     def _check(self, start: int, size: int, expected: bytes) -> None:
         require(len(expected) == 2, 0x12)
-        good = zlib.crc32(self._server.flash.read(start, size)) & 0xFFFF == int.from_bytes(expected)
-        self._running = Running(CHECK, self._server.now_s() + self._server.settings.check_s, good)
+        held = zlib.crc32(self._server.core.memory.read(start, size)) & 0xFFFF
+        running = self._running = Running(CHECK)
+
+        async def check() -> None:
+            await asyncio.sleep(self._server.settings.check_s)
+            running.code = None if held == int.from_bytes(expected) else _MISMATCH
+            running.over = True
+
+        self._task = asyncio.get_running_loop().create_task(check())
 
     def _drop(self) -> None:
         self._server.ecu.fall_asleep()

@@ -1,4 +1,4 @@
-"""Sessions, security and services of a simulated KWP2000 ECU (ISO 14230-3), over its flash."""
+"""Sessions, security and services of a simulated KWP2000 ECU (ISO 14230-3), over its memory."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from simulator.ecu.memory import FlashMemory
-from simulator.kline.ecu import KwpEcu, Reply
+from simulator.ecu.chip import Chip, Program
+from simulator.ecu.services.dtc import dtc_bytes
+from simulator.kline.ecu import KwpEcu
 from simulator.kline.finishing import Finishing
-from simulator.kline.refusing import RefusedError, require
+from simulator.kline.refusing import RefusedError, refusal, require
+from simulator.kline.reply import Reply
 from simulator.kline.routines import Routines
 from simulator.kline.settings import LineTimes
 from simulator.kline.transfer import Transfer
@@ -23,10 +25,9 @@ _UNITS_S = (0.0005, 0.025, 0.0005, 0.25, 0.0005)
 
 @dataclass(slots=True)
 class Told:
-    """What the ECU says of itself: records by the option of 1A, fault codes with their status bytes."""
+    """What the ECU says of itself: records by the option of 1A."""
 
     records: dict[int, bytes] = field(default_factory=dict)
-    faults: list[tuple[int, int]] = field(default_factory=list)
     of_application: frozenset[int] = frozenset()
     """Options that a boot loader does not answer."""
     preconditions: int = 0
@@ -36,17 +37,16 @@ class Told:
 class KwpServer:
     """One tester at a time."""
 
-    def __init__(self, ecu: KwpEcu, flash: FlashMemory, told: Told, now_s: Callable[[], float]) -> None:
-        self.ecu, self.flash, self.told = ecu, flash, told
+    def __init__(self, ecu: KwpEcu, core: Chip, told: Told) -> None:
+        self.ecu, self.core, self.told = ecu, core, told
         self.settings = ecu.settings
-        self.now_s = now_s
         self.session = STANDARD
         self.unlocked: int | None = None
-        self.unfinished: set[int] = set()
-        """Start of every sector that was erased and not programmed to its end: no application runs then."""
+        self.rates_refused = 0
+        """So many changes of the bit rate are refused, whatever is asked for."""
         self.transfer = Transfer(self)
         self.routines = Routines(self)
-        self.finishing = Finishing(self.settings.last_sector, told.faults)
+        self.finishing = Finishing(self.settings.last_sector, core.nvm)
         self._timing = self._defaults = _record_of(ecu.settings.times)
         self._seed: tuple[int, bytes] | None = None
         self._wrong_keys = 0
@@ -83,16 +83,19 @@ class KwpServer:
             require(len(payload) >= least, 0x12)
             return serve(payload)
         except RefusedError as refused:
-            return Reply(bytes((0x7F, payload[0], refused.code)), pending_s=refused.after_s)
+            return Reply(refusal(payload[0], refused.code), pending_s=refused.after_s)
 
     def line_lost(self) -> None:
-        """The session is over; what is in flash stays as it is."""
+        """The session is over, and the application runs again where the memory is whole."""
         self._enter(STANDARD)
         self.transfer.forget()
         self.finishing.line_lost()
+        if self.core.in_bootloader and not self.routines.is_busy and self.core.judge_memory():
+            self.core.program = Program.APPLICATION
 
     def power_lost(self) -> None:
         """An erase under way stays half done."""
+        self.core.interrupt()
         self.routines.power_lost()
 
     def programmed(self, sector: int) -> None:
@@ -103,6 +106,8 @@ class KwpServer:
         """Raises RefusedError."""
         require(self.session == PROGRAMMING, 0x80)
         require(self.unlocked is not None, 0x33)
+        window, present_v = self.core.definition.best_access.voltage, self.core.around.voltage_v()
+        require(window.min_v <= present_v <= window.max_v, 0x22)
 
     def _enter(self, session: int) -> None:
         self.session = session
@@ -127,7 +132,8 @@ class KwpServer:
         require(session in _SESSIONS, 0x12)
         rate = None
         if len(request) > 2:
-            rate = self.settings.rates.get(request[2])
+            rate = None if self.rates_refused else self.settings.rates.get(request[2])
+            self.rates_refused = max(0, self.rates_refused - 1)
             require(rate is not None, 0x12)
 
         def after() -> None:
@@ -169,7 +175,7 @@ class KwpServer:
         if level % 2:
             if self.unlocked == level:
                 return Reply(bytes((0x67, level, 0, 0, 0, 0)))
-            require(self.now_s() >= self._locked_until_s, 0x37)
+            require(self.core.now_s >= self._locked_until_s, 0x37)
             self._seed = (level, self._random.randbytes(3) + b"\x01")
             return Reply(bytes((0x67, level)) + self._seed[1])
         require(self._seed is not None and self._seed[0] == level - 1, 0x22)
@@ -181,7 +187,7 @@ class KwpServer:
             if self._wrong_keys < _TRIES:
                 raise RefusedError(0x35)
             self._wrong_keys = 0
-            self._locked_until_s = self.now_s() + self.settings.lockout_s
+            self._locked_until_s = self.core.now_s + self.settings.lockout_s
             raise RefusedError(0x36)
         self.unlocked, self._wrong_keys = level - 1, 0
         return Reply(bytes((0x67, level, _GRANTED)))
@@ -190,24 +196,26 @@ class KwpServer:
         require(len(request) == 5 and request[4] > 0, 0x12)
         require(not self.settings.needs_key_to_read or self.unlocked is not None, 0x33)
         start, size = int.from_bytes(request[1:4]), request[4]
-        require(size <= 254 and self.flash.contains(start, size), 0x31)
-        return Reply(b"\x63" + self.flash.read(start, size))
+        require(size <= 254 and self.core.readable(start, size), 0x31)
+        return Reply(b"\x63" + self.core.read_flash(start, size))
 
     def _identify(self, request: bytes) -> Reply:
         if request[1] == self.settings.status_option:
             return Reply(b"\x5a" + request[1:2] + self.finishing.record(self.told.preconditions))
         record = self.told.records.get(request[1])
-        only_boots = bool(self.unfinished) and request[1] in self.told.of_application
+        only_boots = self.core.in_bootloader and request[1] in self.told.of_application
         if record is None or only_boots:
             raise RefusedError(0x12)
         return Reply(b"\x5a" + request[1:2] + record)
 
     def _list_faults(self, request: bytes) -> Reply:
-        found = b"".join(code.to_bytes(2) + bytes((status,)) for code, status in self.told.faults)
-        return Reply(bytes((0x58, len(self.told.faults))) + found)
+        stored = self.core.nvm.records.dtcs
+        found = b"".join(dtc_bytes(code)[:2] + bytes((status,)) for code, status in stored.items())
+        return Reply(bytes((0x58, len(stored))) + found)
 
     def _clear_faults(self, request: bytes) -> Reply:
-        self.told.faults.clear()
+        with self.core.nvm.update() as records:
+            records.dtcs = {}
         return Reply(b"\x54" + request[1:3])
 
 

@@ -61,10 +61,11 @@ class KwpEcuSettings:
     goodbye (82); else a fault code stays."""
     status_option: int | None = None
     """What 1A is asked for to tell the status of its flash."""
-    erase_s: float = 0.5
-    """A sector."""
+    erase_s_per_byte: float = 0.5 / 0x800
     check_s: float = 0.1
     program_s_per_byte: float = 0.0
+    p2_max_s: float = 0.05
+    """What takes longer is announced by 78."""
     secret: int = 0x5A17C0DE
     """The key is the seed XOR this: it guards nothing."""
     needs_key_to_read: bool = True

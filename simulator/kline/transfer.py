@@ -5,23 +5,27 @@ from __future__ import annotations
 from itertools import cycle
 from typing import Protocol
 
-from simulator.ecu.memory import FlashMemory
-from simulator.kline.ecu import Reply
-from simulator.kline.refusing import RefusedError, require
+from simulator.ecu import spans
+from simulator.ecu.chip import Chip
+from simulator.ecu.nrc import RefusedError as BrokenOffError
+from simulator.ecu.operation import Programming
+from simulator.ecu.watch import Counter
+from simulator.kline.refusing import refusal, require
+from simulator.kline.reply import Reply
 from simulator.kline.settings import KwpEcuSettings
 
 _RECORDS = 0x11
 _RECORDS_HEADER = b"\x1a\x01"
 _MOST_IN_RECORD = 0x1000
 _PENDING = 0x23
+_TAKE = 0x36
 
 
 class Programmed(Protocol):
     """The server around it."""
 
     settings: KwpEcuSettings
-    flash: FlashMemory
-    unfinished: set[int]
+    core: Chip
     unlocked: int | None
 
     def require_programming(self) -> None:
@@ -85,6 +89,9 @@ class Transfer:
         require(len(request) == 8, 0x12)
         require(request[4] == (0 if text is None else _RECORDS), 0x41)
         self._begin(request, upward=False)
+        require(spans.covers(server.core.nvm.records.blank, self._start, self._start + self._left), 0x22)
+        server.core.begin_download(self._start, self._left)
+        self.open = self.had_one = True
         self._records = None if text is None else Records(text)
         return Reply(bytes((0x74, server.settings.most_in_download)))
 
@@ -96,13 +103,16 @@ class Transfer:
         require(len(request) == 8, 0x12)
         require(request[4] == 0, 0x51)
         self._begin(request, upward=True)
+        self.open = self.had_one = True
         return Reply(bytes((0x75, server.settings.most_in_upload)))
 
     def _begin(self, request: bytes, *, upward: bool) -> None:
         start, size = int.from_bytes(request[1:4]), int.from_bytes(request[5:8])
-        require(self._server.flash.contains(start, size), 0x52 if upward else 0x42)
-        self._start, self._at, self._left, self.open = start, start, size, True
-        self._upward, self.had_one = upward, True
+        core = self._server.core
+        require(
+            size > 0 and (core.readable if upward else core.writable)(start, size), 0x52 if upward else 0x42
+        )
+        self._start, self._at, self._left, self._upward = start, start, size, upward
 
     def take(self, request: bytes) -> Reply:
         """36: data in, or data out."""
@@ -116,19 +126,33 @@ class Transfer:
         if too_long and server.settings.keeps_download_open:
             data = data[: self._left]
         require(len(data) <= self._left, 0x75)
-        if not self._server.flash.program(self._at, data):
+        seconds = len(data) * server.settings.program_s_per_byte
+
+        async def work() -> bytes:
+            done = await self._programmed(data, seconds)
+            return refusal(_TAKE, 0x75) if too_long else done
+
+        return Reply(b"", work=work, pendings=int(seconds > server.settings.p2_max_s))
+
+    async def _programmed(self, data: bytes, seconds: float) -> bytes:
+        core = self._server.core
+        programming = Programming(core.memory, self._at, data)
+        try:
+            await core.operate(Counter.PROGRAMMED, self._at, len(data), seconds, programming.part)
+        except BrokenOffError as broken:
+            return refusal(_TAKE, broken.nrc)
+        if not programming.succeeded:
             self.open = False
-            raise RefusedError(0x72)
+            return refusal(_TAKE, 0x72)
         self._at += len(data)
         self._left -= len(data)
-        require(not too_long, 0x75)
-        return Reply(b"\x76", pending_s=len(data) * self._server.settings.program_s_per_byte)
+        return b"\x76"
 
     def _give(self, request: bytes) -> Reply:
         require(len(request) == 1, 0x12)
         require(self._left > 0, 0x22)
         size = min(self._left, self._server.settings.most_in_upload - 1)
-        data = self._server.flash.read(self._at, size)
+        data = self._server.core.read_flash(self._at, size)
         self._at += size
         self._left -= size
         return Reply(b"\x76" + data)
@@ -138,7 +162,8 @@ class Transfer:
         require(self.open and (self._left == 0 or self._upward), 0x22)
         self.open = False
         if not self._upward:
-            for sector in self._server.flash.sectors(self._start, self._at - self._start) or ():
-                self._server.unfinished.discard(sector.start)
+            core, size = self._server.core, self._at - self._start
+            core.note_programmed(self._start, size)
+            for sector in core.memory.sectors(self._start, size) or ():
                 self._server.programmed(sector.start)
         return Reply(b"\x77")

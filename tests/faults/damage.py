@@ -239,7 +239,7 @@ class Technician:
         await asyncio.sleep(_BOOT_S)
         try:
             plain = EngineSettings(state, state / "engine.sock", role="master", **settings)
-            box = open_box(plain, SimulatedCarInterface(car, definition))
+            box = open_box(plain, SimulatedCarInterface(car))
             try:
                 return await work(box, car)
             finally:

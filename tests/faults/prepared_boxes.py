@@ -13,7 +13,7 @@ from unittest.mock import patch
 from appliance.contract.events import Heard
 from appliance.contract.jobs import JobState
 from appliance.definitions.library import Library
-from appliance.definitions.loader import PACKS, load_definition
+from appliance.definitions.loader import PACKS, load_definition, load_dirs
 from appliance.definitions.parsing import definition_from_json
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext, open_box
@@ -32,7 +32,11 @@ from simulator.virtualtime import run_virtual
 from tests.faults.ties import Tie, tied
 from tests.faults.workbench import Site, Workbench, bench_access
 
-PACK_IDS = tuple(sorted(path.stem for path in PACKS.glob("*.toml")))
+PACK_IDS = tuple(
+    definition.id
+    for definition in load_dirs([PACKS])
+    if any(access.protocol == "uds" for access in definition.accesses)
+)
 _STOCK_SEED = 1
 _CUT_DOWN = {"pbx-s18": 16, "pbx-t300": 16}
 """Sectors that are too large for a thousand runs, divided; everything else is as shipped."""
@@ -176,10 +180,10 @@ async def _identify_and_seal(bench: Bench, out_of_car: bool) -> tuple[str, str]:
     access = bench_access(definition) if out_of_car else None
     car.power_up()
     await asyncio.sleep(1)
-    connection = SimulatedCarInterface(car, definition)
+    connection = SimulatedCarInterface(car)
     if access is not None:
         table = Workbench(car, access)
-        connection = SimulatedCarInterface(car, definition, table.bench, table.person)
+        connection = SimulatedCarInterface(car, table.bench, table.person)
     box = box_on(bench.state, definition, connection, lambda event: None)
     job_id = str((await identify(box, definition.id, access and access.name))["job"])
     regions = sorted(definition.regions, key=lambda region: region.start)
@@ -195,7 +199,7 @@ async def _identify_and_seal(bench: Bench, out_of_car: bool) -> tuple[str, str]:
     written = box_on(
         copy_of_disk(bench.state, _written(bench.state)),
         definition,
-        SimulatedCarInterface(car, definition),
+        SimulatedCarInterface(car),
         lambda event: None,
     )
     written.journal.move(job_id, JobState.PREFLIGHT)

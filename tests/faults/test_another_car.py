@@ -62,7 +62,7 @@ async def _run(scenario: Scenario, state: Path) -> None:
     for car in (own, other):
         car.power_up()
     await asyncio.sleep(2)
-    box = box_on(state, bench.definition, SimulatedCarInterface(own, bench.definition), lambda event: None)
+    box = box_on(state, bench.definition, SimulatedCarInterface(own), lambda event: None)
     await _cut_in_the_middle(box, scenario, own)
     await _plugged_into(box, bench, other)
     own.power_cut()
@@ -92,7 +92,7 @@ async def _cut_in_the_middle(box: EngineContext, scenario: Scenario, car: Car) -
 async def _plugged_into(box: EngineContext, bench: Bench, other: Car) -> None:
     """Whatever is asked for, the other car is as it was, and the open write is still there."""
     healthy = other.ecu.memory.whole()
-    box.connection = SimulatedCarInterface(other, bench.definition)
+    box.connection = SimulatedCarInterface(other)
     vin = bench.definition.simulation.vin
     attempts = (
         recover(box),
@@ -115,7 +115,7 @@ async def _plugged_into(box: EngineContext, bench: Bench, other: Car) -> None:
 
 async def _finished(box: EngineContext, scenario: Scenario, own: Car) -> None:
     bench = scenario.bench
-    box.connection = SimulatedCarInterface(own, bench.definition)
+    box.connection = SimulatedCarInterface(own)
     if uds_access(bench.definition).recovery.recoverability == "bench":
         with pytest.raises(PitboxError, match="NEEDS_BENCH"):
             await recover(box)

@@ -20,9 +20,8 @@ from simulator.kline.ecu import AnswerFault
 from simulator.kline.wire import WireByte
 from simulator.virtualtime import run_virtual
 from tests.support.killing import Killed, Killer
-from tests.support.kwp_box import KwpBox
+from tests.support.kwp_box import KwpBox, KwpCar, stock, tuned
 from tests.support.kwp_definition import edc15_kind, me7_kind
-from tests.support.kwp_ecu import KwpCar, stock, tuned
 
 RUNS = 12
 _KINDS = (me7_kind(), edc15_kind())
@@ -63,7 +62,7 @@ class Campaigner:
 
         def answers() -> None:
             kinds = ("late", "lost", "garbled", "cut")
-            car.ecu.faults.extend(
+            car.line.faults.extend(
                 AnswerFault(chance.choice(kinds), chance.choice([0.1, 0.4, 1.5]))
                 for _ in range(chance.randint(1, 3))
             )
@@ -80,8 +79,8 @@ class Campaigner:
             loop.call_later(chance.choice([0.1, 7.0]), setattr, car.wire, "stuck_low", False)
 
         def power() -> None:
-            car.ecu.power_cut()
-            loop.call_later(chance.choice([0.05, 2.0, 30.0]), car.ecu.power_up)
+            car.power_cut()
+            loop.call_later(chance.choice([0.05, 2.0, 30.0]), car.power_up)
 
         return [answers, noise, no_wire, short, power]
 
@@ -129,7 +128,7 @@ class Campaigner:
         """The fault is found and gone."""
         self.due.clear()
         self.dies_at, self.noise_until_s = None, 0.0
-        self.at.car.ecu.faults.clear()
+        self.at.car.line.faults.clear()
         await asyncio.sleep(700)
         assert not self.at.car.wire.dead
 

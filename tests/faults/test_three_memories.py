@@ -131,7 +131,7 @@ def test_another_car_is_not_recovered(tmp_path: Path) -> None:
         with pytest.raises(PitboxError, match="WRITE_INTERRUPTED"):
             await write(job.box, job.id, job.hand_in(job.tuned("calibration", "tables")), _WISH)
         other = _other_car(job.definition)
-        own, job.box.connection = job.box.connection, SimulatedCarInterface(other, job.definition)
+        own, job.box.connection = job.box.connection, SimulatedCarInterface(other)
         await asyncio.sleep(2)
         before = other.ecu.memory.whole()
         with pytest.raises(PitboxError, match="ECU_CHANGED"):

@@ -86,7 +86,7 @@ def live(
         try:
             box = open_box(
                 settings,
-                SimulatedCarInterface(car, definition),
+                SimulatedCarInterface(car),
                 lambda told: None if events is None else events.append(told.event),
             )
             try:

@@ -78,6 +78,20 @@ def test_a_write_survives_the_power_cut(definition: str, tmp_path: Path) -> None
     assert not _plaintext_lies_in(keep / "box")
 
 
+@pytest.mark.slow
+def test_a_write_over_the_k_line_survives_the_power_cut(tmp_path: Path) -> None:
+    done, report = demo(tmp_path, "--scenario", "kline")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (report["result"], report["definition"], report["evidence"]) == ("done", "pbx-k7", "simulated")
+    first, second = report["reads"]
+    assert first["sha256"] == second["sha256"] != report["verify"]["sha256"]
+    assert report["verify"]["result"] == "pass"
+    assert [one["resumed"] for one in report["interruptions"]] == [True]
+    assert report["dtcs"]["before"] == ["P0123"]
+    assert report["dtcs"]["after"] == []
+    assert report["wire"]["read_efficiency"] >= 0.95
+
+
 def _plaintext_lies_in(folder: Path) -> bool:
     """The synthetic images carry their software number in the clear; nothing that the box keeps may."""
     return any(

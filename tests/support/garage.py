@@ -169,9 +169,7 @@ def open_garage(readied: Readied, car: Car) -> Garage:
     """The box on its disk, beside a car that runs."""
     events: list[Event] = []
     settings = EngineSettings(readied.state, readied.state / "engine.sock", readied.role.value)
-    box = open_box(
-        settings, SimulatedCarInterface(car, car.ecu.definition), lambda told: events.append(told.event)
-    )
+    box = open_box(settings, SimulatedCarInterface(car), lambda told: events.append(told.event))
     box.now = lambda: float(NOW_S)
     return Garage(box, car, readied.master, readied.job, events, car.ecu.memory.whole())
 

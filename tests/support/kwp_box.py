@@ -1,20 +1,68 @@
-"""One life of a master-role box with a K-line and nothing else, beside an ECU that outlives it."""
+"""One life of a master-role box, and a car whose ECU on a K-line outlives it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
 
+from appliance.definitions.loader import PACKS
+from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext, open_box
 from appliance.engine.settings import EngineSettings
-from appliance.ports.missing import MissingPorts
-from appliance.protocols.port_missing import PortMissingError
+from appliance.flashing.own_checksums import own_checksums
+from appliance.ports.simulated import SimulatedCarInterface
 from drivers.kline.simulated import SimulatedKLine
-from drivers.voltmeter.simulated import SimulatedVoltmeter
-from tests.support.kwp_ecu import KwpCar
+from simulator.car import Car, CarSettings
+from simulator.ecu.memory import FlashMemory
+from simulator.kinds import wires_for
+from simulator.kline.controller import KLineController
 
-VOLTS = 13.5
+
+def right(definition: Definition, data: bytes) -> bytes:
+    """With the checksum that the family wants."""
+    (checksum,) = own_checksums(definition)
+    return checksum.module.correct(data)
+
+
+def stock(definition: Definition) -> bytes:
+    """What the ECU left its works with."""
+    return right(definition, random.Random(5).randbytes(definition.regions[0].size_bytes))
+
+
+def tuned(definition: Definition, data: bytes, *places: int) -> bytes:
+    """A few bytes of it changed, at these places."""
+    changed = bytearray(data)
+    for place in places or (0x300,):
+        for at in range(place, place + 0x20):
+            changed[at] ^= 0x5A
+    return right(definition, bytes(changed))
+
+
+class KwpCar(Car):
+    """Its ECU is `line` on the K-line; `changed` are settings of its ECU on the line."""
+
+    def __init__(self, definition: Definition, **changed: object) -> None:
+        settings = CarSettings(images={definition.id: stock(definition)}, load_sag_v=0.0)
+        super().__init__([definition], wires_for(definition), settings)
+        self.definition = definition
+        self.controller = self.ecus[definition.id]
+        assert isinstance(self.controller, KLineController)
+        self.line, self.server = self.controller.ecu, self.controller.server
+        self.line.settings = self.server.settings = replace(self.line.settings, **changed)  # type: ignore[arg-type]
+        self.wire = self.wires.require_kline()
+        self.power_up()
+
+    @property
+    def flash(self) -> FlashMemory:
+        """Its only memory."""
+        return self.controller.memory
+
+    @property
+    def memory(self) -> bytes:
+        """All of its flash."""
+        return self.flash.whole()
 
 
 class WatchedLine(SimulatedKLine):
@@ -27,36 +75,19 @@ class WatchedLine(SimulatedKLine):
         super()._write(data)
 
 
-class KLinePorts(MissingPorts):
-    """A K-line and a voltmeter."""
+class KLinePorts(SimulatedCarInterface):
+    """Its lines can be watched, and are lost with the box."""
 
-    simulated = True
-    fd = False
-    voltmeter_missing: str | None = None
-
-    def __init__(self, car: KwpCar) -> None:
-        self.meter = SimulatedVoltmeter(lambda: VOLTS)
+    def __init__(self, car: Car) -> None:
+        super().__init__(car)
         self.lines: list[WatchedLine] = []
         self.watch: Callable[[bytes], None] = lambda data: None
-        self._car = car
 
     def kline(self) -> WatchedLine:
-        line = WatchedLine(self._car.wire.attach(f"box {len(self.lines)}"))
+        line = WatchedLine(self.car.wires.require_kline().attach(f"box {len(self.lines)}"))
         line.watch = self.watch
         self.lines.append(line)
         return line
-
-    def open_port(self, bitrate_bps: int, data_bitrate_bps: int | None) -> NoReturn:
-        raise PortMissingError("CAN bus")
-
-    def open_listener(self, bitrate_bps: int) -> NoReturn:
-        raise PortMissingError("CAN bus")
-
-    def usable_rates(self, rates_bps: Sequence[int]) -> NoReturn:
-        raise PortMissingError("CAN bus")
-
-    def open_link(self, port: object, address: object, settings: object) -> NoReturn:
-        raise PortMissingError("CAN bus")
 
 
 class KwpBox:
@@ -82,5 +113,5 @@ class KwpBox:
         self.ports = KLinePorts(self.car)
         settings = EngineSettings(self.state, self.state / "engine.sock", "master")
         box = open_box(settings, self.ports)
-        box.library.add(self.car.definition, Path(f"{self.car.definition.id}.toml"))
+        box.library.add(self.car.definition, PACKS / f"{self.car.definition.id}.toml")
         return box

@@ -109,9 +109,7 @@ def on_a_car(
         car = Car([known], wires_for(known), CarSettings(seed=3, finish=with_right_checksums))
         car.power_up()
         await asyncio.sleep(1)
-        box = open_box(
-            EngineSettings(state, state / "engine.sock", "master"), SimulatedCarInterface(car, known)
-        )
+        box = open_box(EngineSettings(state, state / "engine.sock", "master"), SimulatedCarInterface(car))
         box.library = Library()
         box.library.add(known, Path("two-memories.toml"))
         job = Job(box, car, known)

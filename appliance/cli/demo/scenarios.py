@@ -14,11 +14,18 @@ class Scenario:
     """The ECU, where no other is asked for."""
     begins: str
     """Title of the first chapter: how the car or the ECU stands there."""
+    engine_off: bool = False
+    """Whether the technician gives his word that the engine is off, because this ECU does not tell."""
     engine: tuple[str, ...] = ()
     """Arguments of the engine, besides those that every scenario has."""
 
 
 SCENARIOS: Mapping[str, Scenario] = {
     "car": Scenario("pbx-e400", "Identify: plugged in, ignition on, engine off"),
+    "kline": Scenario(
+        "pbx-k7",
+        "Identify: plugged in, ignition on, engine off; the ECU on the K-line is woken",
+        engine_off=True,
+    ),
 }
 """By the name that `pitbox demo --scenario` takes."""

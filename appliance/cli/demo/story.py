@@ -89,7 +89,7 @@ class Story:
     def __init__(self, box: Supervisor, screen: Screen, scenario: Scenario, *, seed: int, cut: bool) -> None:
         self._box = box
         self._screen = screen
-        self._begins = scenario.begins
+        self._scenario = scenario
         self._seed = seed
         self._cut = cut
         self._chapter = 0
@@ -117,7 +117,7 @@ class Story:
         return self._box.client.get(f"/v1/jobs/{self._job}/report", Report)
 
     def _identify(self) -> None:
-        self._begin(self._begins)
+        self._begin(self._scenario.begins)
         result = perform(self._box.client, self._screen, "identify", Identified, pause=None, retry=None)
         self._job, self._definition = result["job"], result["definition"]
         self._screen.tell(identify_lines(result))
@@ -153,8 +153,11 @@ class Story:
             self._screen.tell(result_lines(result))
 
     def _write_file(self, edits: Edits) -> Written:
-        upload = self._box.client.upload(edits.content)
-        return self._perform("write", Written, upload=upload, correct_checksums=True)
+        given: dict[str, object] = {"correct_checksums": True}
+        if self._scenario.engine_off:
+            self._tell("  This ECU tells no engine speed: the technician has seen that the engine is off.")
+            given["engine_off"] = True
+        return self._perform("write", Written, upload=self._box.client.upload(edits.content), **given)
 
     def _arm(self, at_byte: int) -> None:
         """Restart the box with the fault in its simulated car; the job is in the journal, not in memory."""

@@ -11,6 +11,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.access.kwp2000 import KwpAccessDefinition
 from appliance.definitions.access.uds import UdsAccessDefinition
+from appliance.definitions.fields import Strict
 
 _PROTOCOLS: dict[str, type[AccessDefinition]] = {
     "kwp2000": KwpAccessDefinition,
@@ -45,6 +46,22 @@ def parse_access(tables: object) -> AccessDefinition:
         return model.model_validate_json(json.dumps(tables))
     except ValidationError as error:
         raise _tagged(error, str(protocol)) from error
+
+
+def parse_twins(tables: object) -> dict[str, Strict]:
+    """`[simulation.protocols]`: each as its protocol shapes it. Raises ValidationError, ValueError."""
+    if not isinstance(tables, dict):
+        raise ValueError("must be a table of tables")
+    return {str(name): _twin(str(name), table) for name, table in tables.items()}
+
+
+def _twin(protocol: str, table: object) -> Strict:
+    if isinstance(table, Strict):
+        return table
+    model = _PROTOCOLS[protocol].twin_table if protocol in _PROTOCOLS else None
+    if model is None:
+        raise ValueError(f"no simulated ECU of protocol {protocol[:40]!r} has a table of its own")
+    return model.model_validate_json(json.dumps(table))
 
 
 def _tagged(error: ValidationError, protocol: str) -> ValidationError:

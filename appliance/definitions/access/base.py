@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, Protocol
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -162,6 +162,8 @@ class InWords:
 class AccessDefinition(Strict):
     """One way into the ECU. A protocol's own file adds the tables that only it has."""
 
+    twin_table: ClassVar[type[Strict] | None] = None
+    """What `[simulation.protocols.NAME]` says of a simulated ECU of this protocol."""
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,29}$")
     """Name of the access, used once in the file."""
     method: MethodName
@@ -287,3 +289,11 @@ class AccessDefinition(Strict):
 def regions_of(memories: Iterable[Memory]) -> tuple[Region, ...]:
     """Every region of every memory."""
     return tuple(region for memory in memories for region in memory.regions)
+
+
+class HasAccesses(Protocol):
+    """A definition, as far as its accesses go."""
+
+    @property
+    def accesses(self) -> tuple[AccessDefinition, ...]:
+        """Every way in."""

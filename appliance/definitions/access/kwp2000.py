@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from appliance.definitions.access.base import AccessDefinition, HashSpan, InWords, Misfit, Proof, regions_of
+from appliance.definitions.access.base import (
+    AccessDefinition,
+    HasAccesses,
+    HashSpan,
+    InWords,
+    Misfit,
+    Proof,
+    regions_of,
+)
 from appliance.definitions.access.security import SecurityLevel
 from appliance.definitions.access.transform import Transform
 from appliance.definitions.fields import Byte, HexBytes, Strict, refuse
@@ -155,9 +163,29 @@ class KwpChecking(Strict):
     """What it gets behind the addresses: the low half of CRC-32, or the sum of all bytes."""
 
 
+class KwpTwin(Strict):
+    """How the simulated ECU behaves on its K-line; nothing here is used on a real one."""
+
+    key_bytes: HexBytes = Field(default="6B8F", min_length=4, max_length=4)
+    """What it says of itself when it is woken."""
+    limits: HexBytes = Field(default="0002000200", min_length=10, max_length=10)
+    """Its least times, as 83 00 tells them."""
+    rates_bps: tuple[int, ...] = (10_400, 38_400, 124_800)
+    """Bit rates that it agrees to."""
+    p4_min_ms: float = Field(default=5.0, ge=0, le=20)
+    """It hears no message whose bytes come faster."""
+    check_ms: float = Field(default=100.0, ge=0)
+    """Time to check a block."""
+    most_in_download: int = Field(default=254, ge=16, le=MOST_MESSAGE_BYTES)
+    """Longest 36 that it takes, its service byte included."""
+    drops_after_erase: bool = False
+    """Whether the channel is gone once an erase has begun."""
+
+
 class KwpAccessDefinition(AccessDefinition):
     """KWP2000 on a K-line, at the car's plug or on the bench."""
 
+    twin_table: ClassVar[type[Strict] | None] = KwpTwin
     method: Literal["obd", "bench"]
     """Where the box is connected."""
     protocol: Literal["kwp2000"]
@@ -231,3 +259,11 @@ class KwpAccessDefinition(AccessDefinition):
                 ("writing",),
                 f"data_format 0x{self.writing.data_format:02X} and transforms do not say the same",
             )
+
+
+def kwp_access(definition: HasAccesses) -> KwpAccessDefinition:
+    """The first access over KWP2000. Raises KeyError."""
+    for access in definition.accesses:
+        if isinstance(access, KwpAccessDefinition):
+            return access
+    raise KeyError("kwp2000")

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, Protocol
+from typing import Literal
 
 from pydantic import Field
 
 from appliance.contract.places import Range
-from appliance.definitions.access.base import AccessDefinition, HashSpan, InWords, Misfit, Proof, regions_of
+from appliance.definitions.access.base import (
+    AccessDefinition,
+    HasAccesses,
+    HashSpan,
+    InWords,
+    Misfit,
+    Proof,
+    regions_of,
+)
 from appliance.definitions.access.uds_checking import Checking
 from appliance.definitions.access.uds_link import Addressing, Bus, Identity, Sessions, Timing
 from appliance.definitions.access.uds_memory import AddressSpace, Erasing, Reading, Writing
@@ -20,14 +28,6 @@ from appliance.definitions.steps import Steps
 _SHORT_ADDRESS_BYTES = 4
 """Length of an address where blocks are downloaded by another name (format identifier 44)."""
 _SPANS: dict[str, HashSpan] = {"hash_range": "bytes", "compare_range": "bytes", "compare_block": "block"}
-
-
-class HasAccesses(Protocol):
-    """A definition, as far as its accesses go."""
-
-    @property
-    def accesses(self) -> tuple[AccessDefinition, ...]:
-        """Every way in."""
 
 
 class UdsAccessDefinition(AccessDefinition):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from appliance.definitions.access.kwp2000 import kwp_access
 from appliance.definitions.access.security import SecurityLevel
 from appliance.definitions.access.uds import uds_access
 from appliance.definitions.loader import PACKS, load_dirs
@@ -46,6 +47,8 @@ def test_the_promised_kinds_of_ecu_are_there() -> None:
     assert uds_access(LIBRARY.get("pbx-fd20")).bus.kind == "can-fd"
     assert LIBRARY.get("pbx-t300").kind == "gearbox"
     assert uds_access(LIBRARY.get("pbx-x050")).recovery.recoverability == "bench"
+    assert kwp_access(LIBRARY.get("pbx-k7")).line.wake == "slow"
+    assert kwp_access(LIBRARY.get("pbx-k15")).line.wake == "fast"
 
 
 def test_a_pack_claims_no_more_than_simulation(definition: Definition) -> None:
@@ -118,7 +121,7 @@ def check_vector(definition: Definition, block: dict[str, Any], fill: str | None
     return {"fill_byte": fill, "request": request, "response": f"71{start[2:]}{crc}"}
 
 
-def test_requests_follow_from_the_definition(definition: Definition, vectors: dict[str, Any]) -> None:
+def uds_requests_follow(definition: Definition, vectors: dict[str, Any]) -> None:
     block, given, sessions = (
         vectors["first_writable_block"],
         vectors["requests"],
@@ -146,11 +149,39 @@ def test_requests_follow_from_the_definition(definition: Definition, vectors: di
         assert given["check"] == check_vector(definition, block, given["check"]["fill_byte"])
 
 
+def kwp_requests_follow(definition: Definition, vectors: dict[str, Any]) -> None:
+    """ISO 14230-3 and sheet obd 3.3: first and last address, then whatever the routine gets."""
+    block, given, access = vectors["first_writable_block"], vectors["requests"], kwp_access(definition)
+    first = big_endian(block["start"], 3)
+    place = first + big_endian(block["start"] + block["size_bytes"] - 1, 3)
+    assert given["erase"] == f"31{access.erasing.routine:02X}{place}{access.erasing.tool_code}"
+    loaded = f"{first}{access.writing.data_format:02X}{big_endian(block['size_bytes'], 3)}"
+    assert given["request_download"] == f"34{loaded}"
+    if access.checking.routine is None:
+        assert given["check"] is None
+        return
+    routine, fill = f"{access.checking.routine:02X}", bytes.fromhex(given["check"]["fill_byte"])
+    crc = big_endian(zlib.crc32(fill * block["size_bytes"]) & 0xFFFF, 2)
+    assert given["check"]["request"] == f"31{routine}{place}{crc}"
+    assert given["check"]["result"] == f"33{routine}"
+
+
+REQUESTS = {"uds": uds_requests_follow, "kwp2000": kwp_requests_follow}
+
+
+def test_requests_follow_from_the_definition(definition: Definition, vectors: dict[str, Any]) -> None:
+    REQUESTS[definition.best_access.protocol](definition, vectors)
+
+
+SESSIONS: dict[str, Callable[[Definition], Any]] = {
+    "uds": lambda definition: uds_access(definition).sessions,
+    "kwp2000": lambda definition: kwp_access(definition).sessions,
+}
+
+
 def test_keys_answer_their_seeds(definition: Definition, vectors: dict[str, Any]) -> None:
-    levels = {
-        "read": uds_access(definition).sessions.read_security,
-        "write": uds_access(definition).sessions.write_security,
-    }
+    sessions = SESSIONS[definition.best_access.protocol](definition)
+    levels = {"read": sessions.read_security, "write": sessions.write_security}
     assert {entry["purpose"] for entry in vectors["security"]} == {
         use for use, level in levels.items() if level
     }

@@ -38,12 +38,12 @@ def plug_into_another(garage: Garage) -> Car:
     definition = garage.definition.model_copy(update={"simulation": named})
     car = Car([definition], wires_for(definition), CarSettings(seed=8, finish=with_right_checksums))
     car.power_up()
-    garage.box.connection = SimulatedCarInterface(car, definition)
+    garage.box.connection = SimulatedCarInterface(car)
     return car
 
 
 def plug_back(garage: Garage) -> None:
-    garage.box.connection = SimulatedCarInterface(garage.car, garage.definition)
+    garage.box.connection = SimulatedCarInterface(garage.car)
 
 
 async def half_written(garage: Garage, *, serial: bool = True) -> None:

@@ -43,7 +43,7 @@ class Workbench:
         self.garage = garage
         self.bench = Bench(garage.car, BenchSettings(straps={}))
         self.person = SimulatedPerson(script, "Kim")
-        self.ports: CarInterface = SimulatedCarInterface(garage.car, definition, self.bench, self.person)
+        self.ports: CarInterface = SimulatedCarInterface(garage.car, self.bench, self.person)
         garage.box.connection = self.ports
         assert garage.car.ecu.program is Program.OFF
 
@@ -119,7 +119,7 @@ def test_swapped_wires_lose_nothing(slave: Readied) -> None:
 
 def test_a_box_without_a_bench_says_what_it_lacks(slave: Readied) -> None:
     async def scene(at: Workbench) -> None:
-        at.garage.box.connection = SimulatedCarInterface(at.garage.car, at.garage.definition)
+        at.garage.box.connection = SimulatedCarInterface(at.garage.car)
         error = await at.garage.refusal(read(at.garage.box, at.garage.job))
         assert (error.code, error.details) == ("PORT_MISSING", ("bench supply",))
         assert not at.rows()

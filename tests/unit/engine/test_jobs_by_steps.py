@@ -65,7 +65,7 @@ def at_work(name: str, state: Path, scene: Callable[[Workshop], Awaitable[None]]
         await asyncio.sleep(1)
         box = open_box(
             EngineSettings(state, state / "engine.sock", role="master"),
-            SimulatedCarInterface(car, definition),
+            SimulatedCarInterface(car),
             lambda told: None,
         )
         try:

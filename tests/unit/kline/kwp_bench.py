@@ -7,17 +7,20 @@ import random
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from appliance.definitions.memory import Region, Sectors
 from drivers.kline.simulated import SimulatedKLine
+from simulator.ecu.chip import Chip, Program, Surroundings
 from simulator.ecu.memory import FlashMemory
+from simulator.ecu.nvm import NonVolatile, Records
+from simulator.ecu.options import EcuOptions
 from simulator.kline.ecu import KwpEcu
 from simulator.kline.legislated import LegislatedServer, LegislatedTold
 from simulator.kline.server import KwpServer, Told
 from simulator.kline.settings import KwpEcuSettings
 from simulator.kline.wire import KWire
 from simulator.virtualtime import run_virtual
+from tests.support.kwp_definition import SECTOR_BYTES, SECTORS, START, edc15_kind
 
-START, SECTOR_BYTES, SECTORS = 0x10000, 0x800, 4
+__all__ = ["SECTORS", "SECTOR_BYTES", "START", "KwpBench", "now_s", "on_a_bench"]
 
 
 class KwpBench:
@@ -27,16 +30,12 @@ class KwpBench:
         self.wire = KWire()
         self.ecu = KwpEcu(self.wire, settings or KwpEcuSettings())
         self.stock = random.Random(7).randbytes(SECTOR_BYTES * SECTORS)
-        region = Region(
-            name="main",
-            tag="calibration",
-            start=START,
-            size_bytes=SECTOR_BYTES * SECTORS,
-            sectors=(Sectors(count=SECTORS, size_bytes=SECTOR_BYTES),),
-        )
-        self.flash = FlashMemory([region], lambda: self.stock)
-        told = Told({0x9B: b"1K0909144E  2501"}, [(0x4123, 0xE0)])
-        self.server = KwpServer(self.ecu, self.flash, told, asyncio.get_running_loop().time)
+        definition = edc15_kind()
+        self.flash = FlashMemory(definition.regions, lambda: self.stock)
+        records = NonVolatile(Records(dtcs={"C0123-00": 0xE0}))
+        core = Chip(definition, self.flash, records, EcuOptions(), Surroundings(), 0)
+        core.program = Program.APPLICATION
+        self.server = KwpServer(self.ecu, core, Told({0x9B: b"1K0909144E  2501"}))
         self.line = SimulatedKLine(self.wire.attach("box"))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.support.kwp_ecu import KwpCar, stock, tuned
 
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import JobState
@@ -21,7 +22,6 @@ from drivers.kline.interface import HeldLowError, NoEchoError, RateError
 from simulator.virtualtime import run_virtual
 from tests.support.kwp_box import KwpBox
 from tests.support.kwp_definition import edc15_kind, me7_kind
-from tests.support.kwp_ecu import KwpCar, stock, tuned
 
 from .pty_line import line_over_a_pty, on_a_patient_loop
 

@@ -20,7 +20,10 @@ from appliance.protocols.kwp2000.access import KwpAccess
 from appliance.protocols.kwp2000.services.memory import request_download
 from appliance.protocols.kwp2000.session import KwpSession
 from drivers.kline.simulated import SimulatedKLine
+from simulator.ecu.chip import Chip, Program, Surroundings
 from simulator.ecu.memory import FlashMemory
+from simulator.ecu.nvm import NonVolatile, Records
+from simulator.ecu.options import EcuOptions
 from simulator.kline.ecu import AnswerFault, KwpEcu
 from simulator.kline.finishing import NOT_FINISHED
 from simulator.kline.server import KwpServer, Told
@@ -81,7 +84,9 @@ class Bench:
         self.ecu = KwpEcu(self.wire, settings)
         self.flash = FlashMemory(ME7_5.regions, lambda: STOCK)
         self.told = Told({0x92: b"0261207939", 0x94: b"1037366446"}, of_application=frozenset((0x94,)))
-        self.server = KwpServer(self.ecu, self.flash, self.told, asyncio.get_running_loop().time)
+        self.core = Chip(ME7_5, self.flash, NonVolatile(Records()), EcuOptions(), Surroundings(), 0)
+        self.core.program = Program.APPLICATION
+        self.server = KwpServer(self.ecu, self.core, self.told)
         definition = with_toy_key(ME7_5)
         (how,) = definition.accesses
         assert isinstance(how, KwpAccessDefinition)
@@ -96,7 +101,7 @@ class Bench:
 
     @property
     def complains(self) -> bool:
-        return any(code == NOT_FINISHED for code, _ in self.told.faults)
+        return NOT_FINISHED in self.core.nvm.records.dtcs
 
 
 def given(purse: dict[str, bytes], name: str) -> bytes:

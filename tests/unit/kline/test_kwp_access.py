@@ -27,11 +27,13 @@ from appliance.protocols.kwp2000.waking import SlowWake, wake_slowly
 from drivers.kline.simulated import SimulatedKLine
 from simulator.kline.ecu import AnswerFault, Phase
 from simulator.virtualtime import run_virtual
+from tests.support.kwp_box import KwpCar, right, stock
 from tests.support.kwp_definition import SECTOR_BYTES, START, edc15_kind, how_of, me7_kind
-from tests.support.kwp_ecu import KwpCar, stock
 
 KINDS = {"me7": me7_kind(), "edc15": edc15_kind()}
 BLOCK = Block("main", Range("flash", START + SECTOR_BYTES, SECTOR_BYTES))
+LAST = Block("main", Range("flash", START + 3 * SECTOR_BYTES, SECTOR_BYTES))
+"""It holds the checksum of all of them."""
 WANTED = bytes(range(256)) * (SECTOR_BYTES // 256)
 Work = Callable[[KwpCar, KwpAccess], Coroutine[Any, Any, None]]
 
@@ -59,14 +61,15 @@ def test_who_it_is_is_told_before_anything_is_opened(kind: str) -> None:
     async def work(car: KwpCar, access: KwpAccess) -> None:
         assert await access.lifecycle.state() is EcuState.APPLICATION
         told = await access.identity.identify()
-        assert told.hw == KINDS[kind].id.replace("pbx-k7", "026PBX7001").replace("pbx-k15", "028PBX1501")
-        assert (told.sw, told.boot, told.serial) == ("1037PBX001", "2501", "SER0000001")
-        assert told.vin == "WPBXZZZ1JZW000001"
-        assert await access.diagnostics.read_dtcs() == (Dtc("C0123", 0xE0),)
+        twin = KINDS[kind].twin
+        assert (told.hw, told.sw, told.boot) == (twin.hw, twin.sw, twin.boot)
+        assert (told.serial, told.vin) == (twin.serial, twin.vin)
+        stored = tuple(Dtc(code.partition("-")[0], 0xE0) for code in twin.dtcs)
+        assert stored and await access.diagnostics.read_dtcs() == stored
         await access.diagnostics.clear_dtcs()
         assert await access.diagnostics.read_dtcs() == ()
         await access.lifecycle.close()
-        assert car.ecu.phase is Phase.ASLEEP and car.ecu.violations == []
+        assert car.line.phase is Phase.ASLEEP and car.line.violations == []
 
     at_ecu(KINDS[kind], work)
 
@@ -80,7 +83,7 @@ def test_all_memory_is_read_and_no_rule_broken(kind: str, upwards: bool) -> None
         await access.lifecycle.open(Purpose.READ)
         whole = definition.regions[0].place
         assert await access.memory.read(whole, upwards=upwards) == stock(definition)
-        assert car.ecu.violations == []
+        assert car.line.violations == []
 
     at_ecu(definition, work)
 
@@ -94,10 +97,11 @@ def test_a_block_is_erased_written_and_committed(kind: str) -> None:
         await write(access)
         assert await access.memory.proves_equal(BLOCK, WANTED) is None
         assert await access.memory.read(BLOCK.place) == WANTED
+        await write(access, LAST, right(definition, car.memory)[-SECTOR_BYTES:])
         await access.lifecycle.commit()
         assert car.flash.read(BLOCK.start, BLOCK.size) == WANTED
-        assert car.server.routines.erased == [BLOCK.start]
-        assert car.ecu.violations == []
+        assert car.server.routines.erased == [BLOCK.start, LAST.start]
+        assert car.line.violations == []
 
     at_ecu(definition, work)
 
@@ -105,7 +109,7 @@ def test_a_block_is_erased_written_and_committed(kind: str) -> None:
 def test_a_rate_that_the_ecu_refuses_leaves_the_one_it_has() -> None:
     async def work(car: KwpCar, access: KwpAccess) -> None:
         await access.lifecycle.open(Purpose.WRITE)
-        assert car.ecu.rate_bps == access.session.line.rate_bps == 10_400
+        assert car.line.rate_bps == access.session.line.rate_bps == 10_400
         await write(access)
 
     at_ecu(edc15_kind(), work)
@@ -114,9 +118,9 @@ def test_a_rate_that_the_ecu_refuses_leaves_the_one_it_has() -> None:
 def test_a_rate_that_the_ecu_has_is_used_until_the_end() -> None:
     async def work(car: KwpCar, access: KwpAccess) -> None:
         await access.lifecycle.open(Purpose.WRITE)
-        assert car.ecu.rate_bps == access.session.line.rate_bps == 124_800
+        assert car.line.rate_bps == access.session.line.rate_bps == 124_800
         await access.lifecycle.close()
-        assert car.ecu.rate_bps == 10_400
+        assert car.line.rate_bps == 10_400
         assert await access.lifecycle.state() is EcuState.APPLICATION
 
     at_ecu(me7_kind(), work)
@@ -130,13 +134,13 @@ def test_a_channel_that_drops_during_the_erase_is_taken_up_again(kind: str) -> N
         assert car.flash.read(BLOCK.start, BLOCK.size) == WANTED
         assert car.server.routines.erased == [BLOCK.start]
 
-    at_ecu(KINDS[kind], work, drops_after_erase=True, erase_s=8.0)
+    at_ecu(KINDS[kind], work, drops_after_erase=True, erase_s_per_byte=8.0 / SECTOR_BYTES)
 
 
 def test_an_erase_whose_answer_was_lost_is_not_called_done() -> None:
     async def work(car: KwpCar, access: KwpAccess) -> None:
         await access.lifecycle.open(Purpose.WRITE)
-        car.ecu.faults.append(AnswerFault("lost"))
+        car.line.faults.append(AnswerFault("lost"))
         with pytest.raises(EcuSilentError, match="C4 was lost"):
             await access.memory.erase(BLOCK)
         await access.lifecycle.open(Purpose.RECOVER)
@@ -153,7 +157,7 @@ def test_a_half_written_ecu_answers_as_its_bootloader() -> None:
         with pytest.raises(EcuRefusedError, match="bootloader"):
             await access.lifecycle.commit()
         told = await access.identity.identify()
-        assert (told.hw, told.sw) == ("026PBX7001", None)
+        assert (told.hw, told.sw) == ("PBX-K7-01", None)
 
     at_ecu(me7_kind(), work)
 
@@ -179,7 +183,7 @@ def test_a_block_that_the_ecu_finds_wrong_is_refused() -> None:
 
 def test_nobody_there_is_silence() -> None:
     async def work(car: KwpCar, access: KwpAccess) -> None:
-        car.ecu.set_rate(9_600)
+        car.line.set_rate(9_600)
         assert await access.lifecycle.state() is EcuState.SILENT
         with pytest.raises(EcuSilentError):
             await access.identity.identify()
@@ -193,7 +197,7 @@ def test_an_ecu_that_another_life_left_awake_and_fast_is_woken_once_it_sleeps() 
     async def work(car: KwpCar, access: KwpAccess) -> None:
         await access.lifecycle.open(Purpose.WRITE)
         client = access.session.client
-        assert client is not None and car.ecu.rate_bps == 124_800
+        assert client is not None and car.line.rate_bps == 124_800
         await client.release_session()
         other = KwpSession(SimulatedKLine(car.wire.attach("box again")), how_of(definition), definition.id)
         assert await KwpAccess(other, definition).lifecycle.state() is EcuState.APPLICATION
@@ -218,7 +222,7 @@ def test_reading_and_writing_reach_95_percent_of_what_the_wire_carries(
         meter = access.memory.meter()
         assert meter.bitrate_bps == rate_bps
         assert 0.95 <= meter.payload_bytes / meter.busy_s / meter.ceiling_bytes_per_s <= 1.0001
-        assert car.ecu.violations == []
+        assert car.line.violations == []
 
     at_ecu(definition, work)
 
@@ -244,7 +248,7 @@ def test_a_seed_of_another_length_is_no_seed_and_costs_no_key() -> None:
     async def work(car: KwpCar, access: KwpAccess) -> None:
         with pytest.raises(MisfitAnswerError, match="a seed of 4 bytes instead of 2"):
             await access.lifecycle.open(Purpose.WRITE)
-        assert not [request for request in car.ecu.requests if request[:2] == b"\x27\x02"]
+        assert not [request for request in car.line.requests if request[:2] == b"\x27\x02"]
 
     at_ecu(other, work)
 
@@ -253,7 +257,7 @@ def test_an_ecu_that_takes_no_such_header_is_not_talked_to() -> None:
     async def work(car: KwpCar, access: KwpAccess) -> None:
         with pytest.raises(LinkLostError, match="does not take headers of this form"):
             await access.lifecycle.open(Purpose.READ)
-        assert not [request for request in car.ecu.requests if request[0] != 0x82]
+        assert not [request for request in car.line.requests if request[0] != 0x82]
 
     at_ecu(me7_kind(), work, key_bytes=(0xE5, 0x8F))
 
@@ -265,6 +269,6 @@ def test_a_header_that_the_key_bytes_do_not_allow_is_held_against_the_tester() -
         await asyncio.sleep(0.06)
         await line.send(bytes.fromhex("8110F13EC0"), 0.005)
         await asyncio.sleep(0.2)
-        assert car.ecu.violations == ["a header that the key bytes do not allow"]
+        assert car.line.violations == ["a header that the key bytes do not allow"]
 
     at_ecu(me7_kind(), work, key_bytes=(0xE5, 0x8F))

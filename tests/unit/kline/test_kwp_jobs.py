@@ -23,9 +23,8 @@ from simulator.kline.ecu import AnswerFault
 from simulator.kline.wire import WireByte
 from simulator.virtualtime import run_virtual
 from tests.support.killing import Killed, Killer
-from tests.support.kwp_box import KLinePorts, KwpBox
-from tests.support.kwp_definition import edc15_kind, me7_kind
-from tests.support.kwp_ecu import KwpCar, stock, tuned
+from tests.support.kwp_box import KLinePorts, KwpBox, KwpCar, stock, tuned
+from tests.support.kwp_definition import SECTOR_BYTES, edc15_kind, me7_kind
 
 TRANSFER = b"\x36"
 KINDS = {"me7": me7_kind(), "edc15": edc15_kind()}
@@ -52,7 +51,7 @@ def test_a_whole_job_from_identify_to_restore(kind: str, tmp_path: Path) -> None
         assert (await verify(at.box, job))["method"] == "read_back"
         assert (await restore(at.box, job))["result"] == "restored"
         assert at.car.memory == stock(definition)
-        assert at.car.ecu.violations == []
+        assert at.car.line.violations == []
         at.box.journal.close()
 
     run_virtual(inside())
@@ -122,7 +121,7 @@ def test_a_missing_port_is_told_where_nobody_answers(
 ) -> None:
     async def inside() -> None:
         at = KwpBox(tmp_path / "box", KwpCar(KINDS["me7"]))
-        at.car.ecu.power_cut()
+        at.car.power_cut()
         both = knows_two_ways(at)
         if not has_line:
             at.box.connection = NoLine(at.car)
@@ -180,7 +179,7 @@ def test_a_write_gets_over_answers_that_go_wrong(kind: str, tmp_path: Path) -> N
             nonlocal count
             count += 1
             if count % 4000 == 0:
-                at.car.ecu.faults.append(AnswerFault(kind, 0.3))  # type: ignore[arg-type]
+                at.car.line.faults.append(AnswerFault(kind, 0.3))  # type: ignore[arg-type]
 
         at.car.wire.fault = fault
         written = await write(at.box, job, at.hand_in(wanted), MasterWish(), engine_off=True)
@@ -195,7 +194,9 @@ def test_a_write_over_a_channel_that_drops_at_every_erase(tmp_path: Path) -> Non
     definition = me7_kind()
 
     async def inside() -> None:
-        at, job = await was_read(tmp_path / "box", definition, drops_after_erase=True, erase_s=7.0)
+        at, job = await was_read(
+            tmp_path / "box", definition, drops_after_erase=True, erase_s_per_byte=7.0 / SECTOR_BYTES
+        )
         wanted = tuned(definition, stock(definition), 0x300, 0x900)
         written = await write(at.box, job, at.hand_in(wanted), MasterWish(), engine_off=True)
         assert written["result"] == "done" and at.car.memory == wanted

@@ -22,9 +22,8 @@ from simulator.kline.ecu import AnswerFault, KwpEcu, Phase
 from simulator.kline.legislated import LegislatedServer, LegislatedTold
 from simulator.kline.settings import KwpEcuSettings, LineTimes
 from simulator.virtualtime import run_virtual
-from tests.support.kwp_box import KwpBox
+from tests.support.kwp_box import KwpBox, KwpCar
 from tests.support.kwp_definition import me7_kind
-from tests.support.kwp_ecu import KwpCar
 
 from .kwp_bench import LegislatedBench
 
@@ -180,7 +179,7 @@ class ObdCar(KwpCar):
 
     def __init__(self, settings: KwpEcuSettings) -> None:
         super().__init__(me7_kind())
-        self.ecu.power_cut()
+        self.power_cut()
         self.obd = KwpEcu(self.wire, settings, "obd")
         LegislatedServer(self.obd, TOLD)
 

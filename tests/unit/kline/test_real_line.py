@@ -83,6 +83,7 @@ def test_a_sector_is_written() -> None:
         client.link.line.set_rate(124_800)
         await unlocked(client)
         bench.flash.force(START, bytes((0xFF,)) * SECTOR_BYTES)
+        bench.server.core.note_erased(START, SECTOR_BYTES)
         most = await client.ask(memory.request_download(START, SECTOR_BYTES)) - 1
         for at in range(0, SECTOR_BYTES, most):
             await client.ask(memory.transfer(wanted[at : at + most]))

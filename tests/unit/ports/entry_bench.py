@@ -102,7 +102,7 @@ class EntryBench:
         self.car = Car([definition], wires_for(definition), CarSettings())
         self.bench = Bench(self.car)
         self.person = SimulatedPerson(self.script, "Kim")
-        self.ports = SimulatedCarInterface(self.car, definition, self.bench, self.person)
+        self.ports = SimulatedCarInterface(self.car, self.bench, self.person)
 
     @property
     def pins(self) -> SimulatedPins:
