@@ -82,7 +82,9 @@ def place_of_change(one: Any, other: Any) -> str:
 
 @pytest.mark.parametrize("name", sorted(KINDS))
 def test_both_agree_on_what_is_of_a_type(name: str) -> None:
-    """Ours lets more through only where a newer engine may know more: words of safety, kinds of events."""
+    """Ours lets more through only where a newer engine may know more: words of safety and of a proposal's
+    state, kinds of events.
+    """
     kind, value = KINDS[name], whole(KINDS[name])
     library: TypeAdapter[Any] = TypeAdapter(kind)
     assert fits(library, value) and fits_ours(kind, value)
@@ -93,7 +95,7 @@ def test_both_agree_on_what_is_of_a_type(name: str) -> None:
         if expected:
             assert fits_ours(kind, other), other
         elif fits_ours(kind, other):
-            assert place_of_change(value, other) in ("ecu", "kind"), other
+            assert place_of_change(value, other) in ("ecu", "kind", "state"), other
     assert False in judged
 
 
