@@ -273,7 +273,7 @@ class ProposalLog:
         )
 
     def _supersede(self, sql: sqlite3.Connection, one: ProposalRecord, by: Preview, actor: Actor) -> None:
-        if _about(one.preview) == _about(by) and (actor.role == OPERATOR or actor == one.proposer):
+        if _same_ecu(one.preview, by) and (actor.role == OPERATOR or actor == one.proposer):
             why = "something else was proposed for the same ECU"
             self._enter(sql, one.id, ProposalState.SUPERSEDED, why)
             self._tell(one.id, ProposalState.SUPERSEDED.value)
@@ -336,6 +336,14 @@ class ProposalLog:
             return None
 
 
-def _about(preview: Preview) -> str:
-    """The job, or the definition of a rescue that has none yet."""
-    return preview["job"] or preview["definition"]
+def _same_ecu(one: Preview, other: Preview) -> bool:
+    """The same job; a car that came twice has two, and what one was shown ends with a write of the other.
+
+    Rescues, which have no job yet, are told apart by their definition.
+    """
+    if one["job"] and one["job"] == other["job"]:
+        return True
+    if one["definition"] != other["definition"]:
+        return False
+    vin = one.get("vin")
+    return (one["job"] is None and other["job"] is None) or (vin is not None and vin == other.get("vin"))

@@ -288,6 +288,20 @@ def test_another_proposal_for_the_same_ecu_supersedes_it(shelf: Shelf) -> None:
     assert states == ["superseded", "open", "superseded", "open"]
 
 
+def test_a_car_that_came_twice_has_one_proposal(shelf: Shelf) -> None:
+    """Of another job of the same ECU: its preview would not tell that the first one was written."""
+
+    def shown(job: str, **more: str) -> Preview:
+        return cast(Preview, {**preview(job), "vin": "VIN-1", **more})
+
+    first = shelf.propose(ADA, asking(job="a"), shown("a"))
+    gearbox = shelf.propose(ADA, asking(job="b"), shown("b", definition="dsg"))
+    other = shelf.propose(ADA, asking(job="c"), shown("c", vin="VIN-2"))
+    shelf.consent(BEN, first)
+    shelf.propose(BEN, asking(job="d"), shown("d"))
+    assert [shelf.state(one) for one in (first, gearbox, other)] == ["superseded", "open", "open"]
+
+
 def test_only_so_many_wait(shelf: Shelf) -> None:
     for number in range(MOST_WAITING):
         shelf.propose(WEB, asking(job=f"car-{number}"))
