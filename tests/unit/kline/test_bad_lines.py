@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.support.kwp_ecu import KwpCar, stock, tuned
 
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import JobState
@@ -20,7 +19,7 @@ from appliance.protocols.access import LineFault, LinkLostError
 from appliance.protocols.kwp2000.link import line_errors
 from drivers.kline.interface import HeldLowError, NoEchoError, RateError
 from simulator.virtualtime import run_virtual
-from tests.support.kwp_box import KwpBox
+from tests.support.kwp_box import KwpBox, KwpCar, stock, tuned
 from tests.support.kwp_definition import edc15_kind, me7_kind
 
 from .pty_line import line_over_a_pty, on_a_patient_loop
@@ -90,7 +89,7 @@ def test_k_and_l_swapped_are_silence_with_advice(tmp_path: Path) -> None:
 
     async def inside() -> None:
         at = KwpBox(tmp_path / "box", KwpCar(ME7))
-        at.car.ecu._node.send = lambda data: None  # type: ignore[method-assign]
+        at.car.line._node.send = lambda data: None  # type: ignore[method-assign]
         with pytest.raises(PitboxError) as refused:
             await identify(at.box, ME7.id)
         assert refused.value.code == "ECU_NOT_FOUND"
@@ -197,8 +196,8 @@ def test_a_rate_that_the_adapter_lacks_leaves_the_one_it_has(tmp_path: Path) -> 
 
         at.ports.kline = slow_line  # type: ignore[assignment]
         await read(at.box, job)
-        assert at.car.ecu.violations == []
-        assert not any(request[:1] == b"\x10" and len(request) > 2 for request in at.car.ecu.requests)
+        assert at.car.line.violations == []
+        assert not any(request[:1] == b"\x10" and len(request) > 2 for request in at.car.line.requests)
         at.box.journal.close()
 
     run_virtual(inside())
