@@ -41,7 +41,7 @@ class KillableConnection(SimulatedCarInterface):
     """The box's plug: once it is pulled, none of its ports reaches the car again."""
 
     def __init__(self, car: Car, bench: Bench, workbench: Workbench | None = None) -> None:
-        super().__init__(car, bench.definition, workbench and workbench.bench)
+        super().__init__(car, workbench and workbench.bench)
         self._workbench = workbench
         self._ports: list[CanPort] = []
         self._pulled = False
