@@ -9,8 +9,8 @@ from appliance.contract.jobs import JobState
 from appliance.contract.places import Start
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
-from appliance.engine.originals import target_of_order
 from appliance.engine.plaintext import Opened
+from appliance.engine.sources import target_of_order
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.write_order import WriteOrder
 

@@ -10,75 +10,34 @@ import uuid
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import rfc8785
 
-from appliance.contract.actors import BOX, Actor, ActorTold
+from appliance.contract.actors import Actor
 from appliance.contract.errors import ErrorTold, PitboxError
 from appliance.contract.operations import OperationClass
 from appliance.contract.results import Result
 from appliance.contract.told import OperationTold
 from appliance.engine.context import EngineContext
 from appliance.engine.event_hub import Hub
+from appliance.engine.operation import WRITING, Operation, excludes, have_given_way, over
 from appliance.engine.operations.registry import Prepared
 from appliance.engine.outcome import count_seconds, note_failure
 from appliance.engine.worker import Worker
 from appliance.flashing.journal import Step
-from appliance.flashing.operation_log import RUNNING, Beginning, OperationLog
+from appliance.flashing.operation_log import Beginning, OperationLog
 from appliance.flashing.recorder import acting
 from appliance.flashing.safety import tell_safety
 from appliance.vault.memory import give_back_free_memory
 
 _KEPT = 50
-_WRITING = frozenset({"write", "restore", "recover"})
-_JUDGED = _WRITING | {"read"}
+_JUDGED = WRITING | {"read"}
 """Verbs whose failure becomes the result of the job's report."""
 Begin = Callable[[Beginning], AbstractAsyncContextManager[None]]
 """Writes an operation's beginning down and holds what it needs until it is over."""
 log = logging.getLogger("pitbox.engine")
-
-
-@dataclass
-class Operation:
-    """One thing a client asked for."""
-
-    id: str
-    verb: str
-    job: str | None
-    kind: OperationClass = OperationClass.EXCLUSIVE
-    actor: Actor = BOX
-    parameters_sha256: str = ""
-    after: int = 0
-    """Number behind which all its events come."""
-    state: str = RUNNING
-    result: Result | None = None
-    error: ErrorTold | None = None
-    finished: asyncio.Event = field(default_factory=asyncio.Event)
-    task: asyncio.Task[Any] | None = None
-    """The work itself; it belongs to the worker's thread, as does `gave_way`."""
-    gave_way: PitboxError | None = None
-    """To what it was cancelled for."""
-
-    @property
-    def writes(self) -> bool:
-        """Whether it may erase."""
-        return self.verb in _WRITING
-
-    def as_dict(self) -> OperationTold:
-        """JSON form."""
-        return OperationTold(
-            id=self.id,
-            verb=self.verb,
-            job=self.job,
-            actor=ActorTold(role=self.actor.role, uid=self.actor.uid),
-            parameters_sha256=self.parameters_sha256,
-            after=self.after,
-            state=self.state,
-            result=self.result,
-            error=self.error,
-        )
 
 
 class Operator:
@@ -100,7 +59,7 @@ class Operator:
         """
         operation = self._operations.get(operation_id)
         if operation is not None:
-            await _over(operation, wait_s)
+            await over(operation, wait_s)
             return operation.as_dict()
         kept = await self._worker.call(lambda: self._box.journal.operations.get(operation_id))
         if kept is None:
@@ -170,7 +129,7 @@ class Operator:
                 "ENGINE_STOPPING", "the engine is stopping", do_now="Start the engine again, then try again."
             )
         busy = self.current
-        if busy is None or not _excludes(busy, kind, job, opens_files=opens_files):
+        if busy is None or not excludes(busy, kind, job, opens_files=opens_files):
             return
         raise PitboxError(
             "ENGINE_BUSY",
@@ -209,7 +168,7 @@ class Operator:
         with acting(operation.actor):
             try:
                 if leaving is not None:
-                    await _have_given_way(leaving, operation)
+                    await have_given_way(leaving, operation)
                 async with (begin or self._written_down)(beginning):
                     result = await self._work(operation, work)
                 end = _End("done", result=result)
@@ -296,37 +255,6 @@ class _End:
     error: ErrorTold | None = None
 
 
-def _excludes(busy: Operation, kind: OperationClass, job: str | None, *, opens_files: bool) -> bool:
-    """Whether something of this kind must wait for the operation that has the ECU.
-
-    Beside an exclusive one nothing opens files, which keeps its thread, and nothing says a word on its job;
-    one that writes without a named job may be about any.
-    """
-    if kind is OperationClass.PREEMPTIBLE:
-        return True
-    if busy.kind is OperationClass.PREEMPTIBLE:
-        return False
-    if kind is OperationClass.EXCLUSIVE or opens_files:
-        return True
-    return job == busy.job if busy.job is not None else busy.writes
-
-
-async def _have_given_way(leaving: Operation, to: Operation) -> None:
-    """In the worker's thread: return once the other is over and its lines are let go."""
-    task = leaving.task
-    if task is None:  # both came to this loop in their order, so it has begun: else neither may go on
-        raise RuntimeError(f"{leaving.verb} was never begun")
-    if task.done():
-        return
-    leaving.gave_way = PitboxError(
-        "GAVE_WAY",
-        f"{leaving.verb} was cancelled: {to.verb} was asked for and has the ECU to itself",
-        do_now="Start it again once that is done; `pitbox jobs --watch` shows how far it is.",
-    )
-    task.cancel()
-    await asyncio.wait({task})
-
-
 def let_go_of_images() -> None:
     """What a failed operation had opened hangs on its traceback in a circle: nobody else frees it soon."""
     gc.collect()
@@ -339,15 +267,6 @@ def _close(log: OperationLog, beginning: Beginning, end: _End) -> None:
         log.begin(beginning)
     job_id = end.result["job"] if end.result else None
     log.end(beginning.id, end.state, job_id, end.result, end.error)
-
-
-async def _over(operation: Operation, seconds: float) -> None:
-    """Return when the operation is over, or after so many seconds."""
-    try:
-        async with asyncio.timeout(seconds):
-            await operation.finished.wait()
-    except TimeoutError:
-        return
 
 
 def _unknown(operation_id: str) -> PitboxError:

@@ -15,8 +15,9 @@ from appliance.engine.ecu import on_ecu, require_same_ecu
 from appliance.engine.ecu_discovery import in_bootloader
 from appliance.engine.job_access import access_of
 from appliance.engine.last_proven import last_proven, left_out
-from appliance.engine.originals import open_image, target_of_order
+from appliance.engine.originals import open_image
 from appliance.engine.plaintext import Opened, wiped_afterwards
+from appliance.engine.sources import target_of_order
 from appliance.flashing.diagnosis import clear_dtcs, new_codes, read_dtcs
 from appliance.flashing.errors import FileDiffersError, TargetDamagedError, VerifyFailedError
 from appliance.flashing.image import MemoryImage, blocks_of

@@ -28,8 +28,9 @@ from appliance.engine.operations.write import (
     opened_files,
     request_of,
 )
-from appliance.engine.originals import Original, held_blocks, load_original
+from appliance.engine.originals import Original, load_original
 from appliance.engine.plaintext import Opened, wiped_afterwards
+from appliance.engine.sources import held_blocks
 from appliance.engine.tuned_package import OWN_ORIGINAL, wish_of
 from appliance.engine.waiving import refuse_unwaivable
 from appliance.flashing.erase_groups import EraseGroups

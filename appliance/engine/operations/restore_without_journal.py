@@ -14,8 +14,9 @@ from appliance.engine.confirming import misnamed, same_name
 from appliance.engine.context import EngineContext
 from appliance.engine.ecu import on_ecu
 from appliance.engine.job_access import chosen_access
-from appliance.engine.originals import known_originals, open_what_is_whole, order_of_original, tunes_of
+from appliance.engine.originals import known_originals, tunes_of
 from appliance.engine.plaintext import wiped_afterwards
+from appliance.engine.sources import open_what_is_whole, order_of_original
 from appliance.flashing.context import JobContext
 from appliance.flashing.errors import CarUnconfirmedError, EcuChangedError, access_problem
 from appliance.flashing.fingerprint import Fingerprint, fingerprint

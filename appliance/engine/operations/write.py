@@ -23,13 +23,10 @@ from appliance.engine.last_proven import last_proven
 from appliance.engine.originals import (
     Original,
     load_original,
-    original_instead,
-    other_source,
     seal_target,
-    target_of_order,
-    what_was_there,
 )
 from appliance.engine.plaintext import Opened, wiped_afterwards
+from appliance.engine.sources import original_instead, other_source, target_of_order, what_was_there
 from appliance.engine.tuned_package import (
     OWN_ORIGINAL,
     MasterWish,

@@ -16,7 +16,8 @@ from appliance.contract.operations import JobId, OperationClass, Parameters
 from appliance.contract.results import Result
 from appliance.engine.context import EngineContext, open_box
 from appliance.engine.event_hub import Hub
-from appliance.engine.operation_runner import Operation, Operator
+from appliance.engine.operation import Operation
+from appliance.engine.operation_runner import Operator
 from appliance.engine.operations import registry
 from appliance.engine.operations.registry import PREVIEWS, VERBS, Verb, prepare
 from appliance.engine.settings import EngineSettings
