@@ -8,14 +8,14 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 
 from appliance.contract.alarm_texts import Trouble
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import Event, Heard
 from appliance.contract.jobs import JobState, may_move
 from appliance.contract.places import Start
-from appliance.flashing.database import Database, JournalDamagedError, StorageError
+from appliance.flashing.database import Database, StorageError
+from appliance.flashing.journal_reader import JournalReader
 from appliance.flashing.marks import NOTHING_ERASED, SET_ASIDE
 from appliance.flashing.operation_log import OperationLog
 from appliance.flashing.proposal_log import ProposalLog
@@ -29,13 +29,8 @@ from appliance.flashing.rows import (
     add_chunk,
     add_job,
     add_step,
-    chunk_of,
-    flash_of,
     identity_text,
-    job_of,
-    refuse_strange,
     seal_rows,
-    step_of,
 )
 from appliance.flashing.writes_record import WritesRecord
 from appliance.protocols.access import EcuIdentity
@@ -43,11 +38,10 @@ from appliance.vault.authentic import Mac
 
 __all__ = ["ChunkRecord", "FlashRecord", "JobRecord", "Journal", "Step", "StepRecord"]
 
-Parsed = TypeVar("Parsed")
 log = logging.getLogger("pitbox.journal")
 
 
-class Journal:
+class Journal(JournalReader):
     """All of the box's memory of what it is doing. Every method that writes is durable on return."""
 
     def __init__(
@@ -63,12 +57,10 @@ class Journal:
 
         Raises JournalDamagedError, JournalNewerError, StorageError.
         """
-        self.path = path
+        super().__init__(path, Database(path, mac), mac)
         self.differences: tuple[Trouble, ...] = ()
         """What it had forgotten, or what of its record was damaged: both are whole again."""
         self._now = now
-        self._mac = mac
-        self._db = Database(path, mac)
         self.events = Recorder(self._db, mac, now, heard)
         self.operations = OperationLog(self._db, self.events, mac, now)
         self.proposals = ProposalLog(self._db, self.events, self.operations, mac, now)
@@ -139,31 +131,10 @@ class Journal:
             self._seal_job(sql, job_id)
             self._move(sql, job_id, JobState.READ_VERIFIED)
 
-    def job(self, job_id: str) -> JobRecord:
-        """Raises PitboxError for an unknown id."""
-        found = self._jobs("WHERE id=?", job_id)
-        if not found:
-            raise PitboxError(
-                "JOB_UNKNOWN", f"there is no job {job_id}", do_now="List the jobs with `pitbox jobs`."
-            )
-        return found[0]
-
-    def jobs(self) -> list[JobRecord]:
-        """All jobs, newest first, however the clock was set."""
-        return self._jobs("ORDER BY rowid DESC")
-
     def add_chunk(self, job_id: str, reading_pass: int, chunk: ChunkRecord) -> None:
         """A chunk of a pass is read and its sealed bytes are on the disk."""
         with self.events.change() as sql:
             add_chunk(sql, self._mac, job_id, reading_pass, chunk)
-
-    def chunks(self, job_id: str, reading_pass: int) -> dict[Start, ChunkRecord]:
-        """Chunks of a pass by where they begin."""
-        query = "SELECT * FROM read_chunk WHERE job_id=? AND pass=? ORDER BY memory, address"
-        return {
-            chunk.segment.place.at: chunk
-            for chunk in self._parsed("read_chunk", chunk_of, query, job_id, reading_pass)
-        }
 
     def forget_chunks(self, job_id: str) -> None:
         """Start the job's reading over."""
@@ -283,45 +254,6 @@ class Journal:
             self._record.remember()
         except StorageError as error:  # the word is durable; the next start brings the record up
             log.warning("the record of writes lags behind: %s", error.what)
-
-    def open_flashes(self) -> list[FlashRecord]:
-        """Writes that did not end; at most one."""
-        return self._flashes("WHERE closed_at IS NULL")
-
-    def last_flash(self, job_id: str) -> FlashRecord | None:
-        """The job's newest write."""
-        found = self._flashes("WHERE job_id=? ORDER BY id DESC LIMIT 1", job_id)
-        return found[0] if found else None
-
-    def flashes(self, job_id: str | None = None) -> list[FlashRecord]:
-        """All writes, or those of a job, newest first."""
-        if job_id is None:
-            return self._flashes("ORDER BY id DESC")
-        return self._flashes("WHERE job_id=? ORDER BY id DESC", job_id)
-
-    def steps(self, flash_id: int) -> list[StepRecord]:
-        """Steps of a write in their order."""
-        return self._parsed(
-            "flash_step", step_of, "SELECT * FROM flash_step WHERE flash_id=? ORDER BY seq", flash_id
-        )
-
-    def _jobs(self, where: str, *values: object) -> list[JobRecord]:
-        return self._parsed("job", job_of, f"SELECT * FROM job {where}", *values)
-
-    def _flashes(self, where: str, *values: object) -> list[FlashRecord]:
-        return self._parsed("flash", flash_of, f"SELECT * FROM flash {where}", *values)
-
-    def _parsed(
-        self, table: str, parse: Callable[[sqlite3.Row], Parsed], query: str, *values: object
-    ) -> list[Parsed]:
-        """Rows as records. Raises JournalDamagedError for a row that this box did not write so."""
-        rows = self._db.rows(query, *values)
-        try:
-            for row in rows:
-                refuse_strange(table, row, self._mac)
-            return [parse(row) for row in rows]
-        except (ValueError, TypeError, LookupError, AttributeError) as error:
-            raise JournalDamagedError(self.path, f"a record makes no sense: {error}") from error
 
     def _changed(self, sql: sqlite3.Connection, flash_id: int) -> None:
         """A write was opened, first erased, retargeted or closed: the record must follow this commit."""
