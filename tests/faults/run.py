@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +23,6 @@ from appliance.flashing.write_order import WriteOrder
 from simulator.car import Car
 from simulator.faults import FaultPlan
 from simulator.injection import FaultInjector
-from simulator.virtualtime import run_virtual
 from tests.faults.hardships import (
     DISK,
     LOST,
@@ -62,6 +59,7 @@ from tests.faults.killable_box import Killed, Life
 from tests.faults.prepared_boxes import car_with
 from tests.faults.scenario import Kind, Scenario, Storm, storm_for
 from tests.faults.workbench import Site, Workbench, bench_access
+from tests.support.surprises import run_out
 
 MOST_ATTEMPTS = 14
 LONGEST_ATTEMPT_S = 3600.0
@@ -112,13 +110,7 @@ def run(scenario: Scenario, folder: Path) -> Result:
     result.asked_hardship = scenario.fortune.hardship.value
     result.tie = scenario.tie.value
     result.site = scenario.site.value
-    root = Path(tempfile.mkdtemp(dir=folder))
-    try:
-        run_virtual(_run(scenario, root, result))
-    except (Exception, asyncio.CancelledError, Killed) as error:  # noqa: BLE001 - what escapes is what is looked for
-        result.outcome, result.broken = "broken", f"{type(error).__name__}: {error}"
-    finally:
-        shutil.rmtree(root)
+    run_out(result, folder, lambda root: _run(scenario, root, result), Killed)
     return result
 
 

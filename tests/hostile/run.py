@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from appliance.engine.context import EngineContext
 from appliance.engine.operations.registry import prepare
 from appliance.engine.originals import load_original
 from appliance.flashing.safety import tell_safety
-from simulator.virtualtime import run_virtual
 from tests.hostile.boxes import Bench, Benches, box_on, shown, steady_names
 from tests.hostile.ecu import HostileEcu
 from tests.hostile.frames import FrameNode
@@ -37,6 +35,7 @@ from tests.hostile.judge import (
 from tests.hostile.shapes import SHAPES, VIN, with_checksum
 from tests.hostile.spite import Traits, spite_for
 from tests.hostile.wires import HostileConnection
+from tests.support.surprises import run_out
 
 KINDS = ("write", "write", "write", "restore", "read", "read", "rescue")
 FRAMES_SHARE = 0.25
@@ -69,15 +68,9 @@ def run(seed: int, benches: Benches, shape_name: str | None = None) -> Result:
     chosen = dice.choice(SHAPES)
     shape = next((one for one in SHAPES if one.name == shape_name), chosen)
     result = Result(seed, shape.name, dice.choice(KINDS))
-    root = Path(tempfile.mkdtemp(dir=benches.root))
-    try:
-        bench = benches.of(shape)
-        with steady_names(str(seed)):
-            run_virtual(_run(dice, bench, root, result))
-    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - what escapes is what is looked for
-        result.outcome, result.broken = "broken", f"{type(error).__name__}: {error}"
-    finally:
-        shutil.rmtree(root)
+    bench = benches.of(shape)
+    with steady_names(str(seed)):
+        run_out(result, benches.root, lambda root: _run(dice, bench, root, result))
     return result
 
 
