@@ -16,6 +16,8 @@ class Secret(Strict):
     """Name by which an access asks for it."""
     role: Literal["key", "iv", "loader"]
     """What it is used for."""
+    form: Literal["plain", "vbf"] = "plain"
+    """How a loader comes: its bytes, or a VBF container with its own addresses and sums."""
     about: str = Field(min_length=1, max_length=300)
     """What it is, and where an owner has it from."""
     least_bytes: int = Field(default=1, ge=1, le=1 << 20)

@@ -9,6 +9,7 @@ from appliance.contract.events import NoteEvent
 from appliance.contract.told import SecretTold
 from appliance.definitions.schema import Definition
 from appliance.definitions.secrets import Secret
+from appliance.definitions.vbf import MAGIC, why_no_loader
 from appliance.engine.context import EngineContext
 from appliance.flashing.safety import standing
 from appliance.protocols.transforms import SecretNamed, none_supplied
@@ -130,6 +131,10 @@ def _why_not(secret: Secret, value: bytes) -> str | None:
     if not secret.least_bytes <= len(value) <= secret.most_bytes:
         span = f"{secret.least_bytes} to {secret.most_bytes}"
         return f"has {len(value)} bytes, and the definition says {span}"
+    if secret.form == "vbf" and (why := why_no_loader(value)):
+        return why
+    if secret.form == "plain" and secret.role == "loader" and value.startswith(MAGIC):
+        return "is a VBF container, and the definition says that the loader comes plain"
     if secret.sha256 is not None and sha256_hex(value) != secret.sha256:
         return "is not the file whose SHA-256 the definition names"
     return None

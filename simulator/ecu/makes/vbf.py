@@ -135,9 +135,10 @@ class Vbf:
         require(request[1] == 0x00, Nrc.REQUEST_OUT_OF_RANGE)
         self._received.clear()
         if RAM_START <= start < RAM_START + RAM_BYTES:
-            fits = not self._running and start == RAM_START and size <= RAM_BYTES
-            require(fits, Nrc.REQUEST_OUT_OF_RANGE)
-            self._ram.clear()
+            if start == RAM_START:
+                self._ram.clear()
+            whole = start == RAM_START + len(self._ram) and start + size <= RAM_START + RAM_BYTES
+            require(not self._running and whole, Nrc.REQUEST_OUT_OF_RANGE)
             self._loading = Transfer(True, start, size, _LIMIT_BYTES - 2)
         else:
             require(self._running and core.writable(start, size), Nrc.REQUEST_OUT_OF_RANGE)
@@ -184,7 +185,7 @@ class Vbf:
             if not loading.complete:
                 self._ram.clear()
                 raise RefusedError(Nrc.REQUEST_SEQUENCE_ERROR)
-            return b"\x77" + hash_of("crc16-ccitt-false", bytes(self._ram))
+            return b"\x77" + hash_of("crc16-ccitt-false", bytes(self._ram[loading.start - RAM_START :]))
         under_way = self._core.transfer
         answer = transfer.transfer_exit(self._core, request)
         if not isinstance(answer, bytes) or under_way is None or not under_way.download:

@@ -9,6 +9,7 @@ import pytest
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
+from appliance.definitions.vbf import parse_vbf
 from simulator.car import Car
 from simulator.ecu import spans
 from simulator.ecu.keys import expected_key
@@ -17,7 +18,7 @@ from tests.faults.ties import Tie, tied
 from .bench import RawTester, on_virtual_time, span
 
 V381, VB60, P179 = (load_definition(PACKS / f"{name}.toml") for name in ("pbx-v381", "pbx-vb60", "pbx-p179"))
-LOADER = bytes.fromhex(VB60.twin.secrets["sbl"])
+LOADER = b"".join(one.data for one in parse_vbf(bytes.fromhex(VB60.twin.secrets["sbl"])).blocks)
 RAM = 0x4000_0000
 
 

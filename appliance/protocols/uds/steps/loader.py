@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from appliance.contract.errors import PitboxError
 from appliance.definitions.step_kinds import Loader
 from appliance.definitions.template import Template
+from appliance.definitions.vbf import MAGIC, VbfBlock, parse_vbf
 from appliance.protocols.access import EcuRefusedError, Refusal
 from appliance.protocols.request import Request, exactly, positive
 from appliance.protocols.uds.client import UdsClient
@@ -23,21 +25,50 @@ async def start_loader(client: UdsClient, step: Loader, image: bytes) -> None:
     """Nothing where it runs already. Raises AccessError; the ECU's flash is not touched."""
     if await client.attempt(_probe(step)) is not None:
         return
+    for block in blocks_of_loader(step, image):
+        await _upload(client, step, block)
     values = {"address": step.address, "size": len(image), "entry": step.entry}
-    limit = await _begin(client, announced(Template.of(step.open).filled(values)))
-    counter, check = 0, CloseCheck(step.close_proof)
-    for at in range(0, len(image), limit - TRANSFER_HEADER_BYTES):
-        counter = next_counter(counter)
-        part = image[at : at + limit - TRANSFER_HEADER_BYTES]
-        await client.ask(send_block(counter, part))
-        check.sent(part)
-    check.require(await client.ask(exit_transfer(check.record_bytes)))
     payload = Template.of(step.start).filled(values)
     record = bytes.fromhex(step.started)
     run: Request[bytes] = Request(payload, positive(payload, 3), exactly(len(record)), lookalike=True)
     if (told := await client.ask(run)) != record:
         message = f"the loader was not started: {told.hex().upper()} instead of {step.started}"
         raise EcuRefusedError(Refusal.CONDITIONS, message)
+
+
+def blocks_of_loader(step: Loader, image: bytes) -> tuple[VbfBlock, ...]:
+    """Where the owner's file goes. Raises PitboxError for a container of another loader."""
+    if not image.startswith(MAGIC):
+        return (VbfBlock(step.address, image),)
+    try:
+        found = parse_vbf(image)
+        placed = (found.blocks[0].address, found.call)
+    except ValueError as error:
+        raise _wrong(step, str(error)) from error
+    if placed != (step.address, step.entry):
+        told = f"goes to 0x{placed[0]:X} and starts at 0x{placed[1] or 0:X}"
+        raise _wrong(step, f"{told}, and the definition says 0x{step.address:X} and 0x{step.entry:X}")
+    return found.blocks
+
+
+def _wrong(step: Loader, why: str) -> PitboxError:
+    return PitboxError(
+        "SECRET_WRONG",
+        f"the owner's {step.secret!r} {why}",
+        do_now=f"Supply the one for this ECU: `pitbox secrets put {step.secret} FILE`. Nothing was sent.",
+    )
+
+
+async def _upload(client: UdsClient, step: Loader, block: VbfBlock) -> None:
+    values = {"address": block.address, "size": len(block.data), "entry": step.entry}
+    limit = await _begin(client, announced(Template.of(step.open).filled(values)))
+    counter, check = 0, CloseCheck(step.close_proof)
+    for at in range(0, len(block.data), limit - TRANSFER_HEADER_BYTES):
+        counter = next_counter(counter)
+        part = block.data[at : at + limit - TRANSFER_HEADER_BYTES]
+        await client.ask(send_block(counter, part))
+        check.sent(part)
+    check.require(await client.ask(exit_transfer(check.record_bytes)))
 
 
 def _probe(step: Loader) -> Request[bytes]:

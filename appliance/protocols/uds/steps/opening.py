@@ -15,7 +15,7 @@ from appliance.protocols.request import Request, positive, something
 from appliance.protocols.transforms import SecretNamed
 from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.steps.asking import carry_out
-from appliance.protocols.uds.steps.loader import start_loader
+from appliance.protocols.uds.steps.loader import blocks_of_loader, start_loader
 from appliance.protocols.uds.wire import Wire
 from drivers.person.interface import Answerer, Question, UnansweredError
 
@@ -46,7 +46,7 @@ class OpeningSteps:
         """
         for step in steps:
             if isinstance(step, Loader):
-                self._secret(step.secret)
+                blocks_of_loader(step, self._secret(step.secret))
             elif isinstance(step, Ask):
                 self._wire.person()
             elif isinstance(step, Reconnect):
