@@ -150,7 +150,7 @@ def uds_requests_follow(definition: Definition, vectors: dict[str, Any]) -> None
 
 
 def kwp_requests_follow(definition: Definition, vectors: dict[str, Any]) -> None:
-    """ISO 14230-3 and sheet obd 3.3: first and last address, then whatever the routine gets."""
+    """ISO 14230-3: first and last address, then whatever the routine gets."""
     block, given, access = vectors["first_writable_block"], vectors["requests"], kwp_access(definition)
     first = big_endian(block["start"], 3)
     place = first + big_endian(block["start"] + block["size_bytes"] - 1, 3)
