@@ -80,15 +80,19 @@ def _log_to(path: Path) -> None:
     except OSError as error:
         raise unusable(path, error) from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    handler.addFilter(_in_a_line)
+    handler.addFilter(_harmless)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
-def _in_a_line(record: logging.LogRecord) -> bool:
-    """What a client sent that is no HTTP needs no trace: it would wash away what counts."""
+def _harmless(record: logging.LogRecord) -> bool:
+    """A line is a line, whatever names a client or an ECU gave: nobody writes lines of his own into it.
+
+    What a client sent that is no HTTP needs no trace: it would wash away what counts.
+    """
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, HttpProcessingError):
         record.exc_info, record.exc_text = None, None
         record.msg, record.args = "a client sent what is no HTTP: %s", (type(error).__name__,)
         record.levelno, record.levelname = logging.WARNING, "WARNING"
+    record.msg, record.args = printable(record.getMessage()), None
     return True

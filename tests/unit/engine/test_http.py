@@ -220,6 +220,19 @@ def test_a_body_that_is_packed_is_not_unpacked(
     assert answered.startswith(b"HTTP/1.1 415") and b"ENCODING_REFUSED" in answered
 
 
+def test_nobody_writes_lines_of_his_own_into_the_log(engine: Engine) -> None:
+    forged = "2026-01-01 00:00:00,000 ERROR"
+    gate = {"gate": f"x\n{forged}\x1b[2J\u2028", "by": "Kim", "reason": "none"}
+    status, told = engine.ask("POST", "/v1/operations", {"verb": "restore", "job": "x", "waivers": [gate]})
+    assert status == 202
+    assert engine.end(told["id"])["state"] == "failed"
+    asked = {"verb": "preview", "of": "restore", "job": "x", "waivers": [gate]}
+    engine.end(engine.ask("POST", "/v1/operations", asked)[1]["id"])
+    lines = (engine.state / "log" / "engine.log").read_bytes().splitlines()
+    assert any(forged.encode() in line for line in lines), "it is told"
+    assert not any(line.startswith(forged.encode()) or b"\x1b" in line for line in lines)
+
+
 def test_a_listener_that_leaves_and_a_client_without_http_leave_no_trace_in_the_log(engine: Engine) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.settimeout(HANG_S)
