@@ -43,6 +43,8 @@ class Screen:
         self._err = Outlet(err or sys.stderr)
         self._keyboard = keyboard or sys.stdin
         self._meter = Meter(self._err)
+        self.hands: Callable[[str], str] | None = None
+        """Who answers a prompt in place of a keyboard: the demo's own technician."""
         self._loss_told = False
         self._unreadable_told = False
 
@@ -111,6 +113,11 @@ class Screen:
 
     def ask(self, lines: Iterable[str], prompt: str, still_open: Callable[[], bool]) -> str | None:
         """What is typed at the terminal; None once it is no longer of interest, or nobody is there."""
+        if self.hands is not None:
+            told = next(iter(lines), "")
+            answer = self.hands(prompt)
+            self.note(f"  {told}  {answer}")
+            return answer
         self._show(lines, self._err)
         if not self.can_ask:
             return None

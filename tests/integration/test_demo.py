@@ -122,6 +122,22 @@ def test_an_ecu_that_cannot_answer_needs_the_bench_and_says_so(tmp_path: Path) -
     assert Path(log[1]).is_file()
 
 
+def test_an_ecu_that_was_lost_in_its_car_is_finished_on_the_bench(tmp_path: Path) -> None:
+    keep = tmp_path / "kept"
+    done, report = demo(tmp_path, "--scenario", "bench", "--keep", str(keep))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (report["result"], report["definition"]) == ("done", "pbx-x050")
+    assert report["verify"]["result"] == "pass"
+    assert [one["resumed"] for one in report["interruptions"]] == [True]
+    told = done.stdout
+    in_the_car, on_the_bench = told.index("Code:   NEEDS_BENCH"), told.index("3.1 V at the probe")
+    assert in_the_car < on_the_bench < told.index("safe: pins released, supply off")
+    assert "--access bench" in told[:on_the_bench]
+    assert done.stderr.count(" of the ECU to ") == 6 and "Connect pin 1 of the ECU to ground" in done.stderr
+    assert told.index("Back into its car") < told.index("Verify once more")
+    assert not _plaintext_lies_in(keep / "box")
+
+
 def test_one_seed_gives_one_report(tmp_path: Path) -> None:
     seeded = ("--definition", "pbx-fd20", "--seed", "7")
     runs = [demo(tmp_path, *seeded, hash_seed=hash_seed)[1] for hash_seed in ("1", "2")]

@@ -27,5 +27,6 @@ SCENARIOS: Mapping[str, Scenario] = {
         "Identify: plugged in, ignition on, engine off; the ECU on the K-line is woken",
         engine_off=True,
     ),
+    "bench": Scenario("pbx-x050", "Identify: plugged in, ignition on, engine off"),
 }
 """By the name that `pitbox demo --scenario` takes."""

@@ -47,13 +47,13 @@ REPORT_KEYS = (
 )
 
 
-def play(options: argparse.Namespace, screen: Screen) -> Answer:
+def play(options: argparse.Namespace, screen: Screen, kind: type[Story]) -> Answer:
     """The whole job; its report, and the exit status of the step it ended with. Raises PitboxError."""
     began = time.perf_counter()
     scenario = SCENARIOS[options.scenario]
     definition = options.definition or scenario.definition
     with Supervisor(definition, options.seed, options.keep, scenario.engine) as box:
-        story = Story(box, screen, scenario, seed=options.seed, cut=options.cut)
+        story = kind(box, screen, scenario, seed=options.seed, cut=options.cut)
         failure = story.play()
         report = story.report()
     if options.report_file is not None:
@@ -67,6 +67,11 @@ def play(options: argparse.Namespace, screen: Screen) -> Answer:
         if failure is None
         else Answer(story_of(report), lines, exit_of(failure))
     )
+
+
+def _does_it(prompt: str) -> str:
+    """The technician of the story does what is asked for: the first of the choices."""
+    return prompt.partition(":")[0].partition("/")[0]
 
 
 def _save(path: Path, report: Mapping[str, object]) -> None:
@@ -99,6 +104,7 @@ class Story:
     def play(self) -> PitboxError | None:
         """Play to the end; the error it ended with, once there is a job. Raises PitboxError before."""
         self._tell("Pitbox demo: the whole job on a simulated car. Nothing of this touches a real ECU.")
+        self._screen.hands = _does_it
         self._box.start()
         self._identify()
         try:
@@ -177,6 +183,9 @@ class Story:
             self._tell(
                 f"  VIN {job['vin'] or 'not told'}, job {job['id']}: fix the power, ignition on, resume."
             )
+        self._finish()
+
+    def _finish(self) -> None:
         self._begin("Recover: finish the write")
         self._screen.tell(result_lines(self._perform("recover", Written)))
 

@@ -43,12 +43,12 @@ class Supervisor:
         if not self._keep_folder:
             shutil.rmtree(self._run_dir)
 
-    def start(self, faults: str | None = None) -> None:
-        """Start the engine and wait until it listens. Raises PitboxError."""
+    def start(self, faults: str | None = None, further: Sequence[str] = ()) -> None:
+        """Start the engine, with `further` arguments this once; wait until it listens. Raises PitboxError."""
         self._make_folder()
         with (self.folder / "engine.err").open("w") as errors:
             self._process = subprocess.Popen(
-                self._command(faults),
+                [*self._command(faults), *further],
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,

@@ -39,6 +39,7 @@ def run(options: argparse.Namespace, screen: Screen) -> Answer:
     """Play it. Raises PitboxError."""
     if options.socket is not None:
         raise UnusedOptionError("--socket", "the demo starts an engine of its own")
-    from appliance.cli.demo.story import play  # noqa: PLC0415 - the other commands need not wait for it
+    from appliance.cli.demo.stories import OWN  # noqa: PLC0415 - the other commands need not wait for it
+    from appliance.cli.demo.story import Story, play  # noqa: PLC0415
 
-    return play(options, screen)
+    return play(options, screen, OWN.get(options.scenario, Story))
