@@ -60,7 +60,8 @@ async def on_ecu(
 async def _on_wire(
     box: EngineContext, job_id: str, way: Way, secret: SecretNamed, car: Acquaintance, *, kept: bool
 ) -> AsyncIterator[JobContext]:
-    power = PowerGuard(box.connection.meter, way.access.voltage, box.journal.events.tell, job_id)
+    tell, powers = box.journal.events.tell, way.access.entry.switches
+    power = PowerGuard(box.connection.meter, way.access.voltage, tell, job_id, own_supply=powers)
     box.power = power
     try:
         async with offer_of(way.access).open(box.connection, way, secret, kept=kept) as opened:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from appliance.contract.catalogue import Field
+from appliance.contract.errors import PitboxError
 from appliance.contract.events import AlarmEvent, Tell
 from appliance.contract.voltage import Voltage
 from appliance.definitions.access.base import Voltage as VoltageWindow
@@ -16,6 +17,8 @@ _SAMPLE_S = 0.017
 """Not a whole part of the 10 ms and 20 ms that mains chargers pulse with: those would look like no ripple."""
 _FEWEST_SAMPLES = 8
 _WATCH_S = 0.1
+_OWN_SUPPLY_S = 30.0
+"""So long a bench supply may be away: longer than any sag, and nobody beside the box switches it."""
 _BLIND_S = 10.0
 _GOOD_AGAIN_S = 1.0
 
@@ -75,10 +78,29 @@ def assess(samples: list[float], seconds: float) -> PowerReading:
     return PowerReading(min(samples), max(samples), mean, max(level) - min(level), drift)
 
 
+def _own_supply_lost() -> PitboxError:
+    return PitboxError(
+        "BENCH_SUPPLY_LOST",
+        f"the box's own supply was outside the window for {_OWN_SUPPLY_S:.0f} s",
+        do_now="The box switches it off. Check its current limit and the wires, from ground on, then "
+        "`pitbox recover`: the ECU is brought in again.",
+    )
+
+
 class PowerGuard:
     """Samples the supply, and holds a write until it is inside the definition's window."""
 
-    def __init__(self, meter: Meter, window: VoltageWindow, tell: Tell, job_id: str | None = None) -> None:
+    def __init__(
+        self,
+        meter: Meter,
+        window: VoltageWindow,
+        tell: Tell,
+        job_id: str | None = None,
+        *,
+        own_supply: bool = False,
+    ) -> None:
+        """`own_supply`: the box itself powers the ECU, and nobody else brings a lost supply back."""
+        self._own_supply = own_supply
         self._meter = meter
         self.window = window
         self._tell = tell
@@ -134,6 +156,8 @@ class PowerGuard:
     async def wait_until_good(self, *, may_go_blind: bool = False) -> float:
         """Return at once inside the window, else alarm and wait; gives the seconds waited.
 
+        Raises PitboxError BENCH_SUPPLY_LOST where it is the box's own supply that does not come back.
+
         `may_go_blind` is for a half-written ECU: a voltmeter that says nothing at all for a while must not
         keep it so for ever.
         """
@@ -146,6 +170,8 @@ class PowerGuard:
                 self._go_blind()
                 break
             self._alarm(True)
+            if self._own_supply and loop.time() - began >= _OWN_SUPPLY_S:
+                raise _own_supply_lost()
             await asyncio.sleep(_WATCH_S)
             if not await self._sample_is_good():
                 good_since = None

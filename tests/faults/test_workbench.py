@@ -171,9 +171,9 @@ def test_wires_in_the_wrong_place_under_a_box_that_checks_nothing_are_caught(
 
 def test_an_entry_that_is_left_open_in_the_journal_is_caught() -> None:
     calm = Before(set(), False, 0)
-    judge_told([EntryOutcome.BEGUN, EntryOutcome.FAILED, EntryOutcome.SAFE], calm)
+    judge_told([EntryOutcome.BEGUN, EntryOutcome.FAILED, EntryOutcome.SAFE], calm, hot=False)
     with pytest.raises(BrokenPromiseError, match="left entered"):
-        judge_told([EntryOutcome.BEGUN, EntryOutcome.DONE, EntryOutcome.ENTERED], calm)
+        judge_told([EntryOutcome.BEGUN, EntryOutcome.DONE, EntryOutcome.ENTERED], calm, hot=False)
 
 
 def test_a_pin_that_is_left_driven_is_caught_and_a_stuck_output_is_not_the_boxs() -> None:

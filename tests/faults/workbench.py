@@ -128,7 +128,7 @@ class Workbench:
         if self._unwilling and self.bench.times_powered > self._before.times_on:
             raise BrokenPromiseError("the box powered an ECU whose wires nobody had confirmed")
         if told:
-            judge_told(told, self._before)
+            judge_told(told, self._before, hot=self.bench.supply.is_hot(Output.SUPPLY))
 
     def mend(self) -> None:
         """The technician puts all of it right, and looks whether the supply is off."""
@@ -161,12 +161,15 @@ def judge_at_rest(bench: Bench) -> None:
         raise BrokenPromiseError(f"{', '.join(sorted(bench.driven))} left driven at the bench")
 
 
-def judge_told(told: Sequence[EntryOutcome], before: Before) -> None:
-    """What the journal tells of the entries of an attempt. Raises BrokenPromiseError."""
+def judge_told(told: Sequence[EntryOutcome], before: Before, *, hot: bool) -> None:
+    """What the journal tells of the entries of an attempt; `hot`: the supply is on, and has not tripped.
+
+    Raises BrokenPromiseError.
+    """
     last, entered = told[-1], EntryOutcome.ENTERED in told
     if last not in OVER:
         raise BrokenPromiseError(f"an entry was left {last} in the journal")
-    if Output.SUPPLY in before.stuck and last is EntryOutcome.SAFE:
+    if hot and Output.SUPPLY in before.stuck and last is EntryOutcome.SAFE:
         raise BrokenPromiseError("a supply that cannot be switched off was called safe")
     if before.stuck and entered:
         raise BrokenPromiseError(f"{' and '.join(sorted(before.stuck))} was stuck, and the ECU was used")

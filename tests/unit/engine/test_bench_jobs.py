@@ -36,7 +36,7 @@ class Table:
     def connect(self, garage: Garage) -> None:
         """This box is the one on the bench."""
         self.garage = garage
-        garage.box.connection = SimulatedCarInterface(garage.car, garage.definition, self.bench, self.person)
+        garage.box.connection = SimulatedCarInterface(garage.car, self.bench, self.person)
 
     async def read_job(self) -> str:
         """A job on the bench whose original is sealed."""
@@ -117,6 +117,19 @@ def test_an_error_on_the_bench_leaves_the_ecu_untouched_and_the_supply_off(slave
         assert at.garage.box.journal.job(job).state is JobState.READ_VERIFIED
         at.bench.mend()
         assert (await write(at.garage.box, job, at.package()))["result"] == "done"
+
+    on_bench(slave, scene)
+
+
+def test_a_supply_that_is_lost_in_the_middle_is_not_waited_for_without_end(slave: Readied) -> None:
+    async def scene(at: Table) -> None:
+        job = await at.read_job()
+        at.garage.car.ecu.core.watch.at(Counter.PROGRAMMED, 3000, lambda _address: at.bench.blow())
+        error = await at.garage.refusal(write(at.garage.box, job, at.package()))
+        assert error.code in ("BENCH_SUPPLY_LOST", "WRITE_INTERRUPTED")
+        assert error.ecu is EcuSafety.HALF_WRITTEN and at.bench.is_safe
+        at.bench.mend()
+        assert (await recover(at.garage.box, job))["result"] == "done"
 
     on_bench(slave, scene)
 
