@@ -45,7 +45,7 @@ class MemoryImage:
         """Bytes of a range inside one span. Raises KeyError: missing bytes are never invented."""
         for span, data in self.pieces:
             if span.contains(place):
-                return bytes(data[place.start - span.start : place.end - span.start])
+                return bytes(memoryview(data)[place.start - span.start : place.end - span.start])
         raise KeyError(f"{place} is not in the image")
 
     def held(self, place: Range) -> Held:

@@ -12,7 +12,7 @@ from appliance.contract.places import Start
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
-from appliance.flashing.image import MemoryImage
+from appliance.flashing.image import Held, MemoryImage
 from appliance.vault.contents import Content
 
 _WORST_FIRST = (Verdict.FAIL, Verdict.UNKNOWN, Verdict.OK)
@@ -64,8 +64,13 @@ def _judged(checksum: OwnChecksum, original: MemoryImage, target: MemoryImage) -
     if not all(image.covers(region.place) for image in (original, target)):
         what = found("checksum_not_read", region=region.name)
         return Judgement(Verdict.FAIL, "CHECKSUM_NOT_READ", (what,))
-    stock, modified = (image.slice(region.place) for image in (original, target))
+    stock, modified = (_bytes_of(image.held(region.place)) for image in (original, target))
     return judge(checksum.module, stock, modified)
+
+
+def _bytes_of(held: Held) -> bytes:
+    """Without a copy where it is that already."""
+    return held if isinstance(held, bytes) else bytes(held)
 
 
 def corrected(
@@ -79,6 +84,6 @@ def corrected(
     for checksum in checksums:
         place = checksum.region.place
         if place.at in put_right:
-            stock = original.slice(place)
+            stock = _bytes_of(original.held(place))
             put_right[place.at], _ = correct_like_stock(checksum.module, stock, bytes(put_right[place.at]))
     return put_right

@@ -6,10 +6,16 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from appliance.cli.client import EngineClient
+from appliance.contract.told import OperationTold
+from appliance.vault.keys import Role
 from tests.support.engine import Engine, place
+from tests.support.garage import Garage, ready, visit
+from tests.unit.engine.test_buffers import every_sector_changed, read_e400
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="proc(5)")
 
@@ -26,6 +32,9 @@ SPARED = (
     "wrapt",
 )
 LIBRARIES = ("libssl", "libcrypto", "libstdc++")
+PREVIEWED_MB, PACKAGED_MB, AFTERWARDS_MB = 87.0, 83.5, 74.0
+"""Of a plain file of 4 MiB on a master-role box; measured: 84.7, 81.9 and 71.9. The aim is 80: what is
+above it are file, original and content at once, beside the 68 of an engine that waits."""
 _LOADED = """
 import runpy, sys
 sys.argv[1:] = ["--help"]
@@ -52,7 +61,50 @@ def test_an_engine_that_waits_stays_small() -> None:
             mapped = Path(f"/proc/{engine.pid}/maps").read_text(encoding="utf-8")
         finally:
             engine.stop()
-    (most_kib,) = re.findall(r"^VmHWM:\s+(\d+) kB", status, re.M)
-    assert int(most_kib) * 1024 / 1e6 < MOST_MB
+    assert resident_mb(status, "VmHWM") < MOST_MB
     assert "_rust.abi3.so" in mapped
     assert [name for name in LIBRARIES if name in mapped] == []
+
+
+def resident_mb(status: str, what: str) -> float:
+    """Of 10^6 bytes, out of proc(5)."""
+    (kib,) = re.findall(rf"^{what}:\s+(\d+) kB", status, re.M)
+    return int(kib) * 1024 / 1e6
+
+
+def test_a_plain_file_is_shown_and_packaged_in_little_memory_and_leaves_none_behind(tmp_path: Path) -> None:
+    """The write is refused by its gates: no car is there, and all that a file needs is done before."""
+    kept: dict[str, Any] = {}
+
+    async def read(garage: Garage) -> None:
+        kept["job"], image = read_e400(garage)
+        definition = garage.box.definition("pbx-e400")
+        kept["regions"] = [region.name for region in definition.regions if region.writable]
+        kept["file"] = every_sector_changed(definition, image)
+
+    with place() as root:
+        visit(ready(root / "state", Role.MASTER), read)
+        engine = Engine(
+            root, "--role", "master", "--can", "virtual:packaged", "--voltmeter", "simulated:13.5"
+        )
+        engine.start()
+        try:
+            proc, client = Path(f"/proc/{engine.pid}"), EngineClient(engine.socket)
+
+            def most_mb(verb: str, state: str, **more: object) -> tuple[float, float]:
+                (proc / "clear_refs").write_text("5")
+                asked = {"job": kept["job"], "upload": upload, "changed_regions": kept["regions"], **more}
+                operation = client.post("/v1/operations", OperationTold, {"verb": verb, **asked})
+                while operation["state"] == "running":
+                    operation = client.get(f"/v1/operations/{operation['id']}?wait=60", OperationTold)
+                assert operation["state"] == state, operation
+                status = (proc / "status").read_text(encoding="ascii")
+                return resident_mb(status, "VmHWM"), resident_mb(status, "VmRSS")
+
+            upload = client.upload(kept["file"])
+            assert most_mb("preview", "done", of="write", correct_checksums=True)[0] < PREVIEWED_MB
+            packaged, afterwards = most_mb("write", "failed", correct_checksums=True)
+        finally:
+            engine.stop()
+    assert packaged < PACKAGED_MB
+    assert afterwards < AFTERWARDS_MB
