@@ -1,4 +1,4 @@
-"""The engine's HTTP interface on its UNIX socket: state, live events, operations, jobs, files."""
+"""The engine's HTTP interface on its UNIX socket: state, live events, operations, questions, uploads."""
 
 from __future__ import annotations
 
@@ -14,28 +14,22 @@ from aiohttp import web
 
 from appliance.contract.alarm_texts import Trouble
 from appliance.contract.entry_events import QuestionEvent
-from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.errors import PitboxError
 from appliance.contract.events_told import QuestionTold
 from appliance.contract.jobs import ECU_IN_DANGER
 from appliance.contract.operations import Operation
-from appliance.contract.report import Report
-from appliance.contract.roles import EVERYBODY, OPERATOR_ONLY, PeerRole
+from appliance.contract.roles import EVERYBODY, PeerRole
 from appliance.contract.told import (
     Cancelled,
-    DefinitionTold,
     EventPage,
     JobTold,
     OperationTold,
-    OriginalTold,
-    RegionTold,
     SafetyTold,
     Snapshot,
     TroubleTold,
     UploadTold,
 )
 from appliance.contract.voltage import VoltageTold
-from appliance.definitions.evidence import badge
-from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
 from appliance.engine.event_hub import PAGE_EVENTS, Hub
 from appliance.engine.http_middleware import (
@@ -54,17 +48,14 @@ from appliance.engine.http_middleware import (
 from appliance.engine.openapi import openapi
 from appliance.engine.operation_runner import Operator
 from appliance.engine.operations.registry import prepare
-from appliance.engine.originals import known_originals
 from appliance.engine.proposal_routes import ProposalRoutes
 from appliance.engine.questions import AnswerGiven, QuestionDesk, answer_in
-from appliance.engine.report import report_of
 from appliance.engine.routes import Query, Route, add_routes
 from appliance.engine.secrets_api import SecretsApi
+from appliance.engine.stored_api import StoredApi, job_told
 from appliance.engine.tuned_package import is_package
 from appliance.engine.worker import Worker
-from appliance.flashing.journal import JobRecord
-from appliance.flashing.safety import standing, state_of
-from appliance.vault.export import ExportFormat, export_image
+from appliance.flashing.safety import standing
 
 _LONGEST_WAIT_S = 60.0
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
@@ -75,10 +66,6 @@ _AFTER = (
     Query("follow", {"type": "string"}),
 )
 _WAIT = (Query("wait", {"type": "number", "minimum": 0}),)
-_FORMAT = (
-    Query("format", {"type": "string", "enum": [*ExportFormat]}),
-    Query("memory", {"type": "string"}),
-)
 
 
 class Api:
@@ -102,6 +89,7 @@ class Api:
         self._gaps = gaps
         self._receiving = False
         self._proposals = ProposalRoutes(box, worker, operator)
+        self._stored = StoredApi(box, worker, operator)
 
     def application(self) -> web.Application:
         """The aiohttp application, with its guards."""
@@ -118,7 +106,7 @@ class Api:
     def routes(self) -> tuple[Route, ...]:
         """Every request with the roles that may make it."""
         get, post, all_may = "GET", "POST", EVERYBODY
-        job, operation = "/v1/jobs/{id}", "/v1/operations/{id}"
+        operation = "/v1/operations/{id}"
         return (
             Route(get, "/v1/openapi.json", self._openapi, all_may, "This document", dict[str, object]),
             Route(get, "/v1/snapshot", self._snapshot, all_may, "All that holds now", Snapshot),
@@ -164,23 +152,7 @@ class Api:
                 body=bytes,
                 status=201,
             ),
-            Route(get, "/v1/jobs", self._jobs, all_may, "The jobs of this box", list[JobTold]),
-            Route(get, job, self._job, all_may, "One job", JobTold),
-            Route(get, f"{job}/report", self._report, all_may, "A job's whole story", Report),
-            Route(
-                get,
-                f"{job}/export",
-                self._export,
-                OPERATOR_ONLY,
-                "A job's original in the clear, from a master-role box",
-                bytes,
-                query=_FORMAT,
-                plaintext=True,
-            ),
-            Route(get, "/v1/originals", self._originals, all_may, "Sealed originals", list[OriginalTold]),
-            Route(
-                get, "/v1/definitions", self._definitions, all_may, "ECU definitions", list[DefinitionTold]
-            ),
+            *self._stored.routes(),
             *self._proposals.routes(),
             *SecretsApi(self._box, self._worker, self._operator).routes(),
         )
@@ -227,7 +199,7 @@ class Api:
         return VoltageTold(volts=found.volts, age_s=found.age_s, source=found.source)
 
     def _jobs_in_danger(self) -> list[JobTold]:
-        return [self._told(job) for job in self._box.journal.jobs() if job.state in ECU_IN_DANGER]
+        return [job_told(self._box, job) for job in self._box.journal.jobs() if job.state in ECU_IN_DANGER]
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         """Behind the number `after`: a page as JSON, or with `follow` a stream. Without a number a stream of
@@ -322,65 +294,8 @@ class Api:
         self._box.uploads[upload_id] = data
         return web.json_response({"upload": upload_id, "bytes": len(data)}, status=201)
 
-    async def _jobs(self, request: web.Request) -> web.Response:
-        return await self._from_worker(lambda: [self._told(job) for job in self._box.journal.jobs()])
-
-    async def _job(self, request: web.Request) -> web.Response:
-        job_id = id_of(request, "JOB_UNKNOWN")
-        return await self._from_worker(lambda: self._told(self._box.journal.job(job_id)))
-
-    async def _report(self, request: web.Request) -> web.Response:
-        job_id = id_of(request, "JOB_UNKNOWN")
-        return await self._from_worker(lambda: self._report_of(job_id))
-
-    def _told(self, job: JobRecord) -> JobTold:
-        return JobTold(
-            id=job.id,
-            state=state_of(job, self._box.writing).value,
-            definition=job.definition_id,
-            vin=job.identity.vin if job.identity else None,
-            hw=job.identity.hw if job.identity else None,
-            sw=job.identity.sw if job.identity else None,
-            original=job.original_file,
-            created_at=job.created_at,
-        )
-
     async def _from_worker(self, ask: Callable[[], Any]) -> web.Response:
         return web.json_response(await self._worker.call(ask))
-
-    def _report_of(self, job_id: str) -> Report:
-        known = {definition.id: definition for definition in self._box.library}
-        definition = known.get(self._box.journal.job(job_id).definition_id or "")
-        return report_of(self._box.journal, job_id, definition)
-
-    async def _export(self, request: web.Request) -> web.Response:
-        job_id, wanted = id_of(request, "JOB_UNKNOWN"), request.query.get("format", "bin")
-        if wanted not in set(ExportFormat):
-            raise PitboxError(
-                "FORMAT_UNKNOWN", f"{wanted!r} is no export format", do_now="Use bin, ihex or srec."
-            )
-        self._operator.refuse_busy()
-        memory = request.query.get("memory")
-        data = await self._worker.call(lambda: self._exported(job_id, ExportFormat(wanted), memory))
-        return web.Response(body=data, content_type="application/octet-stream")
-
-    def _exported(self, job_id: str, wanted: ExportFormat, memory: str | None) -> bytes:
-        original = self._box.journal.job(job_id).original_file
-        if original is None:
-            raise PitboxError("NO_ORIGINAL", f"job {job_id} has no stored read", do_now="Read the ECU first.")
-        return export_image(self._box.images.load(original), self._box.images, self._box.keys, wanted, memory)
-
-    async def _originals(self, request: web.Request) -> web.Response:
-        """Sealed originals, with or without a job: what `recover` can use when the journal is lost."""
-        self._operator.refuse_busy()
-        return await self._from_worker(lambda: known_originals(self._box))
-
-    async def _definitions(self, request: web.Request) -> web.Response:
-        """Every definition; a file that was refused is listed with the error instead of its evidence."""
-        usable = [_usable(one) for one in self._box.library]
-        stands = await self._worker.call(lambda: standing(self._box.journal).ecu)
-        refused = [_refused(one, stands) for one in self._box.library.refused]
-        return web.json_response([*usable, *refused])
 
 
 def _trouble(found: Trouble) -> TroubleTold:
@@ -404,33 +319,6 @@ def _question(event: QuestionEvent) -> QuestionTold:
         answered_at=event.answered_at,
         who="anybody" if event.who == "anybody" else "at_the_box",
         fields=event.fields,
-    )
-
-
-def _refused(error: PitboxError, stands: EcuSafety) -> DefinitionTold:
-    told = error.as_dict()
-    told["ecu"] = stands
-    return DefinitionTold(id="", name=error.what, kind="refused", evidence="none", refused=told, regions=[])
-
-
-def _usable(definition: Definition) -> DefinitionTold:
-    """A definition as far as a client needs it: its regions with their erase sectors."""
-    return DefinitionTold(
-        id=definition.id,
-        name=definition.name,
-        kind=definition.kind,
-        evidence=badge(definition),
-        refused=None,
-        regions=[
-            RegionTold(
-                name=region.name,
-                tag=region.tag,
-                place=region.place.as_dict(),
-                writable=region.writable,
-                sectors=[sector.as_dict() for sector in region.sector_ranges()],
-            )
-            for region in definition.regions
-        ],
     )
 
 

@@ -10,16 +10,16 @@ from appliance.contract.errors import PitboxError
 from appliance.contract.gates import Waiver
 from appliance.contract.jobs import JobState
 from appliance.contract.operations import GateWaiver
-from appliance.contract.results import BlockCounts, Proof, WriteFacts, Written
+from appliance.contract.results import Written
 from appliance.definitions.schema import Definition
 from appliance.engine.conditions import LiveConditions
 from appliance.engine.confirming import confirmed
 from appliance.engine.context import EngineContext
-from appliance.engine.earlier_original import earlier_of
 from appliance.engine.ecu import on_ecu
 from appliance.engine.ecu_discovery import in_bootloader, refuse_two_ecus
 from appliance.engine.job_access import access_of, over
 from appliance.engine.last_proven import last_proven
+from appliance.engine.operations.written import codes_of, keep_outcome, set_outcome_aside
 from appliance.engine.originals import (
     Original,
     load_original,
@@ -48,15 +48,12 @@ from appliance.flashing.journal import FlashRecord, JobRecord, Step
 from appliance.flashing.marks import UNFINISHED
 from appliance.flashing.own_checksums import own_checksums
 from appliance.flashing.preflight import preflight
-from appliance.flashing.progress import wire_share
 from appliance.flashing.recovering import recover as finish
 from appliance.flashing.set_aside import unfinished_job
 from appliance.flashing.write_order import WriteOrder
-from appliance.flashing.writing import WriteResult
 from appliance.flashing.writing import write as execute
-from appliance.protocols.access import Dtc, EcuState, told_identity
+from appliance.protocols.access import EcuState, told_identity
 
-_OUTCOME = ("result", "blocks", "verify", "write_efficiency", "dtcs_after", "identity_after", "left_out")
 _CORRECT_CHECKSUMS = (
     " The checksums of a plain file can be put right by the box: repeat the command with "
     "`--correct-checksums`, as in `pitbox write FILE --correct-checksums`."
@@ -208,13 +205,13 @@ async def recover(
         target = target_of_order(box, definition, order, opened)
         other = other_source(box, definition, flash, order, opened) if target.gaps else None
         before = what_was_there(box, definition, order, opened) if target.gaps else None
-        _set_outcome_aside(box, job)
+        set_outcome_aside(box, job)
         if more_erases:
             box.journal.step(flash.id, Step.ERASES_ALLOWED)
         try:
             async with on_ecu(box, job.id, definition, confirmed=confirmed(box, job, car)) as ecu:
                 result = await finish(ecu, flash, order, target.image, target.gaps, other, before)
-                return await _done(box, result, ecu)
+                return await keep_outcome(box, result, ecu)
         finally:
             give_back(box.journal, job.id)
 
@@ -232,11 +229,11 @@ async def _write(
 ) -> Written:
     request = request_of(box, job, definition, original, tuned, opened, engine_off)
     request = replace(request, waivers=waivers or {})
-    _set_outcome_aside(box, job)
+    set_outcome_aside(box, job)
     await refuse_two_ecus(box, access_of(job, definition))
     async with on_ecu(box, job.id, definition, confirmed=confirmed(box, job, car)) as ecu:
         live = LiveConditions(ecu.access, box.settings.state_dir)
-        box.journal.note(job.id, dtcs_before=_codes(await read_dtcs(ecu)))
+        box.journal.note(job.id, dtcs_before=codes_of(await read_dtcs(ecu)))
         try:
             ready = await preflight(ecu, request, live)
         except GatesRefusedError as refused:
@@ -244,7 +241,7 @@ async def _write(
         opened.keep(ready.plan.target)
         await _make_ready(box, ecu, tuned)
         result = await execute(ecu, ready)
-        return await _done(box, result, ecu)
+        return await keep_outcome(box, result, ecu)
 
 
 def request_of(
@@ -296,25 +293,6 @@ async def _make_ready(box: EngineContext, job: JobContext, tuned: Tuned) -> None
         raise
 
 
-def _set_outcome_aside(box: EngineContext, job: JobRecord) -> None:
-    """What an earlier write of this job did and proved is kept, but is not what this one does.
-
-    Reads of ECUs of its kind that stopped begin anew: half of one from before a write, and half of it from
-    after, would be an original that no ECU ever held.
-    """
-    outcome = {key: job.detail.get(key) for key in _OUTCOME}
-    earlier = job.detail.get("earlier")
-    kept = list(earlier) if isinstance(earlier, list) else []
-    if outcome["verify"] is not None:
-        kept.append(outcome)
-    box.journal.note(job.id, **dict.fromkeys(_OUTCOME), earlier=kept)
-    if job.state is JobState.READING and job.original_file:
-        box.journal.move(job.id, JobState.READ_VERIFIED)
-    for other in box.journal.jobs():
-        if other.definition_id == job.definition_id:
-            box.journal.forget_chunks(other.id)
-
-
 def identified(box: EngineContext, job_id: str) -> tuple[JobRecord, Definition]:
     """A job whose ECU is known, and the definition it was begun with. Raises PitboxError."""
     job = box.journal.job(job_id)
@@ -338,34 +316,3 @@ def interrupted_flash(box: EngineContext, job_id: str | None) -> FlashRecord:
             else "To put an original back, use `pitbox restore`.",
         )
     return flash
-
-
-async def _done(box: EngineContext, result: WriteResult, ecu: JobContext) -> Written:
-    """Keep what the write proved before anything else is asked of the ECU."""
-    job_id, spent, figures = ecu.id, result.programming_s, ecu.access.memory.meter()
-    sent_bytes = result.programmed_bytes * figures.sent_per_memory
-    facts = WriteFacts(
-        result=result.outcome.value,
-        blocks=BlockCounts(total=result.total, written=result.written, skipped=result.skipped),
-        verify=Proof(
-            method=result.verify_method,
-            blocks=result.verified_blocks,
-            result="partial" if result.unproven else "pass",
-            sha256=result.target_sha256 or None,
-            unproven=list(result.unproven),
-        ),
-        write_efficiency=wire_share(sent_bytes / spent, figures.ceiling_bytes_per_s) if spent else None,
-        identity_after=result.identity_after,
-        left_out=list(result.left_out),
-    )
-    box.journal.note(job_id, **facts)
-    after = _codes(await read_dtcs(ecu))
-    box.journal.note(job_id, dtcs_after=after)
-    rituals = [ritual.text for ritual in ecu.access_definition.rituals if ritual.when == "after_write"]
-    went_back = result.outcome is JobState.RESTORED
-    earlier = earlier_of(box, box.journal.job(job_id).original_file) if went_back else None
-    return Written(job=job_id, **facts, dtcs_after=after, rituals=rituals, earlier=earlier)
-
-
-def _codes(dtcs: tuple[Dtc, ...] | None) -> list[str] | None:
-    return None if dtcs is None else [dtc.code for dtc in dtcs]
