@@ -23,6 +23,7 @@ _OBD_FUNCTIONAL = 0x33
 _W4_LEAST_S, _W4_MOST_S = 0.025, 0.05
 _START, _STARTED = 0x81, 0xC1
 _NEGATIVE, _BUSY, _PENDING = 0x7F, 0x21, 0x78
+_REFUSED, _SESSION, _GOODBYE = b"\x7f\x00\x13", b"\x10", b"\x82"
 
 
 class Phase(Enum):
@@ -69,6 +70,8 @@ class KwpEcu:
         self.faults: deque[AnswerFault] = deque()
         """For the next answers, one each."""
         self.requests: list[bytes] = []
+        self.in_boot = False
+        """Where its application refuses to be woken: whether it was left."""
         self.server: Server | None = None
         self.request_hook: RequestHook | None = None
         self._mishaps = Mishaps()
@@ -296,6 +299,8 @@ class KwpEcu:
             return  # what struck put it to sleep
         if fate.mishap is Mishap.BUSY:
             reply = Reply(bytes((_NEGATIVE, message.payload[0], _BUSY)))
+        elif self._refuses(message):
+            reply = Reply(_REFUSED)
         elif message.payload == bytes((_START,)) and not self.settings.iso_9141:
             reply = Reply(bytes((_STARTED, *self.settings.key_bytes)))
         else:
@@ -347,9 +352,21 @@ class KwpEcu:
             late_s = fate.delay_s if fate.mishap is Mishap.LATE else 0.0
             self._owe(fated, message, after_s + late_s)
 
+    def _refuses(self, message: Heard) -> bool:
+        """While the application of such an ECU runs, a session and a goodbye are all that it hears."""
+        if not self.settings.application_refuses or self.in_boot:
+            return False
+        self.in_boot = message.payload == _GOODBYE
+        return message.payload[:1] not in (_SESSION, _GOODBYE)
+
     def _is_for_me(self, message: Heard) -> bool:
         if self.settings.iso_9141:
             return True
+        if self.settings.application_refuses:
+            wakes = message.payload == bytes((_START,)) or not self.in_boot
+            if (message.target is not None) is not wakes:
+                self.violations.append("addresses where there are none, or none where there are")
+            return (message.target is not None) is wakes and message.target in (None, self.settings.address)
         forms = self.settings.key_bytes[0]
         addressed, length = (0x08, 0x04)[message.target is None], (0x01, 0x02)[message.length_byte]
         if message.target is not None:
@@ -371,6 +388,8 @@ class KwpEcu:
         self._owes = None
         to = message.source if self.settings.answers_with_addresses else None
         then = self._next(reply, message) if reply.more else reply.then
+        if reply.payload == _REFUSED and to is not None:
+            to = 0x00
         data = self._framing.compose(reply.payload or b"", to, self.settings.address, message.length_byte)
         if fault is not None and fault.kind == "lost":
             self._rest()

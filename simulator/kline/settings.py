@@ -52,6 +52,9 @@ class KwpEcuSettings:
     """As 74 tells it: the longest 36, its service byte included."""
     most_in_upload: int = 0xFF
     """As 75 tells it: the longest answer to 36, its service byte included."""
+    application_refuses: bool = False
+    """A running application refuses 81 (7F 00 13, to address 00) and hears 10 and 82, behind which its boot
+    loader wakes and takes headers without addresses alone."""
     records_text: bytes | None = None
     """Downloads are counted records under this text, and announced so (data format 11)."""
     keeps_download_open: bool = False

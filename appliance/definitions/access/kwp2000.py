@@ -43,11 +43,19 @@ class Line(Strict):
     """Whether headers carry addresses."""
     length_byte: bool = False
     """Whether every length has a byte of its own."""
+    addressed_once_awake: bool | None = None
+    """The same once it is awake, where it says one thing by its key bytes and does another; by default as
+    before."""
+    application_refuses: bool = False
+    """Whether a running application answers the wake-up by 7F 00 13: it tells nothing of itself, and is left
+    for the boot loader by 10 and 82 before anything is read or written (sources: vw-edc15)."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Line:
         if (self.wake == "slow") != (self.wake_address is not None):
             refuse(["wake_address belongs to wake = 'slow', and to nothing else"])
+        if self.application_refuses and self.wake != "fast":
+            refuse(["application_refuses belongs to wake = 'fast': 81 is what is refused"])
         return self
 
 
@@ -123,8 +131,9 @@ class KwpSessions(Strict):
 class KwpReading(Strict):
     """How memory is read."""
 
-    method: Literal["by_address", "upload"] = "by_address"
-    """By address (23), or by upload (35, 36, 37)."""
+    method: Literal["by_address", "upload", "none"] = "by_address"
+    """By address (23), or by upload (35, 36, 37). With `none` this access tells who is there and no more: its
+    memory is the business of a loader that is not there."""
     block_bytes: int = Field(default=254, ge=16, le=MOST_MESSAGE_BYTES - 1)
     """Longest piece asked for at once by 23; of an upload 75 says it."""
 
@@ -234,14 +243,19 @@ class KwpAccessDefinition(AccessDefinition):
         return InWords(
             f"K-line, woken by {how}, {rates}, address {self.line.target:02X}",
             self._read(),
-            "sector by sector, transformed" if self.writing.transforms else "sector by sector",
+            self._written(),
             "full write",
         )
 
     def _read(self) -> str:
-        if self.reading.method == "upload":
-            return "upload (0x35)"
+        if self.reading.method != "by_address":
+            return "upload (0x35)" if self.reading.method == "upload" else "not"
         return f"by address (0x23), {self.reading.block_bytes} bytes at once"
+
+    def _written(self) -> str:
+        if self.reading.method == "none":
+            return "not"
+        return "sector by sector, transformed" if self.writing.transforms else "sector by sector"
 
     @property
     def secret_names(self) -> frozenset[str]:

@@ -20,10 +20,13 @@ from appliance.protocols.kwp2000.client import MisfitAnswerError
 from appliance.protocols.kwp2000.memory import KwpMemory
 from appliance.protocols.kwp2000.services.data import clear_dtcs, read_dtcs, read_identification
 from appliance.protocols.kwp2000.session import KwpSession, quietly
+from appliance.protocols.kwp2000.waking import ApplicationRunsError
 from appliance.protocols.readable import text
 from appliance.protocols.transforms import SecretNamed, none_supplied
 
 _BOOT_TRIES = 3
+_FALLS_ASLEEP_S = 5.2
+"""Beyond P3max: one that refused to be woken listens until then, and takes no pulse."""
 
 
 class KwpIdentification:
@@ -41,6 +44,9 @@ class KwpIdentification:
             await self._session.ask(read_identification(self._fields.sw.option))
         except EcuRefusedError:
             return EcuState.BOOTLOADER
+        except ApplicationRunsError:
+            await asyncio.sleep(_FALLS_ASLEEP_S)
+            return EcuState.APPLICATION
         except (EcuSilentError, LinkLostError, MisfitAnswerError) as error:
             self.trouble = error if isinstance(error, LinkLostError) else None
             await self._session.forget()
@@ -51,6 +57,8 @@ class KwpIdentification:
         """Every field the present program answers. Raises EcuSilentError if it is silent."""
         if await self.state() is EcuState.SILENT:
             raise EcuSilentError("nothing on the K-line answers")
+        if self._session.client is None:
+            return EcuIdentity()
         fields, told = self._fields, dict[int, bytes | None]()
         return EcuIdentity(
             hw=await self._text(fields.hw, told),

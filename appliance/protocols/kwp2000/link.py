@@ -27,6 +27,8 @@ from drivers.kline.interface import (
     WrongEchoError,
 )
 
+_NOBODY = 0x00
+"""To whom an application that refuses to be woken addresses its answer (sources: vw-edc15)."""
 _MOST_NOISE_BYTES = 4096
 """A line that says more than this without a pause is not listened to any further."""
 
@@ -135,7 +137,7 @@ class KwpLink:
             return True
         form = self.form
         asked = form.target is None or form.functional or message.source == form.target
-        return asked and message.target == form.source
+        return asked and message.target in (form.source, _NOBODY)
 
     @staticmethod
     def _now() -> float:

@@ -223,5 +223,7 @@ class KwpMemory:
 
     def _require(self, place: Range) -> None:
         """On the wire an address says nothing of its memory. Raises EcuRefusedError for one out of reach."""
+        if self._how.reading.method == "none":
+            raise EcuRefusedError(Refusal.UNSUPPORTED, "its memory needs a loader that is not there")
         if place.memory not in self._erased:
             raise EcuRefusedError(Refusal.UNSUPPORTED, f"{place} is out of reach over this connection")

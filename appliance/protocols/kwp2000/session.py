@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TypeVar
 
 from appliance.definitions.access.kwp2000 import KwpAccessDefinition
@@ -21,7 +22,14 @@ from appliance.protocols.kwp2000.services.control import (
 )
 from appliance.protocols.kwp2000.services.data import flash_status, request_seed, send_key
 from appliance.protocols.kwp2000.timing import KwpTiming
-from appliance.protocols.kwp2000.waking import SlowWake, WakeError, several_tries, wake_fast, wake_slowly
+from appliance.protocols.kwp2000.waking import (
+    ApplicationRunsError,
+    SlowWake,
+    WakeError,
+    several_tries,
+    wake_fast,
+    wake_slowly,
+)
 from appliance.protocols.request import Request
 from appliance.protocols.security.algorithms import KeyAlgorithm, algorithm_for
 from drivers.kline.interface import KLine, RateError
@@ -64,7 +72,7 @@ class KwpSession:
             with line_errors():
                 self.line.set_rate(self.how.line.rate_bps)
             keys = await several_tries(self._wake, tries)
-            self.client = KwpClient(KwpLink(self.line, keys.limit(self._form), self._timing))
+            self.client = KwpClient(KwpLink(self.line, keys.limit(self._form_awake), self._timing))
             self.client.keep_session()
         return self.client
 
@@ -72,6 +80,8 @@ class KwpSession:
         """Woken anew, in the session and unlocked. Raises AccessError."""
         await self.leave()
         self._purpose = purpose
+        if self.how.line.application_refuses:
+            await self._leave_application()
         sessions = self.how.sessions
         if purpose is Purpose.READ:
             if sessions.read is not None:
@@ -110,6 +120,13 @@ class KwpSession:
         return HeaderForm(line.target if line.addressed else None, length_byte=line.length_byte)
 
     @property
+    def _form_awake(self) -> HeaderForm:
+        addressed = self.how.line.addressed_once_awake
+        if addressed is None:
+            return self._form
+        return replace(self._form, target=self.how.line.target if addressed else None)
+
+    @property
     def _timing(self) -> KwpTiming:
         times = self.how.times
         return KwpTiming(
@@ -128,6 +145,16 @@ class KwpSession:
         if not keys.takes(self._form):
             raise WakeError(f"the ECU does not take headers of this form, say its key bytes {keys}")
         return keys
+
+    async def _leave_application(self) -> None:
+        """For the boot loader, from which it comes back by itself. Raises AccessError."""
+        try:
+            await self.awake()
+        except ApplicationRunsError:
+            client = KwpClient(KwpLink(self.line, self._form, self._timing))
+            await client.ask(start_session(self.how.sessions.programming))
+            await client.ask(stop_communication())
+            await self.awake()
 
     async def _require_programmable(self, option: int) -> None:
         """Raises EcuRefusedError CONDITIONS."""

@@ -28,6 +28,7 @@ _W1_S, _W2_S, _W3_S = 0.45, 0.02, 0.02
 _W4_S, _W4_MOST_S = 0.03, 0.05
 """Ours before the complement of the second key byte (25 to 50 ms); the ECU's before that of the address."""
 _KWP2000 = frozenset((Spoken.KWP2000,))
+_REFUSED = b"\x7f\x00\x13"
 _START_COMMUNICATION, _STARTED = 0x81, 0xC1
 
 
@@ -39,6 +40,10 @@ class StrangeKeyBytesError(WakeError):
     """It woke up, and says that it speaks something else."""
 
     fault = LineFault.OTHER_PROTOCOL
+
+
+class ApplicationRunsError(WakeError):
+    """It is there, and refused the wake-up: its application runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,8 @@ async def wake_fast(line: KLine, form: HeaderForm, timing: KwpTiming, idle_s: fl
     await link.settle(idle_s)
     await link.wake_fast(bytes((_START_COMMUNICATION,)))
     answer = await link.receive(timing.first_answer_s)
+    if answer == _REFUSED:
+        raise ApplicationRunsError("the application runs, and refuses to be woken (7F 00 13)")
     if len(answer) != 3 or answer[0] != _STARTED:
         raise WakeError(f"81 was answered by {answer.hex(' ').upper()}")
     keys = KeyBytes(answer[1], answer[2])
@@ -110,6 +117,8 @@ async def several_tries(wake: Callable[[], Awaitable[T]], tries: int = TRIES) ->
     for _ in range(tries - 1):
         try:
             return await wake()
+        except ApplicationRunsError:
+            raise
         except (EcuSilentError, LinkLostError):
             await asyncio.sleep(AGAIN_S)
     return await wake()
