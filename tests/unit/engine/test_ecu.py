@@ -30,7 +30,7 @@ def highest_v(ecu: JobContext) -> float:
 async def at_volts(garage: Garage, volts: float, job_id: str | None = None) -> None:
     """One operation that does nothing but wait, on this supply."""
     garage.car.battery.set_level(volts)
-    how = garage.definition.best_access
+    how = uds_access(garage.definition)
     async with on_ecu(garage.box, job_id or garage.job, garage.definition, access=how):
         await asyncio.sleep(2)
 
