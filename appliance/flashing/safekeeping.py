@@ -88,22 +88,31 @@ class Safekeeping:
 
     def _record(self, file_id: str) -> SealedImage | None:
         """What a file is made of; one that the disk lost since this write began is put back."""
+        if self._just_seen(file_id):
+            return self._records[file_id]
         try:
             self._records[file_id] = self._job.copies.load(file_id)
         except VaultError:
-            if file_id in self._records:
-                self._job.copies.save(self._records[file_id])
-        return self._records.get(file_id)
+            if file_id not in self._records:
+                return None
+            self._job.copies.save(self._records[file_id])
+        self._see(file_id)
+        return self._records[file_id]
 
     def _is_whole(self, segment: Segment) -> bool:
-        now = asyncio.get_running_loop().time()
-        seen = self._seen_whole.get(segment.ct_sha256)
-        if seen is not None and now - seen < _BELIEVED_S:
+        if self._just_seen(segment.ct_sha256):
             return True
         if not self._job.copies.is_whole(segment):
             return False
-        self._seen_whole[segment.ct_sha256] = now
+        self._see(segment.ct_sha256)
         return True
+
+    def _just_seen(self, what: str) -> bool:
+        seen = self._seen_whole.get(what)
+        return seen is not None and asyncio.get_running_loop().time() - seen < _BELIEVED_S
+
+    def _see(self, what: str) -> None:
+        self._seen_whole[what] = asyncio.get_running_loop().time()
 
     def _as_opened(self, segment: Segment) -> bytes | None:
         for image in self._opened:
@@ -128,6 +137,7 @@ class Safekeeping:
 
     def _reseal(self, file_id: str, segment: Segment, content: bytes) -> None:
         self._job.copies.reseal(file_id, segment, content)
+        self._seen_whole.pop(file_id, None)  # it names other sealed bytes now
         self._job.note("copy_resealed", place=str(segment.place))
 
 

@@ -199,7 +199,9 @@ def test_a_record_that_is_lost_while_blocks_are_written_is_put_back(
     desk: Desk, access: WatchfulAccess
 ) -> None:
     plan = desk.plan
-    access.faults.append(Fault("program", 2, strike=lambda: desk.lose_record("original"), after=True))
+    access.faults.append(
+        Fault("program", 2, strike=lambda: desk.lose_record("original"), after=True, takes_s=60.0)
+    )
     run_virtual(write_plan(desk.box.job, plan))
     assert desk.unsafe == []
 
