@@ -9,6 +9,7 @@ from appliance.cli.words import (
     blocks_line,
     clock,
     codes,
+    earlier_line,
     gate_lines,
     identity_lines,
     outcome_line,
@@ -21,7 +22,13 @@ from appliance.contract.report import Report
 
 def report_lines(report: Report) -> Iterator[str]:
     """Everything the report holds, in the order of the work."""
-    yield outcome_line(report["result"], report["verify"]["method"] if report["verify"] else None)
+    before = report.get("original_before")
+    if before and report["result"] == "restored":
+        yield "What this job read is in the ECU again."
+    else:
+        yield outcome_line(report["result"], report["verify"]["method"] if report["verify"] else None)
+    if before:
+        yield f"  {earlier_line(before)}"
     definition, method, evidence = (one or "-" for one in _on_what(report))
     yield f"  {definition}, method {method}, evidence: {evidence}"
     yield from identity_lines(report["identity"])

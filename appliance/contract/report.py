@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NotRequired
+
 from typing_extensions import TypedDict
 
 from appliance.contract.gates import GateTold
+from appliance.contract.preview import EarlierOriginal
 from appliance.contract.results import BlockCounts, Identity, IdentityAfter, Proof, ReadPass, SealedSegment
 
 
@@ -103,3 +106,5 @@ class Report(TypedDict):
     wire: Wire
     interruptions: list[Interruption]
     seconds: float
+    original_before: NotRequired[EarlierOriginal | None]
+    """Where this box had tuned the ECU before the job read it: the ECU's original is that one."""

@@ -14,6 +14,7 @@ from appliance.contract.told import DefinitionTold, JobTold, OriginalTold, Regio
 from appliance.definitions.evidence import badge
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
+from appliance.engine.earlier_original import earlier_of
 from appliance.engine.http_middleware import id_of
 from appliance.engine.operation_runner import Operator
 from appliance.engine.originals import known_originals
@@ -75,7 +76,9 @@ class StoredApi:
     def _report_of(self, job_id: str) -> Report:
         known = {definition.id: definition for definition in self._box.library}
         definition = known.get(self._box.journal.job(job_id).definition_id or "")
-        return report_of(self._box.journal, job_id, definition)
+        found = report_of(self._box.journal, job_id, definition)
+        found["original_before"] = earlier_of(self._box, self._box.journal.job(job_id).original_file)
+        return found
 
     async def _export(self, request: web.Request) -> web.Response:
         job_id, wanted = id_of(request, "JOB_UNKNOWN"), request.query.get("format", "bin")

@@ -10,6 +10,7 @@ import pytest
 from appliance.cli.choosing import identified, in_danger, readable, writable
 from appliance.cli.exits import Exit
 from appliance.cli.main import main
+from appliance.cli.reporting import report_lines
 from appliance.contract.jobs import ECU_IN_DANGER, JobState
 from tests.unit.cli.fake_engine import JOB, PREVIEW, FakeEngine, event, operation, snapshot
 
@@ -306,3 +307,12 @@ def test_a_write_that_is_running_is_to_be_watched_not_recovered(
     told = capsys.readouterr().out
     assert "Next: `pitbox jobs --watch`" in told
     assert "recover" not in told.partition("Next:")[2]
+
+
+def test_a_report_calls_no_read_of_a_tuned_ecu_its_original() -> None:
+    before = {"file": "file-0", "job": "first"}
+    told = "\n".join(report_lines(REPORT | {"result": "restored", "original_before": before}))
+    assert "its own original again" not in told
+    assert "`pitbox restore --job first`" in told and "file-0" in told
+    plain = "\n".join(report_lines(REPORT | {"result": "restored", "original_before": None}))
+    assert "its own original again" in plain
