@@ -29,7 +29,6 @@ SIMULATE = ["--simulate", "pbx-e400"]
         ([*SIMULATE, "--pins", "rpi:reset=27"], "--pins"),
         (["--pins", "rpi:reset=27"], "--pins"),
         ([*SIMULATE, "--kline", "serial:/dev/ttyAMA3"], "--kline"),
-        (["--kline", "serial:/dev/ttyAMA3"], "--kline"),
         ([*CAN, "--kline", "ttyAMA3"], "serial:DEVICE"),
         ([*CAN, "--pins", "rpi:rset=27"], "no definition drives rset"),
         (["--can", "can0"], "INTERFACE:CHANNEL"),
