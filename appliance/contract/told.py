@@ -137,7 +137,10 @@ class Rot(TypedDict):
     file: str
     place: Place | None
     """None where it is all of the file, or the place of all files."""
+    code: NotRequired[str]
+    """Of the error that was found, for screens that translate. Not told by earlier releases."""
     what: str
+    """In English."""
 
 
 class StoredFiles(TypedDict):

@@ -30,6 +30,7 @@ class Rot:
     file: str
     place: Range | None
     """None where it is all of the file, or the place of all files."""
+    code: str
     what: str
 
 
@@ -64,17 +65,22 @@ class Keeper:
         return StoredFiles(
             rounds=self._rounds,
             rot=[
-                RotTold(file=rot.file, place=rot.place.as_dict() if rot.place else None, what=rot.what)
+                RotTold(
+                    file=rot.file,
+                    place=rot.place.as_dict() if rot.place else None,
+                    code=rot.code,
+                    what=rot.what,
+                )
                 for rot in known
             ],
         )
 
     def _all(self) -> Iterator[None]:
         if self._blobs.second_is_missing():
-            self._tell(Rot("", None, trouble("second_store_missing").text))
+            self._tell(Rot("", None, "SECOND_STORE_MISSING", trouble("second_store_missing").text))
         for file_id in self._images.file_ids():
             for error in self._images.mend(file_id):
-                self._tell(Rot(file_id, None, error.what))
+                self._tell(Rot(file_id, None, error.code, error.what))
             yield
             yield from self._segments(file_id)
 
@@ -87,7 +93,7 @@ class Keeper:
             return
         for segment in image.segments:
             for error in self._blobs.mend(segment):
-                self._tell(Rot(file_id, segment.place, error.what))
+                self._tell(Rot(file_id, segment.place, error.code, error.what))
             yield
 
     def _tell(self, rot: Rot) -> None:

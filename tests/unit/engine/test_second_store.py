@@ -105,6 +105,7 @@ def test_rot_is_told_once_and_stays_in_the_snapshot(
         a_round(box)
     (rot,) = box.keeper.health()["rot"]  # type: ignore[misc]
     assert rot["place"] == asdict(place)
+    assert rot["code"] and rot["code"] == rot["code"].upper()
     assert [type(event) for event in events] == [AlarmEvent]
     box.keeper.look()
     assert box.keeper.health()["rot"] == [rot]
