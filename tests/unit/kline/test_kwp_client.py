@@ -238,7 +238,7 @@ def test_somebody_who_speaks_into_a_request_is_told_and_nothing_more_is_sent() -
     async def work(bench: KwpBench) -> None:
         client = await programming(bench)
         stranger = bench.wire.attach("stranger")
-        asyncio.get_running_loop().call_later(0.056, stranger.send, b"\x00\x00\x00")
+        asyncio.get_running_loop().call_later(0.056, stranger.send, b"\x0f\x0f\x0f")
         with pytest.raises(LinkLostError, match="somebody else"):
             await client.ask(memory.read_memory(START, 4), attempts=1)
 
