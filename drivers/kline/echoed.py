@@ -102,7 +102,10 @@ class EchoedLine(ABC):
                 f"no echo of the {len(sent)} bytes {_shown(sent)}: the K-line has no supply or no wire"
             )
         if not any(heard) and any(sent):
-            raise HeldLowError(f"sent {_shown(sent)}, heard {_shown(heard)}: the K-line is held at ground")
+            raise HeldLowError(
+                f"sent {_shown(sent)}, heard {_shown(heard)}: the K-line is at ground, "
+                "or somebody else holds it there"
+            )
         raise WrongEchoError(f"sent {_shown(sent)}, heard {_shown(heard)}: somebody else holds the K-line")
 
 
