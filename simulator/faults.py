@@ -56,6 +56,24 @@ class FaultKind(StrEnum):
     """The next `count` positive answers lack their last `mask` bytes, but for the first one."""
     OVERSIZED_ANSWER = "oversized_answer"
     """The next `count` positive answers have `mask` bytes more."""
+    LOST_BYTE = "lost_byte"
+    """The next `count` bytes on the K-line never get onto it."""
+    DOUBLED_BYTE = "doubled_byte"
+    """The next `count` bytes on the K-line come twice."""
+    GARBLED_BYTE = "garbled_byte"
+    """The next `count` bytes on the K-line are XOR `mask`."""
+    WRONG_ECHO = "wrong_echo"
+    """The next `count` bytes that the tester sends come back, and arrive, XOR `mask`."""
+    NO_ECHO = "no_echo"
+    """The next `count` bytes that the tester sends never get onto the K-line."""
+    LINE_NOISE = "line_noise"
+    """For `duration_s` one byte in fifty is another, or none."""
+    LINE_DEAD = "line_dead"
+    """The K-line has no supply for `duration_s`: nobody hears anything, not even himself."""
+    LINE_SHORTED = "line_shorted"
+    """The K-line lies on ground for `duration_s`."""
+    RATE_REFUSED = "rate_refused"
+    """The next `count` changes of the bit rate are refused."""
     ERASE_REFUSED = "erase_refused"
     """The erase under way, or the next one, stops where it is and is answered with `nrc`."""
     SUPPLY_TRIP = "supply_trip"
@@ -87,13 +105,38 @@ class Trigger(StrEnum):
     READ = "read"
     REQUEST = "request"
     """The `at`-th request (of `service`), before it is carried out."""
+    BYTE = "byte"
+    """The `at`-th byte on the K-line."""
     FRAME = "frame"
     """The `at`-th frame on the tester's bus."""
     TIME = "time"
     """`at` seconds after the injector was made."""
 
 
-_LASTING = frozenset({FaultKind.VOLTAGE, FaultKind.RIPPLE, FaultKind.SUPPLY_SAG})
+LINE_KINDS = frozenset(
+    {
+        FaultKind.LOST_BYTE,
+        FaultKind.DOUBLED_BYTE,
+        FaultKind.GARBLED_BYTE,
+        FaultKind.WRONG_ECHO,
+        FaultKind.NO_ECHO,
+        FaultKind.LINE_NOISE,
+        FaultKind.LINE_DEAD,
+        FaultKind.LINE_SHORTED,
+        FaultKind.RATE_REFUSED,
+    }
+)
+"""What only a K-line has."""
+_LASTING = frozenset(
+    {
+        FaultKind.VOLTAGE,
+        FaultKind.RIPPLE,
+        FaultKind.SUPPLY_SAG,
+        FaultKind.LINE_NOISE,
+        FaultKind.LINE_DEAD,
+        FaultKind.LINE_SHORTED,
+    }
+)
 BYTE_TRIGGERS = frozenset({Trigger.PROGRAMMED, Trigger.ERASED, Trigger.READ})
 FRAME_KINDS = frozenset(
     {
@@ -185,7 +228,9 @@ class FaultPlan(BaseModel):
 SPOILT_KINDS = frozenset({FaultKind.TRUNCATED_ANSWER, FaultKind.OVERSIZED_ANSWER, FaultKind.ERASE_REFUSED})
 """Answers that say too little or too much, and erases that end with a refusal."""
 CAR_FAULTS = tuple(
-    one for one in FaultKind if one not in STEP_KINDS | SPOILT_KINDS | BENCH_KINDS | {FaultKind.BOX_DIES}
+    one
+    for one in FaultKind
+    if one not in STEP_KINDS | SPOILT_KINDS | BENCH_KINDS | LINE_KINDS | {FaultKind.BOX_DIES}
 )
 REFUSALS = tuple(code for code in range(0x10, 0xFF) if code != 0x78)
 """Every negative response code but the one that asks for patience."""

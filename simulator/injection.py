@@ -20,12 +20,14 @@ from simulator.faults import (
     BYTE_TRIGGERS,
     FRAME_KINDS,
     LASTING_KINDS,
+    LINE_KINDS,
     REQUEST_KINDS,
     Fault,
     FaultKind,
     FaultPlan,
     Trigger,
 )
+from simulator.kline.striking import LineFaults
 
 _FATES = {
     FaultKind.LOST_FRAME: Fate.LOST,
@@ -58,7 +60,7 @@ class FaultInjector:
         box_dies: Callable[[], None] = lambda: None,
         bench: Bench | None = None,
     ) -> None:
-        """Raises ValueError for a frame fault without a SimBus, and for a bench's without a bench."""
+        """Raises ValueError for a fault of a wire that is not there, and for a bench's without a bench."""
         self.struck: list[Fault] = []
         self._car = car
         self._box_dies = box_dies
@@ -70,21 +72,26 @@ class FaultInjector:
         self._at_frame: list[Fault] = []
         self._next_frames: deque[Fault] = deque()
         self._requests: dict[str, _RequestFaults] = {}
+        self._line = self._line_of(plan)
         self._timers: list[asyncio.TimerHandle] = []
         for fault in plan.faults:
             self._arm(fault)
         self._hook_frames(plan)
 
     def close(self) -> None:
-        """Nothing more happens by time; the rest ends with the car."""
+        """Nothing more happens by time, and the wires are whole; the rest ends with the car."""
         for timer in self._timers:
             timer.cancel()
+        if self._line is not None:
+            self._line.mend()
 
     def _arm(self, fault: Fault) -> None:
         if fault.on is Trigger.TIME:
             self._later(fault.at, partial(self._strike, fault))
         elif fault.on is Trigger.FRAME:
             self._at_frame.append(fault)
+        elif fault.on is Trigger.BYTE and self._line is not None:
+            self._line.waiting.append(fault)
         elif fault.on is Trigger.REQUEST:
             self._requests_of(self._ecu(fault)).waiting.append(fault)
         else:
@@ -104,9 +111,17 @@ class FaultInjector:
     def _hook_frames(self, plan: FaultPlan) -> None:
         if not any(fault.on is Trigger.FRAME or fault.kind in FRAME_KINDS for fault in plan.faults):
             return
-        if not isinstance(self._car.bus, SimBus):
+        bus = self._car.wires.can
+        if not isinstance(bus, SimBus):
             raise ValueError("frame faults need the simulated bus: a real interface cannot be told to fail")
-        self._car.bus.fault = self._on_frame
+        bus.fault = self._on_frame
+
+    def _line_of(self, plan: FaultPlan) -> LineFaults | None:
+        if not any(fault.on is Trigger.BYTE or fault.kind in LINE_KINDS for fault in plan.faults):
+            return None
+        if self._car.wires.kline is None:
+            raise ValueError("faults of bytes need a K-line")
+        return LineFaults(self._car.wires.kline, self._car.ecus, self._strike, self._later)
 
     def _on_frame(self, frame: CanFrame) -> FrameFate | None:
         self._frames_seen += 1
@@ -125,6 +140,8 @@ class FaultInjector:
         ecu = self._ecu(fault)
         if fault.kind in FRAME_KINDS:
             self._next_frames.extend([fault] * fault.count)
+        elif fault.kind in LINE_KINDS and self._line is not None:
+            self._line.strike(fault, ecu)
         elif fault.kind in REQUEST_KINDS:
             self._requests_of(ecu).schedule(fault)
         elif fault.kind in (FaultKind.WRONG_READ, FaultKind.LIE):

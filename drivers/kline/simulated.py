@@ -32,6 +32,9 @@ class Node(Protocol):
     def hold(self, low: bool) -> None:
         """Hold the wire low, or let go of it."""
 
+    def leave(self) -> None:
+        """Let go of the wire for ever, with all that was still to be sent."""
+
 
 class SimulatedKLine(EchoedLine):
     """`stray_s` makes the pulses of a wake-up so much longer than they should be; `gone` obeys nothing."""
@@ -82,6 +85,7 @@ class SimulatedKLine(EchoedLine):
     def lose(self, why: str) -> None:
         """The adapter is unplugged."""
         self._lose(LineGoneError(why))
+        self._node.leave()
 
     def close(self) -> None:
         """Let go of the line."""

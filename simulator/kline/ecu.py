@@ -21,6 +21,8 @@ from simulator.kline.wire import KNode, KWire
 _BITS = 10
 _OBD_FUNCTIONAL = 0x33
 _W4_LEAST_S, _W4_MOST_S = 0.025, 0.05
+_GREETING_S = 1.5
+"""Longer than all of W1 to W4 together."""
 _START, _STARTED = 0x81, 0xC1
 _NEGATIVE, _BUSY, _PENDING = 0x7F, 0x21, 0x78
 _REFUSED, _SESSION, _GOODBYE = b"\x7f\x00\x13", b"\x10", b"\x82"
@@ -91,6 +93,7 @@ class KwpEcu:
         self._owes: asyncio.TimerHandle | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._greeting: Callable[[int], None] | None = None
+        self._greetings = 0
 
     @property
     def rate_bps(self) -> int:
@@ -161,7 +164,14 @@ class KwpEcu:
             self.violations.append("woken before the line was idle for W5")
         elif address == self.settings.wake_address:
             self.phase = Phase.GREETING
+            self._greetings += 1
+            self._loop.call_later(_GREETING_S, self._greeting_over, self._greetings)
             self._loop.call_later(self.settings.w1_s, self._greet)
+
+    def _greeting_over(self, number: int) -> None:
+        """A byte of it was lost, so that nobody was greeted."""
+        if self.phase is Phase.GREETING and number == self._greetings:
+            self.fall_asleep()
 
     def _greet(self) -> None:
         first, second = self.settings.key_bytes

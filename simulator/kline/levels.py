@@ -25,6 +25,9 @@ class Edges:
         """An edge. What follows a pulse that led nowhere is a new beginning: a bit is never so short."""
         if low and len(self.edges) == 2 and self.edges[1][0] - self.edges[0][0] < _BIT_S / 2:
             self.edges.clear()
+        if not low and not self.edges:
+            self.quiet_since_s = at_s  # it was low before anybody listened
+            return
         if low and not self.edges:
             self.was_idle = at_s - self.quiet_since_s >= self.idle_s - self.exact_s
         self.edges.append((at_s, low))

@@ -56,6 +56,11 @@ class KNode:
         """Hold the wire low, or let go of it."""
         self._wire.hold(self, low)
 
+    def leave(self) -> None:
+        """Let go of the wire for ever, with all that was still to be sent."""
+        self.fall_silent()
+        self._wire.detach(self)
+
     def fall_silent(self) -> None:
         """Forget what is still to be sent, and let go of the wire."""
         self.queue.clear()
@@ -83,6 +88,11 @@ class KWire:
         node = KNode(self, name, rate_bps)
         self._nodes.append(node)
         return node
+
+    def detach(self, node: KNode) -> None:
+        """A node that is there no more, if it was."""
+        if node in self._nodes:
+            self._nodes.remove(node)
 
     def start(self, node: KNode, at_s: float | None = None) -> None:
         """Begin with the next byte of a node that is not sending."""

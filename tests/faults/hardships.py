@@ -94,8 +94,9 @@ def make_of(dice: random.Random) -> EcuOptions:
 def other_definition(bench: Bench, which: OtherCar) -> Definition:
     """What the other car's ECU is: one like the job's with another VIN and serial, or another model."""
     if which is OtherCar.OTHER_MODEL:
-        name = next(one for one in PACK_IDS if one != bench.definition.id)
-        return cut_down(load_definition(PACKS / f"{name}.toml"), 16)
+        others = (load_definition(PACKS / f"{one}.toml") for one in PACK_IDS if one != bench.definition.id)
+        protocol = bench.definition.accesses[0].protocol
+        return cut_down(next(one for one in others if one.accesses[0].protocol == protocol), 16)
     told = bench.definition.simulation
     other = told.model_copy(update={"vin": told.vin[:-1] + "Z", "serial": told.serial[:-1] + "Z"})
     return bench.definition.model_copy(update={"simulation": other})

@@ -10,7 +10,6 @@ from enum import StrEnum
 
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import JobState
-from appliance.definitions.access.uds import uds_access
 from appliance.definitions.schema import Definition
 from simulator.ecu.chip import Program
 from simulator.image_synthesis import region_slice
@@ -180,7 +179,7 @@ def judge_end(outcome: Outcome, definition: Definition, memories: Memories, ecu:
 
 def _judge_bench(definition: Definition, memories: Memories, ecu: Ecu, record: Record) -> None:
     _require(
-        uds_access(definition).recovery.recoverability != "bootloader",
+        definition.accesses[0].recovery.recoverability != "bootloader",
         "needs_bench where a bootloader is promised",
     )
     _require(ecu.program is Program.SILENT, f"needs_bench, and the ECU runs {ecu.program}")

@@ -20,12 +20,14 @@ from appliance.flashing.database import Database
 from appliance.ports.simulated import SimulatedCarInterface
 from appliance.vault import durable
 from drivers.can.interface import CanPort
+from drivers.kline.simulated import SimulatedKLine
 from drivers.person.interface import Person
 from drivers.pins.simulated import SimulatedPins
 from drivers.supply.simulated import SimulatedSupply
 from drivers.voltmeter.simulated import SimulatedVoltmeter
 from simulator.bus import SimBus
 from simulator.car import Car
+from simulator.kline.wire import KWire
 from tests.faults.prepared_boxes import Bench, box_on, copy_of_disk
 from tests.faults.workbench import Workbench
 
@@ -44,6 +46,7 @@ class KillableConnection(SimulatedCarInterface):
         super().__init__(car, workbench and workbench.bench)
         self._workbench = workbench
         self._ports: list[CanPort] = []
+        self._klines: list[SimulatedKLine] = []
         self._pulled = False
 
     def open_port(self, bitrate_bps: int, data_bitrate_bps: int | None) -> CanPort:
@@ -52,6 +55,13 @@ class KillableConnection(SimulatedCarInterface):
         port = super().open_port(bitrate_bps, data_bitrate_bps)
         self._ports.append(port)
         return port
+
+    def kline(self) -> SimulatedKLine:
+        if self._pulled:
+            return SimulatedKLine(KWire().attach("nowhere"))
+        line = super().kline()
+        self._klines.append(line)
+        return line
 
     def person(self) -> Person:
         """Whoever is at the bench in this attempt."""
@@ -80,6 +90,9 @@ class KillableConnection(SimulatedCarInterface):
         for port in self._ports:
             port.close()
         self._ports.clear()
+        for line in self._klines:
+            line.lose("the K-line's adapter vanished")
+        self._klines.clear()
 
 
 class Life:
@@ -165,7 +178,7 @@ class Life:
             self._task.cancel()
 
     def lose_interface(self) -> None:
-        """The CAN interface vanishes under the running operation."""
+        """The interface vanishes under the running operation."""
         self._trace("the interface vanishes")
         self._plug.jolt()
 

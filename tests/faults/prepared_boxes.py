@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 from appliance.contract.events import Heard
 from appliance.contract.jobs import JobState
+from appliance.definitions.access.uds import UdsAccessDefinition
 from appliance.definitions.library import Library
 from appliance.definitions.loader import PACKS, load_definition, load_dirs
 from appliance.definitions.parsing import definition_from_json
@@ -35,12 +36,14 @@ from tests.faults.workbench import Site, Workbench, bench_access
 PACK_IDS = tuple(
     definition.id
     for definition in load_dirs([PACKS])
-    if any(access.protocol == "uds" for access in definition.accesses)
+    if any(access.evidence == "simulated" for access in definition.accesses)
 )
 _STOCK_SEED = 1
-_CUT_DOWN = {"pbx-s18": 16, "pbx-t300": 16}
+_CUT_DOWN = {"pbx-k7": 8, "pbx-k15": 4, "pbx-s18": 16, "pbx-t300": 16}
 """Sectors that are too large for a thousand runs, divided; everything else is as shipped."""
-_READ_CUT_DOWN = {"pbx-e400": 64, "pbx-fd20": 16, "pbx-s18": 64, "pbx-t300": 16, "pbx-x050": 16}
+_READ_CUT_DOWN = {
+    "pbx-e400": 64, "pbx-fd20": 16, "pbx-k7": 8, "pbx-k15": 4, "pbx-s18": 64, "pbx-t300": 16, "pbx-x050": 16
+}  # fmt: skip
 """For runs that read all memory twice."""
 
 
@@ -55,6 +58,17 @@ class Bench:
     job: str
     original: str
     """File id of the sealed original."""
+
+    @property
+    def tells_engine_speed(self) -> bool:
+        """Whether the box can see that the engine is off; else a person says so."""
+        return self.definition.accesses[0].protocol == "uds"
+
+    @property
+    def bootloader_reads(self) -> bool:
+        """Whether memory can be read while the application is incomplete."""
+        access = self.definition.accesses[0]
+        return not isinstance(access, UdsAccessDefinition) or access.reading.bootloader_reads
 
     def car(self, seed: int, memory: bytes, options: EcuOptions | None = None) -> Car:
         """A car with this ECU, holding that memory; made on the running loop."""

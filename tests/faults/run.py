@@ -11,7 +11,6 @@ from typing import Any
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import JobState
 from appliance.contract.places import Range
-from appliance.definitions.access.uds import uds_access
 from appliance.engine.context import EngineContext
 from appliance.engine.operations.registry import prepare
 from appliance.engine.originals import load_original
@@ -339,7 +338,7 @@ class Run:
         at = place_of(definition, place.start)
         where = slice(at, at + place.length)
         begun = any(history.touched(journal.steps(flash.id)) for flash in journal.open_flashes())
-        legible = uds_access(definition).reading.bootloader_reads or not begun
+        legible = self._scenario.bench.bootloader_reads or not begun
         return Rot(where, self._ecu().memory[where] == self._memories.original[where], legible)
 
     def _judge_last_copy(self) -> None:
@@ -419,6 +418,7 @@ class Run:
             "upload": "file",
             "changed_regions": names,
             "correct_checksums": scenario.corrected_by_box,
+            "engine_off": not scenario.bench.tells_engine_speed,
         }
 
     def _takes_original(self, attempt: int) -> bool:
@@ -453,7 +453,7 @@ class Run:
         self._trace(f"{error} (ECU {error.ecu}), job {record.state}")
         judge_error(error, self._memories, self._ecu(), record)
         judge_rest(self._memories, self._ecu(), record)
-        recovery = uds_access(self._scenario.bench.definition).recovery
+        recovery = self._scenario.bench.definition.accesses[0].recovery
         bench = recovery.advice
         self._stays_silent = lost and error.code == "ECU_SILENT" and bench in error.do_now
         whole = self._ecu().valid

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from appliance.contract.places import Range
-from appliance.definitions.access.uds import uds_access
+from appliance.definitions.access.kwp2000 import kwp_access
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.memory import Region
 from appliance.definitions.schema import Definition
@@ -17,6 +17,8 @@ from simulator.ecu.options import EcuOptions
 from simulator.ecu.watch import Counter
 from simulator.faults import (
     CAR_FAULTS,
+    FRAME_KINDS,
+    LINE_KINDS,
     SPOILT_KINDS,
     STEP_KINDS,
     Fault,
@@ -42,6 +44,11 @@ _SERVICES = {
     0x10: 5, 0x11: 2, 0x22: 12, 0x27: 4, 0x28: 3, 0x31: 30, 0x34: 4, 0x36: 30, 0x37: 4, 0x3E: 8, 0x85: 3
 }  # fmt: skip
 """UDS services of a write, and about how often each is asked for."""
+_KWP_SERVICES = {
+    0x10: 3, 0x14: 1, 0x18: 2, 0x1A: 12, 0x23: 60, 0x27: 4, 0x31: 6, 0x33: 8, 0x34: 4, 0x36: 20, 0x37: 4,
+    0x3E: 4, 0x81: 3, 0x82: 3, 0x83: 2
+}  # fmt: skip
+_SERVICES_OF = {"uds": _SERVICES, "kwp2000": _KWP_SERVICES}
 _STEADY_S = 8.0
 """About what the gates take before the first erase."""
 
@@ -212,6 +219,10 @@ _KINDS = (
     *(FaultKind.LIE, FaultKind.LOST_FRAME, FaultKind.LOST_ANSWER, FaultKind.ECU_RESET),
 )
 """As likely as they stand here: deaths and cuts above all."""
+_KINDS_OF = {
+    "uds": _KINDS,
+    "kwp2000": (*(one for one in _KINDS if one not in FRAME_KINDS), *sorted(LINE_KINDS) * 2),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,8 +240,9 @@ def storm_for(scenario: Scenario, attempt: int, totals: Mapping[Counter, int]) -
     if attempt > DEEPEST or (attempt and dice.random() < 0.3):
         return Storm(FaultPlan(), None)
     count = dice.randint(1, 3 if attempt else 6)
-    plan = random_plan(dice.randrange(1 << 32), count, _KINDS, _reach(scenario))
-    faults = [_shifted(_pointed(dice, _lasting(dice, fault)), totals) for fault in plan.faults]
+    protocol = scenario.bench.definition.accesses[0].protocol
+    plan = random_plan(dice.randrange(1 << 32), count, _KINDS_OF[protocol], _REACH_OF[protocol](scenario))
+    faults = [_shifted(_pointed(dice, protocol, _lasting(dice, fault)), totals) for fault in plan.faults]
     for fault in tuple(faults):
         if fault.kind is FaultKind.POWER_CUT and dice.random() < 0.3:
             faults.append(fault.model_copy(update={"kind": FaultKind.BOX_DIES}))
@@ -252,9 +264,34 @@ def _reach(scenario: Scenario) -> dict[Trigger, float]:
         Trigger.FRAME: 600 + touched / 5,
         Trigger.TIME: 2 * _STEADY_S + 2 * program_s,
     }
-    if uds_access(definition).checking.verify == "read_back":
+    if definition.accesses[0].proof == "read_back":
         reach[Trigger.READ] = 2 * memory
     return reach
+
+
+def _kwp_reach(scenario: Scenario) -> dict[Trigger, float]:
+    """The same on a K-line, where bytes take the place of frames and every block is read back."""
+    how, touched = kwp_access(scenario.bench.definition), scenario.change.sectors_bytes
+    memory = len(scenario.bench.stock)
+    byte_s = 10 / how.line.rate_bps + how.times.p4_min_ms / 1000
+    if scenario.kind is Kind.READ:
+        return {
+            Trigger.READ: 2 * memory,
+            Trigger.REQUEST: 100,
+            Trigger.BYTE: 2.2 * memory,
+            Trigger.TIME: 40.0,
+        }
+    return {
+        Trigger.PROGRAMMED: 1.2 * touched,
+        Trigger.ERASED: 1.2 * touched,
+        Trigger.READ: 2 * memory,
+        Trigger.REQUEST: 150,
+        Trigger.BYTE: 600 + 1.5 * touched + 1.5 * memory,
+        Trigger.TIME: 2 * _STEADY_S + 20 + 2 * touched * byte_s,
+    }
+
+
+_REACH_OF = {"uds": _reach, "kwp2000": _kwp_reach}
 
 
 def _lasting(dice: random.Random, fault: Fault) -> Fault:
@@ -264,12 +301,13 @@ def _lasting(dice: random.Random, fault: Fault) -> Fault:
     return fault
 
 
-def _pointed(dice: random.Random, fault: Fault) -> Fault:
+def _pointed(dice: random.Random, protocol: str, fault: Fault) -> Fault:
     """Half of the faults that wait for a request wait for one of a certain service, for the rare ones too."""
     if fault.on is not Trigger.REQUEST or dice.random() < 0.5:
         return fault
-    service = dice.choice(list(_SERVICES))
-    return fault.model_copy(update={"service": service, "at": float(dice.randint(1, _SERVICES[service]))})
+    asked = _SERVICES_OF[protocol]
+    service = dice.choice(list(asked))
+    return fault.model_copy(update={"service": service, "at": float(dice.randint(1, asked[service]))})
 
 
 def _shifted(fault: Fault, totals: Mapping[Counter, int]) -> Fault:

@@ -10,7 +10,6 @@ import pytest
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
-from appliance.definitions.access.uds import uds_access
 from appliance.engine.context import EngineContext
 from appliance.engine.operations.check import dtc
 from appliance.engine.operations.restore_without_journal import reopen
@@ -24,6 +23,7 @@ from simulator.kinds import wires_for
 from simulator.virtualtime import run_virtual
 from tests.faults.prepared_boxes import PACK_IDS, Bench, Benches, box_on
 from tests.faults.scenario import Kind, Scenario, scenario_for
+from tests.faults.workbench import Site
 
 SEED = 3
 
@@ -35,7 +35,7 @@ def benches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Benches]:
 
 def a_write(benches: Benches, definition_id: str) -> Scenario:
     """The first seed from SEED on whose run is a write."""
-    seeds = (scenario_for(seed, benches, definition_id) for seed in range(SEED, SEED + 100))
+    seeds = (scenario_for(seed, benches, definition_id, site=Site.CAR) for seed in range(SEED, SEED + 100))
     return next(one for one in seeds if one.kind is Kind.WRITE)
 
 
@@ -81,7 +81,13 @@ async def _cut_in_the_middle(box: EngineContext, scenario: Scenario, car: Car) -
     box.uploads["file"] = scenario.upload
     names = tuple(region.name for region in scenario.change.regions)
     work = asyncio.ensure_future(
-        write(box, scenario.bench.job, "file", MasterWish("bench_research", names, scenario.corrected_by_box))
+        write(
+            box,
+            scenario.bench.job,
+            "file",
+            MasterWish("bench_research", names, scenario.corrected_by_box),
+            engine_off=not scenario.bench.tells_engine_speed,
+        )
     )
     await asyncio.wait({asyncio.ensure_future(half), work}, return_when=asyncio.FIRST_COMPLETED)
     assert half.done(), work
@@ -116,7 +122,7 @@ async def _plugged_into(box: EngineContext, bench: Bench, other: Car) -> None:
 async def _finished(box: EngineContext, scenario: Scenario, own: Car) -> None:
     bench = scenario.bench
     box.connection = SimulatedCarInterface(own)
-    if uds_access(bench.definition).recovery.recoverability == "bench":
+    if bench.definition.accesses[0].recovery.recoverability == "bench":
         with pytest.raises(PitboxError, match="NEEDS_BENCH"):
             await recover(box)
         return

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-from appliance.definitions.access.uds import uds_access
+from appliance.definitions.access.uds import UdsAccessDefinition
 from appliance.definitions.schema import Definition
 from tests.support.definitions import raw, validated
 
@@ -48,8 +48,14 @@ def drawn(seed: int) -> Tie:
 
 
 def tied(definition: Definition, tie: Tie) -> Definition:
-    """The same ECU with two of its regions tied; as it is where only one can be written."""
-    in_place = uds_access(definition).erasing.in_place
+    """The same ECU with two of its regions tied; as it is where only one can be written.
+
+    A simulated ECU on a K-line knows no ties.
+    """
+    access = definition.accesses[0]
+    if not isinstance(access, UdsAccessDefinition):
+        return definition
+    in_place = access.erasing.in_place
     names = [one.name for one in definition.regions if one.writable and one.name not in in_place]
     if tie is Tie.NONE or len(names) < 2:
         return definition
@@ -57,13 +63,13 @@ def tied(definition: Definition, tie: Tie) -> Definition:
     called = {"calibration": calibration, "other": next(name for name in names if name != calibration)}
     tables = raw(definition)
     _tie_regions([one for memory in tables["memories"] for one in memory["regions"]], tie, called)
-    for access in tables["access"]:
+    for table in tables["access"]:
         if tie is Tie.FIRST:
-            access["recovery"].update(
+            table["recovery"].update(
                 first=[called["other"]], last=[], rewrite_last=False, block_order="descending"
             )
         if tie is Tie.ENDS:
-            access["recovery"].update(last=[called["other"]], rewrite_last=True)
+            table["recovery"].update(last=[called["other"]], rewrite_last=True)
     return validated(tables)
 
 
