@@ -22,6 +22,7 @@ from drivers.can.pythoncan import open_port
 from simulator.car import Car, CarSettings
 from simulator.faults import FaultPlan
 from simulator.injection import FaultInjector
+from simulator.kinds import wires_for
 from simulator.wires import Wires
 
 
@@ -86,6 +87,9 @@ async def _simulate(options: argparse.Namespace, definitions: list[Definition], 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    for one in definitions:
+        if wires_for(one).can is None:
+            raise ValueError(f"{one.id} is on no CAN bus, and other wires are not served yet")
     wire = uds_access(definitions[0]).bus
     bus = RealBus(options.bus[0], options.bus[1], wire.bitrate_bps, wire.data_bitrate_bps)
     if options.data_dir:
