@@ -43,13 +43,21 @@ class BlockWriter:
         plan, target, groups = self._state.plan, self._state.target, self._state.groups
         units = groups.units(groups.finished(blocks))
         unknown = [block for unit in units for block in unit if not target.covers(block.place)]
-        known = [unit for unit in units if not set(unit).intersection(unknown)]
+        gone = [one for one in plan.order.blocks if self._is_gone(one)]
+        stuck = [unit for unit in units if groups.awaited(unit) & {one.region for one in gone}]
+        unknown += [one for one in gone if stuck and one not in unknown]
+        known = [unit for unit in units if unit not in stuck and not set(unit).intersection(unknown)]
         progress = self._job.progress(Phase.WRITE, sum(block.size for unit in known for block in unit))
         for unit in known:
             await self._rewrite(unit, progress)
         self._flush_finished()
         if unknown:
             raise target_lost(self._job.id, names_of(unknown), plan.other, plan.hope)
+
+    def _is_gone(self, block: Block) -> bool:
+        """Begun, and its bytes known nowhere: an ECU that wants it whole first takes nothing behind it."""
+        state = self._state
+        return block.place.at in state.unfinished and not state.target.covers(block.place)
 
     async def _rewrite(self, unit: Unit, progress: Progress) -> None:
         """Erase a unit and program its blocks; what the ECU or the link breaks off is erased and begun again,
