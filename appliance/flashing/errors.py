@@ -8,6 +8,7 @@ from appliance.contract.errors import PitboxError
 from appliance.contract.gates import GateVerdict
 from appliance.contract.places import Range
 from appliance.definitions.access.base import AccessDefinition
+from appliance.definitions.schema import Definition
 from appliance.protocols.access import (
     AccessError,
     EcuRefusedError,
@@ -76,11 +77,21 @@ class EraseBoundError(WriteInterruptedError):
 class NeedsBenchError(PitboxError):
     """The ECU cannot be finished on this wire any more."""
 
-    def __init__(self, advice: str, why: str | None = None) -> None:
-        """`why` is what stands in the way of an ECU that still answers."""
+    def __init__(
+        self, job_id: str, definition: Definition, how: AccessDefinition, why: str | None = None
+    ) -> None:
+        """`how` is this connection; `why` is what stands in the way of an ECU that still answers."""
         silent = "the ECU no longer answers on this connection, and its definition says it will not"
         stuck = f"the ECU does not let its write be finished on this connection, time and again: {why}"
-        super().__init__("NEEDS_BENCH", stuck if why else silent, do_now=advice)
+        do_now = how.recovery.advice + _elsewhere(job_id, definition)
+        super().__init__("NEEDS_BENCH", stuck if why else silent, do_now=do_now)
+
+
+def _elsewhere(job_id: str, definition: Definition) -> str:
+    """Which of the definition's other accesses brings the ECU back."""
+    comes_back = (one for one in definition.accesses if one.recovery.recoverability == "bootloader")
+    ways = [f"`pitbox recover --job {job_id} --access {one.name}`" for one in comes_back]
+    return f" It is finished there with {' or '.join(ways)}." if ways else ""
 
 
 class VerifyFailedError(PitboxError):

@@ -222,18 +222,11 @@ def _unreachable(job: JobContext, flash: FlashRecord, silence: AccessError) -> P
     touched = history.touched(job.journal.steps(flash.id))
     if touched and recovery.recoverability != "bootloader" and not isinstance(silence, LinkLostError):
         job.journal.close_flash(flash.id, job.id, JobState.NEEDS_BENCH, NEEDS_BENCH)
-        return NeedsBenchError(recovery.advice + _elsewhere(job))
+        return NeedsBenchError(job.id, job.definition, job.access_definition)
     _interrupt(job.journal, flash, why)
     if touched:
         return WriteInterruptedError(job.id, why, recovery.advice)
     return access_problem(silence, job.access_definition)
-
-
-def _elsewhere(job: JobContext) -> str:
-    """Which of the definition's other accesses brings the ECU back."""
-    comes_back = (one for one in job.definition.accesses if one.recovery.recoverability == "bootloader")
-    ways = [f"`pitbox recover --job {job.id} --access {one.name}`" for one in comes_back]
-    return f" It is finished there with {' or '.join(ways)}." if ways else ""
 
 
 def _interrupt(journal: Journal, flash: FlashRecord, why: str) -> None:

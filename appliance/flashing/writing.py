@@ -96,7 +96,8 @@ class _Write:
         except AccessError as error:
             if self._only_the_bench_helps(error):
                 self._close_as(JobState.NEEDS_BENCH, NEEDS_BENCH)
-                raise NeedsBenchError(self._state.how.recovery.advice, str(error)) from error
+                definition = self._job.definition
+                raise NeedsBenchError(self._job.id, definition, self._state.how, str(error)) from error
             self._leave(str(error), over=fresh)
             raise self._told(error) from error
         except VerifyFailedError as error:

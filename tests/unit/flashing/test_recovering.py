@@ -117,6 +117,31 @@ def test_an_ecu_that_never_takes_its_block_is_for_the_bench_where_no_reset_helps
     assert_done(box, ecu, plan)
 
 
+@pytest.mark.parametrize("answers", [True, False], ids=["refuses", "silent"])
+def test_the_bench_that_brings_it_back_is_named_with_its_command(
+    box: Box, access: ProbeAccess, ecu: ProbeEcu, plan: FlashPlan, definition: Definition, answers: bool
+) -> None:
+    here = uds_access(definition)
+    if here.recovery.recoverability == "bootloader":
+        pytest.skip("it comes back on this connection")
+    kept = here.recovery.model_copy(update={"recoverability": "bootloader"})
+    bench = here.model_copy(update={"name": "strap", "recovery": kept})
+    away = definition.model_copy(update={"accesses": (here, bench)})
+    interrupted_in(box, access, plan, program_call=3)
+    box.job = replace(box.job, definition=away)
+    if answers:
+        refusal = NotBegunError(Refusal.CONDITIONS, "7F 34 22")
+        access.faults.append(Fault("program", access.calls["program"] + 1, ENDLESS, refusal))
+        with pytest.raises(WriteInterruptedError):
+            go_on(box, plan)
+    else:
+        ecu.powered = False
+    with pytest.raises(NeedsBenchError) as told:
+        go_on(box, plan)
+    assert f"`pitbox recover --job {JOB} --access strap`" in told.value.do_now
+    assert f"--access {here.name}`" not in told.value.do_now
+
+
 def test_a_block_that_was_begun_again_is_not_taken_for_programmed(
     box: Box, reborn: Callable[[], Box], access: ProbeAccess, ecu: ProbeEcu, plan: FlashPlan
 ) -> None:
