@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
 from appliance.contract.places import Range
+from appliance.contract.preview import FORM
 from appliance.engine.context import EngineContext
 from appliance.engine.operations.write import recover, restore
 from appliance.engine.originals import known_originals
 from appliance.engine.report import report_of
+from appliance.flashing import marks, tables
 from appliance.flashing.database import JournalDamagedError
 from appliance.flashing.journal import Journal, Step
+from appliance.vault import images
 from appliance.vault import key_files as keyring
 from simulator.car import Car
-from tests.frozen.thaw import FROZEN, Thawed, live, thaw
+from tests.frozen.thaw import FORMATS, FROZEN, HERE, Thawed, live, thaw
 
 HALF_WRITTEN = tuple(name for name in FROZEN if "half_written" in name)
 WHOLE = tuple(name for name in FROZEN if name.endswith(("read_verified", "done")))
+NEWEST = tuple(name for name in FROZEN if name.startswith(f"{FORMATS[-1]}/"))
 PROPOSED = tuple(name for name in FROZEN if name.endswith("read_verified") and int(name[1]) >= 5)
 BENCHED = tuple(name for name in FROZEN if name.endswith("needs_bench"))
 
@@ -35,6 +41,23 @@ def test_a_half_written_ecu_is_frozen_for_every_format() -> None:
     assert {name.split("/")[0] for name in HALF_WRITTEN} == {name.split("/")[0] for name in FROZEN}
 
 
+def test_the_newest_frozen_disks_are_of_the_versions_of_today() -> None:
+    """Who raises one of them freezes what a box leaves from now on (`generate.py`)."""
+    states = [HERE / name / "state" for name in NEWEST]
+    for state in states:
+        sql = sqlite3.connect(f"file:{state / 'journal.db'}?mode=ro&immutable=1", uri=True)
+        assert sql.execute("PRAGMA user_version").fetchone() == (tables.VERSION,)
+        sql.close()
+    assert versions(states, "writes.[12]", "writes") == {marks.VERSION}
+    assert versions(states, "images/*.json", "image") == {images.VERSION}
+
+
+def versions(states: list[Path], pattern: str, name: str) -> set[Any]:
+    """Of the sealed records under that name."""
+    found = [json.loads(path.read_bytes())[name]["v"] for state in states for path in state.glob(pattern)]
+    return set(found)
+
+
 @pytest.mark.parametrize("frozen", FROZEN, indirect=True)
 def test_what_was_known_is_known(frozen: Thawed) -> None:
     async def look(box: EngineContext, car: Car) -> None:
@@ -46,9 +69,10 @@ def test_what_was_known_is_known(frozen: Thawed) -> None:
         assert len(proposed) == (frozen.source in PROPOSED)
         for one in proposed:
             assert (one["by"], len(one["consents"]), one["waits_for"]) == ("Kim", 1, [])
-            assert one["state"] == ("expired" if box.now() >= one["expires_at"] else "stale")
             shown = one["preview"]
-            assert shown is not None and shown["form"] == 1
+            assert shown is not None and shown["form"] == (FORM if frozen.source in NEWEST else 1)
+            waiting = "ready" if shown["form"] == FORM else "stale"
+            assert one["state"] == ("expired" if box.now() >= one["expires_at"] else waiting)
             assert [Range(**region["place"]) for region in shown["regions"]] == [
                 region.place for region in frozen.definition.regions if region.writable
             ]

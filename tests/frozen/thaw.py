@@ -23,6 +23,7 @@ from simulator.virtualtime import run_virtual
 
 HERE = Path(__file__).parent
 FORMATS = tuple(sorted(path.name for path in HERE.iterdir() if path.name[:1] == "v" and path.is_dir()))
+"""From the oldest to the newest: the tenth needs another order than that of letters."""
 FROZEN = tuple(f"{version}/{path.name}" for version in FORMATS for path in sorted((HERE / version).iterdir()))
 _BOOT_S = 2.0
 
