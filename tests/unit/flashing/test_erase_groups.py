@@ -19,8 +19,8 @@ from appliance.definitions.schema import Definition
 from appliance.flashing import history
 from appliance.flashing.erase_groups import EraseGroups
 from appliance.flashing.gaps import Gap
-from appliance.flashing.image import blocks_of
-from appliance.flashing.journal import FlashRecord
+from appliance.flashing.image import MemoryImage, blocks_of
+from appliance.flashing.journal import FlashRecord, Step
 from appliance.flashing.plan import FlashPlan
 from appliance.flashing.recovering import mark_interrupted, recover
 from appliance.flashing.write_order import WriteOrder
@@ -319,3 +319,38 @@ def test_a_group_of_which_a_part_is_lost_is_not_erased(tmp_path: Path, keys: Key
         run_virtual(recover(box.job, flash, WriteOrder.from_json(flash.write_order), target, gaps))
     assert any("code" in one for one in caught.value.details)
     assert bench.ecu.image().sha256() == bench.original.sha256()
+
+
+@pytest.mark.parametrize("hashing", [True, False], ids=["hash", "read_back"])
+@pytest.mark.parametrize("ties", [IN_ORDER, {}], ids=["waits", "free"])
+def test_nothing_is_erased_behind_a_block_that_will_never_be_whole(
+    tmp_path: Path, keys: KeyRing, hashing: bool, ties: Ties
+) -> None:
+    """A block of the calibration is erased, and its bytes are whole nowhere: an ECU that wants it first takes
+    no code. Where code waits for nothing it is written, and the loss told behind it.
+    """
+    bench = Bench(tmp_path / "state", keys, tied(ties), hashing)
+    lost, code = named(bench.definition, "calibration")[3], named(bench.definition, "code")[4]
+    plan = FlashPlan(request_for(bench.definition, bench.original, _inverted(bench, lost, code)))
+    box = bench.box().in_preflight()
+    flash_id = box.journal.open_flash(box.job.id, plan.order.to_json())
+    box.journal.step(flash_id, Step.ERASE_INTENT, lost.place.at)
+    bench.ecu.erase(lost)
+    (flash,) = mark_interrupted(box.journal)
+    expected = (bench.original if ties else plan.target).slice(code.place)
+    target, gaps = plan.target.without([lost.place]), (Gap(lost.place, None),)
+    with pytest.raises(PitboxError, match="SOURCE_LOST") as caught:
+        run_virtual(recover(box.job, flash, plan.order, target, gaps))
+    assert caught.value.details == (str(lost),)
+    assert (code.place.at in bench.access.erased_at) is (not ties)
+    assert bench.ecu.image().slice(code.place) == expected
+
+
+def _inverted(bench: Bench, *blocks: Block) -> MemoryImage:
+    """A tuned file: the regions of these blocks, with the first byte of each of them inverted."""
+    image = bench.original
+    for block in blocks:
+        first = block.place.part(0, 1)
+        image = image.overlaid(MemoryImage({first.at: bytes((image.slice(first)[0] ^ 0xFF,))}))
+    regions = [bench.definition.region(name) for name in dict.fromkeys(block.region for block in blocks)]
+    return MemoryImage({region.place.at: image.slice(region.place) for region in regions})
