@@ -181,6 +181,35 @@ def test_a_block_that_the_ecu_finds_wrong_is_refused() -> None:
     at_ecu(me7_kind(), work)
 
 
+def test_an_erase_that_never_ends_is_given_up_when_its_longest_time_is_over() -> None:
+    definition = me7_kind()
+    longest_s = how_of(definition).erasing.longest_s
+
+    async def work(car: KwpCar, access: KwpAccess) -> None:
+        await access.lifecycle.open(Purpose.WRITE)
+        began_s = asyncio.get_running_loop().time()
+        with pytest.raises(EcuRefusedError, match="routineNotComplete"):
+            await access.memory.erase(BLOCK)
+        assert longest_s <= asyncio.get_running_loop().time() - began_s < longest_s + 2
+        assert car.server.routines.erased == []
+
+    at_ecu(definition, work, erase_s_per_byte=3 * longest_s / SECTOR_BYTES)
+
+
+def test_a_routine_that_has_failed_is_not_asked_again() -> None:
+    async def work(car: KwpCar, access: KwpAccess) -> None:
+        await access.lifecycle.open(Purpose.WRITE)
+        await access.memory.erase(BLOCK)
+        program, asked = car.flash.program, len(car.line.requests)
+        car.flash.program = lambda start, data: program(start, bytes(len(data)))  # type: ignore[method-assign]
+        with pytest.raises(EcuRefusedError, match="7F 33 77"):
+            await access.memory.program(BLOCK, WANTED, nothing_more)
+        told = [request for request in car.line.requests[asked:] if request[0] == 0x33]
+        assert len(told) == 1
+
+    at_ecu(me7_kind(), work, check_s=0.0)
+
+
 def test_nobody_there_is_silence() -> None:
     async def work(car: KwpCar, access: KwpAccess) -> None:
         car.line.set_rate(9_600)
