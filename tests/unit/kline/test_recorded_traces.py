@@ -1,10 +1,13 @@
-"""What real cars answered, as others have recorded it in public, played to our host byte by byte.
+"""What others have published of cars on a K-line, played to our host byte by byte.
 
-Facts: `iwanders/OBD9141` issues 32 (key bytes EA 8F, a length byte in each header) and 41 (E9 8F by 5 bit/s);
-`domnulvlad/KLineKWP1281Lib` issue 8 (01 8A); `fr3ts0n/AndrOBD` issue 174 (what mode 09 offers on an Audi A3);
-LTOBD2 over ISO 14230-4 and ISO 9141-2, where engine and gearbox controllers (10 and 17) answer in turn;
-freediag's Berlingo (EA 8F, and PID 01 is not among what it supports); `fjvva/ecu-tool` (how an EDC15 and an
-EDC16 wake). Who published a VIN had changed it.
+Told as recorded at a car: `iwanders/OBD9141` issues 32 (key bytes EA 8F, a length byte in each header) and 41
+(E9 8F by 5 bit/s); `domnulvlad/KLineKWP1281Lib` issue 8 (01 8A); `fr3ts0n/AndrOBD` issue 174 (what mode 09
+offers on an Audi A3); `fjvva/ecu-tool` (how an EDC15 and an EDC16 wake).
+
+Frames of a public project's tests or documentation, of which nobody here knows how much a car has sent:
+freediag's file of a Berlingo (EA 8F, and PID 01 is not among what it supports), and those of LTOBD2 over
+ISO 14230-4 and ISO 9141-2, where engine and gearbox controllers (10 and 17) answer in turn, with an
+altered VIN.
 """
 
 from __future__ import annotations
@@ -50,14 +53,14 @@ def summed(data: str) -> str:
     return (raw + bytes((sum(raw) % 256,))).hex()
 
 
-class Recorded:
-    """Plays what was recorded; it answers nothing else."""
+class Published:
+    """Plays what was published; it answers nothing else."""
 
     def __init__(self, wire: KWire, answers: dict[str, list[str]], woken_by: str = "") -> None:
         """`woken_by` is what comes to an address at 5 bit/s: synch byte and key bytes."""
         self._answers = {bytes.fromhex(asked): told for asked, told in answers.items()}
         self._woken_by = bytes.fromhex(woken_by)
-        self._node = wire.attach("recorded")
+        self._node = wire.attach("published")
         self._node.on_byte, self._node.on_level = self._byte, self._level
         self._loop = asyncio.get_running_loop()
         self._heard = bytearray()
@@ -93,7 +96,7 @@ class Recorded:
 def played(answers: dict[str, list[str]], woken_by: str = "") -> Legislated | None:
     async def inside() -> Legislated | None:
         wire = KWire()
-        Recorded(wire, answers, woken_by)
+        Published(wire, answers, woken_by)
         return await survey_of(SimulatedKLine(wire.attach("box")))
 
     return on_virtual_time(inside())
@@ -163,12 +166,12 @@ def test_edc15_and_edc16_are_woken_as_their_traces_say(
 ) -> None:
     async def inside() -> KeyBytes:
         wire = KWire()
-        Recorded(wire, {summed(f"81{target:02X}F181"): [summed(answer)]})
+        Published(wire, {summed(f"81{target:02X}F181"): [summed(answer)]})
         return await wake_fast(SimulatedKLine(wire.attach("box")), HeaderForm(target), KwpTiming())
 
     assert on_virtual_time(inside()) == KeyBytes(*keys)
 
 
-@pytest.mark.parametrize("recorded", [*VIN_KWP, STARTED_EA, "86F1104100B87B30103B", "83F1107F011216"])
-def test_recorded_messages_are_whole(recorded: str) -> None:
-    assert decode(bytes.fromhex(recorded)).target == 0xF1
+@pytest.mark.parametrize("published", [*VIN_KWP, STARTED_EA, "86F1104100B87B30103B", "83F1107F011216"])
+def test_published_messages_are_whole(published: str) -> None:
+    assert decode(bytes.fromhex(published)).target == 0xF1
