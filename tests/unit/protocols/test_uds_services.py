@@ -44,7 +44,6 @@ ENCODINGS: list[tuple[Request[Any], str, str]] = [
     (data.read_data(0xF190), "22 F190", "62 F190"),
     (data.write_data(0xF15A, b"\x26\x11"), "2E F15A 2611", "6E F15A"),
     (memory.read_memory(SpanFormat(3, 2), 0x10000, 0x800), "23 23 010000 0800", "63"),
-    (memory.write_memory(SpanFormat(4, 1), 0xD0000000, b"\x55"), "3D 14 D0000000 01 55", "7D 14 D0000000 01"),
     (routine.start_routine(0xFF00, b"\x01\x05", record_bytes=1), "31 01 FF00 0105", "71 01 FF00"),
     (routine.routine_results(0xFF00, record_bytes=1), "31 03 FF00", "71 03 FF00"),
     (transfer.request_download(0xAA, BLOCK_ID_SPAN, 5, 0x7FC00), "34 AA 41 05 0007FC00", "74"),
@@ -194,7 +193,6 @@ ALL_SERVICES: list[tuple[Request[Any], list[int], bool]] = [
     (data.read_data(0xF191, 5), [5], False),
     (data.write_data(0xF15A, b"\x26"), [0], False),
     (memory.read_memory(SPAN, 0, 9), [9], True),
-    (memory.write_memory(SPAN, 0, b"\x55"), [0], False),
     (routine.start_routine(0xFF00, record_bytes=0), [0], True),
     (routine.start_routine(0x0202, record_bytes=4), [4], True),
     (routine.routine_results(0xFF00, record_bytes=1), [1], True),
@@ -211,7 +209,7 @@ ALL_SERVICES: list[tuple[Request[Any], list[int], bool]] = [
 TABLED = {
     "change_session", "reset_ecu", "switch_communication", "switch_dtc_setting", "tester_present",
     "request_seed", "send_key", "authentication_configuration", "active_session", "write_data", "read_memory",
-    "write_memory", "start_routine", "routine_results", "send_block", "fetch_block", "exit_transfer",
+    "start_routine", "routine_results", "send_block", "fetch_block", "exit_transfer",
     "clear_dtcs", "engine_speed", "vehicle_speed", "module_voltage", "clear_emission_dtcs",
 }  # fmt: skip
 OPEN_ENDED = {

@@ -1,10 +1,10 @@
-"""Memory by address (ISO 14229-1, 11.3 and 11.8), and how spans of memory are written on the wire."""
+"""Reading memory by address (ISO 14229-1, 11.3), and how spans of memory are written on the wire."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from appliance.protocols.request import Request, exactly, nothing, positive
+from appliance.protocols.request import Request, exactly, positive
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,3 @@ def read_memory(span: SpanFormat, address: int, size: int) -> Request[bytes]:
     """23: exactly `size` bytes, of which the answer does not say where they come from."""
     payload = bytes((0x23,)) + span.encode(address, size)
     return Request(payload, positive(payload, 0), exactly(size), idempotent=True, lookalike=True)
-
-
-def write_memory(span: SpanFormat, address: int, data: bytes) -> Request[None]:
-    """3D: the answer repeats address and size."""
-    place = span.encode(address, len(data))
-    payload = bytes((0x3D,)) + place + data
-    return Request(payload, positive(payload, len(place)), nothing, idempotent=True)
