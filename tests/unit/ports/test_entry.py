@@ -120,6 +120,22 @@ def test_a_fault_of_wire_pin_or_supply_ends_it_at_its_step(
     on_bench(test)
 
 
+def test_an_ecu_that_draws_too_much_with_its_ignition_on_is_switched_off() -> None:
+    """0.35 A: more than the step allows, and less than what trips the supply."""
+    greedy = ENTRY.replace("min_a = 0.2\nmax_a = 0.6", "min_a = 0.2\nmax_a = 0.3")
+    assert greedy != ENTRY
+
+    async def test(bench: EntryBench) -> None:
+        error = await refusal(bench, greedy)
+        assert error.code == "CURRENT_TOO_HIGH"
+        assert "0.35 A measured with" in error.what and "check the wiring" in error.do_now
+        assert error.details == (f"step 6 of 8: {entry_of(greedy).steps[5].told}",)
+        assert bench.outcomes[-2:] == FAILED
+        assert not bench.alarms
+
+    on_bench(test)
+
+
 def test_a_wire_that_is_found_wrong_before_power_harms_nothing() -> None:
     async def test(bench: EntryBench) -> None:
         bench.bench.wires.short("boot_1", "supply")
