@@ -25,12 +25,16 @@ from appliance.flashing.safekeeping import Safekeeping
 from appliance.flashing.write_order import WriteOrder
 from appliance.ports.simulated import SimulatedCarInterface
 from appliance.protocols.access import Block
+from appliance.protocols.keepalive import KeepAlive
+from appliance.protocols.request import Request
 from appliance.protocols.uds.memory import UdsMemory
+from appliance.protocols.uds.transfer import Transfers
 from appliance.vault.errors import VaultError
 from appliance.vault.store import BlobStore
 from simulator import virtualtime
 from simulator.car import Car
 from simulator.ecu.chip import Program
+from simulator.ecu.options import EcuOptions, TransferEnd
 from simulator.ecu.watch import Counter
 from simulator.faults import Fault, FaultKind, FaultPlan, Trigger
 from tests.faults import run as runs
@@ -62,7 +66,9 @@ from tests.faults.workbench import Workbench
 SEED = 11
 RUNS_PER_DEFINITION = 24
 RUNS_PER_TIE = 8
-T300, X050, P179 = (load_definition(PACKS / f"{name}.toml") for name in ("pbx-t300", "pbx-x050", "pbx-p179"))
+T300, X050, P179, E400 = (
+    load_definition(PACKS / f"{name}.toml") for name in ("pbx-t300", "pbx-x050", "pbx-p179", "pbx-e400")
+)
 
 
 def broken_in(results: Iterator[Result]) -> list[str]:
@@ -470,6 +476,35 @@ def test_each_kind_of_answer_strikes_and_a_box_that_believes_it_is_caught(
     monkeypatch.setattr(UdsMemory, "erase", _nothing)
     monkeypatch.setattr(comparing, "differing", _blind)
     assert broken_in(campaign(SEED, 3, X050.id, hardship=Hardship.NONE))
+
+
+def of_that_make(monkeypatch: pytest.MonkeyPatch, make: EcuOptions) -> None:
+    monkeypatch.setattr("tests.faults.scenario.make_of", lambda _dice: make)
+
+
+@pytest.mark.timeout(900)
+def test_a_box_that_loses_a_session_which_only_3e_keeps_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    of_that_make(monkeypatch, EcuOptions(s3_kept_by_any_request=False))
+    monkeypatch.setattr(runs, "storm_for", lambda *_: Storm(FaultPlan(), None))
+    assert broken_in(campaign(SEED, 3, E400.id, hardship=Hardship.NONE)) == []
+    monkeypatch.setattr(KeepAlive, "start", _nothing_at_all)
+    broken = broken_in(campaign(SEED, 3, E400.id, hardship=Hardship.NONE))
+    assert any("not over after" in one for one in broken)
+
+
+def test_a_box_that_leaves_a_transfer_open_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer to the announcement is lost: only a restart ends what the ECU has begun."""
+    of_that_make(monkeypatch, EcuOptions(transfer_ended_by=frozenset({TransferEnd.RESET, TransferEnd.POWER})))
+    lost = Fault(kind=FaultKind.LOST_ANSWER, on=Trigger.REQUEST, at=1, service=0x34)
+    monkeypatch.setattr(runs, "storm_for", lambda *_: Storm(FaultPlan(faults=(lost,)), None))
+    assert broken_in(campaign(SEED, 1, E400.id, hardship=Hardship.NONE)) == []
+
+    async def only_ask(transfers: Transfers, request: Request[int], *_: object, **__: object) -> int:
+        return await transfers._client.ask(request)
+
+    monkeypatch.setattr(Transfers, "_begin_after_ending", only_ask)
+    broken = broken_in(campaign(SEED, 1, E400.id, hardship=Hardship.NONE))
+    assert any("not over after" in one for one in broken)
 
 
 def test_an_error_that_soothes_is_caught() -> None:
