@@ -256,6 +256,11 @@ def test_an_export_is_for_its_owner_alone(
 ) -> None:
     engine.answers[f"/v1/jobs/{JOB['id']}/export"] = (200, b":00000001FF\n")
     target = tmp_path / "original.hex"
+    assert main(["export", "-o", str(tmp_path / "shown")]) == Exit.DONE
+    assert (
+        "Next: have a copy of it tuned, then `pitbox write COPY --made-from file-1`"
+        in capsys.readouterr().out
+    )
     assert main(["export", "--format", "ihex", "-o", str(target), "--json"]) == Exit.DONE
     told = json.loads(capsys.readouterr().out)
     assert target.read_bytes() == b":00000001FF\n"
@@ -282,6 +287,7 @@ def test_originals_are_listed_without_a_job(engine: FakeEngine, capsys: pytest.C
     engine.answers["/v1/originals"] = (200, json.dumps([ORIGINAL]).encode())
     assert main(["originals"]) == Exit.DONE
     assert "f-1" in (shown := capsys.readouterr().out) and "PBX-E400-01" in shown
+    assert "Next: `pitbox restore`" in shown
     engine.answers["/v1/originals"] = (200, b"[]")
     assert main(["originals"]) == Exit.DONE
     assert "pitbox read" in capsys.readouterr().out

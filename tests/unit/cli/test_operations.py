@@ -358,6 +358,35 @@ def test_a_write_hands_in_the_file_and_the_wish(
     assert "Fault codes now: P0301-00" in told
 
 
+VERIFIED = {"job": JOB["id"], "method": "hash", "blocks": 38, "sha256": "ef" * 32}
+WRITTEN = WRITE_RESULT | {"rituals": ["Ignition off for a minute."]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "result", "due"),
+    [
+        (["read"], READ_RESULT, ""),
+        (["read", "--regions", "code"], READ_RESULT | {"full": False}, ""),
+        (["verify"], VERIFIED, ""),
+        (["restore", "--yes"], WRITTEN | {"result": "restored"}, "  Now: Ignition off for a minute."),
+        (["recover", "--yes"], WRITTEN, "  Now: Ignition off for a minute."),
+    ],
+)
+def test_what_is_due_and_what_comes_next_end_each_verb(
+    engine: FakeEngine,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    result: dict[str, Any],
+    due: str,
+) -> None:
+    engine.jobs = [JOB | {"state": "interrupted"} if arguments[0] == "recover" else JOB]
+    engine.states = [operation("done", verb=arguments[0], result=result)]
+    assert main(arguments) == Exit.DONE
+    *_, before, last = capsys.readouterr().out.splitlines()
+    assert last.startswith("Next: `pitbox ")
+    assert before == due or not due
+
+
 @pytest.mark.parametrize(
     ("make", "code"),
     [

@@ -199,6 +199,23 @@ def test_what_keeps_the_worker_long_waits_until_the_car_is_let_go() -> None:
         assert engine.ask("GET", "/v1/originals") == (200, [])
 
 
+def test_half_files_together_do_not_fill_the_memory(engine: Engine) -> None:
+    """One is taken in at a time; whoever leaves in the middle makes room."""
+    with socket.socket(socket.AF_UNIX) as half:
+        half.connect(str(engine.socket))
+        half.sendall(b"POST /v1/uploads HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf")
+        told = until_handed_in(engine, 409)
+        assert told["code"] == "UPLOAD_BUSY" and "again in a moment" in told["do_now"]
+    assert until_handed_in(engine, 201)["bytes"] == 5
+
+
+def until_handed_in(engine: Engine, status: int) -> dict[str, object]:
+    """Hand a file in until it is answered so: who comes first, and how soon a leaver is missed, is open."""
+    while (answered := engine.ask("POST", "/v1/uploads", b"whole"))[0] != status:
+        assert answered[0] in (201, 409)
+    return dict(answered[1])
+
+
 def said_raw(engine: Engine, request: bytes) -> bytes:
     """What the engine answers to these bytes, to its end."""
     with socket.socket(socket.AF_UNIX) as client:

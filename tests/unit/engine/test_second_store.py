@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ from appliance.contract.places import Range
 from appliance.engine.context import EngineContext, open_box
 from appliance.engine.operations.write import restore
 from appliance.engine.originals import load_original
+from appliance.engine.second_store import REST_S, Keeper, keep
 from appliance.engine.settings import EngineSettings
 from appliance.flashing.image import MemoryImage
 from appliance.vault.contents import new_file_id
 from appliance.vault.errors import VaultError
+from simulator.virtualtime import run_virtual
 from tests.support.garage import Garage, Readied, visit
 
 
@@ -109,6 +112,37 @@ def test_rot_is_told_once_and_stays_in_the_snapshot(
     assert [type(event) for event in events] == [AlarmEvent]
     box.keeper.look()
     assert box.keeper.health()["rot"] == [rot]
+
+
+def test_it_is_looked_at_while_the_box_is_idle_and_at_rest_between_rounds() -> None:
+    looks: list[float] = []
+
+    class Watched(Keeper):
+        def __init__(self) -> None:
+            """It looks at nothing."""
+
+        def look(self) -> bool:
+            looks.append(asyncio.get_running_loop().time())
+            return len(looks) % 3 != 0
+
+    async def scene() -> None:
+        idle = False
+
+        async def call(look: Callable[[], bool]) -> bool:
+            return look()
+
+        task = asyncio.create_task(keep(Watched(), lambda: idle, call))
+        await asyncio.sleep(10 * REST_S)
+        assert looks == [], "the worker has a car to look after"
+        idle = True
+        began = asyncio.get_running_loop().time()
+        await asyncio.sleep(REST_S + 1.0)
+        assert len(looks) == 6
+        assert looks[2] - began < 1.0
+        assert looks[3] - looks[2] == pytest.approx(REST_S)
+        task.cancel()
+
+    run_virtual(scene())
 
 
 def test_the_second_place_is_filled_and_heals_the_first(
