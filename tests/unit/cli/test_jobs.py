@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,7 @@ def test_jobs_are_listed_and_danger_is_marked(engine: FakeEngine, capsys: pytest
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["job", "state", "opened", "definition", "VIN"]
     assert lines[1].startswith("⚠ 4a6f62000002  interrupted")
+    assert re.search(r"  (1969-12-31|1970-01-01) \d\d:\d\d +pbx-e400 +PBXTESTCAR0000E40$", lines[1])
     assert lines[2].startswith("  4a6f62000001  read verified")
     assert lines[3].endswith("-")
     assert lines[4] == "Next: `pitbox recover --job 4a6f62000002`"
