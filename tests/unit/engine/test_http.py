@@ -199,6 +199,11 @@ def test_what_keeps_the_worker_long_waits_until_the_car_is_let_go() -> None:
         assert engine.ask("GET", "/v1/originals") == (200, [])
 
 
+def test_an_idle_engine_looks_after_its_stored_files_without_being_asked(engine: Engine) -> None:
+    while (stored := engine.ask("GET", "/v1/snapshot")[1]["stored_files"])["rounds"] == 0:
+        assert stored["rot"] == []
+
+
 def test_half_files_together_do_not_fill_the_memory(engine: Engine) -> None:
     """One is taken in at a time; whoever leaves in the middle makes room."""
     with socket.socket(socket.AF_UNIX) as half:
