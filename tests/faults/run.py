@@ -185,6 +185,8 @@ class Run:
         if await self._suffer(attempt):
             return None
         storm = self._brew(attempt)
+        if self._workbench is not None:
+            self._workbench.begin()
         try:
             life = self._alive(storm.dies_at_write)
             self._run_short_of_disk(life, attempt)
@@ -192,9 +194,7 @@ class Run:
             if ended is not None:
                 return ended
             judge_rest(self._memories, self._ecu(), self._record())
-            if self._workbench is not None:
-                self._workbench.begin()
-                life.entries.clear()
+            life.entries.clear()
             told = await life.perform(self._work(life.box, attempt), LONGEST_ATTEMPT_S)
         except Killed:
             self._judge_bench(alive=False)
