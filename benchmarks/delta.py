@@ -12,7 +12,7 @@ import random
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from appliance.definitions.schema import Definition
 from appliance.flashing.image import MemoryImage, blocks_of
 from appliance.flashing.own_checksums import own_checksums
 from appliance.flashing.plan import FlashPlan
+from appliance.flashing.writing import write
 from appliance.protocols.access import Block, Hold, MemoryCapability, Progress
 from appliance.protocols.isotp.ceiling import transfer_seconds
 from appliance.protocols.uds.access import UdsAccess
@@ -35,7 +36,7 @@ from benchmarks.report import Benchmark, Row
 from simulator.car import Car, CarSettings
 from simulator.kinds import wires_for
 from simulator.virtualtime import run_virtual
-from tests.support.box import JOB, Box, request_for, write_plan
+from tests.support.box import JOB, Box, let_through, request_for
 
 ECU = "pbx-e400"
 ANYTHING_GOES = Plausibility(calibration_changed_share=1, code_changed_share=1, entropy_bits=8)
@@ -107,12 +108,16 @@ async def _timed_write(definition: Definition, starts: tuple[int, ...], state: P
     access: Any = UdsAccess(uds_access(definition), client, definition)
     access.memory = TimedMemory(access.memory)
     box = Box(state, load_or_create(state / "keys", Role.MASTER), definition, access).in_preflight()
-    box.journal.describe(JOB, definition.id, definition.digest(), "obd", await access.identity.identify())
+    told = await access.identity.identify()
+    box.journal.describe(JOB, definition.id, definition.digest(), "obd", told)
     original = _memory(car, definition)
-    plan = FlashPlan(request_for(definition, original, _changed(definition, original, starts)))
+    request = request_for(definition, original, _changed(definition, original, starts))
+    papers = replace(request.papers, ecu_hw=told.hw, ecu_sw=told.sw, ecu_boot=told.boot)
+    plan = FlashPlan(replace(request, papers=papers))
+    executable = await let_through(box.job, plan)
     loop = asyncio.get_running_loop()
     began_s = loop.time()
-    result = await write_plan(box.job, plan)
+    result = await write(box.job, executable)
     total_s = loop.time() - began_s
     if _memory(car, definition).sha256() != plan.target.sha256():
         raise AssertionError("the ECU holds something else")

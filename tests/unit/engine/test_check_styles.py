@@ -60,7 +60,8 @@ METHODS["read back besides a status"] = "read_back"
 
 def with_checks(garage: Garage, checking: dict[str, Any]) -> Definition:
     tables = raw(garage.definition)
-    (access,) = tables["access"]
+    access = next(one for one in tables["access"] if one["method"] == "obd")
+    tables["access"] = [access]
     access["checking"] |= checking
     access["reading"]["bootloader_reads"] = checking.get("verify") == "read_back"
     access["recovery"]["recoverability"] = "bootloader"

@@ -28,7 +28,7 @@ async def _session(car: Car, tester: RawTester) -> None:
 
 
 async def _erase(car: Car, tester: RawTester) -> None:
-    await tester.erase(CAL, SECTOR)
+    await tester.erase(CAL + SECTOR, SECTOR)
 
 
 async def _reset(car: Car, tester: RawTester) -> None:
