@@ -65,9 +65,9 @@ class Core(Chip):
         self.end_transfer(ended)
         self.scratch = bytearray(SCRATCH_BYTES)
         self.make: Make | None = None
+        """Known once the first request came."""
         self.on_present: Callable[[], None] = lambda: None
         """Called for a tester present that went to everybody."""
-        """Known once the first request came."""
         self.follow_up = None
         locked_out = self.nvm.records.failed_keys >= self.options.key_attempts
         self.locked_until_s = self._loop.time() + (self.options.lockout_s if locked_out else 0.0)
