@@ -10,23 +10,18 @@ from collections.abc import Iterator
 
 from pydantic import Field, model_validator
 
-from appliance.definitions.entry_steps import (
-    Ask,
+from appliance.definitions.entry_steps import EndingStep, EntryStep
+from appliance.definitions.fields import Strict, refuse
+from appliance.definitions.person_steps import Ask, ConnectWires
+from appliance.definitions.pin_steps import CheckPin, PulsePin, ReleasePin, SetPin
+from appliance.definitions.supply_steps import (
     CheckGround,
     CheckOff,
-    CheckPin,
-    ConnectWires,
-    EndingStep,
-    EntryStep,
     IgnitionOff,
     IgnitionOn,
-    PulsePin,
-    ReleasePin,
-    SetPin,
     SupplyOff,
     SupplyOn,
 )
-from appliance.definitions.fields import Strict, refuse
 
 LONGEST_WAITS_S = 120.0
 """All waits of an entry together, and all of its ending."""

@@ -7,8 +7,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from appliance.definitions.entry_steps import Choice, QuestionKey, Words
+from appliance.definitions.entry_step import Words
 from appliance.definitions.fields import HexBytes
+from appliance.definitions.person_steps import Choice, QuestionKey
 from appliance.definitions.step_kinds import Step
 
 

@@ -6,18 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from appliance.definitions.choreography import Choreography
-from appliance.definitions.entry_steps import (
-    Ask,
-    CheckGround,
-    CheckOff,
-    ConnectWires,
-    EntryStep,
-    IgnitionOff,
-    IgnitionOn,
-    PulsePin,
-    SetPin,
-    SupplyOn,
-)
+from appliance.definitions.entry_steps import EntryStep
+from appliance.definitions.person_steps import Ask, ConnectWires
+from appliance.definitions.pin_steps import PulsePin, SetPin
+from appliance.definitions.supply_steps import CheckGround, CheckOff, IgnitionOff, IgnitionOn, SupplyOn
 
 if TYPE_CHECKING:
     from appliance.definitions.access.base import Wire

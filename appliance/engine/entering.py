@@ -6,7 +6,7 @@ import logging
 from functools import partial
 
 from appliance.definitions.access.base import AccessDefinition
-from appliance.definitions.entry_steps import PIN_NAMES
+from appliance.definitions.pin_steps import PIN_NAMES
 from appliance.engine.context import EngineContext
 from appliance.flashing.entry import Entry
 from appliance.flashing.entry_actions import make_safe

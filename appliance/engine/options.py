@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from appliance.definitions.entry_steps import PIN_NAMES
+from appliance.definitions.pin_steps import PIN_NAMES
 from appliance.engine.peers import PeerRoles
 from appliance.engine.settings import EngineSettings
 from appliance.ports.settings import SimulationSettings

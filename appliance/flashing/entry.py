@@ -12,7 +12,8 @@ from appliance.contract.entry_events import EntryEvent, EntryOutcome
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import AlarmEvent, Event
 from appliance.definitions.choreography import Choreography
-from appliance.definitions.entry_steps import Step, SupplyOff
+from appliance.definitions.entry_step import Step
+from appliance.definitions.supply_steps import SupplyOff
 from appliance.flashing.entry_actions import Actions, EntryPorts, make_safe
 from appliance.flashing.entry_findings import EntryError
 from appliance.protocols.port_missing import PortMissingError

@@ -6,21 +6,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
-from appliance.definitions.entry_steps import (
-    Ask,
+from appliance.definitions.entry_step import Step
+from appliance.definitions.person_steps import Ask, Wait
+from appliance.definitions.pin_steps import CheckPin, Level, PulsePin, ReleasePin, SetPin
+from appliance.definitions.supply_steps import (
     CheckGround,
     CheckOff,
-    CheckPin,
     IgnitionOff,
     IgnitionOn,
-    Level,
-    PulsePin,
-    ReleasePin,
-    SetPin,
-    Step,
     SupplyOff,
     SupplyOn,
-    Wait,
 )
 from appliance.flashing.entry_findings import (
     EntryError,

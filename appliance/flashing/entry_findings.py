@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from appliance.contract.errors import PitboxError
-from appliance.definitions.entry_steps import CheckGround, IgnitionOn, SupplyOn
+from appliance.definitions.supply_steps import CheckGround, IgnitionOn, SupplyOn
 from drivers.supply.interface import SupplyReading
 
 _SHORTED_V = 0.3

@@ -16,7 +16,7 @@ from appliance.engine.operations.read import identify, read
 from appliance.engine.operations.write import recover, restore, write
 from appliance.engine.tuned_package import MasterWish
 from appliance.flashing.safety import standing
-from simulator.kline.ecu import AnswerFault
+from simulator.kline.answering import AnswerFault
 from simulator.kline.wire import WireByte
 from simulator.virtualtime import run_virtual
 from tests.support.killing import Killed, Killer

@@ -10,10 +10,10 @@ import pytest
 from pydantic import ValidationError
 
 from appliance.definitions.choreography import Choreography
-from appliance.definitions.entry_steps import SetPin
 from appliance.definitions.errors import DefinitionError
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.definitions.parsing import pinned_definition
+from appliance.definitions.pin_steps import SetPin
 from appliance.definitions.refusing import explain
 
 BOOT = """

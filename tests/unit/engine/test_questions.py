@@ -13,7 +13,7 @@ import pytest
 
 from appliance.contract.entry_events import QuestionEvent, QuestionState
 from appliance.contract.errors import PitboxError
-from appliance.definitions.entry_steps import Ask
+from appliance.definitions.person_steps import Ask
 from appliance.engine.questions import QuestionDesk, answer_in
 from appliance.engine.worker import Worker
 from appliance.ports.settings import SimulationSettings

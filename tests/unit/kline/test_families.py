@@ -24,7 +24,8 @@ from simulator.ecu.chip import Chip, Program, Surroundings
 from simulator.ecu.memory import FlashMemory
 from simulator.ecu.nvm import NonVolatile, Records
 from simulator.ecu.options import EcuOptions
-from simulator.kline.ecu import AnswerFault, KwpEcu
+from simulator.kline.answering import AnswerFault
+from simulator.kline.ecu import KwpEcu
 from simulator.kline.finishing import NOT_FINISHED
 from simulator.kline.server import KwpServer, Told
 from simulator.kline.settings import KwpEcuSettings

@@ -25,7 +25,8 @@ from appliance.protocols.kwp2000.client import MisfitAnswerError
 from appliance.protocols.kwp2000.session import KwpSession
 from appliance.protocols.kwp2000.waking import SlowWake, wake_slowly
 from drivers.kline.simulated import SimulatedKLine
-from simulator.kline.ecu import AnswerFault, Phase
+from simulator.kline.answering import AnswerFault
+from simulator.kline.ecu import Phase
 from simulator.virtualtime import run_virtual
 from tests.support.kwp_box import KwpCar, right, stock
 from tests.support.kwp_definition import SECTOR_BYTES, START, edc15_kind, how_of, me7_kind

@@ -17,7 +17,8 @@ from appliance.protocols.kwp2000.refusals import CHECK_MISMATCH, STILL_RUNNING
 from appliance.protocols.kwp2000.services import control, data, memory
 from appliance.protocols.kwp2000.timing import KwpTiming
 from appliance.protocols.kwp2000.waking import wake_fast
-from simulator.kline.ecu import AnswerFault, Phase
+from simulator.kline.answering import AnswerFault
+from simulator.kline.ecu import Phase
 from simulator.kline.settings import KwpEcuSettings
 from simulator.kline.wire import WireByte
 

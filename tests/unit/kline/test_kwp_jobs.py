@@ -19,7 +19,7 @@ from appliance.engine.tuned_package import MasterWish
 from appliance.flashing.safety import standing
 from appliance.protocols.kwp2000.links import discover
 from appliance.protocols.port_missing import PortMissingError
-from simulator.kline.ecu import AnswerFault
+from simulator.kline.answering import AnswerFault
 from simulator.kline.wire import WireByte
 from simulator.virtualtime import run_virtual
 from tests.support.killing import Killed, Killer

@@ -18,7 +18,8 @@ from appliance.protocols.kwp2000.keybytes import KeyBytes, Spoken
 from appliance.protocols.kwp2000.legislated import survey_of
 from appliance.protocols.kwp2000.waking import SlowWake, StrangeKeyBytesError, WakeError, wake_slowly
 from appliance.protocols.registry import Legislated
-from simulator.kline.ecu import AnswerFault, KwpEcu, Phase
+from simulator.kline.answering import AnswerFault
+from simulator.kline.ecu import KwpEcu, Phase
 from simulator.kline.legislated import LegislatedServer, LegislatedTold
 from simulator.kline.settings import KwpEcuSettings, LineTimes
 from simulator.virtualtime import run_virtual

@@ -20,7 +20,8 @@ from appliance.protocols.kwp2000.framing import HeaderForm
 from appliance.protocols.kwp2000.link import KwpLink
 from appliance.protocols.kwp2000.services import control, data, memory
 from appliance.protocols.kwp2000.timing import KwpTiming
-from simulator.kline.ecu import AnswerFault, Phase
+from simulator.kline.answering import AnswerFault
+from simulator.kline.ecu import Phase
 from simulator.kline.settings import KwpEcuSettings, LineTimes
 
 from .kwp_bench import SECTOR_BYTES, START, KwpBench

@@ -12,7 +12,8 @@ from appliance.protocols.kwp2000.keybytes import KeyBytes
 from appliance.protocols.kwp2000.timing import KwpTiming
 from appliance.protocols.kwp2000.waking import SlowWake, WakeError, several_tries, wake_fast, wake_slowly
 from drivers.kline.interface import WakeTimingError
-from simulator.kline.ecu import AnswerFault, Phase
+from simulator.kline.answering import AnswerFault
+from simulator.kline.ecu import Phase
 from simulator.kline.settings import KwpEcuSettings
 from simulator.kline.wire import WireByte
 
