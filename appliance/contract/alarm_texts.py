@@ -33,6 +33,8 @@ ALARMS: dict[str, str] = {
     "record_missing": "{file} is missing",
     "record_damaged": "{file} is damaged: {problem}",
     "commits_lost": "the journal had lost its last commits; the record of its writes is whole",
+    "rows_put_back": "rows of the journal are not those that it was left with: some were put back to what "
+    "they were before, or taken out. What was proposed is not started; look through `pitbox jobs`",
     "forgot_end": "the write of job {job} was over; the journal had forgotten that",
     "forgot_outcome": "the write of job {job} ended '{outcome}'; the journal had forgotten that",
     "forgot_open": "the write of job {job} is open; the journal had forgotten that",

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from appliance.contract.errors import PitboxError
+from appliance.flashing.row_sum import TRIGGERS, RowSum
 from appliance.flashing.rows import refuse_strange, seal_rows
 from appliance.flashing.tables import (
     APPLICATION_ID,
@@ -93,6 +94,7 @@ class Database:
         """
         self._path = path
         self._mac = mac
+        self._sum = RowSum(mac)
         with self._translated():
             self._refuse_other_kinds()
             if not path.exists():
@@ -103,21 +105,34 @@ class Database:
             self._sql.row_factory = sqlite3.Row
             self._sql.execute("PRAGMA synchronous=FULL")
             self._sql.execute("PRAGMA temp_store=MEMORY")
+            self._sql.execute("PRAGMA recursive_triggers=ON")  # a row that is replaced is one that goes
             self._sql.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         if version < VERSION:
             self._migrate(version)
+        self.watch(TRIGGERS, row_changed=(2, self._sum.row_changed))
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing, durable on return. Raises StorageError, JournalDamagedError."""
         with self._translated():
             self._sql.execute("BEGIN IMMEDIATE")
+            self._sum.begin()
             try:
                 yield self._sql
+                self._sum.settle(self._sql)
                 self._sql.execute("COMMIT")
             finally:
                 if self._sql.in_transaction:
                     self._sql.execute("ROLLBACK")
+
+    def is_whole(self) -> bool:
+        """Whether no row was put back or taken out. Raises StorageError, JournalDamagedError."""
+        with self._translated():
+            return self._sum.is_whole(self._sql)
+
+    def take_as_whole(self, sql: sqlite3.Connection) -> None:
+        """Go on with the rows that there are, in the transaction that is open."""
+        self._sum.restate(sql)
 
     def rows(self, query: str, *values: object) -> list[sqlite3.Row]:
         """Result of a SELECT. Raises StorageError, JournalDamagedError."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
@@ -38,8 +37,6 @@ from appliance.vault.authentic import Mac
 
 __all__ = ["ChunkRecord", "FlashRecord", "JobRecord", "Journal", "Step", "StepRecord"]
 
-log = logging.getLogger("pitbox.journal")
-
 
 class Journal(JournalReader):
     """All of the box's memory of what it is doing. Every method that writes is durable on return."""
@@ -63,11 +60,11 @@ class Journal(JournalReader):
         self._now = now
         self.events = Recorder(self._db, mac, now, heard)
         self.operations = OperationLog(self._db, self.events, mac, now)
-        self.proposals = ProposalLog(self._db, self.events, self.operations, mac, now)
         self._record = WritesRecord(self._db, self.events, path.parent, now, mac)
+        self.proposals = ProposalLog(self._db, self.events, self.operations, self._record, mac, now)
         self._touched: set[int] = set()
         try:
-            self.differences = self._record.reconcile()
+            self.differences = self._record.reconcile(self.proposals.distrust)
         except BaseException:
             self.close()
             raise
@@ -237,10 +234,7 @@ class Journal(JournalReader):
             )
             self._move(sql, job_id, state)
             self._changed(sql, flash_id)
-        try:
-            self._record.remember()
-        except StorageError as error:  # what is proven stays proven; the next start brings the record up
-            log.warning("the record of writes lags behind: %s", error.what)
+        self._record.follow()  # what is proven stays proven
 
     def set_aside(self, flash_id: int, word: str) -> None:
         """An interrupted write no longer stands in another car's way; it stays to be recovered."""
@@ -250,10 +244,7 @@ class Journal(JournalReader):
                 "UPDATE flash SET closed_at=?, outcome=? WHERE id=?", (self._now(), SET_ASIDE, flash_id)
             )
             self._changed(sql, flash_id)
-        try:
-            self._record.remember()
-        except StorageError as error:  # the word is durable; the next start brings the record up
-            log.warning("the record of writes lags behind: %s", error.what)
+        self._record.follow()  # the word is durable
 
     def _changed(self, sql: sqlite3.Connection, flash_id: int) -> None:
         """A write was opened, first erased, retargeted or closed: the record must follow this commit."""

@@ -7,7 +7,8 @@ import logging
 import math
 import sqlite3
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from appliance.contract.actors import BOX, Actor
 from appliance.contract.errors import PitboxError
@@ -22,15 +23,18 @@ from appliance.flashing.proposal_rows import (
     consent_of,
     damaged_told,
     proposal_of,
+    same_ecu,
     unfit,
 )
 from appliance.flashing.recorder import Recorder, acting, asking
 from appliance.flashing.rows import refuse_strange, seal_rows
+from appliance.flashing.writes_record import WritesRecord
 from appliance.vault.authentic import Mac
 
 MOST_WAITING = 8
 """Each may hold a file of 64 MiB on the disk."""
 MOST_PROPOSALS = 200
+NOT_AS_LEFT = "the journal is not as it was left: this may have been started, or withdrawn, before"
 _WAITING = tuple(state.value for state in WAITING)
 log = logging.getLogger("pitbox.journal")
 
@@ -39,11 +43,18 @@ class ProposalLog:
     """The proposals of one journal. Who acts is told as the proposer or the one who consents."""
 
     def __init__(
-        self, db: Database, recorder: Recorder, operations: OperationLog, mac: Mac, now: Callable[[], float]
+        self,
+        db: Database,
+        recorder: Recorder,
+        operations: OperationLog,
+        record: WritesRecord,
+        mac: Mac,
+        now: Callable[[], float],
     ) -> None:
         self._db = db
         self._recorder = recorder
         self._operations = operations
+        self._writes = record
         self._mac = mac
         self._now = now
 
@@ -61,7 +72,7 @@ class ProposalLog:
                 do_now="Leave `web` out of `needs`.",
             )
         new = proposal_id or uuid.uuid4().hex[:12]
-        with self._recorder.change() as sql:
+        with self._change() as sql:
             for one in self.waiting():
                 self._supersede(sql, one, preview, actor)
             if len(self.waiting()) >= MOST_WAITING:
@@ -93,7 +104,7 @@ class ProposalLog:
     def consent(self, proposal_id: str, given: Consent) -> ProposalRecord:
         """One more consent, of whoever acts; the last one makes the proposal ready. Raises PitboxError."""
         self.expire()
-        with self._recorder.change() as sql:
+        with self._change() as sql:
             one = self._waiting(proposal_id)
             if given.digest != one.digest:
                 raise PitboxError(
@@ -123,7 +134,7 @@ class ProposalLog:
         Raises PitboxError.
         """
         self.expire()
-        with self._recorder.change() as sql:
+        with self._change() as sql:
             one, actor = self._waiting(proposal_id), asking()
             if actor != one.proposer and any(given.actor == actor for given in one.counting):
                 where = "proposal_id=? AND actor=? AND withdrawn_at IS NULL"
@@ -150,7 +161,7 @@ class ProposalLog:
         Raises PitboxError, and then nothing was begun.
         """
         self.expire()
-        with self._recorder.change() as sql:
+        with self._change() as sql:
             self.ready(proposal_id)
             self._operations.add(sql, operation)
             self._enter(sql, proposal_id, ProposalState.STARTED, operation_id=operation.id)
@@ -158,11 +169,17 @@ class ProposalLog:
 
     def stale(self, proposal_id: str) -> None:
         """What was shown is no longer true. Raises PitboxError."""
-        with self._recorder.change() as sql:
+        with self._change() as sql:
             self._waiting(proposal_id)
             why = "what would be done is no longer what was shown"
             self._enter(sql, proposal_id, ProposalState.STALE, why)
             self._tell(proposal_id, ProposalState.STALE.value)
+
+    def distrust(self, sql: sqlite3.Connection) -> None:
+        """Nothing that waits is believed any more, in the transaction that is open: it may be over."""
+        for one in self.waiting():
+            self._enter(sql, one.id, ProposalState.STALE, NOT_AS_LEFT)
+            self._tell(one.id, ProposalState.STALE.value)
 
     def open(self) -> list[ProposalTold]:
         """Those that something may still become of, oldest first. Raises PitboxError."""
@@ -185,7 +202,7 @@ class ProposalLog:
         if not due:
             return False
         try:
-            with acting(BOX), self._recorder.change() as sql:
+            with acting(BOX), self._change() as sql:
                 for one in due:
                     state = one.state_at(now)
                     self._enter(sql, one.id, state, one.why_at(now))
@@ -217,11 +234,7 @@ class ProposalLog:
             )
         one = self._record(found[0])
         if one is None:
-            raise PitboxError(
-                "PROPOSAL_DAMAGED",
-                f"the record of proposal {proposal_id} was changed on the disk: it is never started",
-                do_now="Nothing was started. Propose it again.",
-            )
+            raise _damaged(proposal_id)
         return one
 
     def told(self, proposal_id: str) -> ProposalTold:
@@ -231,6 +244,8 @@ class ProposalLog:
     def ready(self, proposal_id: str) -> ProposalRecord:
         """One that has every consent. Raises PitboxError PROPOSAL_NOT_READY or PROPOSAL_CLOSED."""
         one = self._waiting(proposal_id)
+        if not self._db.is_whole():
+            raise _damaged(proposal_id)
         if one.missing or one.state is not ProposalState.READY:
             raise PitboxError(
                 "PROPOSAL_NOT_READY",
@@ -238,6 +253,14 @@ class ProposalLog:
                 do_now=f"`pitbox consent {proposal_id}` gives one.",
             )
         return one
+
+    @contextmanager
+    def _change(self) -> Iterator[sqlite3.Connection]:
+        """A commit that is counted: an older journal lags behind the record of writes then."""
+        with self._recorder.change() as sql:
+            yield sql
+            self._writes.changed(sql)
+        self._writes.follow()  # no write reaches an ECU before the record has followed
 
     def _waiting(self, proposal_id: str) -> ProposalRecord:
         one = self.get(proposal_id)
@@ -273,7 +296,7 @@ class ProposalLog:
         )
 
     def _supersede(self, sql: sqlite3.Connection, one: ProposalRecord, by: Preview, actor: Actor) -> None:
-        if _same_ecu(one.preview, by) and (actor.role == OPERATOR or actor == one.proposer):
+        if same_ecu(one.preview, by) and (actor.role == OPERATOR or actor == one.proposer):
             why = "something else was proposed for the same ECU"
             self._enter(sql, one.id, ProposalState.SUPERSEDED, why)
             self._tell(one.id, ProposalState.SUPERSEDED.value)
@@ -336,14 +359,9 @@ class ProposalLog:
             return None
 
 
-def _same_ecu(one: Preview, other: Preview) -> bool:
-    """The same job; a car that came twice has two, and what one was shown ends with a write of the other.
-
-    Rescues, which have no job yet, are told apart by their definition.
-    """
-    if one["job"] and one["job"] == other["job"]:
-        return True
-    if one["definition"] != other["definition"]:
-        return False
-    vin = one.get("vin")
-    return (one["job"] is None and other["job"] is None) or (vin is not None and vin == other.get("vin"))
+def _damaged(proposal_id: str) -> PitboxError:
+    return PitboxError(
+        "PROPOSAL_DAMAGED",
+        f"the record of proposal {proposal_id} was changed on the disk: it is never started",
+        do_now="Nothing was started. Propose it again.",
+    )

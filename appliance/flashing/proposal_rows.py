@@ -178,5 +178,18 @@ def unfit(proposal: ProposalRecord, need: str, actor: Actor, by: str | None) -> 
     return None if fits else f"it takes another user than this one: {need.replace('_', ' ')}"
 
 
+def same_ecu(one: Preview, other: Preview) -> bool:
+    """The same job; a car that came twice has two, and what one was shown ends with a write of the other.
+
+    Rescues, which have no job yet, are told apart by their definition.
+    """
+    if one["job"] and one["job"] == other["job"]:
+        return True
+    if one["definition"] != other["definition"]:
+        return False
+    vin = one.get("vin")
+    return (one["job"] is None and other["job"] is None) or (vin is not None and vin == other.get("vin"))
+
+
 def _told(actor: Actor) -> ActorTold:
     return ActorTold(role=actor.role, uid=actor.uid)

@@ -12,17 +12,19 @@ from typing import Any
 
 from appliance.contract.places import FLASH
 from appliance.contract.records import placed
+from appliance.flashing.row_sum import RowSum
 from appliance.flashing.rows import refuse_strange, seal_rows
 from appliance.vault.authentic import Mac
 from appliance.vault.contents import sha256_hex
 
 APPLICATION_ID = 0x50_49_54_42
 """`PITB`: tells our file from any other SQLite file, and from an emptied one."""
-VERSION = 5
+VERSION = 6
 """1: rows without a keyed hash, no count of the changes to writes, absolute paths in a job's detail.
 2: no events and no operations.
 3: places without their memory.
-4: no proposals."""
+4: no proposals.
+5: no sum over the rows."""
 _NEW_IN_2 = """
 CREATE INDEX steps_of_flash ON flash_step(flash_id, seq);
 CREATE TABLE meta(
@@ -49,6 +51,7 @@ CREATE TABLE consent(
     by_name TEXT, digest TEXT NOT NULL, at REAL NOT NULL, withdrawn_at REAL,
     mac TEXT NOT NULL DEFAULT '') STRICT;
 """
+_NEW_IN_6 = "ALTER TABLE meta ADD COLUMN rows TEXT NOT NULL DEFAULT '0';"
 _READ_CHUNK = """CREATE TABLE read_chunk(
     job_id TEXT NOT NULL, pass INTEGER NOT NULL, memory TEXT NOT NULL, address INTEGER NOT NULL,
     pt_sha256 TEXT NOT NULL, segment TEXT NOT NULL, voted INTEGER NOT NULL, seconds REAL NOT NULL,
@@ -71,6 +74,7 @@ CREATE TABLE flash_step(
 {_NEW_IN_2}
 {_NEW_IN_3}
 {_NEW_IN_5}
+{_NEW_IN_6}
 """
 SEALED_TABLES = ("job", "read_chunk", "flash", "flash_step", "meta")
 """A row of these that the box did not write makes the journal a damaged one. Events and operations only tell
@@ -96,6 +100,7 @@ def migrate(sql: sqlite3.Connection, version: int, mac: Mac) -> None:
         sql.execute(f"PRAGMA user_version = {step + 1}")
     for table in SEALED_TABLES:
         seal_rows(sql, mac, table)
+    RowSum(mac).restate(sql)
     refuse_strange_schema(sql)
 
 
@@ -199,4 +204,14 @@ def _from_4(sql: sqlite3.Connection) -> None:
         sql.execute(statement)
 
 
-_STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4}
+def _from_5(sql: sqlite3.Connection) -> None:
+    sql.execute(_NEW_IN_6)
+
+
+_STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {
+    1: _from_1,
+    2: _from_2,
+    3: _from_3,
+    4: _from_4,
+    5: _from_5,
+}

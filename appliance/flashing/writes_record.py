@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from appliance.contract.alarm_texts import Trouble
+from appliance.contract.alarm_texts import Trouble, trouble
 from appliance.flashing.database import Database, JournalNewerError, StorageError
 from appliance.flashing.marks import MarksFile
 from appliance.flashing.reconciling import Reconciler, marks_of, serial_of
@@ -31,8 +31,10 @@ class WritesRecord:
         self._mac = mac
         self._marks = MarksFile(folder, mac)
 
-    def reconcile(self) -> tuple[Trouble, ...]:
+    def reconcile(self, distrust: Callable[[sqlite3.Connection], None]) -> tuple[Trouble, ...]:
         """Make journal and record agree; what of them was lost.
+
+        `distrust` is called in the same commit where the journal is not as it was left.
 
         Raises JournalNewerError, JournalDamagedError, StorageError.
         """
@@ -48,6 +50,11 @@ class WritesRecord:
             told: tuple[Trouble, ...] = ()
             if newest is not None and newest.serial >= serial:
                 told = Reconciler(sql, self._mac, self._now()).apply(newest)
+            if put_back := not self._db.is_whole():
+                told = (*told, trouble("rows_put_back"))
+            if put_back or (newest is not None and newest.serial > serial):
+                distrust(sql)
+                self._db.take_as_whole(sql)
             expected = marks_of(sql)
         differences = told if found.never_written and not serial else (*told, *found.problems)
         for difference in differences:
@@ -57,9 +64,16 @@ class WritesRecord:
         return differences
 
     def changed(self, sql: sqlite3.Connection) -> None:
-        """Count a change of the journal's writes in its own commit, which the record must follow."""
+        """Count a change of writes or proposals in its own commit, which the record must follow."""
         sql.execute("UPDATE meta SET serial=serial+1")
         seal_rows(sql, self._mac, "meta")
+
+    def follow(self) -> None:
+        """As `remember`, where what is committed counts without it: the next start brings the record up."""
+        try:
+            self.remember()
+        except StorageError as error:
+            log.warning("the record of writes lags behind: %s", error.what)
 
     def remember(self) -> None:
         """Bring the record of writes up to the journal. Raises StorageError."""

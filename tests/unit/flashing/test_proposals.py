@@ -27,7 +27,7 @@ from appliance.flashing.operation_log import Beginning
 from appliance.flashing.proposal_log import MOST_WAITING, ProposalLog
 from appliance.flashing.proposal_rows import SHOWN_OTHERWISE
 from appliance.flashing.recorder import acting
-from appliance.flashing.rows import seal_rows
+from appliance.flashing.rows import Step, add_step, seal_rows
 from tests.support.box import mac
 
 ADA, BEN = Actor("operator", 0), Actor("operator", 7)
@@ -361,6 +361,130 @@ def test_what_was_changed_on_the_disk_is_never_started(shelf: Shelf, change: str
         shelf.proposals.start(one, beginning())
     assert shelf.state(one) in (ProposalState.DAMAGED, ProposalState.OPEN)
     assert not shelf.journal.operations.all()
+
+
+Rows = dict[str, list[tuple[Any, ...]]]
+ASKED = ("proposal", "consent", "operation", "job", "flash", "flash_step", "read_chunk")
+
+
+def rows_of(path: Path, tables: tuple[str, ...]) -> Rows:
+    sql = sqlite3.connect(path)
+    try:
+        return {table: sql.execute(f"SELECT * FROM {table}").fetchall() for table in tables}
+    finally:
+        sql.close()
+
+
+def put_back(path: Path, rows: Rows) -> None:
+    """Each row as this box once wrote it, with the keyed hash that it had."""
+    sql = sqlite3.connect(path)
+    for table, them in rows.items():
+        sql.execute(f"DELETE FROM {table}")
+        for row in them:
+            sql.execute(f"INSERT INTO {table} VALUES({','.join('?' * len(row))})", row)
+    sql.commit()
+    sql.close()
+
+
+def end_it(shelf: Shelf, one: str, how: str) -> None:
+    if how == "started":
+        shelf.proposals.start(one, beginning())
+        shelf.journal.operations.end("op-1", "done")
+    elif how == "withdrawn":
+        with acting(ADA):
+            shelf.proposals.withdraw(one, None)
+    elif how == "consent_withdrawn":
+        with acting(BEN):
+            shelf.proposals.withdraw(one, None)
+    else:
+        shelf.proposals.stale(one)
+
+
+@pytest.mark.parametrize("how", ["started", "withdrawn", "consent_withdrawn", "stale"])
+@pytest.mark.parametrize(
+    ("tables", "lives"),
+    [
+        (("proposal",), False),
+        (("proposal", "consent"), False),
+        (("proposal", "consent", "meta"), False),
+        (("proposal", "consent", "operation"), False),
+        ((*ASKED, "meta"), False),
+        ((), False),
+        (("proposal",), True),
+        (("proposal", "consent"), True),
+        (("proposal", "consent", "operation"), True),
+    ],
+    ids=lambda value: "_".join(value) or "whole_file" if isinstance(value, tuple) else f"running={value}",
+)
+def test_a_row_that_was_put_back_starts_nothing_again(
+    shelf: Shelf, how: str, tables: tuple[str, ...], lives: bool
+) -> None:
+    """What lay there an hour ago carries the box's keyed hash as well."""
+    path = shelf.root / "0" / "journal.db"
+    one = shelf.propose(ADA, asking("operator", "operator"))
+    shelf.consent(ADA, one)
+    shelf.consent(BEN, one)
+    shelf.journal.close()
+    before, whole = rows_of(path, tables), path.read_bytes()
+    shelf.journal = shelf._opened()
+    assert shelf.proposals.ready(one)
+    end_it(shelf, one, how)
+    if lives:
+        put_back(path, before)
+    else:
+        shelf.journal.close()
+        if tables:
+            put_back(path, before)
+        else:
+            path.write_bytes(whole)
+        shelf.cut_power()
+        assert shelf.journal.differences
+        assert not shelf.proposals.open()
+    told = len(shelf.journal.operations.all())
+    with pytest.raises(PitboxError):
+        shelf.proposals.start(one, beginning(2))
+    assert len(shelf.journal.operations.all()) == told
+    shelf.cut_power()
+    with pytest.raises(PitboxError):
+        shelf.proposals.start(one, beginning(3))
+
+
+def test_a_disk_that_kept_an_older_record_of_writes_as_well_starts_nothing_again(shelf: Shelf) -> None:
+    """Row and both records of an hour ago, and the journal's own count of today."""
+    home = shelf.root / "0"
+    one = shelf.propose(ADA, asking("operator"))
+    shelf.consent(BEN, one)
+    before = rows_of(home / "journal.db", ("proposal", "operation"))
+    records = {path: path.read_bytes() for path in home.glob("writes.[12]")}
+    assert records
+    end_it(shelf, one, "started")
+    shelf.journal.close()
+    put_back(home / "journal.db", before)
+    for path, data in records.items():
+        path.write_bytes(data)
+    shelf.cut_power()
+    with pytest.raises(PitboxError):
+        shelf.proposals.start(one, beginning(2))
+    assert shelf.state(one) is ProposalState.STALE
+
+
+@pytest.mark.parametrize("table", ["job", "operation", "flash_step"])
+def test_a_row_that_is_gone_is_told_once_and_the_box_goes_on(shelf: Shelf, table: str) -> None:
+    shelf.journal.create_job("car")
+    shelf.journal.operations.begin(beginning())
+    with shelf.journal.events.change() as sql:
+        add_step(sql, mac, 1.0, 1, Step.INTENT, None, None)
+    shelf.journal.close()
+    path = shelf.root / "0" / "journal.db"
+    sql = sqlite3.connect(path)
+    assert sql.execute(f"DELETE FROM {table} WHERE rowid = 1").rowcount == 1
+    sql.commit()
+    sql.close()
+    shelf.cut_power()
+    assert [one.key for one in shelf.journal.differences] == ["rows_put_back"]
+    shelf.journal.create_job("new")
+    shelf.cut_power()
+    assert not shelf.journal.differences
 
 
 class Life(RuleBasedStateMachine):
