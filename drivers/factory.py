@@ -13,6 +13,7 @@ from drivers.can.interface import CanPort
 from drivers.can.pythoncan import open_port
 from drivers.kline.interface import KLine
 from drivers.kline.serialline import SerialKLine
+from drivers.kline.terminal import TerminalKLine
 from drivers.pins.interface import Pins
 from drivers.pins.rpigpio import RpiGpioPins
 from drivers.voltmeter.ina226 import Ina226
@@ -21,7 +22,8 @@ from drivers.voltmeter.interface import Voltmeter
 CAN_CHOICES = ("socketcan:can0", "udp_multicast:239.74.163.2", "virtual:NAME")
 VOLTMETER_CHOICES = ("ina226:/dev/i2c-1:0x40",)
 AMMETER_CHOICES = ("ina226:/dev/i2c-1:0x41:0.010",)
-KLINE_CHOICES = ("serial:/dev/ttyAMA3",)
+KLINE_CHOICES = ("serial:/dev/ttyAMA3", "terminal:/dev/pts/7")
+_KLINES = {"serial": SerialKLine, "terminal": TerminalKLine}
 PINS_CHOICES = ("rpi:boot_1=17,reset=27,supply=22,ignition=23,probe=24",)
 
 
@@ -74,9 +76,9 @@ def open_kline(spec: str) -> KLine:
     Raises ValueError for a name that means nothing, KLineError if the device cannot be had.
     """
     kind, _, device = spec.partition(":")
-    if kind != "serial" or not device:
+    if kind not in _KLINES or not device:
         raise ValueError(f"{spec!r} is not a K-line; write one like {_listed(KLINE_CHOICES)}")
-    return SerialKLine(device)
+    return _KLINES[kind](device)
 
 
 def open_pins(spec: str) -> Pins:

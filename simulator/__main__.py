@@ -1,4 +1,5 @@
-"""`python -m simulator`: a simulated ECU on any python-can interface, until SIGINT or SIGTERM."""
+"""`python -m simulator`: simulated ECUs until SIGINT or SIGTERM, on any python-can interface, and on a
+pseudo-terminal for those on a K-line."""
 
 from __future__ import annotations
 
@@ -13,17 +14,21 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from appliance.definitions.access.uds import uds_access
-from appliance.definitions.access.uds_link import Addressing
 from appliance.definitions.errors import DefinitionError
 from appliance.definitions.loader import load_all, load_definition
 from appliance.definitions.schema import Definition
 from drivers.can.interface import CanBusGoneError, CanPort
 from drivers.can.pythoncan import open_port
 from simulator.car import Car, CarSettings
+from simulator.ecu.options import EcuOptions
 from simulator.faults import FaultPlan
 from simulator.injection import FaultInjector
-from simulator.kinds import wires_for
+from simulator.kinds import kind_of, wires_for
+from simulator.kline.terminal import KLineTerminal
 from simulator.wires import Wires
+
+_LINE_SLACK_S = 0.25
+"""Two processes of a busy machine keep no times to the millisecond, and a pseudo-terminal has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,10 @@ def _parser() -> argparse.ArgumentParser:
         "--definition", required=True, action="append", help="id or file; repeat it for more ECUs"
     )
     parser.add_argument(
-        "--bus", required=True, type=_bus, help="INTERFACE:CHANNEL, e.g. socketcan:vcan0, virtual:demo"
+        "--bus",
+        type=_bus,
+        help="INTERFACE:CHANNEL for those on CAN, e.g. socketcan:vcan0, virtual:demo; "
+        "where the K-line is, it tells itself",
     )
     parser.add_argument("--data-dir", type=Path, help="keep memory and records here")
     parser.add_argument(
@@ -87,27 +95,47 @@ async def _simulate(options: argparse.Namespace, definitions: list[Definition], 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    for one in definitions:
-        if wires_for(one).can is None:
-            raise ValueError(f"{one.id} is on no CAN bus, and other wires are not served yet")
-    wire = uds_access(definitions[0]).bus
-    bus = RealBus(options.bus[0], options.bus[1], wire.bitrate_bps, wire.data_bitrate_bps)
+    wires = _wires(options, definitions)
+    terminal = None if wires.kline is None else KLineTerminal(wires.kline)
     if options.data_dir:
         options.data_dir.mkdir(parents=True, exist_ok=True)
     images = {definitions[0].id: _image(options, definitions[0])} if options.image else {}
     settings = CarSettings(
-        seed=options.seed, data_dir=options.data_dir, voltage_v=options.voltage, images=images
+        seed=options.seed,
+        data_dir=options.data_dir,
+        voltage_v=options.voltage,
+        images=images,
+        options={one.id: EcuOptions(line_slack_s=_LINE_SLACK_S) for one in definitions},
     )
-    car = Car(definitions, Wires(can=bus), settings)
+    car = Car(definitions, wires, settings)
     injector = FaultInjector(plan, car)
     try:
         car.power_up()
         await asyncio.sleep(max(one.twin.boot_ms for one in definitions) / 1000)
-        print(json.dumps(_ready(options, definitions)), flush=True)
+        print(json.dumps(_ready(options, definitions, terminal)), flush=True)
         await stop.wait()
     finally:
         injector.close()
         car.close()
+        if terminal is not None:
+            terminal.close()
+
+
+def _wires(options: argparse.Namespace, definitions: list[Definition]) -> Wires:
+    """A real interface for CAN, and whatever else they need. Raises ValueError."""
+    wires = wires_for(*definitions)
+    if (wires.can is None) != (options.bus is None):
+        ids = ", ".join(one.id for one in definitions)
+        raise ValueError(
+            f"--bus is for ECUs on CAN, and {ids} {'has' if len(definitions) == 1 else 'have'} none"
+            if wires.can is None
+            else f"name the CAN bus for {ids} in --bus, e.g. socketcan:vcan0"
+        )
+    if options.bus is not None:
+        on_can = next(one for one in definitions if wires_for(one).can is not None)
+        wire = uds_access(on_can).bus
+        wires.can = RealBus(options.bus[0], options.bus[1], wire.bitrate_bps, wire.data_bitrate_bps)
+    return wires
 
 
 def _image(options: argparse.Namespace, definition: Definition) -> bytes:
@@ -123,23 +151,17 @@ def _image(options: argparse.Namespace, definition: Definition) -> bytes:
         return file.read(sum(region.size_bytes for region in definition.regions) + 1)
 
 
-def _ready(options: argparse.Namespace, definitions: list[Definition]) -> dict[str, object]:
-    return {
-        "ready": True,
-        "bus": ":".join(options.bus),
-        "voltage_v": options.voltage,
-        "seed": options.seed,
-        "ecus": [_told(one.id, uds_access(one).addressing) for one in definitions],
-    }
-
-
-def _told(definition_id: str, addressing: Addressing) -> dict[str, object]:
-    return {
-        "definition": definition_id,
-        "request_id": addressing.request_id,
-        "response_id": addressing.response_id,
-        "functional_id": addressing.functional_id,
-    }
+def _ready(
+    options: argparse.Namespace, definitions: list[Definition], terminal: KLineTerminal | None
+) -> dict[str, object]:
+    """The wires by the names that an engine takes in --can and --kline."""
+    told: dict[str, object] = {"ready": True}
+    if options.bus is not None:
+        told["bus"] = ":".join(options.bus)
+    if terminal is not None:
+        told["kline"] = f"terminal:{terminal.device}"
+    ecus = [{"definition": one.id, **kind_of(one).told(one)} for one in definitions]
+    return {**told, "voltage_v": options.voltage, "seed": options.seed, "ecus": ecus}
 
 
 if __name__ == "__main__":

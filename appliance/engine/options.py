@@ -123,7 +123,10 @@ def _add_hardware(parser: argparse.ArgumentParser) -> None:
         "--ammeter", help="what the bench supply gives, with its shunt, e.g. ina226:/dev/i2c-1:0x41:0.010"
     )
     parser.add_argument(
-        "--kline", type=_kline, help="UART behind a K-line transceiver, e.g. serial:/dev/ttyAMA3"
+        "--kline",
+        type=_kline,
+        help="UART behind a K-line transceiver, e.g. serial:/dev/ttyAMA3; "
+        "terminal:/dev/pts/7 is the line of `pitbox sim`",
     )
 
 
@@ -138,7 +141,7 @@ def _pins(text: str) -> str:
 
 
 def _kline(text: str) -> str:
-    if not text.startswith("serial:/"):
+    if not text.startswith(("serial:/", "terminal:/")):
         raise argparse.ArgumentTypeError(f"{text!r} is not serial:DEVICE, as in serial:/dev/ttyAMA3")
     return text
 

@@ -63,5 +63,7 @@ class EcuOptions:
     """Whether mode 01 has PID 0C."""
     bus_off_recovery_s: float = 0.1
     """From bus-off until the controller takes part again."""
+    line_slack_s: float = 1e-5
+    """By which a tester's times on a K-line may be off; more where time is the wall's."""
     link: LinkMaker = SoftIsoTpLink
     """Its ISO-TP: our own, which can be told to misbehave, or the kernel's."""

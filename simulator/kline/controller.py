@@ -31,7 +31,7 @@ class KLineController(Controller):
         self.core = Chip(definition, memory, nvm, build.options, build.around, build.seed)
         self._access = kwp_access(definition)
         settings = settings_of(definition)
-        settings = replace(settings, lockout_s=build.options.lockout_s)
+        settings = replace(settings, lockout_s=build.options.lockout_s, exact_s=build.options.line_slack_s)
         self.ecu = KwpEcu(wire, settings, definition.id)
         self.ecu.power_cut()
         self.server = KwpServer(self.ecu, self.core, told_of(definition))

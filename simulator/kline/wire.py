@@ -40,6 +40,8 @@ class KNode:
     def __init__(self, wire: KWire, name: str, rate_bps: int) -> None:
         self.name = name
         self.rate_bps = rate_bps
+        self.listens_at: Callable[[], int] | None = None
+        """Tells the rate at which it hears, where somebody else sets that."""
         self.on_byte: Callable[[int], None] = _ignored
         """Called at the end of each byte, one's own among them (the echo)."""
         self.on_level: Callable[[bool], None] = _ignored
@@ -146,4 +148,5 @@ class KWire:
 
     @staticmethod
     def _agree(node: KNode, byte: WireByte) -> bool:
-        return abs(node.rate_bps - byte.rate_bps) <= _RATE_TOLERANCE * byte.rate_bps
+        hears_bps = node.rate_bps if node.listens_at is None else node.listens_at()
+        return abs(hears_bps - byte.rate_bps) <= _RATE_TOLERANCE * byte.rate_bps

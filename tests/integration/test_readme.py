@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -9,6 +10,7 @@ import select
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -82,6 +84,48 @@ def test_a_newcomer_types_it_in_two_terminals(home: Path) -> None:
     ):
         assert part in shown, shown
     assert shown.count(QUESTION.decode()) == 2
+
+
+@contextmanager
+def running(line: str, home: Path) -> Iterator[str]:
+    """A program of the README, and the first thing that it says."""
+    process = subprocess.Popen(
+        ["bash", "-c", f". .venv/bin/activate; exec {line}"],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=home / "repository",
+        env={**os.environ, "HOME": str(home)},
+    )
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline()
+    finally:
+        process.terminate()
+        process.communicate(timeout=HANG_S)
+
+
+def test_an_ecu_on_a_k_line_is_read_and_written_from_a_second_process(home: Path) -> None:
+    (block,) = (block for block in BLOCKS if "--kline" in block)
+    sim, engine = block.splitlines()
+    work = """
+. .venv/bin/activate
+export PITBOX_SOCKET=~/kline/s
+pitbox identify
+pitbox read
+pitbox export -o ~/original.bin
+cp ~/original.bin ~/tuned.bin
+printf '\\x5a' | dd of=$HOME/tuned.bin bs=1 seek=$((0x8100)) conv=notrunc status=none
+pitbox write ~/tuned.bin --correct-checksums --engine-off --yes
+"""
+    with running(f"{sim} --data-dir ~/car", home) as ready:
+        (told,) = re.findall(r"terminal:/dev/pts/[0-9]+", engine)
+        own = engine.replace(told, json.loads(ready)["kline"])
+        with running(own, home) as listening:
+            assert "listening" in listening
+            status, shown = on_a_terminal(work, home)
+    assert status == 0, shown
+    assert "Done: every block is proven in the ECU's memory" in shown
+    assert (home / "car" / "pbx-k7.flash").read_bytes()[0x8100] == 0x5A
 
 
 def test_the_make_targets_exist() -> None:

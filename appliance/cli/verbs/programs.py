@@ -12,7 +12,7 @@ from appliance.cli.options import Verbs
 
 PROGRAMS = {
     "engine": ("appliance.engine", "run the engine, the process that may touch the car"),
-    "sim": ("simulator", "run a simulated ECU on a CAN interface"),
+    "sim": ("simulator", "run a simulated ECU on a CAN interface or on a terminal for a K-line"),
     "definitions": ("appliance.definitions", "check and list ECU definitions, yours included"),
 }
 

@@ -57,6 +57,8 @@ def test_each_option_has_its_effect_where_it_belongs() -> None:
     assert (real.can, real.voltmeter, real.simulation) == ("socketcan:can0", "simulated:13.5", None)
     assert parse([*CAN, "--pins", "rpi:reset=27,supply=22"]).pins == "rpi:reset=27,supply=22"
     assert parse([*CAN, "--kline", "serial:/dev/ttyAMA3"]).kline == "serial:/dev/ttyAMA3"
+    alone = parse(["--kline", "terminal:/dev/pts/7"])
+    assert (alone.can, alone.kline) == (None, "terminal:/dev/pts/7")
 
 
 @pytest.mark.parametrize("image", ["/dev/zero", "old"])

@@ -10,11 +10,21 @@ from typing import Any
 import pytest
 import serial
 
+from appliance.protocols.kwp2000.framing import HeaderForm
+from appliance.protocols.kwp2000.timing import KwpTiming
+from appliance.protocols.kwp2000.waking import wake_fast
+from drivers.factory import open_kline
+from simulator.kline.ecu import Phase
+from simulator.kline.settings import KwpEcuSettings
 from simulator.kline.terminal import KLineTerminal
 from simulator.kline.wire import KNode, KWire
 from simulator.virtualtime import ScaledLoop
 
+from .kwp_bench import KwpBench
+from .pty_line import on_a_patient_loop
+
 HASTE = 20.0
+PATIENCE_S = 0.25
 Work = Callable[[serial.Serial, KNode, asyncio.Queue[object]], Coroutine[Any, Any, None]]
 
 
@@ -78,3 +88,31 @@ def test_slow_bytes_hold_the_wire(rate_bps: int, value: int, levels: list[bool])
         assert [one for one in heard if isinstance(one, bool)] == levels
 
     at_a_terminal(work)
+
+
+def test_a_tester_hears_at_the_rate_that_it_has_set_since_it_last_sent() -> None:
+    async def work(tester: serial.Serial, ecu: KNode, seen: asyncio.Queue[object]) -> None:
+        tester.baudrate = ecu.rate_bps = 38_400
+        tester.write(b"\x81")
+        await next_of(seen, 2)
+        tester.baudrate = ecu.rate_bps = 10_400
+        ecu.send(b"\x55")
+        assert sorted(await next_of(seen, 2), key=str) == [0x55, b"U"]
+
+    at_a_terminal(work)
+
+
+def test_a_zero_at_360_bits_wakes_an_ecu_as_a_pulse_does() -> None:
+    async def run() -> None:
+        bench = KwpBench(KwpEcuSettings(wakes=frozenset(("fast",)), exact_s=PATIENCE_S))
+        terminal, ecu = KLineTerminal(bench.wire), bench.ecu
+        line = open_kline(f"terminal:{terminal.device}")
+        try:
+            keys = await wake_fast(line, HeaderForm(0x10), KwpTiming(p2_max_s=PATIENCE_S))
+            assert (keys.first, keys.second) == ecu.settings.key_bytes
+            assert (ecu.phase, line.rate_bps) == (Phase.AWAKE, 10_400)
+        finally:
+            line.close()
+            terminal.close()
+
+    on_a_patient_loop(run())

@@ -68,6 +68,8 @@ def test_another_process_reads_the_ecu_over_the_network(tmp_path: Path) -> None:
         (["--definition", "pbx-x050", "--bus", "socketcan:nocan7"], "nocan7"),
         (["--definition", "/nowhere/at/all.toml", "--bus", "virtual:x"], "all.toml"),
         (["--definition", "pbx-x050", "--bus", "virtual:x", "--fault", "{"], "JSON"),
+        (["--definition", "pbx-x050"], "--bus"),
+        (["--definition", "pbx-k7", "--bus", "virtual:x"], "pbx-k7 has none"),
         (["--definition", "pbx-x050", "--bus", "virtual:x", "--image", __file__], "the image has"),
     ],
 )
@@ -83,3 +85,14 @@ def test_a_bus_is_named_by_interface_and_channel(capsys: pytest.CaptureFixture[s
         main(["--definition", "pbx-x050", "--bus", "vcan0"])
     assert stopped.value.code == 2
     assert "INTERFACE:CHANNEL" in capsys.readouterr().err
+
+
+def test_an_ecu_on_a_k_line_tells_its_terminal() -> None:
+    with simulator("--definition", "pbx-k15") as ready:
+        assert ready["ready"] is True
+        kind, _, device = str(ready["kline"]).partition(":")
+        assert kind == "terminal" and Path(device).is_char_device()
+        assert "bus" not in ready
+        assert ready["ecus"] == [
+            {"definition": "pbx-k15", "wake": "fast", "wake_address": None, "target": 1, "rate_bps": 10_400}
+        ]
