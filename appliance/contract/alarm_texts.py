@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from appliance.contract.catalogue import Field, spelled
+from appliance.contract.catalogue import Field, Phrase, spelled
 
 ALARMS: dict[str, str] = {
     # --- the supply
@@ -60,6 +60,11 @@ class Trouble:
     def __post_init__(self) -> None:
         """Raises ValueError for what the catalogue has no words for."""
         object.__setattr__(self, "text", spelled(ALARMS, self.key, self.fields))
+
+    @property
+    def said(self) -> Phrase:
+        """The same, to be said within something else."""
+        return Phrase(self.key, self.fields, self.text)
 
 
 def trouble(key: str, **fields: Field) -> Trouble:

@@ -123,11 +123,9 @@ def _list_of(kinds: tuple[Any, ...]) -> _Check:
 
 
 def _dict_of(kinds: tuple[Any, ...]) -> _Check:
-    item = _check_of(kinds[1])
-
     def check(value: object, place: str) -> None:
         for name, one in _object(value, place).items():
-            item(one, f"{place}.{name}")
+            _check_of(kinds[1])(one, f"{place}.{name}")  # found late: a phrase may hold phrases
 
     return check
 

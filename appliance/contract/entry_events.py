@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from appliance.contract.catalogue import Field, Phrase
 from appliance.contract.events import Event
 
 
@@ -36,9 +37,19 @@ class EntryEvent(Event):
     access: str
     outcome: EntryOutcome
     what: str
-    """The step in words, or what was found; the reason where it failed."""
+    """The step in English, or what was found; the reason where it failed."""
     step: int | None = None
     """Which of the entry's steps, from 1; None for the ending and for the whole."""
+    key: str = ""
+    """Of `what`, with its fields, for screens that translate."""
+    fields: dict[str, Field] = field(default_factory=dict)
+
+
+def entry_event(
+    job_id: str | None, access: str, outcome: EntryOutcome, said: Phrase, step: int | None = None
+) -> EntryEvent:
+    """The event for what is said of an entry or of one of its steps."""
+    return EntryEvent(job_id, access, outcome, said.text, step, said.key, said.fields)
 
 
 class QuestionState(StrEnum):

@@ -146,7 +146,11 @@ class EntryTold(EventTold):
     access: str
     outcome: str
     what: str
+    """In English."""
     step: int | None
+    key: NotRequired[str]
+    """Of what it says, with its fields, for screens that translate. Not told by earlier releases."""
+    fields: NotRequired[dict[str, FieldTold]]
 
 
 class QuestionFields(TypedDict):

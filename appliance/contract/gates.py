@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NotRequired
 
 from typing_extensions import TypedDict
 
-from appliance.contract.catalogue import Field, FieldTold, spelled
+from appliance.contract.catalogue import Field, FieldTold, spelled, told
 from appliance.contract.gate_texts import TEXTS
 
 
@@ -105,9 +104,5 @@ class GateTold(TypedDict):
 
 def gate_told(one: GateVerdict) -> GateTold:
     """JSON form of a verdict."""
-    findings = [FindingTold(key=each.key, fields=_json(each.fields), text=each.text) for each in one.findings]
+    findings = [FindingTold(key=each.key, fields=told(each.fields), text=each.text) for each in one.findings]
     return GateTold(name=one.name, verdict=one.verdict.value, detail=one.detail, findings=findings)
-
-
-def _json(fields: Mapping[str, Field]) -> dict[str, FieldTold]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}

@@ -141,6 +141,9 @@ class Rot(TypedDict):
     """Of the error that was found, for screens that translate. Not told by earlier releases."""
     what: str
     """In English."""
+    key: NotRequired[str]
+    """Of what it says, with its fields, for screens that translate."""
+    fields: NotRequired[dict[str, FieldTold]]
 
 
 class StoredFiles(TypedDict):

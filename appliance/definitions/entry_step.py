@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from appliance.contract.catalogue import Phrase
 from appliance.definitions.fields import Strict
 
 Words = Annotated[str, Field(min_length=1, max_length=500)]
@@ -18,7 +19,7 @@ class Step(Strict):
     """What a person should do when this step fails; told in place of the general advice."""
 
     @property
-    def told(self) -> str:
+    def told(self) -> Phrase:
         """In words, as journal and `definitions explain` say it."""
         raise NotImplementedError
 

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from appliance.contract.catalogue import Phrase
+from appliance.contract.phrases import phrase
 from appliance.definitions.entry_step import Step, Words
 from appliance.definitions.fields import refuse
 
@@ -23,9 +25,9 @@ class Wait(Step):
     """How long."""
 
     @property
-    def told(self) -> str:
+    def told(self) -> Phrase:
         """In words."""
-        return f"wait {self.seconds:g} s"
+        return phrase("step.wait", seconds=self.seconds)
 
     @property
     def longest_s(self) -> float:
@@ -53,9 +55,9 @@ class Ask(Step):
     """Unanswered so long, the entry ends and every line goes back to its safe state."""
 
     @property
-    def told(self) -> str:
+    def told(self) -> Phrase:
         """In words."""
-        return f"ask {self.question}: {self.text}"
+        return phrase("step.ask", question=self.question, author_text=self.text)
 
     @model_validator(mode="after")
     def _consistent(self) -> Ask:
@@ -80,6 +82,6 @@ class ConnectWires(Step):
     """For each wire; unanswered so long, the entry ends."""
 
     @property
-    def told(self) -> str:
+    def told(self) -> Phrase:
         """In words."""
-        return "ask for each wire"
+        return phrase("step.connect_wires")

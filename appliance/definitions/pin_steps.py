@@ -6,6 +6,8 @@ from typing import Literal, get_args
 
 from pydantic import Field
 
+from appliance.contract.catalogue import Phrase
+from appliance.contract.phrases import phrase
 from appliance.definitions.entry_step import Step
 
 PinName = Literal["boot_1", "boot_2", "boot_3", "boot_4", "reset"]
@@ -25,9 +27,9 @@ class SetPin(Step):
     """To which level."""
 
     @property
-    def told(self) -> str:
+    def told(self) -> Phrase:
         """In words."""
-        return f"{self.pin} {self.level}"
+        return phrase("step.set_pin", pin=self.pin, level=self.level)
 
 
 class PulsePin(Step):
@@ -48,9 +50,11 @@ class PulsePin(Step):
     """How many."""
 
     @property
-    def told(self) -> str:
+    def told(self) -> Phrase:
         """In words."""
-        return f"{self.pin} {self.times} x {self.level} for {self.width_ms:g} ms"
+        return phrase(
+            "step.pulse_pin", pin=self.pin, times=self.times, level=self.level, width_ms=self.width_ms
+        )
 
     @property
     def longest_s(self) -> float:
@@ -67,9 +71,9 @@ class ReleasePin(Step):
     """Which line."""
 
     @property
-    def told(self) -> str:
+    def told(self) -> Phrase:
         """In words."""
-        return f"{self.pin} released"
+        return phrase("step.release_pin", pin=self.pin)
 
 
 class CheckPin(Step):
@@ -85,9 +89,9 @@ class CheckPin(Step):
     """How long it may take to have it."""
 
     @property
-    def told(self) -> str:
+    def told(self) -> Phrase:
         """In words."""
-        return f"{self.pin} reads {self.level}"
+        return phrase("step.check_pin", pin=self.pin, level=self.level)
 
     @property
     def longest_s(self) -> float:

@@ -7,6 +7,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from appliance.contract.catalogue import Phrase
+from appliance.contract.phrases import phrase
 from appliance.definitions.entry_step import Step
 from appliance.definitions.fields import refuse
 
@@ -28,11 +30,15 @@ class _Output(Step):
     """How long the output may take to come to rest inside the window."""
 
     @property
-    def told(self) -> str:
+    def told(self) -> Phrase:
         """The output, its window and its current."""
-        low = "" if self.min_a is None else f", at least {self.min_a:g} A"
-        high = "" if self.max_a is None else f", at most {self.max_a:g} A"
-        return f"{self._name} on, {self.min_v:.1f} to {self.max_v:.1f} V{low}{high}"
+        bounds = []
+        if self.min_a is not None:
+            bounds.append(phrase("step.at_least", min_a=self.min_a))
+        if self.max_a is not None:
+            bounds.append(phrase("step.at_most", max_a=self.max_a))
+        window = phrase("step.window", min_v=self.min_v, max_v=self.max_v)
+        return phrase("step.output_on", output=self._name, bounds=(window, *bounds))
 
     @property
     def longest_s(self) -> float:
@@ -78,9 +84,9 @@ class SupplyOff(Step):
     """How long it may take to fall."""
 
     @property
-    def told(self) -> str:
+    def told(self) -> Phrase:
         """In words."""
-        return f"supply off, below {self.below_v:.1f} V"
+        return phrase("step.supply_off", below_v=self.below_v)
 
     @property
     def longest_s(self) -> float:
@@ -99,9 +105,11 @@ class IgnitionOff(Step):
     """How long that may take."""
 
     @property
-    def told(self) -> str:
+    def told(self) -> Phrase:
         """In words."""
-        return "ignition off" if self.below_a is None else f"ignition off, below {self.below_a:g} A"
+        if self.below_a is None:
+            return phrase("step.ignition_off")
+        return phrase("step.ignition_off_below", below_a=self.below_a)
 
     @property
     def longest_s(self) -> float:
@@ -122,9 +130,9 @@ class CheckOff(Step):
     """How long the output may take to fall."""
 
     @property
-    def told(self) -> str:
+    def told(self) -> Phrase:
         """In words."""
-        return f"with the supply off below {self.below_v:.1f} V and {self.below_a:g} A"
+        return phrase("step.check_off", below_v=self.below_v, below_a=self.below_a)
 
     @property
     def longest_s(self) -> float:
@@ -146,9 +154,9 @@ class CheckGround(Step):
     """More is a circuit that is not closed: ground or supply is open. The probe's own voltage is 5 V."""
 
     @property
-    def told(self) -> str:
+    def told(self) -> Phrase:
         """In words."""
-        return f"ground and supply wire closed, {self.min_v:.1f} to {self.max_v:.1f} V at the probe"
+        return phrase("step.check_ground", min_v=self.min_v, max_v=self.max_v)
 
     @model_validator(mode="after")
     def _ordered(self) -> CheckGround:

@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from appliance.contract.alarm_texts import Trouble
+from appliance.contract.catalogue import told
 from appliance.contract.entry_events import QuestionEvent
 from appliance.contract.errors import PitboxError
 from appliance.contract.events_told import QuestionTold
@@ -299,8 +300,7 @@ class Api:
 
 
 def _trouble(found: Trouble) -> TroubleTold:
-    fields = {name: list(one) if isinstance(one, tuple) else one for name, one in found.fields.items()}
-    return TroubleTold(key=found.key, fields=fields, text=found.text)
+    return TroubleTold(key=found.key, fields=told(found.fields), text=found.text)
 
 
 def _question(event: QuestionEvent) -> QuestionTold:

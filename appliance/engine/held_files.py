@@ -34,11 +34,7 @@ class HeldFiles:
         """Raises VaultError for one that is not there, or not whole."""
         sealed = durable.read(self._path(proposal_id), _MAX_BYTES)
         if sealed is None:
-            raise VaultError(
-                "VAULT_FILE_MISSING",
-                f"the file of proposal {proposal_id} is not in the store",
-                do_now="Hand the file in again and propose it anew.",
-            )
+            raise VaultError("VAULT_FILE_MISSING", proposal=proposal_id)
         return open_sealed(sealed, self._identities)
 
     def keep_only(self, proposal_ids: Collection[str]) -> None:

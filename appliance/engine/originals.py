@@ -6,8 +6,10 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from appliance.contract.catalogue import Phrase
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
+from appliance.contract.phrases import phrase
 from appliance.contract.records import EcuIdentity as SealedIdentity
 from appliance.contract.records import Region as SealedRegion
 from appliance.contract.records import Segment
@@ -117,27 +119,23 @@ def _damaged(box: EngineContext, job: JobRecord, record: SealedImage) -> VaultEr
     salvage = box.images.salvage(record)
     wipe(*salvage.contents.values())
     places = len(salvage.damaged)
-    return VaultError(
-        "VAULT_ORIGINAL_DAMAGED",
-        f"{places} place{'s' * (places != 1)} of the sealed original {record.file_id} cannot be used",
-        do_now=_way_to_an_original(box, job),
-        details=tuple(f"{one.place}: {one.why}" for one in salvage.damaged),
+    damaged = VaultError(
+        "VAULT_ORIGINAL_DAMAGED" if places != 1 else "VAULT_ORIGINAL_DAMAGED.one",
+        places=places,
+        file=record.file_id,
+        points=[phrase("place_problem", place=str(one.place), problem=one.why) for one in salvage.damaged],
     )
+    damaged.advise_instead(*_ways_to_an_original(box, job))
+    return damaged
 
 
-def _way_to_an_original(box: EngineContext, job: JobRecord) -> str:
+def _ways_to_an_original(box: EngineContext, job: JobRecord) -> tuple[Phrase, Phrase]:
     """Where the bytes can still come from, with no write open."""
-    copy = f"Bring back a second copy of {box.settings.state_dir}, then repeat the command."
+    copy = phrase("advice.second_copy", state=str(box.settings.state_dir))
     proven = next((one.outcome for one in box.journal.flashes(job.id) if one.outcome in _PROVEN), None)
     if proven == JobState.DONE.value:
-        return (
-            f"{copy} The ECU holds the tuned file meanwhile. An exported copy of the original goes back on a "
-            "master-role box by `pitbox identify`, `pitbox read`, `pitbox write COPY`."
-        )
-    return (
-        "The ECU still holds it, as far as this box knows: `pitbox identify`, then `pitbox read`, make a new "
-        f"job. Else: {copy}"
-    )
+        return copy, phrase("advice.exported_copy")
+    return phrase("advice.read_again"), phrase("advice.else", way=copy)
 
 
 def _original_of(box: EngineContext, job: JobRecord) -> SealedImage | None:
@@ -148,7 +146,7 @@ def _original_of(box: EngineContext, job: JobRecord) -> SealedImage | None:
         record = box.images.load(job.original_file)
     except VaultError as error:
         if error.code in LOST:
-            error.do_now = _way_to_an_original(box, job)
+            error.advise_instead(*_ways_to_an_original(box, job))
         raise
     ecu = sealed_identity(box, job.identity or EcuIdentity())
     strange = _strange(record, job, ecu, rescue=is_rescue(box.journal, job.id))

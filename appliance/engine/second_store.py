@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from appliance.contract.alarm_texts import Trouble, trouble
+from appliance.contract.catalogue import Phrase, told
 from appliance.contract.events import AlarmEvent, Tell
 from appliance.contract.places import Range
 from appliance.contract.told import Rot as RotTold
@@ -31,7 +32,7 @@ class Rot:
     place: Range | None
     """None where it is all of the file, or the place of all files."""
     code: str
-    what: str
+    what: Phrase
 
 
 class Keeper:
@@ -69,7 +70,9 @@ class Keeper:
                     file=rot.file,
                     place=rot.place.as_dict() if rot.place else None,
                     code=rot.code,
-                    what=rot.what,
+                    what=rot.what.text,
+                    key=rot.what.key,
+                    fields=told(rot.what.fields),
                 )
                 for rot in known
             ],
@@ -77,10 +80,10 @@ class Keeper:
 
     def _all(self) -> Iterator[None]:
         if self._blobs.second_is_missing():
-            self._tell(Rot("", None, "SECOND_STORE_MISSING", trouble("second_store_missing").text))
+            self._tell(Rot("", None, "SECOND_STORE_MISSING", trouble("second_store_missing").said))
         for file_id in self._images.file_ids():
             for error in self._images.mend(file_id):
-                self._tell(Rot(file_id, None, error.code, error.what))
+                self._tell(Rot(file_id, None, error.code, error.said))
             yield
             yield from self._segments(file_id)
 
@@ -93,7 +96,7 @@ class Keeper:
             return
         for segment in image.segments:
             for error in self._blobs.mend(segment):
-                self._tell(Rot(file_id, segment.place, error.code, error.what))
+                self._tell(Rot(file_id, segment.place, error.code, error.said))
             yield
 
     def _tell(self, rot: Rot) -> None:
@@ -101,9 +104,9 @@ class Keeper:
         if rot in self._told:
             return
         self._told.add(rot)
-        told = _trouble(rot)
-        log.warning("%s", told.text)
-        self._tell_all(AlarmEvent(None, "STORED_FILE_ROT", told.key, True, told.fields))
+        found = _trouble(rot)
+        log.warning("%s", found.text)
+        self._tell_all(AlarmEvent(None, "STORED_FILE_ROT", found.key, True, found.fields))
 
 
 def _trouble(rot: Rot) -> Trouble:

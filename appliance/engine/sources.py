@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from appliance.contract.phrases import phrase
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
@@ -131,12 +132,11 @@ def original_instead(
         return found if order.tuned_file is not None else order
     except VaultError as error:
         if error.code in LOST:
-            error.do_now = f"Bring back a second copy of {box.settings.state_dir}, then repeat the command."
+            copy = phrase("advice.second_copy", state=str(box.settings.state_dir))
+            error.advise_instead(copy)
             if order.tuned_file is not None:
-                error.do_now = (
-                    f"Finish the tuned file instead: `pitbox recover --job {flash.job_id}` needs nothing of "
-                    f"the original that it replaces. Or: {error.do_now}"
-                )
+                finish = phrase("advice.finish_tuned", job=flash.job_id)
+                error.advise_instead(finish, phrase("advice.or", way=copy))
         raise
 
 

@@ -99,8 +99,8 @@ def open_tuned(box: EngineContext, job: JobRecord, data: bytes | BinaryIO, opene
         )
         manifest, contents = open_package(data, box.keys, use)
     except VaultError as error:
-        details = (found("papers_detail", problem=one) for one in error.details)
-        reasons = (found("papers_refused", code=error.code, problem=error.what), *details)
+        details = (found("papers_detail", problem=one) for one in error.points)
+        reasons = (found("papers_refused", code=error.code, problem=error.said), *details)
         return Tuned(None, Authorisation(own_original=False, signatures=reasons))
     content = opened.keep(MemoryImage(contents))
     return Tuned(content, _papers(box, job, manifest), grant_id, new_file_id(), manifest.version)

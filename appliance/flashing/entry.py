@@ -7,10 +7,11 @@ import logging
 from collections.abc import Callable
 from types import TracebackType
 
-from appliance.contract.catalogue import Field
-from appliance.contract.entry_events import EntryEvent, EntryOutcome
+from appliance.contract.catalogue import Field, Phrase
+from appliance.contract.entry_events import EntryOutcome, entry_event
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import AlarmEvent, Event
+from appliance.contract.phrases import phrase
 from appliance.definitions.choreography import Choreography
 from appliance.definitions.entry_step import Step
 from appliance.definitions.supply_steps import SupplyOff
@@ -72,7 +73,7 @@ class Entry:
         except BaseException as error:
             problems = await self._leave()
             if isinstance(error, PitboxError):
-                error.details += tuple(problems)
+                error.add(*problems)
             raise
         return self
 
@@ -100,7 +101,7 @@ class Entry:
     async def _enter(self) -> None:
         if self._inside:
             self._entered = True
-            self._tell_if_possible(EntryOutcome.ENTERED, "it was left under power, in its session")
+            self._tell_if_possible(EntryOutcome.ENTERED, phrase("entry.inside"))
             return
         for number, step in enumerate(self._choreography.steps, 1):
             await self._step(number, step)
@@ -108,7 +109,7 @@ class Entry:
             await self._actions.check_supply()
         except ConnectionError as error:
             raise _hardware(error) from error
-        self._tell(EntryOutcome.ENTERED, f"{len(self._choreography.steps)} steps done")
+        self._tell(EntryOutcome.ENTERED, phrase("entry.entered", steps=len(self._choreography.steps)))
         self._entered = True
 
     async def _step(self, number: int, step: Step) -> None:
@@ -116,19 +117,22 @@ class Entry:
         try:
             found = await self._perform(step)
         except PitboxError as error:
-            error.details += (f"step {number} of {len(self._choreography.steps)}: {step.told}",)
-            error.do_now = step.advice or error.do_now
-            self._tell_if_possible(EntryOutcome.FAILED, f"{error.code}: {error.what}", number)
+            of = len(self._choreography.steps)
+            error.add(phrase("entry.step", number=number, of=of, step=step.told))
+            if step.advice:
+                error.advise_instead(phrase("advice.of_author", author_text=step.advice))
+            failed = phrase("entry.failed", code=error.code, problem=error.said)
+            self._tell_if_possible(EntryOutcome.FAILED, failed, number)
             raise
         self._tell(EntryOutcome.DONE, found, number)
 
-    async def _perform(self, step: Step) -> str:
+    async def _perform(self, step: Step) -> Phrase:
         try:
             return await self._actions.perform(step)
         except ConnectionError as error:
             raise _hardware(error) from error
 
-    async def _leave(self) -> list[str]:
+    async def _leave(self) -> list[Phrase]:
         """The ending, to its end: a cancel that comes meanwhile takes effect behind it."""
         ending = asyncio.ensure_future(self._end())
         cancelled: asyncio.CancelledError | None = None
@@ -141,7 +145,7 @@ class Entry:
             raise cancelled
         return ending.result()
 
-    async def _end(self) -> list[str]:
+    async def _end(self) -> list[Phrase]:
         problems = self._ask_whether_it_stays()
         try:
             for step in () if self._staying else self._choreography.ending:
@@ -153,21 +157,21 @@ class Entry:
         self._tell_end(problems)
         return problems
 
-    def _ask_whether_it_stays(self) -> list[str]:
+    def _ask_whether_it_stays(self) -> list[Phrase]:
         """Where nobody can tell, it stays: a supply that is on too long does less than a lost ECU."""
         try:
             self._staying = self._entered and self._stays()
         except PitboxError as error:
             self._staying = True
-            return [f"whether the ECU may lose its supply is not known ({error.what}), so it is left on"]
+            return [phrase("entry.supply_stays", problem=error.said)]
         return []
 
-    async def _ending_step(self, step: Step) -> list[str]:
+    async def _ending_step(self, step: Step) -> list[Phrase]:
         """One step of the ending; one that fails keeps none of the others from being done."""
         try:
             await self._perform(step)
         except PitboxError as error:
-            return [f"{step.told}: {error.what}"]
+            return [phrase("entry.ending_failed", step=step.told, problem=error.said)]
         return []
 
     @property
@@ -175,31 +179,32 @@ class Entry:
         keeps = self._choreography.keep_supply and self._entered
         return self._choreography.switches and not keeps and not self._staying
 
-    def _make_safe(self) -> list[str]:
+    def _make_safe(self) -> list[Phrase]:
         return make_safe(self._ports, self._choreography.pins, supply=self._switches_off)
 
     def _leave_at_once(self) -> None:
         """The event loop is gone: nothing can be waited for any more."""
         self._tell_end(self._make_safe())
 
-    def _tell_end(self, problems: list[str]) -> None:
+    def _tell_end(self, problems: list[Phrase]) -> None:
         if not problems:
-            kept = self._choreography.switches and not self._switches_off
-            why = ": the ECU would not come back without it" if self._staying else ""
-            self._tell_if_possible(
-                EntryOutcome.SAFE, f"pins released, supply {'left on' if kept else 'off'}{why}"
-            )
+            self._tell_if_possible(EntryOutcome.SAFE, phrase(self._how_it_was_left()))
             return
-        text = "; ".join(dict.fromkeys(problems))
-        self._tell_if_possible(EntryOutcome.UNSAFE, text)
-        told: dict[str, Field] = {"problems": tuple(dict.fromkeys(problems))}
+        each = tuple(dict.fromkeys(problems))
+        self._tell_if_possible(EntryOutcome.UNSAFE, phrase("entry.unsafe", problems=each))
+        told: dict[str, Field] = {"problems": each}
         self._record_if_possible(AlarmEvent(self._job_id, "LINES_NOT_SAFE", "lines_not_safe", True, told))
 
-    def _tell(self, outcome: EntryOutcome, what: str, step: int | None = None) -> None:
-        self._record(EntryEvent(self._job_id, self._access, outcome, what, step))
+    def _how_it_was_left(self) -> str:
+        if not self._choreography.switches or self._switches_off:
+            return "entry.supply_off"
+        return "entry.supply_kept" if self._staying else "entry.supply_on"
 
-    def _tell_if_possible(self, outcome: EntryOutcome, what: str, step: int | None = None) -> None:
-        self._record_if_possible(EntryEvent(self._job_id, self._access, outcome, what, step))
+    def _tell(self, outcome: EntryOutcome, what: Phrase, step: int | None = None) -> None:
+        self._record(entry_event(self._job_id, self._access, outcome, what, step))
+
+    def _tell_if_possible(self, outcome: EntryOutcome, what: Phrase, step: int | None = None) -> None:
+        self._record_if_possible(entry_event(self._job_id, self._access, outcome, what, step))
 
     def _record_if_possible(self, event: Event) -> None:
         """The lines come first: a disk that is full keeps none of them where it is."""
@@ -211,8 +216,4 @@ class Entry:
 
 def _hardware(error: ConnectionError) -> EntryError:
     code = "PINS_FAILED" if isinstance(error, PinsError) else "SUPPLY_FAILED"
-    return EntryError(
-        code,
-        str(error),
-        do_now="Check the box's pins, supply and voltmeter, then start again.",
-    )
+    return EntryError(code, technical_text=str(error))

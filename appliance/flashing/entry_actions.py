@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
+from appliance.contract.catalogue import Phrase
+from appliance.contract.phrases import phrase
 from appliance.definitions.entry_step import Step
 from appliance.definitions.person_steps import Ask, Wait
 from appliance.definitions.pin_steps import CheckPin, Level, PulsePin, ReleasePin, SetPin
@@ -65,7 +67,7 @@ class Actions:
         self._job_id = job_id
         self._windows: dict[Output, SupplyOn | IgnitionOn] = {}
         """What the supply must keep, by the outputs that are on."""
-        self._actions: dict[type[Step], Callable[[Any], Coroutine[Any, Any, str]]] = {
+        self._actions: dict[type[Step], Callable[[Any], Coroutine[Any, Any, Phrase]]] = {
             SupplyOn: self._switch_on,
             IgnitionOn: self._switch_on,
             SupplyOff: self._supply_off,
@@ -80,24 +82,16 @@ class Actions:
             Ask: self._ask,
         }
 
-    async def perform(self, step: Step) -> str:
+    async def perform(self, step: Step) -> Phrase:
         """Do one step; what was found, in words."""
         longest_s = step.deadline_s if isinstance(step, Ask) else step.longest_s
         try:
             async with asyncio.timeout(longest_s + _HARDWARE_S):
                 return await self._actions[type(step)](step)
         except UnansweredError as error:
-            raise EntryError(
-                "QUESTION_UNANSWERED",
-                f"nobody answered within {longest_s:g} s: {step.told}",
-                do_now="Start again when somebody is at the box to answer; nothing is lost.",
-            ) from error
+            raise EntryError("QUESTION_UNANSWERED", longest_s=longest_s, step=step.told) from error
         except TimeoutError as error:
-            raise EntryError(
-                "ENTRY_STUCK",
-                f"a step did not end in time: {step.told}",
-                do_now="Take the controller off the bench, and check the box's supply, pins and voltmeter.",
-            ) from error
+            raise EntryError("ENTRY_STUCK", step=step.told) from error
 
     async def check_supply(self) -> None:
         """Whatever was switched on last must still hold. Raises EntryError, SupplyError."""
@@ -109,7 +103,7 @@ class Actions:
         """Of the output that was switched on last."""
         return self._windows.get(Output.IGNITION) or self._windows.get(Output.SUPPLY)
 
-    async def _switch_on(self, step: SupplyOn | IgnitionOn) -> str:
+    async def _switch_on(self, step: SupplyOn | IgnitionOn) -> Phrase:
         supply, loop = self._ports.supply(), asyncio.get_running_loop()
         output = Output.SUPPLY if isinstance(step, SupplyOn) else Output.IGNITION
         supply.switch(output, True)
@@ -124,7 +118,7 @@ class Actions:
                 self._refuse_lost(step, reading, least=True)
             await asyncio.sleep(_SAMPLE_S)
 
-    async def _supply_off(self, step: SupplyOff) -> str:
+    async def _supply_off(self, step: SupplyOff) -> Phrase:
         supply, loop = self._ports.supply(), asyncio.get_running_loop()
         self._windows.clear()
         supply.switch(Output.IGNITION, False)
@@ -136,7 +130,7 @@ class Actions:
             await asyncio.sleep(_SAMPLE_S)
         return shown(reading)
 
-    async def _ignition_off(self, step: IgnitionOff) -> str:
+    async def _ignition_off(self, step: IgnitionOff) -> Phrase:
         supply, loop = self._ports.supply(), asyncio.get_running_loop()
         supply.switch(Output.IGNITION, False)
         self._windows.pop(Output.IGNITION, None)
@@ -149,7 +143,7 @@ class Actions:
             await asyncio.sleep(_SAMPLE_S)
         return shown(reading)
 
-    async def _check_off(self, step: CheckOff) -> str:
+    async def _check_off(self, step: CheckOff) -> Phrase:
         supply, loop = self._ports.supply(), asyncio.get_running_loop()
         for output in (Output.IGNITION, Output.SUPPLY):
             supply.switch(output, False)
@@ -162,17 +156,17 @@ class Actions:
                 raise stays_on(reading)
             await asyncio.sleep(_SAMPLE_S)
 
-    async def _check_ground(self, step: CheckGround) -> str:
+    async def _check_ground(self, step: CheckGround) -> Phrase:
         volts = await self._ports.supply().probe()
         if problem := circuit_problem(step, volts):
             raise problem
-        return f"{volts:.1f} V at the probe"
+        return phrase("step.probed", volts=volts)
 
-    async def _set_pin(self, step: SetPin) -> str:
+    async def _set_pin(self, step: SetPin) -> Phrase:
         await self._drive(step.pin, step.level)
         return step.told
 
-    async def _pulse_pin(self, step: PulsePin) -> str:
+    async def _pulse_pin(self, step: PulsePin) -> Phrase:
         other: Level = "high" if step.level == "low" else "low"
         for pulse in range(step.times):
             if pulse:
@@ -184,29 +178,24 @@ class Actions:
         await self._drive(step.pin, other)
         return step.told
 
-    async def _release_pin(self, step: ReleasePin) -> str:
+    async def _release_pin(self, step: ReleasePin) -> Phrase:
         self._ports.pins().release(step.pin)
         return step.told
 
-    async def _check_pin(self, step: CheckPin) -> str:
+    async def _check_pin(self, step: CheckPin) -> Phrase:
         pins, loop = self._ports.pins(), asyncio.get_running_loop()
         latest_s = loop.time() + step.within_s
         while pins.read(step.pin) != (step.level == "high"):
             if loop.time() >= latest_s:
-                raise EntryError(
-                    "PIN_LEVEL",
-                    f"{step.pin} does not read {step.level}",
-                    do_now="Its wire is open, shorted or in the wrong place: check it against the wiring "
-                    "picture, then start again.",
-                )
+                raise EntryError("PIN_LEVEL", pin=step.pin, level=step.level)
             await asyncio.sleep(_SAMPLE_S)
         return step.told
 
-    async def _wait(self, step: Wait) -> str:
+    async def _wait(self, step: Wait) -> Phrase:
         await self._while_supplied(asyncio.sleep(step.seconds))
         return step.told
 
-    async def _ask(self, step: Ask) -> str:
+    async def _ask(self, step: Ask) -> Phrase:
         question = Question(
             step.question,
             step.text,
@@ -217,12 +206,8 @@ class Actions:
         )
         answer = await self._while_supplied(self._ports.person().ask(question))
         if answer.value not in step.go_on_with:
-            raise EntryError(
-                "QUESTION_DECLINED",
-                f"{answer.by} answered {answer.value!r}: {step.told}",
-                do_now="Start again when it can be done; nothing is lost.",
-            )
-        return f"{answer.by} answered {answer.value}"
+            raise EntryError("QUESTION_DECLINED", person_text=answer.by, answer=answer.value, step=step.told)
+        return phrase("step.answered", person_text=answer.by, answer=answer.value)
 
     async def _drive(self, pin: str, level: Level) -> None:
         self._ports.pins().drive(pin, level == "high")
@@ -231,12 +216,7 @@ class Actions:
 
     def _refuse_stuck(self, pin: str, level: Level) -> None:
         if self._ports.pins().read(pin) != (level == "high"):
-            raise EntryError(
-                "PIN_NOT_FOLLOWING",
-                f"{pin} is driven {level} and does not follow",
-                do_now="Its wire is shorted, or something else drives it: check it before anything is "
-                "switched on again.",
-            )
+            raise EntryError("PIN_NOT_FOLLOWING", pin=pin, level=level)
 
     async def _while_supplied(self, work: Awaitable[Done]) -> Done:
         """Wait for it only as long as the supply holds."""
@@ -279,21 +259,21 @@ def _forget(task: asyncio.Future[Any]) -> None:
         task.exception()
 
 
-def make_safe(ports: EntryPorts, pins: frozenset[str], *, supply: bool) -> list[str]:
+def make_safe(ports: EntryPorts, pins: frozenset[str], *, supply: bool) -> list[Phrase]:
     """Release these pins and, where asked, switch everything off; what did not obey, in words.
 
     Without a wait, so that it also works where no event loop runs any more.
     """
-    problems: list[str] = []
+    problems: list[Phrase] = []
     if supply:
         for output in (Output.IGNITION, Output.SUPPLY):
             try:
                 ports.supply().switch(output, False)
             except SupplyError as error:
-                problems.append(f"{output.value} is not switched off: {error}")
+                problems.append(phrase("lines.still_on", output=output.value, technical_text=str(error)))
     for pin in sorted(pins):
         try:
             ports.pins().release(pin)
         except ConnectionError as error:
-            problems.append(f"{pin} is not released: {error}")
+            problems.append(phrase("lines.not_released", pin=pin, technical_text=str(error)))
     return problems

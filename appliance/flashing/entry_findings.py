@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.catalogue import Phrase
+from appliance.contract.errors import EngineError
+from appliance.contract.phrases import phrase
 from appliance.definitions.supply_steps import CheckGround, IgnitionOn, SupplyOn
 from drivers.supply.interface import SupplyReading
 
@@ -10,7 +12,7 @@ _SHORTED_V = 0.3
 """Less than any diode lets stand at the probe."""
 
 
-class EntryError(PitboxError):
+class EntryError(EngineError):
     """A step of the entry was not done."""
 
 
@@ -25,85 +27,45 @@ def misfit(step: SupplyOn | IgnitionOn, reading: SupplyReading, *, least: bool =
 def supply_problem(step: SupplyOn | IgnitionOn, reading: SupplyReading) -> EntryError:
     """The error for a reading that does not fit the step."""
     if not _in_volts(step, reading):
-        return EntryError(
-            "SUPPLY_OUT_OF_WINDOW",
-            f"{reading.volts:.1f} V measured with {step.told}",
-            do_now="Check the supply's setting and its current limit.",
-        )
+        return EntryError("SUPPLY_OUT_OF_WINDOW", volts=reading.volts, step=step.told)
     if _too_much(step, reading):
         if isinstance(step, SupplyOn):
             return ignition_stuck(reading, step.told)
-        return EntryError(
-            "CURRENT_TOO_HIGH",
-            f"{reading.amps:.2f} A measured with {step.told}",
-            do_now="A wire is in the wrong place, or the ECU is damaged: check the wiring before it is "
-            "switched on again.",
-        )
-    return EntryError(
-        "ECU_DRAWS_NOTHING" if isinstance(step, SupplyOn) else "IGNITION_DRAWS_NOTHING",
-        f"{reading.amps:.2f} A measured with {step.told}",
-        do_now="The ECU does not take its supply: check the wires of supply, ignition and ground for one "
-        "that is open or in the wrong place, then the ECU's supply pins.",
-    )
+        return EntryError("CURRENT_TOO_HIGH", amps=reading.amps, step=step.told)
+    code = "ECU_DRAWS_NOTHING" if isinstance(step, SupplyOn) else "IGNITION_DRAWS_NOTHING"
+    return EntryError(code, amps=reading.amps, step=step.told)
 
 
-def ignition_stuck(reading: SupplyReading, told: str = "ignition off") -> EntryError:
+def ignition_stuck(reading: SupplyReading, step: Phrase | None = None) -> EntryError:
     """More is drawn than an ECU takes whose ignition is off."""
-    return EntryError(
-        "IGNITION_STUCK",
-        f"{reading.amps:.2f} A measured with {told}, and the ignition is off",
-        do_now="The ignition line or its wire is stuck at the supply, or a wire is in the wrong place: take "
-        "the ECU off the bench, then check the switch of the ignition and the wiring.",
-    )
+    return EntryError("IGNITION_STUCK", amps=reading.amps, step=step or phrase("step.ignition_off"))
 
 
 def tripped() -> EntryError:
     """The supply has switched itself off."""
-    return EntryError(
-        "SUPPLY_TRIPPED",
-        "the supply's current limit has switched it off",
-        do_now="A wire is shorted, or supply and ground are swapped: check the wiring from ground on before "
-        "it is switched on again.",
-    )
+    return EntryError("SUPPLY_TRIPPED")
 
 
 def stays_on(reading: SupplyReading) -> EntryError:
     """Something is at an output that is switched off."""
-    return EntryError(
-        "SUPPLY_STAYS_ON",
-        f"the supply is switched off, and {shown(reading)} is still at its output",
-        do_now="Take the controller off the bench by hand, then check the supply's switch.",
-    )
+    return EntryError("SUPPLY_STAYS_ON", measured=shown(reading))
 
 
 def circuit_problem(step: CheckGround, volts: float) -> EntryError | None:
     """What the probe found on its way through supply wire, controller and ground; None if all is well."""
-    measured = f"{volts:.1f} V at the probe"
+    measured = phrase("step.probed", volts=volts)
     if volts > step.max_v:
-        return EntryError(
-            "GROUND_MISSING",
-            f"{measured}: no current finds its way from supply to ground",
-            do_now="The ground wire or the supply wire is open or in the wrong place. Nothing was switched "
-            "on: an ECU without ground would be powered through its other pins. Check ground first.",
-        )
+        return EntryError("GROUND_MISSING", measured=measured)
     if volts >= step.min_v:
         return None
     if volts < _SHORTED_V:
-        return EntryError(
-            "SUPPLY_SHORTED",
-            f"{measured}: the supply wire is shorted to ground",
-            do_now="Nothing was switched on. Look for the wire that touches another, then start again.",
-        )
-    return EntryError(
-        "POLARITY_WRONG",
-        f"{measured}: supply and ground are the wrong way round",
-        do_now="Nothing was switched on. Exchange the wires of supply and ground, then start again.",
-    )
+        return EntryError("SUPPLY_SHORTED", measured=measured)
+    return EntryError("POLARITY_WRONG", measured=measured)
 
 
-def shown(reading: SupplyReading) -> str:
-    """Volts and amperes, in words."""
-    return f"{reading.volts:.1f} V, {reading.amps:.2f} A"
+def shown(reading: SupplyReading) -> Phrase:
+    """Volts and amperes."""
+    return phrase("step.measured", volts=reading.volts, amps=reading.amps)
 
 
 def _in_volts(step: SupplyOn | IgnitionOn, reading: SupplyReading) -> bool:

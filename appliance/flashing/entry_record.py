@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from appliance.contract.entry_events import OVER, EntryEvent, EntryOutcome
+from appliance.contract.catalogue import Phrase
+from appliance.contract.entry_events import OVER, EntryOutcome, entry_event
 from appliance.contract.events import Event
+from appliance.contract.phrases import phrase
 from appliance.flashing.journal import Journal
 
 
@@ -18,5 +20,6 @@ def tell_cut_entry(journal: Journal) -> None:
     last = journal.events.latest("entry")
     if last is None or last.get("outcome") in (None, *OVER):
         return
-    what = f"the box stopped in it, behind: {last['what']}; its lines are let go at its start"
-    journal.events.tell(EntryEvent(last["job_id"], last["access"], EntryOutcome.CUT, what))
+    behind = Phrase.read({**last, "text": last["what"]})
+    what = phrase("entry.cut", behind=behind)
+    journal.events.tell(entry_event(last["job_id"], last["access"], EntryOutcome.CUT, what))

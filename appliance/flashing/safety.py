@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from appliance.contract.catalogue import Phrase
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import ECU_IN_DANGER, JobState
+from appliance.contract.phrases import phrase
 from appliance.contract.report import Word
 from appliance.contract.safety import OpenWrite, Standing
 from appliance.flashing.history import is_rescue, words_of
@@ -67,10 +69,12 @@ def tell_safety(
     if journal_doubted:
         doubted = {EcuSafety.UNTOUCHED, EcuSafety.INTACT}
     error.ecu = EcuSafety.UNKNOWN if found.ecu in doubted else found.ecu
-    error.details += tuple(
-        _sentence(one)
-        for one in found.open_writes
-        if one.half_written and not (one.job == job_id and "pitbox recover" in error.do_now)
+    error.add(
+        *(
+            _sentence(one)
+            for one in found.open_writes
+            if one.half_written and not (one.job == job_id and "pitbox recover" in error.do_now)
+        )
     )
 
 
@@ -133,11 +137,12 @@ def may_be_same_car(write: OpenWrite, job: JobRecord) -> bool:
     return not any(None not in pair and pair[0] != pair[1] for pair in pairs)
 
 
-def _sentence(write: OpenWrite) -> str:
-    car = f"VIN {write.vin}" if write.vin else f"{write.definition}, VIN not told"
+def _sentence(write: OpenWrite) -> Phrase:
+    car = phrase("car.untold", definition=write.definition or "")
+    if write.vin:
+        car = phrase("car.vin", vin=write.vin)
     if write.state not in _RESTING:
-        return f"the ECU of job {write.job} ({car}) is being written now: `pitbox jobs --watch` shows it"
-    way_on = f"`pitbox recover --job {write.job}` finishes it, with `--original` its original goes back"
+        return phrase("open_write.now", job=write.job, car=car)
     if write.state == JobState.NEEDS_BENCH.value:
-        way_on = f"it needs the bench, then {way_on}"
-    return f"the ECU of job {write.job} ({car}) is half written: {way_on}"
+        return phrase("open_write.bench", job=write.job, car=car)
+    return phrase("open_write.half_written", job=write.job, car=car)

@@ -46,11 +46,7 @@ class AgeIdentity:
         try:
             return pyrage.x25519.Identity.from_str(self.secret)
         except pyrage.IdentityError as error:
-            raise VaultError(
-                "VAULT_KEY_INVALID",
-                "a private age key is not valid",
-                do_now="Restore the key directory from its backup, or ask the file service for a new grant.",
-            ) from error
+            raise VaultError("VAULT_KEY_INVALID") from error
 
 
 def _bech32(human_part: str, data: bytes) -> str:

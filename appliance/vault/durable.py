@@ -112,14 +112,8 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def _disk_error(path: Path, error: OSError) -> VaultError:
-    reason = error.strerror or str(error)
     if error.errno in _FULL:
-        what, do_now = "the disk is full", "Free space on the box, then repeat the step."
-        code = "VAULT_DISK_FULL"
-    elif error.errno in _READ_ONLY:
-        what, do_now = "the disk refuses access", "Check the storage card: it may be worn out or locked."
-        code = "VAULT_DISK_READ_ONLY"
-    else:
-        what, do_now = f"the disk failed ({reason})", "Check the storage card, then repeat the step."
-        code = "VAULT_DISK_FAILED"
-    return VaultError(code, f"{what}: {path}", do_now=do_now)
+        return VaultError("VAULT_DISK_FULL", path=str(path))
+    if error.errno in _READ_ONLY:
+        return VaultError("VAULT_DISK_READ_ONLY", path=str(path))
+    return VaultError("VAULT_DISK_FAILED", path=str(path), technical_text=error.strerror or str(error))

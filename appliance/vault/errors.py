@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError
 
 
-class VaultError(PitboxError):
+class VaultError(EngineError):
     """A key, a sealed object, a package or the disk below them was refused; `code` says which."""

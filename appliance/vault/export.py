@@ -51,22 +51,14 @@ def export_image(
 
 def _refuse_slave(keys: KeyRing) -> None:
     if keys.role is not Role.MASTER:
-        raise VaultError(
-            "VAULT_SLAVE_NO_EXPORT",
-            "a slave-role box does not export plaintext",
-            do_now="Send the sealed file to the master and export it there.",
-        )
+        raise VaultError("VAULT_SLAVE_NO_EXPORT")
 
 
 def _of_one_memory(regions: tuple[Region, ...], memory: str | None) -> tuple[Region, ...]:
     memories = sorted({region.place.memory for region in regions})
     wanted = memories[0] if memory is None and len(memories) == 1 else memory
     if wanted not in memories:
-        raise VaultError(
-            "VAULT_EXPORT_MEMORIES",
-            f"the file holds the memories {', '.join(memories)}, and an export is of one of them",
-            do_now="Name it: `pitbox export --memory NAME`.",
-        )
+        raise VaultError("VAULT_EXPORT_MEMORIES", memories=tuple(memories))
     return tuple(region for region in regions if region.place.memory == wanted)
 
 
@@ -74,11 +66,7 @@ def _refuse_gaps(regions: tuple[Region, ...]) -> None:
     ordered = sorted(regions, key=lambda region: region.place)
     for below, above in pairwise(ordered):
         if below.place.end != above.place.start:
-            raise VaultError(
-                "VAULT_EXPORT_GAPS",
-                f"there is a gap between {below.name} and {above.name}, and a .bin has no addresses",
-                do_now="Export as Intel HEX or S-record instead.",
-            )
+            raise VaultError("VAULT_EXPORT_GAPS", below=below.name, above=above.name)
 
 
 def _encode(contents: dict[Start, bytearray], export_format: ExportFormat) -> bytes:

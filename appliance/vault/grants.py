@@ -12,7 +12,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
+from appliance.contract.catalogue import Phrase
 from appliance.contract.manifest import Grant, GrantOp, GrantTerms, Manifest
+from appliance.contract.phrases import phrase
 from appliance.contract.records import EcuIdentity
 from appliance.vault.agekey import AgeIdentity
 from appliance.vault.errors import VaultError
@@ -58,11 +60,7 @@ def open_grant(grant: Grant, keys: KeyRing) -> AgeIdentity:
         secret = _SUITE.decrypt(decode(sealed), keys.grant_key(grant.epoch), info=_info(stated))
         return AgeIdentity(secret.decode("ascii"))
     except (InvalidTag, ValueError) as error:
-        raise VaultError(
-            "VAULT_GRANT_SEALED",
-            "the grant does not open on this box",
-            do_now="Ask the file service for a new grant for this box.",
-        ) from error
+        raise VaultError("VAULT_GRANT_SEALED") from error
 
 
 def check_grant(grant: Grant, manifest: Manifest, manifest_sha256: str, keys: KeyRing, use: GrantUse) -> None:
@@ -77,59 +75,51 @@ def check_grant(grant: Grant, manifest: Manifest, manifest_sha256: str, keys: Ke
     ]
     misfits += [*_misfits_of_use(grant, manifest, use), *_misfits_of_time(grant, use)]
     if misfits:
-        raise VaultError(
-            f"VAULT_GRANT_{misfits[0][0]}",
-            f"the grant does not cover this: {misfits[0][1]}",
-            do_now="Ask the file service for a new grant for this box, this job and this ECU.",
-            details=tuple(reason for _, reason in misfits),
-        )
+        first = misfits[0]
+        raise VaultError(f"VAULT_GRANT_{first.key.partition('.')[2].upper()}", why=first, points=misfits)
 
 
-def _misfits_of_box(
-    grant: Grant, manifest: Manifest, keys: KeyRing, use: GrantUse
-) -> Iterator[tuple[str, str]]:
+def _misfits_of_box(grant: Grant, manifest: Manifest, keys: KeyRing, use: GrantUse) -> Iterator[Phrase]:
     if not grant.device_id == manifest.device_id == keys.device_id:
-        yield "DEVICE", f"it is for the box {grant.device_id}, and this is {keys.device_id}"
+        yield phrase("grant.device", wanted=grant.device_id, own=keys.device_id)
     if grant.epoch != keys.epoch and not (use.recovering and grant.epoch < keys.epoch):
-        yield "EPOCH", f"it is for pairing {grant.epoch} of this box, and this is pairing {keys.epoch}"
+        yield phrase("grant.epoch", wanted=grant.epoch, own=keys.epoch)
     if grant.tier != KEY_TIER:
-        yield "TIER", f"it is for key protection tier {grant.tier}, and this box has {KEY_TIER}"
+        yield phrase("grant.tier", wanted=grant.tier, own=KEY_TIER)
 
 
-def _misfits_of_file(grant: Grant, manifest: Manifest, manifest_sha256: str) -> Iterator[tuple[str, str]]:
+def _misfits_of_file(grant: Grant, manifest: Manifest, manifest_sha256: str) -> Iterator[Phrase]:
     if grant.file_id != manifest.file_id:
-        yield "FILE", f"it is for the file {grant.file_id}, and this is {manifest.file_id}"
+        yield phrase("grant.file", wanted=grant.file_id, own=manifest.file_id)
     if grant.manifest_sha256 != manifest_sha256:
-        yield "MANIFEST", "it is for another manifest than the one in the package"
+        yield phrase("grant.manifest")
 
 
-def _misfits_of_use(grant: Grant, manifest: Manifest, use: GrantUse) -> Iterator[tuple[str, str]]:
+def _misfits_of_use(grant: Grant, manifest: Manifest, use: GrantUse) -> Iterator[Phrase]:
     if not grant.job_id == manifest.job_id == use.job_id:
-        yield "JOB", f"it is for the job {grant.job_id}, and this is {use.job_id}"
+        yield phrase("grant.job", wanted=grant.job_id, own=use.job_id)
     if not grant.ecu == manifest.ecu == use.ecu:
-        yield "ECU", f"it is for the ECU {_spell(grant.ecu)}, and this is {_spell(use.ecu)}"
+        yield phrase("grant.ecu", wanted=_spell(grant.ecu), own=_spell(use.ecu))
     if grant.op != use.op:
-        yield "OP", f"it allows {grant.op}, and {use.op} was asked for"
+        yield phrase("grant.op", allowed=grant.op, asked=use.op)
     if manifest.version < use.newest_version and not use.recovering:
-        yield (
-            "VERSION",
-            f"it is version {manifest.version}, and version {use.newest_version} was begun already",
-        )
+        yield phrase("grant.version", version=manifest.version, newest=use.newest_version)
 
 
-def _misfits_of_time(grant: Grant, use: GrantUse) -> Iterator[tuple[str, str]]:
+def _misfits_of_time(grant: Grant, use: GrantUse) -> Iterator[Phrase]:
     if use.recovering:
         return
     if use.now_s < grant.nbf:
-        yield "NOT_YET", f"it is not valid yet: valid from {grant.nbf}, now {use.now_s} (Unix seconds)"
+        yield phrase("grant.not_yet", from_s=grant.nbf, now_s=use.now_s)
     if use.now_s >= grant.exp:
-        yield "EXPIRED", f"it has expired: valid until {grant.exp}, now {use.now_s} (Unix seconds)"
+        yield phrase("grant.expired", until_s=grant.exp, now_s=use.now_s)
     if use.starts >= grant.max_starts:
-        yield "STARTS", f"it allows {grant.max_starts} starts, and {use.starts} were made"
+        yield phrase("grant.starts", most=grant.max_starts, made=use.starts)
 
 
-def _spell(ecu: EcuIdentity) -> str:
-    return f"hw {ecu.hw}, sw {ecu.sw}, boot {ecu.boot or '-'}, VIN hash {(ecu.vin_hmac or '-')[:8]}"
+def _spell(ecu: EcuIdentity) -> Phrase:
+    vin_hash = (ecu.vin_hmac or "-")[:8]
+    return phrase("grant.numbers", hw=ecu.hw, sw=ecu.sw, boot=ecu.boot or "-", vin_hash=vin_hash)
 
 
 def _info(stated: Mapping[str, object]) -> bytes:

@@ -9,6 +9,8 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
+from appliance.contract.catalogue import Phrase
+from appliance.contract.phrases import phrase
 from appliance.contract.places import Range, Start
 from appliance.contract.records import (
     EcuIdentity,
@@ -88,7 +90,7 @@ class Damage:
     """A range of an image that cannot be had from any place."""
 
     place: Range
-    why: str
+    why: Phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,25 +175,13 @@ class ImageStore:
         """The record in one place, and its bytes. Raises VaultError."""
         data = durable.read(_path(root, file_id), RECORD_MAX_BYTES)
         if data is None:
-            raise VaultError(
-                "VAULT_IMAGE_MISSING",
-                f"there is no stored file {file_id}",
-                do_now="`pitbox originals` lists the stored originals: choose one of them.",
-            )
+            raise VaultError("VAULT_IMAGE_MISSING", file=file_id)
         try:
             return self._checked(data, file_id), data
         except NewerRecordError as error:
-            raise VaultError(
-                "VAULT_IMAGE_NEWER",
-                f"the record of the stored file {file_id} is newer than this box: {error}",
-                do_now="Update the box: a newer version wrote this file.",
-            ) from error
+            raise VaultError("VAULT_IMAGE_NEWER", file=file_id, technical_text=str(error)) from error
         except ValueError as error:
-            raise VaultError(
-                "VAULT_IMAGE_DAMAGED",
-                f"the record of the stored file {file_id} is refused: {error}",
-                do_now="Do not use this file. Fetch it from the file service again, or read the ECU again.",
-            ) from error
+            raise VaultError("VAULT_IMAGE_DAMAGED", file=file_id, technical_text=str(error)) from error
 
     def _copied(self, root: Path, file_id: str, data: bytes) -> VaultError | None:
         try:
@@ -217,9 +207,8 @@ class ImageStore:
         if missing:
             raise VaultError(
                 "VAULT_IMAGE_INCOMPLETE",
-                f"the stored file {image.file_id} is not complete",
-                do_now="Finish the read, then repeat the step.",
-                details=tuple(f"missing {place}" for place in missing),
+                file=image.file_id,
+                points=tuple(phrase("image.part_missing", place=str(place)) for place in missing),
             )
         return assemble(image.regions, image.segments, self._blobs.get)
 
@@ -227,12 +216,12 @@ class ImageStore:
         """Everything of the image that is whole, and exactly what is not. `wipe` the contents after use."""
         contents: dict[Start, bytearray] = {}
         run, behind = bytearray(), None
-        damaged = [Damage(place, "it was never read") for place in image.missing()]
+        damaged = [Damage(place, phrase("image.never_read")) for place in image.missing()]
         for segment in sorted(image.segments, key=lambda one: one.place):
             try:
                 data = self._blobs.get(segment)
             except VaultError as error:
-                damaged.append(Damage(segment.place, error.what))
+                damaged.append(Damage(segment.place, error.said))
                 continue
             if segment.place.at != behind:
                 run = contents[segment.place.at] = bytearray()

@@ -33,7 +33,6 @@ MASTER_SIGNING_FILE = "master-sign.key"
 
 _KEY_FILE_MAX_BYTES = 64 * 1024
 _OTHERS_MASK = 0o077
-_RESTORE = "Restore the key directory from its backup. Without it the sealed files of this box stay closed."
 Parsed = TypeVar("Parsed")
 log = logging.getLogger("pitbox.vault")
 
@@ -107,11 +106,7 @@ def _move_into_place(building: Path, directory: Path) -> None:
         building.rename(directory)
     except OSError as error:
         if directory.is_dir() and any(directory.iterdir()):
-            raise VaultError(
-                "VAULT_KEYS_EXIST",
-                f"there are keys in {directory} already",
-                do_now="Nothing was overwritten. Use the keys that are there.",
-            ) from error
+            raise VaultError("VAULT_KEYS_EXIST", directory=str(directory)) from error
         raise
 
 
@@ -121,9 +116,7 @@ def load(directory: Path) -> KeyRing:
     try:
         return _ring(directory, _box(directory))
     except ValueError as error:
-        raise VaultError(
-            "VAULT_KEYS_DAMAGED", f"the keys in {directory} are damaged", do_now=_RESTORE
-        ) from error
+        raise VaultError("VAULT_KEYS_DAMAGED", directory=str(directory)) from error
 
 
 def _ring(directory: Path, box: _Box) -> KeyRing:
@@ -168,11 +161,7 @@ def load_or_create(directory: Path, role: Role) -> KeyRing:
         return create(directory, role)
     keys = load(directory)
     if keys.role is not role:
-        raise VaultError(
-            "VAULT_ROLE_MISMATCH",
-            f"this box was made a {keys.role}, and {role} was asked for",
-            do_now="Start the engine in the role the keys were made for; a box does not change its role.",
-        )
+        raise VaultError("VAULT_ROLE_MISMATCH", own_role=keys.role, asked_role=role)
     try:
         _keep_twice(directory, keys)
     except VaultError as error:  # one whole copy is enough to work with
@@ -199,11 +188,7 @@ def pair(directory: Path, master: MasterPublic) -> KeyRing:
     """Make the slave whose keys are in `directory` trust `master`; grants of earlier pairings die."""
     keys = load(directory)
     if keys.role is Role.MASTER:
-        raise VaultError(
-            "VAULT_MASTER_NOT_PAIRED",
-            "a master-role box is its own master",
-            do_now="Pair boxes in the slave role with this one instead.",
-        )
+        raise VaultError("VAULT_MASTER_NOT_PAIRED")
     pairing = Pairing(epoch=keys.epoch + 1, master=master)
     for path in _copies(directory, PAIRING_FILE):
         durable.write_atomic(path, pairing.model_dump_json().encode())
@@ -247,12 +232,8 @@ def _refuse_exposed(path: Path) -> None:
     except OSError as error:
         raise _missing(path) from error
     if mode & _OTHERS_MASK:
-        raise VaultError(
-            "VAULT_KEYS_EXPOSED",
-            f"others can read {path} (mode {mode & 0o777:04o})",
-            do_now="Treat these keys as known to others: re-pair the box, or set the modes to 0700 and 0600.",
-        )
+        raise VaultError("VAULT_KEYS_EXPOSED", path=str(path), mode=mode & 511)
 
 
 def _missing(path: Path) -> VaultError:
-    return VaultError("VAULT_KEYS_MISSING", f"there is no key at {path}", do_now=_RESTORE)
+    return VaultError("VAULT_KEYS_MISSING", path=str(path))

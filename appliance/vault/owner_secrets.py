@@ -91,10 +91,9 @@ class SecretStore:
             return self._plain(place)
         raise VaultError(
             "VAULT_SECRET_DAMAGED",
-            f"the owner's {place.name!r} for {place.definition} is damaged on the disk",
-            do_now=f"Put it there again: `pitbox secrets put {place.name} FILE --definition "
-            f"{place.definition}`.",
-            details=tuple(one.text for one in found.problems),
+            name=place.name,
+            definition=place.definition,
+            points=tuple(one.said for one in found.problems),
         )
 
     def remove(self, place: Place) -> bool:
@@ -124,7 +123,7 @@ class SecretStore:
                 durable.remove_temporaries(self._root)
                 places = list(self._in_the_clear())
         except VaultError as error:
-            return [Takeover(None, trouble("secrets_unseen", problem=error.what))]
+            return [Takeover(None, trouble("secrets_unseen", problem=error.said))]
         return [done for place in places if (done := self._take_over(place)) is not None]
 
     def _take_over(self, place: Place) -> Takeover | None:
@@ -139,7 +138,7 @@ class SecretStore:
             return Takeover(
                 place,
                 trouble(
-                    "secret_in_the_clear", name=place.name, definition=place.definition, problem=error.what
+                    "secret_in_the_clear", name=place.name, definition=place.definition, problem=error.said
                 ),
             )
         if path.exists():
@@ -157,9 +156,7 @@ class SecretStore:
                 return None
             if not stat.S_ISREG(path.lstat().st_mode) or path.lstat().st_size > MOST_BYTES:
                 raise VaultError(
-                    "VAULT_SECRET_STRANGE",
-                    f"{path} is no file of at most {MOST_BYTES} bytes",
-                    do_now=f"Take it away, then `pitbox secrets put {place.name} FILE`.",
+                    "VAULT_SECRET_STRANGE", path=str(path), most_bytes=MOST_BYTES, name=place.name
                 )
         return durable.read(path, MOST_BYTES)
 
@@ -191,11 +188,7 @@ class SecretStore:
         try:
             record: Any = parse_canonical(opened_record(_RECORD, data, self._keys.record_mac, VERSION))
         except NewerRecordError as error:
-            raise VaultError(
-                "VAULT_SECRET_NEWER",
-                f"the owner's {place.name!r} was stored by a newer build: {error}",
-                do_now="Update the box, or put the secret there again.",
-            ) from error
+            raise VaultError("VAULT_SECRET_NEWER", name=place.name, technical_text=str(error)) from error
         if (record["definition"], record["name"]) != place:
             raise ValueError("it is another secret")
         try:

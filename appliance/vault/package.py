@@ -12,7 +12,9 @@ from itertools import accumulate, chain
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
+from appliance.contract.catalogue import Field
 from appliance.contract.manifest import Grant, GrantOp, GrantTerms, Manifest, Verdict
+from appliance.contract.phrases import phrase
 from appliance.contract.places import Range, Start
 from appliance.contract.records import (
     IMAGE_MAX_BYTES,
@@ -40,7 +42,6 @@ DIFF_CHUNK_BYTES = 4096
 
 Source: TypeAlias = Path | bytes | BinaryIO
 """A package by its name, in memory, or open."""
-_ASK_AGAIN = "Do not use this file. Ask the file service for it again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,7 +224,7 @@ class _Reader:
 
     def __init__(self, file: BinaryIO, size_bytes: int) -> None:
         if size_bytes > PACKAGE_MAX_BYTES:
-            raise _invalid(f"it has {size_bytes} bytes, more than {PACKAGE_MAX_BYTES}")
+            raise _invalid("package.too_long", bytes=size_bytes, most_bytes=PACKAGE_MAX_BYTES)
         self._file = file
         with _as_invalid():
             self._members = container.list_members(file, size_bytes)
@@ -240,13 +241,13 @@ class _Reader:
     def _read(self, name: str, limit_bytes: int) -> bytes:
         member = self._find(name)
         if member.size > limit_bytes:
-            raise _invalid(f"{name} has {member.size} bytes, more than {limit_bytes}")
+            raise _invalid("package.member_too_long", member=name, bytes=member.size, most_bytes=limit_bytes)
         with _as_invalid():
             return container.read_member(self._file, member)
 
     def _find(self, name: str) -> Member:
         if name not in self._members:
-            raise _invalid(f"{name} is missing")
+            raise _invalid("package.member_missing", member=name)
         return self._members[name]
 
 
@@ -261,9 +262,7 @@ def _opened(source: Source) -> Iterator[_Reader]:
         return
     with durable.disk_errors(source):
         if not source.is_file():
-            raise VaultError(
-                "VAULT_PACKAGE_MISSING", f"there is no file {source}", do_now="Check the name of the package."
-            )
+            raise VaultError("VAULT_PACKAGE_MISSING", source=str(source))
         with source.open("rb") as file:
             yield _Reader(file, os.fstat(file.fileno()).st_size)
 
@@ -275,7 +274,7 @@ def _inspect(reader: _Reader, keys: KeyRing) -> Package:
     grant = verify(reader.token(GRANT_MEMBER), Typ.GRANT, master, Grant)
     expected = {MANIFEST_MEMBER, GRANT_MEMBER, *map(_member_name, manifest.segments)}
     if reader.names() != expected:
-        raise _invalid("its members are not those the manifest names")
+        raise _invalid("package.other_members")
     for segment in manifest.segments:
         check_sealed(segment, reader.segment(segment))
     return Package(manifest, grant, sha256_hex(manifest_jws))
@@ -284,11 +283,7 @@ def _inspect(reader: _Reader, keys: KeyRing) -> Package:
 def _trusted_master(keys: KeyRing) -> MasterPublic:
     master = keys.known_master()
     if master is None:
-        raise VaultError(
-            "VAULT_NOT_PAIRED",
-            "this box is not paired with a master, so it cannot tell whose file this is",
-            do_now="Pair the box with its master, then repeat the step.",
-        )
+        raise VaultError("VAULT_NOT_PAIRED")
     return master
 
 
@@ -297,8 +292,8 @@ def _as_invalid() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise _invalid(str(error)) from error
+        raise _invalid("malformed", technical_text=str(error)) from error
 
 
-def _invalid(why: str) -> VaultError:
-    return VaultError("VAULT_PACKAGE_INVALID", f"the package is refused: {why}", do_now=_ASK_AGAIN)
+def _invalid(why: str, **fields: Field) -> VaultError:
+    return VaultError("VAULT_PACKAGE_INVALID", why=phrase(why, **fields))

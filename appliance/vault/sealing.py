@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import pyrage
 
+from appliance.contract.phrases import phrase
 from appliance.contract.places import Range, Start
 from appliance.contract.records import Segment
 from appliance.vault.agekey import AgeIdentity
 from appliance.vault.contents import sha256_hex
 from appliance.vault.errors import VaultError
-
-_RESTORE = "Do not use this file. Fetch it from the file service again, or read the ECU again."
 
 
 def seal(plaintext: bytes | bytearray, recipients: Sequence[str]) -> bytes:
@@ -21,11 +20,7 @@ def seal(plaintext: bytes | bytearray, recipients: Sequence[str]) -> bytes:
         native = [pyrage.x25519.Recipient.from_str(recipient) for recipient in recipients]
         return pyrage.encrypt(bytes(plaintext), native)
     except (pyrage.RecipientError, pyrage.EncryptError) as error:
-        raise VaultError(
-            "VAULT_RECIPIENT_INVALID",
-            "the key to seal this file to is missing or not valid",
-            do_now="Pair the box with its master again.",
-        ) from error
+        raise VaultError("VAULT_RECIPIENT_INVALID") from error
 
 
 def open_sealed(sealed: bytes, identities: Sequence[AgeIdentity]) -> bytes:
@@ -36,11 +31,7 @@ def open_sealed(sealed: bytes, identities: Sequence[AgeIdentity]) -> bytes:
     try:
         return pyrage.decrypt(sealed, [identity.native() for identity in identities])
     except (pyrage.DecryptError, OSError) as error:
-        raise VaultError(
-            "VAULT_CANNOT_OPEN",
-            f"a sealed file could not be opened ({error}): it is damaged or sealed to another box",
-            do_now=_RESTORE,
-        ) from error
+        raise VaultError("VAULT_CANNOT_OPEN", technical_text=str(error)) from error
 
 
 def seal_segment(plaintext: bytes | bytearray, at: Start, recipients: Sequence[str]) -> tuple[Segment, bytes]:
@@ -61,7 +52,7 @@ def seal_segment(plaintext: bytes | bytearray, at: Start, recipients: Sequence[s
 def check_sealed(segment: Segment, sealed: bytes) -> None:
     """VAULT_BLOB_CHANGED unless `sealed` has the length and hash that `segment` names."""
     if len(sealed) != segment.ct_len or sha256_hex(sealed) != segment.ct_sha256:
-        raise _changed(segment, "its sealed bytes are not those that were recorded")
+        raise _changed(segment, "blob.sealed_bytes_other")
 
 
 def open_segment(segment: Segment, sealed: bytes, identities: Sequence[AgeIdentity]) -> bytes:
@@ -74,10 +65,9 @@ def open_checked(segment: Segment, sealed: bytes, identities: Sequence[AgeIdenti
     """`open_segment` without the ciphertext's hash: the plaintext's own hash decides."""
     plaintext = open_sealed(sealed, identities)
     if len(plaintext) != segment.place.length or sha256_hex(plaintext) != segment.pt_sha256:
-        raise _changed(segment, "its content is not what was recorded")
+        raise _changed(segment, "blob.content_other")
     return plaintext
 
 
 def _changed(segment: Segment, why: str) -> VaultError:
-    what = f"the sealed segment for {segment.place} is refused: {why}"
-    return VaultError("VAULT_BLOB_CHANGED", what, do_now=_RESTORE)
+    return VaultError("VAULT_BLOB_CHANGED", place=str(segment.place), why=phrase(why))

@@ -11,6 +11,8 @@ from typing import TypeVar
 from cryptography.exceptions import InvalidSignature
 from pydantic import ValidationError
 
+from appliance.contract.catalogue import Phrase
+from appliance.contract.phrases import phrase
 from appliance.contract.records import Record, parse_canonical
 from appliance.vault.errors import VaultError
 from appliance.vault.keys import MasterKeys, MasterPublic
@@ -18,7 +20,6 @@ from appliance.vault.keys import MasterKeys, MasterPublic
 ALGORITHM = "Ed25519"
 JWS_MAX_BYTES = 120 * 1024
 _HEADER_FIELDS = frozenset({"alg", "kid", "typ"})
-_ASK_AGAIN = "Do not use this file. Ask the file service for it again."
 
 RecordT = TypeVar("RecordT", bound=Record)
 
@@ -50,12 +51,7 @@ def verify(token: bytes, typ: Typ, master: MasterPublic, model: type[RecordT]) -
         parse_canonical(payload)
         return model.read(payload)
     except ValueError as error:
-        raise VaultError(
-            "VAULT_SCHEMA_INVALID",
-            f"the signed {typ} does not have the form this version understands",
-            do_now="Update the box, or ask the file service for the file again.",
-            details=_reasons(error),
-        ) from error
+        raise VaultError("VAULT_SCHEMA_INVALID", document=typ, points=_reasons(error)) from error
 
 
 def _verified_payload(token: bytes, typ: Typ, master: MasterPublic) -> bytes:
@@ -67,15 +63,14 @@ def _verified_payload(token: bytes, typ: Typ, master: MasterPublic) -> bytes:
         payload = decode(payload_part)
         master.public_key().verify(decode(signature_part), f"{header_part}.{payload_part}".encode())
     except InvalidSignature as error:
-        raise _refused(typ, "it is not the master's") from error
+        raise _refused(typ, phrase("signature.not_the_masters")) from error
     except ValueError as error:
-        raise _refused(typ, str(error)) from error
+        raise _refused(typ, phrase("malformed", technical_text=str(error))) from error
     return payload
 
 
-def _refused(typ: Typ, why: str) -> VaultError:
-    what = f"the signature of the {typ} is refused: {why}"
-    return VaultError("VAULT_SIGNATURE_INVALID", what, do_now=_ASK_AGAIN)
+def _refused(typ: Typ, why: Phrase) -> VaultError:
+    return VaultError("VAULT_SIGNATURE_INVALID", document=typ, why=why)
 
 
 def _check_header(header_json: bytes, typ: Typ, master: MasterPublic) -> None:
@@ -85,11 +80,7 @@ def _check_header(header_json: bytes, typ: Typ, master: MasterPublic) -> None:
     if header["alg"] != ALGORITHM or header["typ"] != typ:
         raise ValueError("its algorithm or type is not on the allow-list")
     if header["kid"] != master.kid:
-        raise VaultError(
-            "VAULT_SIGNER_UNKNOWN",
-            f"the {typ} is not signed by the master this box is paired with",
-            do_now="Ask the master this box is paired with for the file, or pair the box again.",
-        )
+        raise VaultError("VAULT_SIGNER_UNKNOWN", document=typ)
 
 
 def encode(data: bytes) -> str:
@@ -108,7 +99,8 @@ def decode(text: str) -> bytes:
     return data
 
 
-def _reasons(error: ValueError) -> tuple[str, ...]:
-    if not isinstance(error, ValidationError):
-        return (str(error),)
-    return tuple(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+def _reasons(error: ValueError) -> tuple[Phrase, ...]:
+    reasons = [str(error)]
+    if isinstance(error, ValidationError):
+        reasons = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+    return tuple(phrase("malformed", technical_text=reason) for reason in reasons)

@@ -126,11 +126,7 @@ def _sealed_bytes_in(root: Path, segment: Segment, *, past_cache: bool = False) 
     path = _path(root, segment.ct_sha256)
     sealed = durable.read(path, segment.ct_len + 1, past_cache=past_cache)
     if sealed is None:
-        raise VaultError(
-            "VAULT_BLOB_MISSING",
-            f"the sealed segment for {segment.place} is not in the store",
-            do_now="Fetch the file from the file service again, or read the ECU again.",
-        )
+        raise VaultError("VAULT_BLOB_MISSING", place=str(segment.place))
     return sealed
 
 

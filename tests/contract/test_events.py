@@ -9,7 +9,7 @@ import pytest
 
 from appliance.contract.actors import BOX, Actor, actor_of
 from appliance.contract.checked import checked
-from appliance.contract.entry_events import EntryEvent, EntryOutcome, QuestionEvent
+from appliance.contract.entry_events import EntryOutcome, QuestionEvent, entry_event
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import (
     AlarmEvent,
@@ -27,6 +27,7 @@ from appliance.contract.events import (
 )
 from appliance.contract.events_told import AnyEvent
 from appliance.contract.gates import GateVerdict, Verdict, found
+from appliance.contract.phrases import phrase
 from appliance.contract.places import Range
 from appliance.contract.proposals import ProposalEvent
 from appliance.contract.voltage import Voltage
@@ -81,13 +82,15 @@ SHAPES: list[tuple[Event, dict[str, object]]] = [
         },
     ),
     (
-        EntryEvent("j", "bench", EntryOutcome.DONE, "supply on", 1),
+        entry_event("j", "bench", EntryOutcome.DONE, phrase("step.ignition_off"), 1),
         {
             "kind": "entry",
             "job_id": "j",
             "access": "bench",
             "outcome": "done",
-            "what": "supply on",
+            "what": "ignition off",
+            "key": "step.ignition_off",
+            "fields": {},
             "step": 1,
         },
     ),

@@ -25,7 +25,7 @@ CALLS = [
 ]
 PASSED_ON = {
     "NoteEvent": {"key"},
-    "AlarmEvent": {"key", "told.key", "difference.key"},
+    "AlarmEvent": {"key", "told.key", "found.key", "difference.key"},
     "note": {"why"},
     "trouble": set[str](),
 }

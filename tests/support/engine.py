@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from appliance.contract.errors import ErrorTold
+
 PACK = "pbx-x050"
 HANG_S = 100.0
 """After this a process hangs: short of the limit of every test, and long for a machine that is busy."""
@@ -172,7 +174,7 @@ _COMMAND: Sequence[str] = (sys.executable, "-m", "appliance.engine")
 
 def five_answers(error: dict[str, Any]) -> dict[str, Any]:
     """The error, which must answer its five questions."""
-    assert set(error) == {"code", "what", "ecu", "do_now", "log", "details"}
+    assert set(error) == set(ErrorTold.__annotations__)
     for key in ("code", "what", "ecu", "do_now", "log"):
         assert isinstance(error[key], str) and error[key], (key, error)
     return error

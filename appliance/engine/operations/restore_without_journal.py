@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.jobs import JobState
+from appliance.contract.phrases import phrase
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.schema import Definition
 from appliance.engine.confirming import misnamed, same_name
@@ -189,9 +190,7 @@ def _silent(access: AccessDefinition) -> PitboxError:
     """A plug that sits loosely, or an ECU that a write has lost to the bench: nobody remembers which."""
     error = access_problem(EcuSilentError("the ECU does not answer"), access)
     if access.recovery.recoverability != "bootloader":
-        error.do_now += (
-            f" If it stays silent it may be half written, and needs the bench: {access.recovery.advice}"
-        )
+        error.advise(phrase("advice.may_need_bench", author_text=access.recovery.advice))
     return error
 
 

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from appliance.contract.catalogue import Phrase
 from appliance.contract.errors import PitboxError
 from appliance.contract.gates import Waiver
 from appliance.contract.jobs import JobState
 from appliance.contract.operations import GateWaiver
+from appliance.contract.phrases import phrase
 from appliance.contract.results import Written
 from appliance.definitions.schema import Definition
 from appliance.engine.conditions import LiveConditions
@@ -54,11 +56,6 @@ from appliance.flashing.write_order import WriteOrder
 from appliance.flashing.writing import write as execute
 from appliance.protocols.access import EcuState, told_identity
 
-_CORRECT_CHECKSUMS = (
-    " The checksums of a plain file can be put right by the box: repeat the command with "
-    "`--correct-checksums`, as in `pitbox write FILE --correct-checksums`."
-)
-
 
 async def write(
     box: EngineContext,
@@ -87,21 +84,20 @@ async def write(
             return await _write(box, job, definition, original, tuned, opened, engine_off, car)
         except GatesRefusedError as error:
             if plain:
-                error.do_now += _what_to_type(
-                    wished, writable_regions(job, definition), {gate.name for gate in error.failed}
+                error.advise(
+                    *_what_to_type(
+                        wished, writable_regions(job, definition), {gate.name for gate in error.failed}
+                    )
                 )
             raise
 
 
-def _what_to_type(wish: MasterWish, writable: Sequence[str], failed: set[str]) -> str:
+def _what_to_type(wish: MasterWish, writable: Sequence[str], failed: set[str]) -> Iterator[Phrase]:
     """The options that a plain file lacks, where they would do."""
-    told = ""
     if "checksum" in failed and not wish.correct_checksums:
-        told += _CORRECT_CHECKSUMS
+        yield phrase("advice.correct_checksums")
     if "changed_ranges" in failed:
-        names = ",".join(writable)
-        told += f" Bytes may differ only where `--regions` allows it, of {names} (default: cal.)."
-    return told
+        yield phrase("advice.name_regions", regions=",".join(writable))
 
 
 def opened_files(

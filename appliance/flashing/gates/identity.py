@@ -43,7 +43,7 @@ class Identity(CarGate):
                 return _by_numbers(now, known, request.papers)
             return await _by_what_is_left(check, now, known)
         except EcuChangedError as error:
-            return failed("identity_changed", differences=error.details)
+            return failed("identity_changed", differences=error.points)
         except AccessError as error:
             return failed("identity_unasked", error=str(error))
 

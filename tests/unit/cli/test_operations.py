@@ -13,7 +13,7 @@ from appliance.cli.exits import Exit
 from appliance.cli.main import main
 from appliance.cli.operation_client import perform
 from appliance.cli.problems import CancelledError, LeftRunningError
-from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.errors import EcuSafety, ErrorTold, PitboxError
 from appliance.contract.results import ReadDone, Written
 from tests.unit.cli.fake_engine import IDLE, JOB, PREVIEW, FakeEngine, event, operation, snapshot
 
@@ -179,7 +179,7 @@ def test_a_failure_in_json_carries_all_five(engine: FakeEngine, capsys: pytest.C
     engine.states = [failure("WRITE_INTERRUPTED", EcuSafety.HALF_WRITTEN)]
     assert main(["recover", "--job", "4a6f", "--json", "--yes"]) == Exit.HALF_WRITTEN
     error = json.loads(capsys.readouterr().out)["error"]
-    assert set(error) == {"code", "what", "ecu", "do_now", "log", "details"}
+    assert set(error) == set(ErrorTold.__annotations__)
     assert error["ecu"] == "half_written"
 
 

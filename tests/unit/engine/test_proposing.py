@@ -171,7 +171,7 @@ def test_a_full_disk_proposes_nothing_and_starts_nothing(
         desk = Desk(garage)
 
         def full(path: Path, data: bytes) -> None:
-            raise VaultError("VAULT_DISK_FULL", "the disk is full", do_now="Free some space.")
+            raise VaultError("VAULT_DISK_FULL", path="/state")
 
         with monkeypatch.context() as patch:
             patch.setattr(durable, "write_atomic", full)

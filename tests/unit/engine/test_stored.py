@@ -289,4 +289,4 @@ def test_nothing_is_kept_of_a_rescue_whose_record_cannot_be_written(
 
 
 def full(_: MarksFile, marks: object) -> None:
-    raise VaultError("VAULT_STORAGE", "the disk is full", do_now="Free some space.")
+    raise VaultError("VAULT_DISK_FULL", path="/state")

@@ -288,7 +288,7 @@ def test_the_record_costs_the_same_for_any_number_of_blocks(
 
 def failing(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path, data: bytes) -> None:
-        raise VaultError("VAULT_DISK_FULL", "the disk is full", do_now="Free space.")
+        raise VaultError("VAULT_DISK_FULL", path="/state")
 
     monkeypatch.setattr(durable, "write_atomic", full)
 

@@ -306,7 +306,7 @@ def test_a_disk_without_room_ends_the_read_and_loses_nothing(
 
     def full(data: bytes, address: int) -> object:
         if next(calls) >= 2:
-            raise VaultError("VAULT_DISK_FULL", "the disk is full", do_now="Free space.")
+            raise VaultError("VAULT_DISK_FULL", path="/state")
         return put(data, address)
 
     monkeypatch.setattr(box.blobs, "put", full)

@@ -104,7 +104,7 @@ def test_a_failed_read_leaves_no_plaintext_behind(regions: tuple[Region, ...]) -
     def read(wanted: Segment) -> bytes:
         if wanted.place.at == regions[1].place.at:
             return b"\xc3" * 777
-        raise VaultError("VAULT_BLOB_MISSING", "gone", do_now="read again")
+        raise VaultError("VAULT_BLOB_MISSING", place="0x0")
 
     segments = [segment(regions[1].place.start, 777), segment(regions[0].place.start, 256)]
     with pytest.raises(VaultError) as caught:

@@ -233,7 +233,7 @@ def test_a_full_disk_does_not_stop_a_box_with_one_whole_copy(
     (tmp_path / "keys" / "seed").unlink()
 
     def full(path: Path, data: bytes) -> None:
-        raise VaultError("VAULT_DISK_FULL", "the disk is full", do_now="Free space.")
+        raise VaultError("VAULT_DISK_FULL", path="/state")
 
     monkeypatch.setattr(keyring.durable, "write_atomic", full)
     assert keyring.load_or_create(tmp_path / "keys", Role.SLAVE).seed == made.seed

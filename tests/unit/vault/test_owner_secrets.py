@@ -92,7 +92,7 @@ def test_a_full_disk_costs_no_recovery_its_secret(
     path = laid_in_the_clear(tmp_path)
 
     def full(*_: object) -> None:
-        raise VaultError("VAULT_DISK_FULL", "the disk is full", do_now="Free space.")
+        raise VaultError("VAULT_DISK_FULL", path="/state")
 
     with monkeypatch.context() as patch:
         patch.setattr("appliance.vault.durable.write_atomic", full)

@@ -238,7 +238,7 @@ def test_what_is_whole_is_salvaged_and_the_rest_is_named(
     assert end < whole.end, "the region has segments behind its first"
     assert salvaged.contents == {(FLASH, end): original[whole.at][end - whole.start :]}
     assert [one.place for one in salvaged.damaged] == [first.place, last.place]
-    assert salvaged.damaged[0].why == "it was never read"
+    assert salvaged.damaged[0].why.text == "it was never read"
     assert salvaged.damaged[1].why, "the store says what is wrong with it"
 
 

@@ -1,0 +1,37 @@
+"""What the engine may say, in English: requests, files, operations, and what to do about them."""
+
+from __future__ import annotations
+
+from appliance.contract.problem_texts.words import Words
+
+ERRORS: dict[str, Words] = {
+    "VAULT_FILE_MISSING": Words(
+        "the file of proposal {proposal} is not in the store",
+        "Hand the file in again and propose it anew.",
+    ),
+    "VAULT_ORIGINAL_DAMAGED": Words(
+        "{places} places of the sealed original {file} cannot be used",
+        "Bring back a second copy of the box's state directory, then repeat the command.",
+    ),
+    "VAULT_ORIGINAL_DAMAGED.one": Words(
+        "{places} place of the sealed original {file} cannot be used",
+        "Bring back a second copy of the box's state directory, then repeat the command.",
+    ),
+}
+
+PHRASES: dict[str, str] = {
+    "place_problem": "{place}: {problem}",
+    "advice.second_copy": "Bring back a second copy of {state}, then repeat the command.",
+    "advice.exported_copy": "The ECU holds the tuned file meanwhile. An exported copy of the original goes "
+    "back on a master-role box by `pitbox identify`, `pitbox read`, `pitbox write COPY`.",
+    "advice.read_again": "The ECU still holds it, as far as this box knows: `pitbox identify`, then `pitbox "
+    "read`, make a new job.",
+    "advice.else": "Else: {way}",
+    "advice.or": "Or: {way}",
+    "advice.finish_tuned": "Finish the tuned file instead: `pitbox recover --job {job}` needs nothing of "
+    "the original that it replaces.",
+    "advice.may_need_bench": "If it stays silent it may be half written, and needs the bench: {author_text}",
+    "advice.correct_checksums": "The checksums of a plain file can be put right by the box: repeat the "
+    "command with `--correct-checksums`, as in `pitbox write FILE --correct-checksums`.",
+    "advice.name_regions": "Bytes may differ only where `--regions` allows it, of {regions} (default: cal.).",
+}
