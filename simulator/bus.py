@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, auto
 
 from drivers.can.bits import frame_seconds
 from drivers.can.interface import BusHealth, CanBusGoneError, CanFrame, FrameHandler, SentHandler
 from drivers.can.listeners import PortListeners
+from simulator.virtualtime import VirtualLoop
 
 _ERROR_FRAME_BITS = 20
 """Error flag, delimiter and intermission that follow a corrupted frame (ISO 11898-1, 10.4.4)."""
@@ -68,7 +69,8 @@ class SimPort(PortListeners):
         """Queue a frame. Raises CanBusGoneError."""
         self.require_bus()
         self.queue.append((frame, on_sent))
-        self._bus.wake()
+        if not self._bus.busy:
+            self._bus.wake()
 
     def lose(self, why: str, bus_off: bool = False) -> None:
         """The interface vanishes or goes bus-off; pending frames are dropped."""
@@ -100,22 +102,25 @@ class SimBus:
         self.frames = 0
         self.busy_s = 0.0
         self.tap: FrameHandler | None = None
-        self._ports: list[SimPort] = []
-        self._loop = asyncio.get_running_loop()
-        self._busy = False
+        self.busy = False
+        """A frame is on the wire, and those that wait come when it has ended."""
+        self._ports: tuple[SimPort, ...] = ()
+        self._loop = loop = asyncio.get_running_loop()
+        self._leap_to = loop.leap_to if isinstance(loop, VirtualLoop) else _stay
+        self._on_wire: tuple[SimPort, CanFrame, SentHandler | None]
+        self._end_s = 0.0
         self._load_mark = (self._loop.time(), 0.0)
 
     def attach(self, name: str) -> SimPort:
         """A new node."""
         port = SimPort(self, name)
-        self._ports.append(port)
+        self._ports = (*self._ports, port)
         self.wake()
         return port
 
     def detach(self, port: SimPort) -> None:
         """Take a node off the wire."""
-        if port in self._ports:
-            self._ports.remove(port)
+        self._ports = tuple(one for one in self._ports if one is not port)
 
     def load(self) -> float:
         """Share of the wire used since the last call, 0 to 1."""
@@ -125,63 +130,72 @@ class SimBus:
 
     def wake(self) -> None:
         """Start the next frame if the wire is idle; a lone node gets no acknowledge and waits."""
-        if not self._busy:
-            self._start_next(self._loop.time())
+        if not self.busy and self._begin(self._loop.time()):
+            self._loop.call_at(self._end_s, self._finish)
 
-    def _start_next(self, at_s: float) -> None:
+    def _begin(self, at_s: float) -> bool:
+        """Put the frame that wins the wire onto it; False where nobody sends, or nobody would hear."""
         waiting = [port for port in self._ports if port.queue]
         if not waiting or len(self._ports) < 2:
-            return
+            self.busy = False
+            return False
         port = waiting[0] if len(waiting) == 1 else min(waiting, key=_arbitration)
         frame, on_sent = port.queue.popleft()
-        self._occupy(at_s, 0.0, port, frame, on_sent)
+        self._on_wire = port, frame, on_sent
+        self._occupy(at_s, frame_seconds(frame, self.bitrate_bps, self.data_bitrate_bps))
+        return True
 
-    def _occupy(
-        self, at_s: float, extra_s: float, port: SimPort, frame: CanFrame, on_sent: SentHandler | None
-    ) -> None:
+    def _occupy(self, at_s: float, seconds: float) -> None:
         """Keep the wire busy for one frame. Frames follow each other without the loop's lateness between."""
-        self._busy = True
-        seconds = extra_s + frame_seconds(frame, self.bitrate_bps, self.data_bitrate_bps)
+        self.busy = True
         self.busy_s += seconds
-        end_s = at_s + seconds
-        self._loop.call_at(end_s, self._finish, end_s, port, frame, on_sent)
+        self._end_s = at_s + seconds
 
-    def _finish(self, at_s: float, port: SimPort, frame: CanFrame, on_sent: SentHandler | None) -> None:
+    def _finish(self) -> None:
+        """The end of a frame, and of those behind it for as long as nothing else happens in between."""
+        while self._end():
+            if not self._leap_to(self._end_s):
+                self._loop.call_at(self._end_s, self._finish)
+                return
+
+    def _end(self) -> bool:
+        """The frame on the wire has ended; True if there is another one."""
+        port, frame, on_sent = self._on_wire
         fate = self.fault(frame) if self.fault else None
         if fate is not None and fate.fate is Fate.CORRUPTED:
             if self._count_error(port):
-                error_s = _ERROR_FRAME_BITS / self.bitrate_bps
-                self._occupy(at_s, error_s, port, frame, on_sent)
-                return
-        else:
-            self._complete(port, frame, fate)
-            if on_sent is not None and port.gone is None:
-                on_sent()
-        self._busy = False
-        self._start_next(at_s)
-
-    def _complete(self, port: SimPort, frame: CanFrame, fate: FrameFate | None) -> None:
+                again_s = frame_seconds(frame, self.bitrate_bps, self.data_bitrate_bps)
+                self._occupy(self._end_s, _ERROR_FRAME_BITS / self.bitrate_bps + again_s)
+                return True
+            return self._begin(self._end_s)
         self.frames += 1
         if port.tx_errors and port.gone is None:
             port.tx_errors -= 1
         if fate is None:
             self._deliver(port, frame)
-        elif fate.fate is Fate.LATE:
+        else:
+            self._deliver_otherwise(port, frame, fate)
+        if on_sent is not None and port.gone is None:
+            on_sent()
+        return self._begin(self._end_s)
+
+    def _deliver(self, sender: SimPort, frame: CanFrame) -> None:
+        if self.tap is not None:
+            self.tap(frame)
+        for port in self._ports:
+            if port is not sender:
+                if port.rx_errors:
+                    port.rx_errors -= 1
+                port.deliver(frame)
+
+    def _deliver_otherwise(self, port: SimPort, frame: CanFrame, fate: FrameFate) -> None:
+        if fate.fate is Fate.LATE:
             self._loop.call_later(fate.delay_s, self._deliver, port, frame)
         elif fate.fate is Fate.DOUBLED:
             self._deliver(port, frame)
             self._deliver(port, frame)
         elif fate.fate is Fate.GARBLED:
-            self._deliver(port, replace(frame, data=fate.data))
-
-    def _deliver(self, sender: SimPort, frame: CanFrame) -> None:
-        if self.tap is not None:
-            self.tap(frame)
-        for port in tuple(self._ports):
-            if port is not sender:
-                if port.rx_errors:
-                    port.rx_errors -= 1
-                port.deliver(frame)
+            self._deliver(port, frame._replace(data=fate.data))
 
     def _count_error(self, port: SimPort) -> bool:
         """Error counters after a corrupted frame; True if its sender tries again (ISO 11898-1, 12.1.4)."""
@@ -194,6 +208,12 @@ class SimBus:
             return True
         port.lose("bus-off", bus_off=True)
         return False
+
+
+def _stay(when_s: float) -> bool:
+    """A clock that goes by itself cannot be moved."""
+    del when_s
+    return False
 
 
 def _arbitration(port: SimPort) -> tuple[int, bool, int]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class CanFrame:
+class CanFrame(NamedTuple):
     """One data frame, classic (0 to 8 bytes) or FD (0 to 8, 12, 16, 20, 24, 32, 48, 64 bytes)."""
 
     can_id: int

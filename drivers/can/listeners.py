@@ -14,22 +14,26 @@ class PortListeners:
 
     def __init__(self) -> None:
         self.gone: CanBusGoneError | None = None
-        self._by_id: dict[int, list[FrameHandler]] = {}
-        self._every: list[FrameHandler] = []
+        self._by_id: dict[int, tuple[FrameHandler, ...]] = {}
+        self._every: tuple[FrameHandler, ...] = ()
         self._gone_handlers: list[GoneHandler] = []
 
     def subscribe(self, handler: FrameHandler, can_ids: frozenset[int] | None = None) -> Callable[[], None]:
         """Call handler for each frame of other nodes (all, or only these ids); returns the unsubscriber."""
-        lists = [self._every] if can_ids is None else [self._by_id.setdefault(i, []) for i in can_ids]
-        for handlers in lists:
-            handlers.append(handler)
+        self._add(handler, can_ids)
+        return lambda: self._remove(handler, can_ids)
 
-        def unsubscribe() -> None:
-            for handlers in lists:
-                if handler in handlers:
-                    handlers.remove(handler)
+    def _add(self, handler: FrameHandler, can_ids: frozenset[int] | None) -> None:
+        if can_ids is None:
+            self._every = (*self._every, handler)
+        for can_id in can_ids or ():
+            self._by_id[can_id] = (*self._by_id.get(can_id, ()), handler)
 
-        return unsubscribe
+    def _remove(self, handler: FrameHandler, can_ids: frozenset[int] | None) -> None:
+        if can_ids is None:
+            self._every = _without(handler, self._every)
+        for can_id in can_ids or ():
+            self._by_id[can_id] = _without(handler, self._by_id[can_id])
 
     @property
     def wanted_ids(self) -> frozenset[int] | None:
@@ -43,9 +47,9 @@ class PortListeners:
 
     def deliver(self, frame: CanFrame) -> None:
         """Hand a frame of another node to the subscribers."""
-        for handler in tuple(self._by_id.get(frame.can_id, ())):
+        for handler in self._by_id.get(frame.can_id, ()):
             handler(frame)
-        for handler in tuple(self._every):
+        for handler in self._every:
             handler(frame)
 
     def mark_gone(self, error: CanBusGoneError) -> None:
@@ -60,3 +64,11 @@ class PortListeners:
         """Raises CanBusGoneError if there is no bus any more."""
         if self.gone is not None:
             raise CanBusGoneError(str(self.gone))
+
+
+def _without(handler: FrameHandler, handlers: tuple[FrameHandler, ...]) -> tuple[FrameHandler, ...]:
+    """Once less; a handler that is not there any more is nobody's mistake."""
+    if handler not in handlers:
+        return handlers
+    at = handlers.index(handler)
+    return handlers[:at] + handlers[at + 1 :]

@@ -125,11 +125,11 @@ class SoftIsoTpLink:
         if kind == 3:
             self._on_flow_control(data)
         elif kind in (0, 1, 2):
-            self._on_data(data)
+            self._on_data(data, opening=kind == 1)
 
-    def _on_data(self, data: bytes) -> None:
+    def _on_data(self, data: bytes, *, opening: bool) -> None:
         self._last_rx_s = self._loop.time()
-        if data[0] >> 4 == 1:
+        if opening:
             self._rx_began_s = self._last_rx_s
             self._wake()  # whoever waits for a payload that began in time waits no longer for this one
         try:
@@ -144,7 +144,6 @@ class SoftIsoTpLink:
         elif self._rx_watch is None:
             self._rx_watch = self._loop.call_later(self._settings.timeout_s, self._watch_receiving)
         if self._incoming.reply is not None:
-            opening = data[0] >> 4 == 1
             self._reply(self._incoming.reply, self._settings.wait_frames if opening else 0)
 
     def _arrived(self, payload: bytes | IsoTpError) -> None:
@@ -215,11 +214,13 @@ class SoftIsoTpLink:
         elif outgoing.gap_s:
             self._loop.call_later(outgoing.gap_s, self._send_next, outgoing)
         else:
-            self._send_next(outgoing)
+            self._send_consecutive(outgoing)
 
     def _send_next(self, outgoing: Segmentation) -> None:
-        if outgoing is not self._outgoing or outgoing.done or outgoing.awaits_flow_control:
-            return
+        if outgoing is self._outgoing and not outgoing.done and not outgoing.awaits_flow_control:
+            self._send_consecutive(outgoing)
+
+    def _send_consecutive(self, outgoing: Segmentation) -> None:
         try:
             self._send_frame(outgoing.consecutive())
         except CanBusGoneError as error:
@@ -233,7 +234,7 @@ class SoftIsoTpLink:
         address = self._address
         if address.tx_extension is not None:
             pci = bytes((address.tx_extension,)) + pci
-        data = padded(pci, self._settings.padding, self._fd)
+        data = pci if len(pci) == 8 else padded(pci, self._settings.padding, self._fd)
         return CanFrame(address.tx_id, data, address.extended_ids, self._fd, self._switch)
 
     def _end(self, error: IsoTpError) -> None:

@@ -46,7 +46,7 @@ class Segmentation:
     @property
     def awaits_flow_control(self) -> bool:
         """True when the peer has to speak before the next frame."""
-        return not self.done and self._left_in_block == 0
+        return self._left_in_block == 0 and not self.done
 
     def on_flow_control(self, pci: bytes) -> None:
         """Take the peer's flow control. Raises IsoTpError for overflow, too many waits or a broken frame."""
@@ -143,16 +143,16 @@ class Reassembly:
         self.reply = FlowControl(FlowStatus.CONTINUE, self._settings.block_size, self._settings.stmin)
 
     def _consecutive(self, pci: bytes) -> bytes | None:
-        if len(pci) < min(self._frame_bytes, self._missing + 1) or not self._missing:
+        wanted = min(self._frame_bytes, self._missing + 1)
+        if len(pci) < wanted or not self._missing:
             return None  # unasked, or cut short: the standard ignores both, and the next number tells
         if pci[0] & 0x0F != self._sequence:
             expected = self._sequence
             self.reset()
             raise IsoTpError(f"consecutive frame {pci[0] & 0x0F} came where {expected} was due")
         self._sequence = (self._sequence + 1) & 0x0F
-        part = pci[1 : min(self._frame_bytes, self._missing + 1)]
-        self._parts.append(part)
-        self._missing -= len(part)
+        self._parts.append(pci[1:wanted])
+        self._missing -= wanted - 1
         if not self._missing:
             payload = b"".join(self._parts)
             self.reset()

@@ -267,3 +267,60 @@ def test_a_late_loop_does_not_slow_the_wire_down() -> None:
 
     with asyncio.Runner(loop_factory=LateLoop) as runner:
         assert runner.run(main()) < 0.005
+
+
+def busy_hour(loop_factory: Callable[[], VirtualLoop]) -> list[tuple[float, str, CanFrame | None]]:
+    """Everything that three nodes, a fault hook and timers in between see, with its time."""
+
+    async def main() -> list[tuple[float, str, CanFrame | None]]:
+        loop, bus, dice = asyncio.get_running_loop(), SimBus(), random.Random(5)
+        seen: list[tuple[float, str, CanFrame | None]] = []
+
+        def tell(what: str, frame: CanFrame | None = None) -> None:
+            seen.append((loop.time(), what, frame))
+
+        def fate(frame: CanFrame) -> FrameFate | None:
+            tell("fault", frame)
+            kind = dice.choice([None] * 20 + list(Fate))
+            return kind and FrameFate(kind, dice.random() / 1000, b"?")
+
+        bus.fault = fate
+        ports = [bus.attach(str(number)) for number in range(3)]
+
+        def talk(port: SimPort, left: int) -> None:
+            tell(f"{port.name} sends")
+            if left:
+                frame = CanFrame(dice.randrange(0x800), dice.randbytes(8))
+                again = [
+                    lambda: talk(port, left - 1),
+                    lambda: loop.call_later(dice.random() / 500, talk, port, left - 1),
+                ]
+                port.send(frame, dice.choice(again))  # type: ignore[arg-type]
+
+        for port in ports:
+            port.subscribe(lambda frame, name=port.name: tell(name, frame))  # type: ignore[misc]
+            talk(port, 300)
+        for _ in range(300):
+            await asyncio.sleep(dice.random() / 100)
+            tell("awake")
+        await asyncio.sleep(10)
+        return seen
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        return runner.run(main())
+
+
+def test_frames_that_follow_without_a_turn_of_the_loop_are_seen_as_with_one() -> None:
+    class TurnByTurn(VirtualLoop):
+        def leap_to(self, when_s: float) -> bool:
+            return False
+
+    leapt: list[bool] = []
+
+    class Counting(VirtualLoop):
+        def leap_to(self, when_s: float) -> bool:
+            leapt.append(super().leap_to(when_s))
+            return leapt[-1]
+
+    assert busy_hour(Counting) == busy_hour(TurnByTurn)
+    assert sum(leapt) > 200

@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -35,6 +36,62 @@ def test_a_virtual_day_costs_no_time() -> None:
     began = time.perf_counter()
     run_virtual(asyncio.sleep(86_400))
     assert time.perf_counter() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("due", "leaps"),
+    [
+        pytest.param(lambda loop: None, True, id="nothing"),
+        pytest.param(lambda loop: loop.call_at(1.5, print), True, id="a_later_timer"),
+        pytest.param(lambda loop: loop.call_at(1.0, print), False, id="a_timer_at_that_instant"),
+        pytest.param(lambda loop: loop.call_at(0.5, print), False, id="an_earlier_timer"),
+        pytest.param(lambda loop: loop.call_soon(int), False, id="somebody_who_is_ready"),
+    ],
+)
+def test_a_callback_moves_the_clock_where_nothing_else_comes_before(
+    due: Callable[[asyncio.AbstractEventLoop], object], leaps: bool
+) -> None:
+    loop = VirtualLoop()
+    seen: list[tuple[bool, float]] = []
+
+    def leap() -> None:
+        due(loop)
+        seen.append((loop.leap_to(1.0), loop.time()))
+        loop.stop()
+
+    loop.call_soon(leap)
+    loop.run_forever()
+    loop.close()
+    assert seen == [(leaps, 1.0 if leaps else 0.0)]
+
+
+def test_a_frozen_clock_is_not_moved_by_a_callback() -> None:
+    loop = VirtualLoop()
+    loop.frozen = True
+    assert not loop.leap_to(1.0)
+    assert loop.time() == 0
+    loop.close()
+
+
+def test_callbacks_that_move_the_clock_leave_real_files_their_turns() -> None:
+    """A wire that is always busy must not keep a client's socket waiting for ever."""
+    loop = VirtualLoop()
+    reader, writer = os.pipe()
+    heard: list[float] = []
+    loop.add_reader(reader, lambda: (heard.append(loop.time()), loop.stop()))
+
+    def go_on() -> None:
+        while loop.leap_to(loop.time() + 1):
+            pass
+        loop.call_later(1, go_on)
+
+    os.write(writer, b"x")
+    loop.call_soon(go_on)
+    loop.run_forever()
+    loop.close()
+    os.close(reader)
+    os.close(writer)
+    assert heard and heard[0] < 1000
 
 
 def test_timeouts_and_sleeps_agree() -> None:
