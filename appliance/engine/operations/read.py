@@ -17,6 +17,7 @@ from appliance.contract.results import (
     Ritual,
     SealedSegment,
 )
+from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.evidence import badge
 from appliance.definitions.memory import Region
 from appliance.engine.context import EngineContext
@@ -89,7 +90,9 @@ async def read(box: EngineContext, job_id: str, regions: Sequence[str] = ()) -> 
     """
     job = box.journal.job(job_id)
     definition = box.definition(job.definition_id or "", job.definition_sha256)
-    reached = access_of(job, definition).regions(definition.memories)
+    access = access_of(job, definition)
+    reached = access.regions(definition.memories)
+    _require_readable(access, reached)
     chosen = _chosen(definition.id, reached, regions)
     _begin_or_go_on(box, job)
     try:
@@ -175,6 +178,16 @@ def _begin_or_go_on(box: EngineContext, job: JobRecord) -> None:
         note_interrupted_read(box.journal, job)
     elif not is_read_interrupted(job):
         box.journal.forget_chunks(job.id)
+
+
+def _require_readable(access: AccessDefinition, reached: Sequence[Region]) -> None:
+    """Raises PitboxError NOTHING_READABLE: a read of nothing would be sealed as an original."""
+    if not any(region.readable for region in reached):
+        raise PitboxError(
+            "NOTHING_READABLE",
+            f"no memory of this ECU can be read over its access {access.name!r}",
+            do_now=f"Nothing was sent. {access.reason}",
+        )
 
 
 def _chosen(definition_id: str, reached: Sequence[Region], names: Sequence[str]) -> list[Region]:
