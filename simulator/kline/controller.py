@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from appliance.definitions.access.kwp2000 import IdentityField, KwpAccessDefinition, KwpTwin, Line, kwp_access
@@ -99,7 +100,25 @@ def settings_of(definition: Definition) -> KwpEcuSettings:
         secret=access.sessions.write_security.constant or 0,
         needs_key_to_read=access.sessions.read_security is not None,
         drops_after_erase=own.drops_after_erase,
+        application_refuses=line.application_refuses,
+        records_text=_text(access, twin.secrets),
+        keeps_download_open=access.writing.ends_pending,
+        last_sector=_last_sector(definition, access),
+        status_option=access.sessions.status_option,
     )
+
+
+def _text(access: KwpAccessDefinition, secrets: Mapping[str, str]) -> bytes | None:
+    """What lies over the records of a download."""
+    keys = [one.key for one in access.writing.transforms if one.key is not None]
+    return bytes.fromhex(secrets[keys[0]]) if keys else None
+
+
+def _last_sector(definition: Definition, access: KwpAccessDefinition) -> int | None:
+    if not access.recovery.rewrite_last:
+        return None
+    *_, last = definition.region(access.recovery.last[-1]).sector_ranges()
+    return last.start
 
 
 def wake_byte(line: Line) -> int | None:

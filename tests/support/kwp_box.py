@@ -16,19 +16,24 @@ from appliance.ports.simulated import SimulatedCarInterface
 from drivers.kline.simulated import SimulatedKLine
 from simulator.car import Car, CarSettings
 from simulator.ecu.memory import FlashMemory
+from simulator.image_synthesis import region_slice
 from simulator.kinds import wires_for
 from simulator.kline.controller import KLineController
 
 
 def right(definition: Definition, data: bytes) -> bytes:
-    """With the checksum that the family wants."""
-    (checksum,) = own_checksums(definition)
-    return checksum.module.correct(data)
+    """With the checksums that the family wants."""
+    for checksum in own_checksums(definition):
+        where = region_slice(definition, checksum.region.name)
+        data = data[: where.start] + checksum.module.correct(data[where]) + data[where.stop :]
+    return data
 
 
 def stock(definition: Definition) -> bytes:
     """What the ECU left its works with."""
-    return right(definition, random.Random(5).randbytes(definition.regions[0].size_bytes))
+    return right(
+        definition, random.Random(5).randbytes(sum(region.size_bytes for region in definition.regions))
+    )
 
 
 def tuned(definition: Definition, data: bytes, *places: int) -> bytes:
