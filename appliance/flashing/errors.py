@@ -204,13 +204,13 @@ def target_lost(
 class WayBackLostError(PitboxError):
     """Nothing was erased yet, and what memory was read with is not whole: it could never go back."""
 
-    def __init__(self, ranges: Sequence[str]) -> None:
+    def __init__(self, job_id: str, ranges: Sequence[str]) -> None:
         super().__init__(
             "WAY_BACK_LOST",
             f"the sealed original is damaged in {len(ranges)} places, and the ECU is not known to hold them: "
             "what is erased now could never be put back",
-            do_now="Nothing was erased. Bring back the second copy of the box's state directory, then repeat "
-            "the command.",
+            do_now="Nothing was erased, and the write is closed. Bring back the second copy of the box's "
+            f"state directory, or read the ECU again (`pitbox read --job {job_id}`); then begin it anew.",
             details=tuple(ranges),
         )
 

@@ -16,6 +16,7 @@ from appliance.flashing.errors import (
     PUT_ORIGINAL_BACK,
     NeedsBenchError,
     TargetDamagedError,
+    WayBackLostError,
     WriteInterruptedError,
     access_problem,
 )
@@ -149,6 +150,9 @@ async def _keep_the_way_back(job: JobContext, found: Resumption) -> None:
     try:
         await open_persistently(job, purpose)
         await files.keep(found.order.blocks, purpose, touched=False)
+    except WayBackLostError:
+        _close(job, found)
+        raise
     except AccessError as error:
         raise access_problem(error, job.access_definition) from error
     finally:
@@ -188,9 +192,14 @@ async def _never_begun(job: JobContext, found: Resumption, before: MemoryImage |
 
 
 def _closed(job: JobContext, found: Resumption, lost: Sequence[str]) -> TargetDamagedError:
+    _close(job, found)
+    return TargetDamagedError(lost, None, closed=True)
+
+
+def _close(job: JobContext, found: Resumption) -> None:
+    """Of a write that erased nothing there is nothing to be recovered: the job goes on in another way."""
     job.journal.resume_flash(found.flash, found.flash.write_order)
     job.journal.close_flash(found.flash.id, job.id, JobState.READ_VERIFIED, NOTHING_ERASED)
-    return TargetDamagedError(lost, None, closed=True)
 
 
 async def _runs(job: JobContext) -> bool:

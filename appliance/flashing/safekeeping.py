@@ -58,7 +58,7 @@ class Safekeeping:
             else:
                 self._reseal(file_id, segment, content)
         if lost and not touched:
-            raise WayBackLostError(lost)
+            raise WayBackLostError(self._job.id, lost)
         for place in lost:
             if place not in self._given_up:
                 self._given_up.add(place)

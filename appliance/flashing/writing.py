@@ -17,7 +17,13 @@ from appliance.flashing.block_writing import BlockWriter
 from appliance.flashing.comparing import prove, refuse_foreign_memory, to_write
 from appliance.flashing.context import JobContext
 from appliance.flashing.database import StorageError
-from appliance.flashing.errors import NeedsBenchError, SourceLostError, VerifyFailedError, access_problem
+from appliance.flashing.errors import (
+    NeedsBenchError,
+    SourceLostError,
+    VerifyFailedError,
+    WayBackLostError,
+    access_problem,
+)
 from appliance.flashing.executable import ExecutablePlan
 from appliance.flashing.journal import Step
 from appliance.flashing.lost_blocks import LostBlocks
@@ -100,7 +106,7 @@ class _Write:
                 raise NeedsBenchError(self._job.id, definition, self._state.how, str(error)) from error
             self._leave(str(error), over=fresh)
             raise self._told(error) from error
-        except VerifyFailedError as error:
+        except (VerifyFailedError, WayBackLostError) as error:
             self._leave(error.what, over=True)
             raise
         except SourceLostError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,10 +20,11 @@ from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import Step
 from appliance.flashing.plan import FlashPlan
 from appliance.flashing.recovering import mark_interrupted, recover
+from appliance.flashing.safekeeping import Safekeeping
 from appliance.flashing.safety import standing
 from appliance.flashing.write_order import WriteOrder
 from appliance.flashing.writing import WriteResult
-from appliance.protocols.access import EcuRefusedError, Refusal
+from appliance.protocols.access import Block, EcuRefusedError, Purpose, Refusal
 from appliance.vault.contents import new_file_id
 from appliance.vault.errors import VaultError
 from appliance.vault.images import ImageKind, ImageStore, SealedImage
@@ -285,13 +286,39 @@ def test_a_write_that_was_never_begun_is_not_begun_without_a_way_back(
     desk.box.journal.step(desk.box.journal.open_flash(JOB, desk.plan.order.to_json()), Step.SESSION_OPEN)
     desk.rot("original", CALIBRATION[1])
     access.faults.append(Fault("read", 1, ENDLESS, EcuRefusedError(Refusal.UNSUPPORTED, "7F 23 11")))
-    with pytest.raises(WayBackLostError):
+    with pytest.raises(WayBackLostError, match="WAY_BACK_LOST") as told:
         go_on(desk)
     assert access.erased == []
     assert standing(desk.box.journal, JOB).ecu is EcuSafety.UNTOUCHED
+    assert "the write is closed" in told.value.do_now
+    assert desk.box.journal.open_flashes() == []
+    assert desk.box.state is JobState.READ_VERIFIED
     access.faults.clear()
-    assert go_on(desk).outcome is JobState.DONE
+    desk.box.journal.move(JOB, JobState.PREFLIGHT)
+    assert run_virtual(write_plan(desk.box.job, desk.plan)).outcome is JobState.DONE
     assert desk.unsafe == []
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_way_back_that_is_lost_at_the_first_erase_closes_the_write(
+    desk: Desk, access: WatchfulAccess, ecu: ProbeEcu, resumed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was whole when the write was taken up, and rots until the first block is due."""
+    if resumed:
+        desk.box.journal.step(desk.box.journal.open_flash(JOB, desk.plan.order.to_json()), Step.SESSION_OPEN)
+    plan, before = desk.plan, ecu.image().sha256()
+    keep = Safekeeping.keep
+
+    async def rotten(files: Safekeeping, blocks: Sequence[Block], purpose: Purpose, *, touched: bool) -> None:
+        desk.lose_record("original")
+        await keep(files, blocks, purpose, touched=touched)
+
+    monkeypatch.setattr(Safekeeping, "keep", rotten)
+    with pytest.raises(WayBackLostError):
+        go_on(desk) if resumed else run_virtual(write_plan(desk.box.job, plan))
+    assert (access.erased, ecu.image().sha256()) == ([], before)
+    assert desk.box.journal.open_flashes() == []
+    assert desk.box.state is JobState.READ_VERIFIED
 
 
 def test_other_bytes_than_those_that_were_sealed_are_never_sealed_in_their_place(desk: Desk) -> None:
