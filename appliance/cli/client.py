@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from appliance.cli.problems import AnswerUnreadableError, EngineUnreachableError, LocalError
 from appliance.cli.streaming import Streamed, streamed
@@ -45,9 +45,9 @@ class EngineClient:
         """Hand in a file; returns the id the engine keeps it under."""
         return self._told("POST", "/v1/uploads", data, UploadTold)["upload"]
 
-    def put_secret(self, name: str, of: str | None, value: bytes) -> SecretTold:
-        """Hand in one of the owner's secrets."""
-        return self._told("POST", _secret(name, of), value, SecretTold)
+    def put_secret(self, name: str, of: str | None, value: bytes, *, replace: bool = False) -> SecretTold:
+        """Hand in one of the owner's secrets; with `replace` also in the place of one that a write needs."""
+        return self._told("POST", _secret(name, of, "true" if replace else None), value, SecretTold)
 
     def remove_secret(self, name: str, of: str | None) -> SecretTold:
         """Have one wiped."""
@@ -91,9 +91,9 @@ class EngineClient:
         return exchange(self._path, ANSWER_S, method, path, body)
 
 
-def _secret(name: str, of: str | None) -> str:
-    query = "" if of is None else f"?definition={quote(of, safe='')}"
-    return f"/v1/secrets/{quote(name, safe='')}{query}"
+def _secret(name: str, of: str | None, replace: str | None = None) -> str:
+    stated = {key: one for key, one in (("definition", of), ("replace", replace)) if one is not None}
+    return f"/v1/secrets/{quote(name, safe='')}{'?' if stated else ''}{urlencode(stated)}"
 
 
 def ask_safety(error: LocalError, client: EngineClient | None) -> None:

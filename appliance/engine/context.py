@@ -25,6 +25,7 @@ from appliance.flashing.entry_record import tell_cut_entry
 from appliance.flashing.journal import Journal
 from appliance.flashing.power import PowerGuard
 from appliance.flashing.recovering import mark_interrupted
+from appliance.flashing.safety import job_not_over
 from appliance.protocols.known import register_all
 from appliance.protocols.ports import CarInterface
 from appliance.vault import key_files
@@ -121,7 +122,7 @@ def open_box(
     library = load_all(settings.definition_dirs)
     pinned = PinnedDefinitions(state)
     keeper = Keeper(images, blobs, journal.events.tell)
-    secrets = SecretStore(state, keys)
+    secrets = SecretStore(state, keys, lambda place: job_not_over(journal, place.definition) is not None)
     _seal_secrets(secrets, journal)
     held = HeldFiles(state, keys)
     journal.proposals.expire()

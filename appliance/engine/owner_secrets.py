@@ -11,9 +11,10 @@ from appliance.definitions.schema import Definition
 from appliance.definitions.secrets import Secret
 from appliance.definitions.vbf import MAGIC, why_no_loader
 from appliance.engine.context import EngineContext
-from appliance.flashing.safety import standing
+from appliance.flashing.safety import job_not_over
 from appliance.protocols.transforms import SecretNamed, none_supplied
 from appliance.vault.contents import sha256_hex
+from appliance.vault.errors import VaultError
 from appliance.vault.owner_secrets import Place
 
 Stored = Callable[[Place], bytes | None]
@@ -38,12 +39,19 @@ def secrets_of(definition: Definition, stored: Stored, *, simulated: bool) -> Se
     return named
 
 
-def put_secret(box: EngineContext, name: str, definition_id: str | None, value: bytes) -> SecretTold:
-    """Seal a secret that a definition names. Raises PitboxError: SECRET_UNKNOWN, SECRET_WRONG."""
+def put_secret(
+    box: EngineContext, name: str, definition_id: str | None, value: bytes, *, replace: bool = False
+) -> SecretTold:
+    """Seal a secret that a definition names. Raises PitboxError: SECRET_UNKNOWN, SECRET_WRONG.
+
+    SECRET_NEEDED where a write that is not over began with another one, and nobody wants to `replace` it.
+    """
     place, wanted = _chosen(box, name, definition_id)
     problems = [_why_not(one, value) for one in wanted]
     if None not in problems:
         raise _wrong(place, wanted[0], str(problems[0]))
+    if not replace:
+        _refuse_other(box, place, value)
     box.secrets.put(place, value)
     box.journal.events.tell(NoteEvent(None, "secret_sealed", place._asdict()))
     return _told(place, wanted[0], stored=True)
@@ -53,12 +61,12 @@ def remove_secret(box: EngineContext, name: str, definition_id: str | None) -> S
     """Wipe a secret. Raises PitboxError SECRET_UNKNOWN, SECRET_NEEDED while a write may need it."""
     stored = [one for one in box.secrets.places() if one.name == name]
     place = _only(name, [one for one in stored if definition_id in (None, one.definition)], stored)
-    needing = [one.job for one in standing(box.journal).open_writes if one.definition == place.definition]
-    if needing:
+    job = job_not_over(box.journal, place.definition)
+    if job is not None:
         raise PitboxError(
             "SECRET_NEEDED",
-            f"the write of job {needing[0]} is not over, and may need it",
-            do_now=f"Finish that one: `pitbox recover --job {needing[0]}`.",
+            f"the write of job {job} is not over, and may need it",
+            do_now=f"Finish that one: `pitbox recover --job {job}`.",
         )
     box.secrets.remove(place)
     box.journal.events.tell(NoteEvent(None, "secret_gone", place._asdict()))
@@ -73,6 +81,25 @@ def list_secrets(box: EngineContext) -> list[SecretTold]:
         _told(place, wanted.get(place, [None])[0], stored=place in stored)
         for place in sorted({*wanted, *stored})
     ]
+
+
+def _refuse_other(box: EngineContext, place: Place, value: bytes) -> None:
+    """An open write goes on with what it began with. Raises PitboxError SECRET_NEEDED."""
+    job = job_not_over(box.journal, place.definition)
+    if job is None:
+        return
+    try:
+        stored = box.secrets.get(place)
+    except VaultError:  # what cannot be opened finishes nothing
+        return
+    if stored is not None and stored != value:
+        raise PitboxError(
+            "SECRET_NEEDED",
+            f"the write of job {job} is not over, and began with another {place.name!r}",
+            do_now=f"Finish that one: `pitbox recover --job {job}`. If the ECU refuses what it was begun "
+            f"with, have this one take its place: `pitbox secrets put {place.name} FILE --definition "
+            f"{place.definition} --replace`.",
+        )
 
 
 def _chosen(box: EngineContext, name: str, definition_id: str | None) -> tuple[Place, list[Secret]]:

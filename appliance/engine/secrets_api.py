@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from appliance.contract.errors import PitboxError
 from appliance.contract.roles import OPERATOR_ONLY
 from appliance.contract.told import SecretTold
 from appliance.engine.context import EngineContext
@@ -15,6 +16,7 @@ from appliance.engine.worker import Worker
 from appliance.vault.owner_secrets import MOST_BYTES
 
 _OF = (Query("definition", {"type": "string"}),)
+_REPLACE = Query("replace", {"type": "string", "enum": ["true", "false"]})
 _ONE = "/v1/secrets/{id}"
 
 
@@ -46,7 +48,7 @@ class SecretsApi:
                 SecretTold,
                 body=bytes,
                 status=201,
-                query=_OF,
+                query=(*_OF, _REPLACE),
             ),
             Route("DELETE", _ONE, self._remove, OPERATOR_ONLY, "Wipe it", SecretTold, query=_OF),
         )
@@ -56,13 +58,21 @@ class SecretsApi:
 
     async def _put(self, request: web.Request) -> web.Response:
         name, of = id_of(request, "SECRET_UNKNOWN"), request.query.get("definition")
+        replace = _replaces(request.query.get("replace", "false"))
         self._operator.refuse_busy()
         value = await body_of(request, MOST_BYTES)
         self._operator.refuse_busy()
-        told = await self._worker.call(lambda: put_secret(self._box, name, of, value))
+        told = await self._worker.call(lambda: put_secret(self._box, name, of, value, replace=replace))
         return web.json_response(told, status=201)
 
     async def _remove(self, request: web.Request) -> web.Response:
         name, of = id_of(request, "SECRET_UNKNOWN"), request.query.get("definition")
         self._operator.refuse_busy()
         return web.json_response(await self._worker.call(lambda: remove_secret(self._box, name, of)))
+
+
+def _replaces(told: str) -> bool:
+    """Whether a person wants it to take another one's place. Raises PitboxError."""
+    if told not in ("true", "false"):
+        raise PitboxError("PARAMETERS_INVALID", "replace is no truth value", do_now="Give `true` or `false`.")
+    return told == "true"

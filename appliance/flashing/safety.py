@@ -42,6 +42,12 @@ def standing(journal: Journal, job_id: str | None = None, *, writing: bool = Fal
     return Standing(_as_last_proven(journal, job), opened)
 
 
+def job_not_over(journal: Journal, definition_id: str) -> str | None:
+    """A job of that definition whose write is not over. Raises JournalDamagedError, StorageError."""
+    opened = standing(journal).open_writes
+    return next((one.job for one in opened if one.definition == definition_id), None)
+
+
 def state_of(job: JobRecord, writing: bool) -> JobState:
     """A write that nobody works on was interrupted, whether or not the journal could still be told."""
     left = not writing and job.state in ECU_IN_DANGER - {JobState.NEEDS_BENCH}

@@ -11,7 +11,7 @@ import logging
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 import rfc8785
 
 from appliance.contract.alarm_texts import Trouble, trouble
+from appliance.contract.catalogue import Phrase
+from appliance.contract.phrases import phrase
 from appliance.contract.records import parse_canonical
 from appliance.vault import durable
 from appliance.vault.authentic import NewerRecordError, opened_record, sealed_record
@@ -64,7 +66,11 @@ class Takeover:
 class SecretStore:
     """Used by the worker's thread only. Values are in memory, and nowhere else, in the clear."""
 
-    def __init__(self, state: Path, keys: KeyRing) -> None:
+    def __init__(
+        self, state: Path, keys: KeyRing, needed: Callable[[Place], bool] = lambda place: False
+    ) -> None:
+        """`needed` says which an open write may have begun with: a file laid there changes none."""
+        self._needed = needed
         self._root = state / FOLDER
         self._keys = keys
 
@@ -132,15 +138,12 @@ class SecretStore:
             value = self._plain(place)
             if value is None:
                 return None
+            if self._kept(place).read().copies not in ((), (value,), (value, value)) and self._needed(place):
+                return Takeover(place, _in_the_clear(place, phrase("secret.needed")))
             self.put(place, value)
         except VaultError as error:
             log.warning("%s lies in the clear: %s", whose, error.what)
-            return Takeover(
-                place,
-                trouble(
-                    "secret_in_the_clear", name=place.name, definition=place.definition, problem=error.said
-                ),
-            )
+            return Takeover(place, _in_the_clear(place, error.said))
         if path.exists():
             return Takeover(
                 place,
@@ -195,6 +198,10 @@ class SecretStore:
             return open_sealed(base64.b64decode(record["age"]), [self._keys.secret_identity()])
         except VaultError as error:
             raise ValueError(error.what) from error
+
+
+def _in_the_clear(place: Place, problem: Phrase) -> Trouble:
+    return trouble("secret_in_the_clear", name=place.name, definition=place.definition, problem=problem)
 
 
 def _wiped(path: Path) -> None:

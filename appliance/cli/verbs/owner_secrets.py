@@ -29,6 +29,11 @@ def add(verbs: Verbs) -> None:
     put_in.add_argument("name", metavar="NAME", help="as the definition names it, see `pitbox secrets list`")
     put_in.add_argument("file", metavar="FILE", help="its bytes as they are; - for standard input")
     _add_definition(put_in)
+    put_in.add_argument(
+        "--replace",
+        action="store_true",
+        help="also in the place of one that a write began with which is not over",
+    )
     add_verb(actions, "list", listed, "every secret that a definition names, and whether it is here")
     out = add_verb(actions, "remove", remove, "wipe a key or a loader from this box")
     out.add_argument("name", metavar="NAME")
@@ -45,7 +50,7 @@ def _add_definition(parser: argparse.ArgumentParser) -> None:
 def put(options: argparse.Namespace, screen: Screen) -> Answer:
     """Hand one in. Raises PitboxError."""
     value = _value(options.file)
-    told = client_of(options).put_secret(options.name, options.definition, value)
+    told = client_of(options).put_secret(options.name, options.definition, value, replace=options.replace)
     lines = [f"✔ {told['name']} of {told['definition']} is sealed on this box, {len(value)} bytes."]
     if options.file != "-":
         lines.append(

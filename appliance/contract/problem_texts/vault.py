@@ -200,6 +200,7 @@ PHRASES: dict[str, str] = {
     "grant.expired": "it has expired: valid until {until_s}, now {now_s} (Unix seconds)",
     "grant.starts": "it allows {most} starts, and {made} were made",
     "signature.not_the_masters": "it is not the master's",
+    "secret.needed": "a write that is not over began with another one",
     "package.too_long": "it has {bytes} bytes, more than {most_bytes}",
     "package.member_too_long": "{member} has {bytes} bytes, more than {most_bytes}",
     "package.member_missing": "{member} is missing",

@@ -46,6 +46,14 @@ def test_a_secret_is_handed_in_and_never_shown(
     assert ("still lies in the clear" in told.out) != from_input
 
 
+def test_a_person_may_have_it_take_anothers_place(engine: FakeEngine, tmp_path: Path) -> None:
+    answering(engine, TOLD)
+    file = tmp_path / "key.bin"
+    file.write_bytes(VALUE)
+    assert main(["secrets", "put", "payload_key", str(file), "--replace"]) == Exit.DONE
+    assert ("POST /v1/secrets/payload_key?replace=true", VALUE) in engine.asked
+
+
 @pytest.mark.parametrize("content", [b"", bytes((1 << 20) + 1), None])
 def test_what_is_no_secret_does_not_leave_this_machine(
     engine: FakeEngine, tmp_path: Path, content: bytes | None

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from appliance.contract.errors import PitboxError
+from appliance.contract.jobs import JobState
 from appliance.definitions.loader import PACKS, load_definition
+from appliance.engine.context import EngineContext, open_box
+from appliance.engine.owner_secrets import put_secret
+from appliance.engine.settings import EngineSettings
+from appliance.flashing.marks import NEEDS_BENCH, SET_ASIDE
+from appliance.protocols.access import EcuIdentity
+from appliance.vault.owner_secrets import Place
 from tests.support.engine import Engine, five_answers, place, running
 
 V381 = load_definition(PACKS / "pbx-v381.toml")
@@ -78,3 +90,102 @@ def test_a_file_in_the_clear_is_taken_over_at_the_start_and_told() -> None:
             assert "lay in the clear" in note["text"]
             _, listed = engine.ask("GET", "/v1/secrets")
             assert [one["name"] for one in listed if one["stored"]] == ["payload_key"]
+
+
+OTHER = bytes(range(0xB0, 0xC0))
+PAYLOAD_KEY = Place(V381.id, "payload_key")
+WRITE = "the order of a write"
+
+
+@contextmanager
+def life(state: Path) -> Iterator[EngineContext]:
+    nobody: Any = None
+    state.mkdir(mode=0o700, exist_ok=True)
+    box = open_box(EngineSettings(state, state / "engine.sock", "master"), nobody)
+    try:
+        yield box
+    finally:
+        box.journal.close()
+
+
+def begin_write(box: EngineContext) -> int:
+    journal = box.journal
+    journal.create_job("car")
+    journal.describe("car", V381.id, V381.digest(), "uds", EcuIdentity())
+    for state in (JobState.IDENTIFIED, JobState.READING):
+        journal.move("car", state)
+    journal.read_verified("car", "original")
+    journal.move("car", JobState.PREFLIGHT)
+    return journal.open_flash("car", WRITE)
+
+
+@pytest.mark.parametrize("outcome", [None, NEEDS_BENCH, SET_ASIDE])
+def test_a_write_that_is_not_over_keeps_the_secret_that_it_began_with(
+    tmp_path: Path, outcome: str | None
+) -> None:
+    with life(tmp_path / "state") as box:
+        put_secret(box, "payload_key", None, KEY)
+        flash = begin_write(box)
+        if outcome == NEEDS_BENCH:
+            for state in (JobState.INTERRUPTED, JobState.RECOVERING):
+                box.journal.move("car", state)
+            box.journal.close_flash(flash, "car", JobState.NEEDS_BENCH, NEEDS_BENCH)
+        elif outcome == SET_ASIDE:
+            box.journal.set_aside(flash, '{"by": "Kim", "reason": "another car"}')
+        with pytest.raises(PitboxError) as refused:
+            put_secret(box, "payload_key", None, OTHER)
+        assert refused.value.code == "SECRET_NEEDED"
+        for way_on in ("pitbox recover --job car", "--replace"):
+            assert way_on in refused.value.do_now
+        assert box.secrets.get(PAYLOAD_KEY) == KEY
+        put_secret(box, "payload_key", None, KEY)
+        put_secret(box, "payload_key", None, OTHER, replace=True)
+        assert box.secrets.get(PAYLOAD_KEY) == OTHER
+
+
+def test_a_secret_is_replaced_where_no_write_of_its_ecu_is_open(tmp_path: Path) -> None:
+    with life(tmp_path / "state") as box:
+        put_secret(box, "payload_key", None, KEY)
+        put_secret(box, "payload_key", None, OTHER)
+        begin_write(box)
+        put_secret(box, "payload_iv", None, KEY)
+        assert box.secrets.get(PAYLOAD_KEY) == OTHER
+
+
+def test_a_secret_that_is_damaged_is_put_there_again_for_an_open_write(tmp_path: Path) -> None:
+    with life(tmp_path / "state") as box:
+        put_secret(box, "payload_key", None, KEY)
+        begin_write(box)
+        for copy in (tmp_path / "state" / "secrets").rglob("payload_key.[12]"):
+            copy.write_bytes(b"{}")
+        put_secret(box, "payload_key", None, OTHER)
+        assert box.secrets.get(PAYLOAD_KEY) == OTHER
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_file_laid_there_during_an_open_write_does_not_take_its_secrets_place(
+    tmp_path: Path, restarted: bool
+) -> None:
+    state = tmp_path / "state"
+    with life(state) as box:
+        put_secret(box, "payload_key", None, KEY)
+        begin_write(box)
+        laid = state / "secrets" / V381.id / "payload_key"
+        laid.write_bytes(OTHER)
+        assert restarted or box.secrets.get(PAYLOAD_KEY) == KEY
+    with life(state) as box:
+        alarm = box.journal.events.latest("alarm")
+        assert alarm is not None and alarm["code"] == "SECRET_IN_THE_CLEAR"
+        assert box.secrets.get(PAYLOAD_KEY) == KEY
+        (flash,) = box.journal.open_flashes()
+        box.journal.move("car", JobState.RECOVERING)
+        box.journal.close_flash(flash.id, "car", JobState.READ_VERIFIED, "abandoned, nothing erased")
+        assert box.secrets.get(PAYLOAD_KEY) == OTHER
+        assert not laid.exists()
+
+
+def test_over_the_socket_replace_is_a_truth_value() -> None:
+    with place() as folder, running(folder) as engine:
+        assert put(engine, "payload_key", KEY, "?replace=true")[0] == 201
+        status, error = put(engine, "payload_key", KEY, "?replace=perhaps")
+        assert (status, five_answers(error)["code"]) == (400, "PARAMETERS_INVALID")
