@@ -7,11 +7,12 @@ SAMPLE ?= 100
 ROOMS ?= isotp uds flashing vault guards
 SEED ?= 1
 SCENARIO ?= car
+WIRE ?= kline
 
 # Tests start some hundred engines, each of which would compile the product anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test lint unit vm faults damage mutants benchmarks lock clean
+.PHONY: setup demo test lint unit vm faults hostile damage mutants benchmarks lock clean
 
 setup: $(VENV)/.ready
 
@@ -42,6 +43,10 @@ vm: setup
 # The fault campaign, e.g. `make faults RUNS=5000 SEED=7`.
 faults: setup
 	$(BIN)/python -m tests.faults.campaign --runs $(RUNS) --seed $(SEED)
+
+# Hostile ECUs beyond those of `make test`, e.g. `make hostile WIRE=kline RUNS=2000 SEED=2`.
+hostile: setup
+	$(BIN)/python -m tests.hostile.runs --wire $(WIRE) --runs $(RUNS) --seed $(SEED)
 
 # Random damage to every stored file, e.g. `make damage RUNS=2000 SEED=1`.
 damage: setup

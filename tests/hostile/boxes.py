@@ -14,19 +14,15 @@ from typing import Any
 from unittest.mock import patch
 
 from appliance.contract.events import AlarmEvent, Heard, NoteEvent, StateEvent
-from appliance.definitions.access.uds import uds_access
 from appliance.definitions.library import Library
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext, open_box
 from appliance.engine.operations.registry import prepare
 from appliance.engine.settings import EngineSettings
 from appliance.protocols.ports import CarInterface
-from simulator.bus import SimBus
 from simulator.virtualtime import run_virtual
-from tests.hostile.ecu import HostileEcu
-from tests.hostile.shapes import Shape, definition_of
-from tests.hostile.spite import Spite, Traits
-from tests.hostile.wires import HostileConnection
+from tests.hostile.parts import Shape
+from tests.hostile.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +36,13 @@ class Bench:
     sealed: Path
     job: str
 
-    def bus(self) -> SimBus:
-        """A bus as fast as the definition says; on the running loop."""
-        return SimBus(
-            uds_access(self.definition).bus.bitrate_bps, uds_access(self.definition).bus.data_bitrate_bps
-        )
-
 
 @dataclass
 class Benches:
     """Each made once."""
 
     root: Path
+    world: World
     _made: dict[str, Bench] = field(default_factory=dict)
 
     def of(self, shape: Shape) -> Bench:
@@ -60,14 +51,37 @@ class Benches:
         return self._made[shape.name]
 
     def _make(self, shape: Shape) -> Bench:
-        definition, stock = definition_of(shape), shape.stock()
+        definition, stock = self.world.definition_of(shape.name), shape.stock()
         identified, sealed = self.root / f"{shape.name}-identified", self.root / f"{shape.name}-sealed"
         identified.mkdir(mode=0o700)
         with steady_names(shape.name):
-            job = run_virtual(_identify(shape, definition, stock, identified))
+            job = run_virtual(self._identify(shape, definition, stock, identified))
         shutil.copytree(identified, sealed)
-        run_virtual(_read(shape, definition, stock, sealed, job))
+        run_virtual(self._read(shape, definition, stock, sealed, job))
         return Bench(shape, definition, stock, identified, sealed, job)
+
+    async def _identify(self, shape: Shape, definition: Definition, stock: bytes, state: Path) -> str:
+        asked = ("identify", {"definition": definition.id})
+        return str((await self._ask(shape, definition, stock, state, asked))["job"])
+
+    async def _read(self, shape: Shape, definition: Definition, stock: bytes, state: Path, job: str) -> None:
+        await self._ask(shape, definition, stock, state, ("read", {"job": job}))
+
+    async def _ask(
+        self,
+        shape: Shape,
+        definition: Definition,
+        stock: bytes,
+        state: Path,
+        asked: tuple[str, dict[str, Any]],
+    ) -> dict[str, Any]:
+        honest = self.world.honest(shape.name, stock)
+        box = box_on(state, definition, honest.connection, lambda event: None)
+        try:
+            await asyncio.sleep(1)
+            return await prepare(*asked)(box)
+        finally:
+            box.journal.close()
 
 
 def box_on(state: Path, definition: Definition, connection: CarInterface, heard: Heard) -> EngineContext:
@@ -91,28 +105,3 @@ def shown(event: object) -> str | None:
     if isinstance(event, StateEvent):
         return f"state {event.state}"
     return event.text if isinstance(event, NoteEvent | AlarmEvent) else None
-
-
-def honest(shape: Shape, memory: bytes) -> HostileEcu:
-    """The same ECU without any spite; on the running loop."""
-    return HostileEcu(shape, memory, Traits(), Spite(random.Random(0)), random.Random(0))
-
-
-async def _identify(shape: Shape, definition: Definition, stock: bytes, state: Path) -> str:
-    found = await _ask(shape, definition, stock, state, ("identify", {"definition": definition.id}))
-    return str(found["job"])
-
-
-async def _read(shape: Shape, definition: Definition, stock: bytes, state: Path, job: str) -> None:
-    await _ask(shape, definition, stock, state, ("read", {"job": job}))
-
-
-async def _ask(
-    shape: Shape, definition: Definition, stock: bytes, state: Path, asked: tuple[str, dict[str, Any]]
-) -> dict[str, Any]:
-    box = box_on(state, definition, HostileConnection(honest(shape, stock)), lambda event: None)
-    try:
-        await asyncio.sleep(1)
-        return await prepare(*asked)(box)
-    finally:
-        box.journal.close()

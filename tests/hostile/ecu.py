@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from tests.hostile.flash import Flash
 from tests.hostile.services import RefusedError, Server
-from tests.hostile.shapes import Shape
+from tests.hostile.shapes import CanShape
 from tests.hostile.spite import ACT_KINDS, ANSWER_KINDS, Fate, Spite, Traits
 
 Heard = Callable[[bytes], None]
@@ -31,9 +31,10 @@ class HostileEcu:
     """One ECU on the running loop. Answers go to every listener."""
 
     def __init__(
-        self, shape: Shape, memory: bytes, traits: Traits, spite: Spite, dice: random.Random
+        self, shape: CanShape, memory: bytes, traits: Traits, spite: Spite, dice: random.Random
     ) -> None:
         self._loop = asyncio.get_running_loop()
+        self._shape = shape
         self.flash = Flash(shape, memory)
         self.server = Server(shape, self.flash, traits, dice, self._loop.time)
         self.spite = spite
@@ -57,6 +58,18 @@ class HostileEcu:
             self.server.heard_s = self._loop.time()  # the session layer hears it though the services are busy
         self._queue.append((request, functional))
         self._next()
+
+    def half_write(self, dice: random.Random) -> None:
+        """Some sectors are erased, and some of those programmed again, by a write that was interrupted."""
+        for part in self._shape.parts:
+            for sector in range(part.start, part.start + part.size, part.sector):
+                if part.writable and dice.random() < 0.5:
+                    content = self.flash.read(sector, part.sector) or b""
+                    self.flash.erase(sector, part.sector, dice.choice((0.5, 1.0)))
+                    if dice.random() < 0.7:
+                        self.flash.program(sector, content)
+        self.server.valid = False
+        self.server.restart()
 
     def restart(self, boot_s: float = _BOOT_S) -> None:
         """A reset, or the supply was gone for a moment."""

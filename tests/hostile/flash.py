@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.hostile.shapes import Part, Shape
+from tests.hostile.parts import Part, Shape
 
 ERASED = 0xFF
 

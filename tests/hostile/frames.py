@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from drivers.can.interface import CanBusGoneError, CanFrame
 from simulator.bus import SimBus
 from tests.hostile.ecu import HostileEcu
-from tests.hostile.shapes import Shape
+from tests.hostile.shapes import CanShape
 from tests.hostile.spite import HEARING_KINDS, SPEAKING_KINDS, Fate
 
 _REQUEST, _RESPONSE, _FUNCTIONAL = 0x7E0, 0x7E8, 0x7DF
@@ -47,7 +47,7 @@ class Speaking:
 class FrameNode:
     """Joins an ECU to a bus."""
 
-    def __init__(self, ecu: HostileEcu, bus: SimBus, shape: Shape) -> None:
+    def __init__(self, ecu: HostileEcu, bus: SimBus, shape: CanShape) -> None:
         self._ecu, self._spite = ecu, ecu.spite
         self._loop = asyncio.get_running_loop()
         self._port = bus.attach("ecu")

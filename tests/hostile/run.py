@@ -12,14 +12,11 @@ from typing import Any
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import Recorded
 from appliance.contract.jobs import JobState
-from appliance.definitions.access.uds import uds_access
 from appliance.engine.context import EngineContext
 from appliance.engine.operations.registry import prepare
 from appliance.engine.originals import load_original
 from appliance.flashing.safety import tell_safety
 from tests.hostile.boxes import Bench, Benches, box_on, shown, steady_names
-from tests.hostile.ecu import HostileEcu
-from tests.hostile.frames import FrameNode
 from tests.hostile.judge import (
     LONGEST_S,
     BrokenPromiseError,
@@ -32,14 +29,11 @@ from tests.hostile.judge import (
     judge_time,
     judge_wear,
 )
-from tests.hostile.shapes import SHAPES, VIN, with_checksum
-from tests.hostile.spite import Traits, spite_for
-from tests.hostile.wires import HostileConnection
+from tests.hostile.parts import VIN, with_checksum
+from tests.hostile.world import World
 from tests.support.surprises import run_out
 
 KINDS = ("write", "write", "write", "restore", "read", "read", "rescue")
-FRAMES_SHARE = 0.25
-"""Of the runs: on a bus of frames; the others hand whole payloads over."""
 HOSTILE_ATTEMPTS = 3
 CALM_ATTEMPTS = 4
 """Once the ECU behaves, so many more must end every job."""
@@ -65,50 +59,46 @@ class Result:
 def run(seed: int, benches: Benches, shape_name: str | None = None) -> Result:
     """The run of a seed; every surprise becomes a broken promise with its trace."""
     dice = random.Random(f"hostile/{seed}")
-    chosen = dice.choice(SHAPES)
-    shape = next((one for one in SHAPES if one.name == shape_name), chosen)
+    shapes = benches.world.shapes
+    chosen = dice.choice(shapes)
+    shape = next((one for one in shapes if one.name == shape_name), chosen)
     result = Result(seed, shape.name, dice.choice(KINDS))
     bench = benches.of(shape)
     with steady_names(str(seed)):
-        run_out(result, benches.root, lambda root: _run(dice, bench, root, result))
+        run_out(result, benches.root, lambda root: _run(dice, benches.world, bench, root, result))
     return result
 
 
-async def _run(dice: random.Random, bench: Bench, root: Path, result: Result) -> None:
-    await Run(dice, bench, root, result).to_the_end()
+async def _run(dice: random.Random, world: World, bench: Bench, root: Path, result: Result) -> None:
+    await Run(dice, world, bench, root, result).to_the_end()
 
 
 class Run:
     """The technician. Call it on the running loop."""
 
-    def __init__(self, dice: random.Random, bench: Bench, root: Path, result: Result) -> None:
+    def __init__(self, dice: random.Random, world: World, bench: Bench, root: Path, result: Result) -> None:
         self._dice, self._bench, self._result = dice, bench, result
         self._loop = asyncio.get_running_loop()
         self._tuned = _tuned(dice, bench)
-        self._traits = Traits.drawn(dice)
-        frames = dice.random() < FRAMES_SHARE
-        self._spite = spite_for(dice, frames)
         kind = result.kind
         start = self._tuned if kind == "restore" else bench.stock
-        self._ecu = HostileEcu(bench.shape, start, self._traits, self._spite, random.Random(dice.random()))
-        bus = bench.bus() if frames else None
-        if bus is not None:
-            FrameNode(self._ecu, bus, bench.shape)
-        self._connection = HostileConnection(self._ecu, bus)
+        cast = world.cast(bench.shape.name, start, dice)
+        self._ecu, self._spite, self._connection = cast.ecu, cast.spite, cast.connection
+        self._told_of_it = cast.told
         self._state = root / "box"
         shutil.copytree(bench.identified if kind == "read" else bench.sealed, self._state)
         if kind == "rescue":
-            self._half_write(dice)
+            self._ecu.half_write(dice)
         self._start, self._start_valid = self._ecu.flash.whole(), self._ecu.valid
         self._box = self._opened()
         self._named: str | None = None
-        self._met_bound = False
+        self._met_bound = self._engine_seen = False
         self._loose: list[str] = []
 
     async def to_the_end(self) -> None:
         """Fills the result. Raises BrokenPromiseError, or what the product lets escape."""
         self._trace(f"{self._result.kind} {self._spite.rate} {self._spite.kinds} {self._spite.services}")
-        self._trace(f"{self._traits}")
+        self._trace(self._told_of_it)
         self._loop.set_exception_handler(self._escaped)
         await asyncio.sleep(1)
         try:
@@ -131,6 +121,8 @@ class Run:
             parameters["car"] = self._named
         if verb == "recover" and self._met_bound and self._spite.calm:
             parameters["more_erases"] = True
+        if verb == "write" and self._engine_seen:
+            parameters["engine_off"] = True
         self._trace(f"attempt {attempt}: {verb} {parameters}")
         began, wear, struck = self._loop.time(), self._ecu.flash.erases.copy(), len(self._spite.struck)
         try:
@@ -141,6 +133,7 @@ class Run:
             self._trace(f"{error} (ECU {error.ecu}) {error.details}")
             self._result.refusals += 1
             self._named = VIN if error.code == "CAR_UNCONFIRMED" else self._named
+            self._engine_seen |= any("--engine-off" in one for one in error.details)
             self._met_bound = "--more-erases" in error.do_now
             judge_error(error, self._truth(), self._told())
             outcome = None
@@ -153,7 +146,7 @@ class Run:
             raise BrokenPromiseError(f"escaped from a callback: {self._loose[0]}")
         judge_time(self._loop.time() - began)
         judge_wear(
-            wear, self._ecu.flash.erases, uds_access(self._bench.definition).erase_bounds.most_per_block
+            wear, self._ecu.flash.erases, self._bench.definition.accesses[0].erase_bounds.most_per_block
         )
         judge_rest(self._truth(), self._told())
         return outcome
@@ -206,19 +199,6 @@ class Run:
         if self._dice.random() < 0.3:
             self._box.journal.close()
             self._box = self._opened()
-
-    def _half_write(self, dice: random.Random) -> None:
-        """An earlier write was interrupted, and the journal that knew of it is gone."""
-        flash = self._ecu.flash
-        for part in self._bench.shape.parts:
-            for sector in range(part.start, part.start + part.size, part.sector):
-                if part.writable and dice.random() < 0.5:
-                    content = flash.read(sector, part.sector) or b""
-                    flash.erase(sector, part.sector, dice.choice((0.5, 1.0)))
-                    if dice.random() < 0.7:
-                        flash.program(sector, content)
-        self._ecu.server.valid = False
-        self._ecu.server.restart()
 
     def _opened(self) -> EngineContext:
         return box_on(self._state, self._bench.definition, self._connection, self._tell)

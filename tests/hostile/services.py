@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.hostile.flash import Flash
-from tests.hostile.shapes import DIDS, READ_PIECE, SECRET, WRITE_PIECE, Part, Shape
+from tests.hostile.parts import SECRET, Part
+from tests.hostile.shapes import DIDS, READ_PIECE, WRITE_PIECE, CanShape
 from tests.hostile.spite import Traits
 
 APPLICATION, BOOTLOADER = "application", "bootloader"
@@ -44,7 +45,7 @@ class Transfer:
 class Server:
     """State and services. `share` is how much of the next erase or download step is done, 1 for all."""
 
-    shape: Shape
+    shape: CanShape
     flash: Flash
     traits: Traits
     dice: random.Random

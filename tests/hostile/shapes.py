@@ -1,47 +1,24 @@
-"""Small ECUs to be hostile with: what they are made of, and the definition the box is told."""
+"""Small ECUs on CAN to be hostile with: what they are made of, and the definition the box is told."""
 
 from __future__ import annotations
 
 import json
-import random
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from appliance.definitions.parsing import definition_from_json
 from appliance.definitions.schema import Definition
+from tests.hostile.parts import BOOT, HW, SECRET, SERIAL, SW, VIN, Part, Shape, three_parts
 
-SECRET = 0x0BAD_5EED
-HW, SW, BOOT, SERIAL, VIN = "HST-HW-1", "HST-SW-1", "HST-BL-1", "HST0001", "PBXTESTCAR000HST1"
 DIDS = {0xF191: HW, 0xF188: SW, 0xF180: BOOT, 0xF18C: SERIAL, 0xF190: VIN}
 READ_PIECE, WRITE_PIECE = 256, 130
 _ID_PREFIX = "hostile-"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """A region of memory and its equal erase sectors."""
+class CanShape(Shape):
+    """What an ECU on CAN is, and how it is spoken to."""
 
-    name: str
-    start: int
-    sector: int
-    count: int
-    block_id: int
-
-    @property
-    def size(self) -> int:
-        return self.sector * self.count
-
-    @property
-    def writable(self) -> bool:
-        return self.name != "boot"
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What an ECU is, and how it is spoken to."""
-
-    name: str
-    parts: tuple[Part, ...]
     proof: Literal["hash_range", "compare_block", "read_back"]
     by: Literal["address", "block_id"] = "address"
     upload: bool = False
@@ -51,58 +28,26 @@ class Shape:
     """Address bytes of request and answer, before the protocol control information."""
     recoverability: Literal["bootloader", "bench"] = "bootloader"
 
-    @property
-    def size(self) -> int:
-        return sum(part.size for part in self.parts)
 
-    def place(self, name: str) -> slice:
-        """Where a region lies in the whole memory."""
-        at = 0
-        for part in self.parts:
-            if part.name == name:
-                return slice(at, at + part.size)
-            at += part.size
-        raise KeyError(name)
-
-    def stock(self) -> bytes:
-        """A memory of this shape with a right checksum."""
-        return with_checksum(self, random.Random(f"stock/{self.name}").randbytes(self.size))
-
-
-def with_checksum(shape: Shape, memory: bytes) -> bytes:
-    """The sum of all 32-bit words of the calibration but the last, stored in the last."""
-    where = shape.place("calibration")
-    words = memory[where.start : where.stop - 4]
-    total = sum(int.from_bytes(words[at : at + 4]) for at in range(0, len(words), 4)) & 0xFFFF_FFFF
-    return memory[: where.stop - 4] + total.to_bytes(4) + memory[where.stop :]
-
-
-def _parts(sectors: tuple[int, int, int], counts: tuple[int, int, int]) -> tuple[Part, ...]:
-    named = zip(
-        ("boot", "code", "calibration"), (0x1000, 0x8000, 0xC000), sectors, counts, (1, 2, 3), strict=True
-    )
-    return tuple(Part(*one) for one in named)
-
-
-_SECTORED = _parts((512, 1024, 512), (1, 2, 3))
-_BLOCKS = _parts((512, 1536, 1024), (1, 1, 1))
+_SECTORED = three_parts((512, 1024, 512), (1, 2, 3))
+_BLOCKS = three_parts((512, 1536, 1024), (1, 1, 1))
 
 SHAPES = (
-    Shape("hash", _SECTORED, "hash_range"),
-    Shape("back", _SECTORED, "read_back", extension=(0x30, 0x30)),
-    Shape("block", _BLOCKS, "compare_block", by="block_id", upload=True, extension=(0x10, 0xF1)),
-    Shape("fd", _SECTORED, "hash_range", fd=True, upload=True),
-    Shape("bench", _SECTORED, "hash_range", recoverability="bench"),
+    CanShape("hash", _SECTORED, "hash_range"),
+    CanShape("back", _SECTORED, "read_back", extension=(0x30, 0x30)),
+    CanShape("block", _BLOCKS, "compare_block", by="block_id", upload=True, extension=(0x10, 0xF1)),
+    CanShape("fd", _SECTORED, "hash_range", fd=True, upload=True),
+    CanShape("bench", _SECTORED, "hash_range", recoverability="bench"),
 )
 BY_NAME = {shape.name: shape for shape in SHAPES}
 
 
-def definition_of(shape: Shape) -> Definition:
+def definition_of(shape: CanShape) -> Definition:
     """What the box is told of such an ECU."""
     return definition_from_json(json.dumps(_tables(shape)))
 
 
-def _tables(shape: Shape) -> dict[str, Any]:
+def _tables(shape: CanShape) -> dict[str, Any]:
     by_id = shape.by == "block_id"
     calibration = next(part for part in shape.parts if part.name == "calibration")
     end = calibration.start + calibration.size
@@ -151,7 +96,7 @@ def _tables(shape: Shape) -> dict[str, Any]:
     }
 
 
-def _addressing(shape: Shape) -> dict[str, Any]:
+def _addressing(shape: CanShape) -> dict[str, Any]:
     table: dict[str, Any] = {"request_id": 0x7E0, "response_id": 0x7E8, "functional_id": 0x7DF}
     if shape.extension is not None:
         sent, answered = shape.extension

@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from tests.hostile import can
 from tests.hostile import run as runs
 from tests.hostile.runs import campaign, command, main, one_run, summary
 from tests.hostile.spite import Spite
@@ -13,6 +14,7 @@ from tests.hostile.spite import Spite
 SEED = 1
 RUNS = 2000
 SHARE = 125
+LINE_RUNS, LINE_SHARE = 80, 20
 
 
 @pytest.mark.timeout(300)
@@ -26,15 +28,27 @@ def test_no_hostile_ecu_makes_the_box_break_a_promise(first: int) -> None:
     assert sum(result.outcome == "read" for result in results) >= SHARE // 8
 
 
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("first", range(0, LINE_RUNS, LINE_SHARE))
+def test_no_hostile_ecu_on_a_k_line_does_either(first: int) -> None:
+    """The first of the two thousand that `make hostile` runs."""
+    results = list(campaign(SEED, LINE_SHARE, first=first, wire="kline"))
+    broken = [f"{command(result, 'kline')}: {result.broken}" for result in results if result.broken]
+    assert broken == [], summary(results)
+    assert sum(result.struck for result in results) >= 5 * LINE_SHARE
+    assert sum(result.outcome in ("done", "restored") for result in results) >= LINE_SHARE // 3
+    assert any(result.outcome == "read" for result in results)
+
+
 def test_a_write_that_met_its_bound_of_erases_is_finished_once_a_person_allows_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As the error says: what stands in the way, here spite, is found first."""
-    monkeypatch.setattr(runs, "FRAMES_SHARE", 0.0)
+    monkeypatch.setattr(can, "FRAMES_SHARE", 0.0)
     monkeypatch.setattr(runs, "KINDS", ("write",))
     monkeypatch.setattr(runs, "HOSTILE_ATTEMPTS", 6)
     monkeypatch.setattr(
-        runs,
+        can,
         "spite_for",
         lambda dice, _frames: Spite(random.Random(dice.random()), 0.5, ("broken_off",), (0x36,)),
     )
@@ -45,9 +59,10 @@ def test_a_write_that_met_its_bound_of_erases_is_finished_once_a_person_allows_m
 
 
 def test_a_seed_repeats_its_run() -> None:
-    first, second = one_run(SEED), one_run(SEED)
-    assert first == second
-    assert first.trace and first.virtual_s > 1
+    for wire in ("can", "kline"):
+        first, second = one_run(SEED, wire=wire), one_run(SEED, wire=wire)
+        assert first == second
+        assert first.trace and first.virtual_s > 1
 
 
 def test_the_command_line_tells_the_truth(

@@ -16,7 +16,9 @@ from appliance.contract.places import Range
 from appliance.engine.context import EngineContext
 from appliance.engine.operations.registry import prepare
 from appliance.protocols.access import Block
+from appliance.protocols.kwp2000.memory import KwpMemory
 from appliance.protocols.uds.memory import UdsMemory
+from tests.hostile import can
 from tests.hostile import run as runs
 from tests.hostile.judge import (
     BrokenPromiseError,
@@ -37,30 +39,37 @@ Honest = Callable[[str, dict[str, Any]], Work]
 
 
 def broken_by(
-    monkeypatch: pytest.MonkeyPatch, lie: Callable[[Work], Work] | None = None, *kinds: str, runs_: int = 12
+    monkeypatch: pytest.MonkeyPatch,
+    lie: Callable[[Work], Work] | None = None,
+    *kinds: str,
+    runs_: int = 12,
+    wire: str = "can",
 ) -> str:
     """What the judge says of a few runs of these kinds, with every operation of the box replaced by a lie."""
     if lie is not None:
         monkeypatch.setattr(runs, "prepare", lambda verb, asked: lie(prepare(verb, asked)))
     if kinds:
         monkeypatch.setattr(runs, "KINDS", kinds)
-    return "\n".join(result.broken for result in campaign(9, runs_, "hash"))
+    return "\n".join(
+        result.broken for result in campaign(9, runs_, "hash" if wire == "can" else "fast", wire=wire)
+    )
 
 
 def spiteful(monkeypatch: pytest.MonkeyPatch, kind: str, service: int, rate: float = 0.5) -> None:
     """Every ECU does this one thing wrong."""
-    monkeypatch.setattr(runs, "FRAMES_SHARE", 0.0)
+    monkeypatch.setattr(can, "FRAMES_SHARE", 0.0)
     monkeypatch.setattr(
-        runs, "spite_for", lambda dice, frames: Spite(random.Random(dice.random()), rate, (kind,), (service,))
+        can, "spite_for", lambda dice, frames: Spite(random.Random(dice.random()), rate, (kind,), (service,))
     )
 
 
+@pytest.mark.parametrize("wire", ["can", "kline"])
 @pytest.mark.parametrize(("kind", "word"), [("write", "done"), ("rescue", "restored")])
-def test_invented_success_is_caught(monkeypatch: pytest.MonkeyPatch, kind: str, word: str) -> None:
+def test_invented_success_is_caught(monkeypatch: pytest.MonkeyPatch, kind: str, word: str, wire: str) -> None:
     async def lying(box: EngineContext) -> dict[str, Any]:
         return {"result": word}
 
-    assert f"{word}, and" in broken_by(monkeypatch, lambda honest: lying, kind)
+    assert f"{word}, and" in broken_by(monkeypatch, lambda honest: lying, kind, wire=wire)
 
 
 def test_a_box_that_does_not_verify_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,6 +79,17 @@ def test_a_box_that_does_not_verify_is_caught(monkeypatch: pytest.MonkeyPatch) -
     spiteful(monkeypatch, "not_done", 0x36)
     monkeypatch.setattr(UdsMemory, "proves_equal", blind)
     assert "bytes are wrong" in broken_by(monkeypatch, None, "write")
+
+
+def test_a_box_on_a_k_line_that_hears_what_it_wants_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    list(campaign(9, 1, "fast", wire="kline"))  # the box's former life is an honest one
+    read = KwpMemory.read
+
+    async def misread(access: KwpMemory, place: Range, *, upwards: bool = True) -> bytes:
+        return bytes(byte ^ 1 for byte in await read(access, place, upwards=upwards))
+
+    monkeypatch.setattr(KwpMemory, "read", misread)
+    assert "a wrong original was sealed" in broken_by(monkeypatch, None, "read", wire="kline")
 
 
 def test_a_wrong_original_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:

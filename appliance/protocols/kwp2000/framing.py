@@ -63,6 +63,12 @@ def encode(payload: bytes, form: HeaderForm) -> bytes:
     return whole + bytes((checksum(whole),))
 
 
+def framed_bytes(payload_bytes: int, form: HeaderForm) -> int:
+    """How long a message is with a payload so long; an answer may be longer than a request can be."""
+    own_byte = form.length_byte or payload_bytes > MOST_IN_FORMAT
+    return 1 + (0 if form.target is None else 2) + own_byte + payload_bytes + 1
+
+
 def missing_bytes(head: bytes) -> int:
     """How many more bytes a message has at least that begins with these; 0 once it is whole.
 

@@ -13,6 +13,7 @@ from appliance.protocols.kwp2000.framing import (
     Message,
     decode,
     encode,
+    framed_bytes,
     missing_bytes,
 )
 from appliance.protocols.kwp2000.timing import HOST_SLACK_S, KwpTiming
@@ -96,7 +97,7 @@ class KwpLink:
 
     def framed_bytes(self, payload_bytes: int) -> int:
         """Bytes on the wire of a message with a payload so long."""
-        return len(encode(bytes(payload_bytes), self.form))
+        return framed_bytes(payload_bytes, self.form)
 
     def _encoded(self, payload: bytes) -> bytes:
         try:

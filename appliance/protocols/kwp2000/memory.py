@@ -41,6 +41,8 @@ _PENDING_PIECE_BYTES = 64
 _PENDING_BYTES = 64 * 1024
 """No sector of these families is longer, so no download that was left open is."""
 _CHECK_S = 30.0
+_PERHAPS_OPEN = (Refusal.BUSY, Refusal.CONDITIONS, Refusal.SEQUENCE)
+"""How an ECU refuses that still has another transfer open."""
 
 
 class KwpMemory:
@@ -128,7 +130,7 @@ class KwpMemory:
         for pause_s in (*REPEAT_BACK_OFF_S, None):
             client = await self._session.awake()
             try:
-                await client.ask(request_upload(place.start + len(got), place.length - len(got)))
+                await self._announce(place.part(len(got), place.length - len(got)))
                 while len(got) < place.length:
                     with self._meter.moving():
                         piece = await client.ask(next_piece())
@@ -145,6 +147,23 @@ class KwpMemory:
                 await client.attempt(end_transfer())
         raise AssertionError("the last try returns or raises")
 
+    async def _announce(self, place: Range) -> None:
+        """An upload, where need be behind a transfer that was left open: until that ends it is refused."""
+        request = request_upload(place.start, place.length)
+        try:
+            await self._session.ask(request)
+        except EcuRefusedError as refusal:
+            if refusal.refusal not in _PERHAPS_OPEN:
+                raise
+            await (await self._session.awake()).attempt(end_transfer())
+            try:
+                await self._session.ask(request)
+            except EcuRefusedError as still:
+                if still.code != STILL_RUNNING or not self._how.writing.ends_pending:
+                    raise
+                await self._end_pending(place.memory)
+                await self._session.ask(request)
+
     async def _announced(self, block: Block) -> int:
         """The longest piece of the download, where need be behind one that was left open."""
         request = request_download(block.start, block.size, self._how.writing.data_format)
@@ -153,19 +172,27 @@ class KwpMemory:
         except EcuRefusedError as refusal:
             if refusal.code != STILL_RUNNING or not self._how.writing.ends_pending:
                 raise
-            await self._end_pending(block)
+            await self._end_pending(block.memory)
             told = await self._session.ask(request)
         return min(told, self._how.writing.block_bytes or told, self._longest()) - 1
 
-    async def _end_pending(self, block: Block) -> None:
-        """Erased bytes change nothing in flash; a download that has all of its length can be ended."""
-        nothing = bytes((self._erased[block.memory],)) * _PENDING_BYTES
+    async def _end_pending(self, memory: str) -> None:
+        """Erased bytes change nothing in flash; a download that has all of its length can be ended.
+
+        How much that is nobody knows any more: what is too long for the rest is refused, and halved.
+        """
+        nothing = bytes((self._erased[memory],)) * _PENDING_BYTES
         client = await self._session.awake()
-        for piece in self._pieces(nothing, _PENDING_PIECE_BYTES):
+        size = min(
+            _PENDING_PIECE_BYTES, self._longest() - 1, (self._how.writing.block_bytes or MOST_BYTES) - 1
+        )
+        while size:
             try:
-                await client.ask(transfer(piece.wire))
-            except EcuRefusedError:
+                for piece in self._pieces(nothing, size):
+                    await client.ask(transfer(piece.wire))
                 break
+            except EcuRefusedError:
+                size //= 2
         await client.attempt(end_transfer())
 
     async def _hand_over(self, piece: bytes, hold: Hold | None) -> None:
@@ -189,31 +216,35 @@ class KwpMemory:
 
     async def _run(self, routine: int, parameters: bytes, longest_s: float) -> None:
         """Start a routine and poll it, over a channel that it may drop."""
-        lost: Exception | None = None
+        until_s = asyncio.get_running_loop().time() + longest_s
+        unanswered: Exception | None = None
+        dropped = False
         try:
-            if await self._session.ask(start_routine(routine, parameters)):
-                await self._session.reopen()
+            dropped = bool(await self._session.ask(start_routine(routine, parameters)))
         except (EcuSilentError, LinkLostError) as error:
-            lost = error
-        result = await self._result(routine, longest_s)
-        if lost is not None:
-            raise EcuSilentError(f"the answer to routine {routine:02X} was lost") from lost
+            unanswered = error
+        result = await self._result(routine, until_s, dropped)
+        if unanswered is not None:
+            raise EcuSilentError(f"the answer to routine {routine:02X} was lost") from unanswered
         if result != 0:
             raise EcuRefusedError(Refusal.PROGRAMMING, f"routine {routine:02X} ended with {result:02X}")
 
-    async def _result(self, routine: int, longest_s: float) -> int:
+    async def _result(self, routine: int, until_s: float, dropped: bool) -> int:
+        """Asked for until it is there: whoever gives up too early erases a second time for nothing."""
         loop = asyncio.get_running_loop()
-        until_s = loop.time() + longest_s
         while True:
             try:
+                if dropped:
+                    await self._session.reopen()
+                    dropped = False
                 return await self._session.ask(routine_result(routine))
             except EcuRefusedError as refusal:
-                if refusal.code != STILL_RUNNING or loop.time() >= until_s:
+                if not _may_still_run(refusal, dropped) or loop.time() >= until_s:
                     raise
             except (EcuSilentError, LinkLostError):
                 if loop.time() >= until_s:
                     raise
-                await self._session.reopen()
+                dropped = True
             await asyncio.sleep(_POLL_S)
 
     def _longest(self) -> int:
@@ -227,3 +258,10 @@ class KwpMemory:
             raise EcuRefusedError(Refusal.UNSUPPORTED, "its memory needs a loader that is not there")
         if place.memory not in self._erased:
             raise EcuRefusedError(Refusal.UNSUPPORTED, f"{place} is out of reach over this connection")
+
+
+def _may_still_run(refusal: EcuRefusedError, opening: bool) -> bool:
+    """Whether an ECU that works at a routine says this: to 33, or to whoever comes back to it."""
+    if refusal.refusal is Refusal.BUSY:
+        return True
+    return opening and refusal.refusal in (Refusal.CONDITIONS, Refusal.LOCKED_OUT)
