@@ -41,13 +41,16 @@ _PLACE_IN_TOML = re.compile(r"(?P<reason>.*) \(at (?P<place>line \d+, column \d+
 def load_definition(path: Path) -> Definition:
     """The definition in one TOML file. Raises DefinitionError with every problem of it."""
     tables = _parsed(path, _text(path, _content(path)))
+    old = tables.get("schema_version") == 1
     try:
-        return definition_from_json(_json(path, tables))
+        definition = definition_from_json(_json(path, tables))
     except ValidationError as error:
-        old = tables.get("schema_version") == 1
         raise invalid(path, explain(error, Definition, former_path if old else tuple)) from error
     except SchemaMismatchError as error:
         raise invalid(path, [str(error)]) from error
+    if problems := [] if old else list(definition.open_secrets()):  # the older schema has no other place
+        raise invalid(path, problems)
+    return definition
 
 
 def load_all(extra_dirs: Iterable[Path] = ()) -> Library:

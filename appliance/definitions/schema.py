@@ -122,6 +122,7 @@ class Definition(Strict):
         wanted = {name for access in self.accesses for name in access.secret_names}
         refuse(f"no [[secrets]] is called {name!r}" for name in sorted(wanted - set(named)))
         refuse(f"the secret {name!r} is used by no access" for name in sorted(set(named) - wanted))
+        refuse(self._wrong_roles())
         for secret in self.secrets:
             refuse(self._wrong_lengths(secret))
             refuse(self._wrong_invention(secret))
@@ -129,6 +130,12 @@ class Definition(Strict):
             missing = set(named) ^ set(self.simulation.secrets)
             refuse(f"[[secrets]] and [simulation.secrets] differ in {name!r}" for name in sorted(missing))
         return self
+
+    def _wrong_roles(self) -> Iterator[str]:
+        unlocking = {name for access in self.accesses for name in access.unlock_secrets}
+        for secret in self.secrets:
+            if (secret.name in unlocking) != (secret.role == "unlock"):
+                yield f"the secret {secret.name!r} has role = 'unlock' if it answers a seed, and only then"
 
     def _wrong_invention(self, secret: Secret) -> Iterator[str]:
         invented = self.simulation.secrets.get(secret.name) if self.simulation else None
@@ -147,6 +154,18 @@ class Definition(Strict):
     def regions(self) -> tuple[Region, ...]:
         """Every region of every memory."""
         return regions_of(self.memories)
+
+    def open_secrets(self) -> Iterator[str]:
+        """Why it gives away what unlocks a real ECU, which is its owner's: a definition is handed around."""
+        if self.simulation is not None:
+            return
+        for access in self.accesses:
+            for key, level in access.security_levels.items():
+                if level.inline:
+                    yield (
+                        f"access {access.name!r}: {level.inline} stands in {key}, and this ECU has no "
+                        "[simulation]: set secret to a name, and give that a [[secrets]] table"
+                    )
 
     @property
     def twin(self) -> Simulation:

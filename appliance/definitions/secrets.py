@@ -1,4 +1,4 @@
-"""What only the owner has and an access needs, by name: keys of payload ciphers, loaders. Never its value."""
+"""What only the owner has and an access needs, by name: keys, what unlocks, loaders. Never its value."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Secret(Strict):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,29}$")
     """Name by which an access asks for it."""
-    role: Literal["key", "iv", "loader"]
-    """What it is used for."""
+    role: Literal["key", "iv", "loader", "unlock"]
+    """What it is used for: a payload cipher, a loader in RAM, or the answer to a seed."""
     form: Literal["plain", "vbf"] = "plain"
     """How a loader comes: its bytes, or a VBF container with its own addresses and sums."""
     about: str = Field(min_length=1, max_length=300)

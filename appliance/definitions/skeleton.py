@@ -26,19 +26,24 @@ _OWN: dict[tuple[str, ...], Any] = {
     ("access", "prefer"): None,
     ("access", "reason"): "Why to take this access.",
     ("access", "recovery", "advice"): "What to do when a write was interrupted.",
+    ("access", "sessions", "write_security"): {"level": 0x01, "algorithm": "sa2", "secret": "unlock"},
+    ("secrets", "name"): "unlock",
+    ("secrets", "role"): "unlock",
+    ("secrets", "about"): "What answers the ECU's seed, and where an owner has it from.",
+    ("secrets", "most_bytes"): 256,
 }
 _OWN_TABLES: dict[str, dict[str, Any]] = {
     "kwp2000": {
         "line": {"wake": "fast", "target": 0x10},
         "identity": {"hw": {"option": 0x92}, "sw": {"option": 0x94}},
-        "sessions": {"write_security": {"level": 0x01, "algorithm": "toy-xor", "constant": 0x0050_0001}},
     },
 }
 """By protocol, in place of what that ECU has for them."""
 _KEPT = ("name", "method", "evidence", "reason", "recognition", "voltage", "recovery", "rituals")
 """Keys of an access that mean the same in every protocol."""
-_LEFT_OUT = ("simulation", "steps", "secrets", "entry")
+_LEFT_OUT = ("simulation", "steps", "entry")
 """Tables that few ECUs need; docs/definitions.md has them."""
+_LISTS = ("rituals", "checksums", "address_spaces", "secrets")
 
 
 def skeleton(protocol: str) -> str:
@@ -67,7 +72,8 @@ def _table(
         inner = next(models_in(field.annotation), None)
         name = next(name for name, one in model.model_fields.items() if one is field)
         if inner is not None and not _stands_in_a_line(key):
-            later.append((key, access if key == "access" else inner, field.is_required()))
+            given = field.is_required() or key == "secrets"
+            later.append((key, access if key == "access" else inner, given))
             continue
         yield f"# {told[name]}"
         wanted = _OWN.get((*path, key), example.get(key))
@@ -84,7 +90,7 @@ def _table(
 def _inner_table(
     path: tuple[str, ...], model: type[BaseModel], example: Any, access: type[BaseModel], required: bool
 ) -> Iterator[str]:
-    several = isinstance(example, list) or path[-1] in ("rituals", "checksums", "address_spaces")
+    several = isinstance(example, list) or path[-1] in _LISTS
     heading = f"[[{'.'.join(path)}]]" if several else f"[{'.'.join(path)}]"
     filled = example[-1] if isinstance(example, list) else example
     lines = list(_table(path, model, filled or {}, access))

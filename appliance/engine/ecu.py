@@ -14,7 +14,7 @@ from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
 from appliance.engine.entering import entered
 from appliance.engine.job_access import access_of
-from appliance.engine.owner_secrets import secrets_of
+from appliance.engine.owner_secrets import owners_secrets
 from appliance.flashing.context import JobContext
 from appliance.flashing.errors import access_problem
 from appliance.flashing.power import PowerGuard
@@ -22,8 +22,9 @@ from appliance.flashing.recognising import recognise
 from appliance.flashing.retries import asked_patiently
 from appliance.flashing.same_ecu import Acquaintance
 from appliance.flashing.session_end import must_stay
-from appliance.protocols.access import AccessError
+from appliance.protocols.access import AccessError, Purpose
 from appliance.protocols.registry import offer_of
+from appliance.protocols.secrets_needed import require_secrets
 from appliance.protocols.transforms import SecretNamed
 
 log = logging.getLogger("pitbox.engine")
@@ -35,19 +36,23 @@ async def on_ecu(
     job_id: str,
     definition: Definition,
     *,
+    purpose: Purpose | None = None,
     access: AccessDefinition | None = None,
     confirmed: bool = False,
 ) -> AsyncIterator[JobContext]:
     """The ECU opened by its protocol, supply watched; all given back at the end. Raises PitboxError.
 
     What the ECU or the link did wrong before anything was erased becomes a PitboxError here; once something
-    was erased the heart has told it already. `confirmed` says that a person has named the car; `access` is
-    the job's own where it is not told.
+    was erased the heart has told it already. With a `purpose` it will be opened for that, and a secret of the
+    owner that is missing then is told before anything is switched, asked or sent. `confirmed` says that a
+    person has named the car; `access` is the job's own where it is not told.
     """
     way = Way(definition, access or access_of(box.journal.job(job_id), definition))
     offer_of(way.access)
+    secret = owners_secrets(box, definition)
+    if purpose is not None:
+        require_secrets(way.access, purpose, secret)
     kept = await box.vigil.end()
-    secret = secrets_of(definition, box.secrets.get, simulated=box.connection.simulated)
     car = Acquaintance(confirmed)
     async with (
         entered(box, way.access, job_id, kept=kept),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import NoteEvent
@@ -12,6 +13,7 @@ from appliance.definitions.secrets import Secret
 from appliance.definitions.vbf import MAGIC, why_no_loader
 from appliance.engine.context import EngineContext
 from appliance.flashing.safety import job_not_over
+from appliance.protocols.security.algorithms import why_no_key
 from appliance.protocols.transforms import SecretNamed, none_supplied
 from appliance.vault.contents import sha256_hex
 from appliance.vault.errors import VaultError
@@ -20,23 +22,44 @@ from appliance.vault.owner_secrets import Place
 Stored = Callable[[Place], bytes | None]
 
 
+class Wanted(NamedTuple):
+    """A secret, and the version of a definition that names it."""
+
+    definition: Definition
+    secret: Secret
+
+
 def secrets_of(definition: Definition, stored: Stored, *, simulated: bool) -> SecretNamed:
-    """Gives a secret by its name; it raises PitboxError for one that is missing or not the right one."""
+    """Gives a secret by its name; it raises PitboxError for one that is missing or not the right one.
+
+    Each is looked up once: a disk that fails later does not take it away from a write that is under way.
+    """
     known = {secret.name: secret for secret in definition.secrets}
+    found: dict[str, bytes] = {}
 
     def named(name: str) -> bytes:
+        if name not in found:
+            found[name] = looked_up(name)
+        return found[name]
+
+    def looked_up(name: str) -> bytes:
         if simulated and definition.simulation is not None:
             value: bytes | None = bytes.fromhex(definition.simulation.secrets[name])
         else:
             value = stored(Place(definition.id, name))
         if value is None:
             return none_supplied(name, definition.id, known[name].about)
-        why = _why_not(known[name], value)
+        why = _why_not(Wanted(definition, known[name]), value)
         if why is not None:
             raise _wrong(Place(definition.id, name), known[name], why)
         return value
 
     return named
+
+
+def owners_secrets(box: EngineContext, definition: Definition) -> SecretNamed:
+    """Those of this box's owner, or of the simulated car."""
+    return secrets_of(definition, box.secrets.get, simulated=box.connection.simulated)
 
 
 def put_secret(
@@ -49,12 +72,12 @@ def put_secret(
     place, wanted = _chosen(box, name, definition_id)
     problems = [_why_not(one, value) for one in wanted]
     if None not in problems:
-        raise _wrong(place, wanted[0], str(problems[0]))
+        raise _wrong(place, wanted[0].secret, str(problems[0]))
     if not replace:
         _refuse_other(box, place, value)
     box.secrets.put(place, value)
     box.journal.events.tell(NoteEvent(None, "secret_sealed", place._asdict()))
-    return _told(place, wanted[0], stored=True)
+    return _told(place, wanted[0].secret, stored=True)
 
 
 def remove_secret(box: EngineContext, name: str, definition_id: str | None) -> SecretTold:
@@ -70,17 +93,20 @@ def remove_secret(box: EngineContext, name: str, definition_id: str | None) -> S
         )
     box.secrets.remove(place)
     box.journal.events.tell(NoteEvent(None, "secret_gone", place._asdict()))
-    wanted = _wanted(box).get(place, [None])
-    return _told(place, wanted[0], stored=False)
+    return _told(place, _first(_wanted(box), place), stored=False)
 
 
 def list_secrets(box: EngineContext) -> list[SecretTold]:
     """Every secret that a definition names or that is stored: whether it is there, never what it is."""
     wanted, stored = _wanted(box), set(box.secrets.places())
     return [
-        _told(place, wanted.get(place, [None])[0], stored=place in stored)
-        for place in sorted({*wanted, *stored})
+        _told(place, _first(wanted, place), stored=place in stored) for place in sorted({*wanted, *stored})
     ]
+
+
+def _first(wanted: Mapping[Place, Sequence[Wanted]], place: Place) -> Secret | None:
+    known = wanted.get(place)
+    return known[0].secret if known else None
 
 
 def _refuse_other(box: EngineContext, place: Place, value: bytes) -> None:
@@ -102,7 +128,7 @@ def _refuse_other(box: EngineContext, place: Place, value: bytes) -> None:
         )
 
 
-def _chosen(box: EngineContext, name: str, definition_id: str | None) -> tuple[Place, list[Secret]]:
+def _chosen(box: EngineContext, name: str, definition_id: str | None) -> tuple[Place, list[Wanted]]:
     wanted = _wanted(box)
     fitting = [one for one in wanted if one.name == name and definition_id in (None, one.definition)]
     place = _only(name, fitting, wanted)
@@ -123,12 +149,12 @@ def _only(name: str, fitting: list[Place], known: Iterable[Place]) -> Place:
     )
 
 
-def _wanted(box: EngineContext) -> dict[Place, list[Secret]]:
+def _wanted(box: EngineContext) -> dict[Place, list[Wanted]]:
     """By definition and name, as the library says it, and as a version says that a job was begun with."""
-    found: dict[Place, list[Secret]] = {}
+    found: dict[Place, list[Wanted]] = {}
     for definition in [*box.library, *_pinned(box)]:
         for secret in definition.secrets:
-            found.setdefault(Place(definition.id, secret.name), []).append(secret)
+            found.setdefault(Place(definition.id, secret.name), []).append(Wanted(definition, secret))
     return found
 
 
@@ -154,7 +180,8 @@ def _told(place: Place, secret: Secret | None, *, stored: bool) -> SecretTold:
     )
 
 
-def _why_not(secret: Secret, value: bytes) -> str | None:
+def _why_not(wanted: Wanted, value: bytes) -> str | None:
+    secret = wanted.secret
     if not secret.least_bytes <= len(value) <= secret.most_bytes:
         span = f"{secret.least_bytes} to {secret.most_bytes}"
         return f"has {len(value)} bytes, and the definition says {span}"
@@ -164,7 +191,9 @@ def _why_not(secret: Secret, value: bytes) -> str | None:
         return "is a VBF container, and the definition says that the loader comes plain"
     if secret.sha256 is not None and sha256_hex(value) != secret.sha256:
         return "is not the file whose SHA-256 the definition names"
-    return None
+    levels = [level for access in wanted.definition.accesses for level in access.security_levels.values()]
+    reasons = (why_no_key(level, value) for level in levels if level.secret == secret.name)
+    return next((reason for reason in reasons if reason), None)
 
 
 def _wrong(place: Place, secret: Secret, why: str) -> PitboxError:

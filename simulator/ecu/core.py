@@ -12,6 +12,7 @@ from appliance.definitions.access.uds import UdsAccessDefinition, uds_access
 from appliance.definitions.schema import Definition
 from simulator.ecu import spans
 from simulator.ecu.chip import Chip, Surroundings
+from simulator.ecu.keys import told_level
 from simulator.ecu.memory import FlashMemory
 from simulator.ecu.nrc import Nrc, RefusedError, require
 from simulator.ecu.nvm import NonVolatile
@@ -94,7 +95,7 @@ class Core(Chip):
         offered = [sessions.read_security] if sessions.read_security else []
         if self.in_bootloader:
             offered.append(sessions.write_security)
-        return {level.level: level for level in offered}
+        return {level.level: told_level(level, self.definition.twin.secrets) for level in offered}
 
     def require_voltage(self) -> None:
         """Refuse outside the definition's window (NRC 0x92, 0x93). Raises RefusedError."""

@@ -14,6 +14,11 @@ KeyFunction = Callable[[int, bytes], bytes]
 """(level, seed) to key, for owner-supplied algorithms."""
 
 
+def told_level(level: SecurityLevel, secrets: Mapping[str, str]) -> SecurityLevel:
+    """With the invented value of the secret that it names. Raises KeyError."""
+    return level if level.secret is None else level.with_value(bytes.fromhex(secrets[level.secret]))
+
+
 def expected_key(level: SecurityLevel, seed: bytes, plugins: Mapping[str, KeyFunction]) -> bytes:
     """The key that opens this level. Raises KeyError for a plugin that was not supplied."""
     if level.algorithm.startswith("plugin:"):

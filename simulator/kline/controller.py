@@ -9,6 +9,7 @@ from appliance.definitions.access.kwp2000 import IdentityField, KwpAccessDefinit
 from appliance.definitions.schema import Definition
 from simulator.controller import Build, Controller
 from simulator.ecu.chip import Chip, Program
+from simulator.ecu.keys import told_level
 from simulator.ecu.nvm import Records
 from simulator.ecu.options import TransferEnd
 from simulator.kline.ecu import KwpEcu
@@ -97,7 +98,7 @@ def settings_of(definition: Definition) -> KwpEcuSettings:
         erase_s_per_byte=twin.erase_ms_per_kib / 1000 / _KIB,
         program_s_per_byte=twin.program_ms_per_kib / 1000 / _KIB,
         check_s=own.check_ms / 1000,
-        secret=access.sessions.write_security.constant or 0,
+        secret=told_level(access.sessions.write_security, twin.secrets).constant or 0,
         needs_key_to_read=access.sessions.read_security is not None,
         drops_after_erase=own.drops_after_erase,
         application_refuses=line.application_refuses,

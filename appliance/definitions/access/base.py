@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal, Protocol
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from appliance.definitions.access.security import SecurityLevel
 from appliance.definitions.choreography import Choreography
 from appliance.definitions.fields import Pattern, Strict, refuse
 from appliance.definitions.memory import Memory, Region
@@ -22,6 +23,8 @@ Proof = Literal["hash", "crc16", "read_back", "status", "none"]
 """What a block that holds is proven by; a hash of 16 bits is called by its name."""
 HashSpan = Literal["bytes", "sector", "block"]
 """What a hash on the target may be asked for: any span, whole sectors alone, or blocks by their name."""
+
+_UNLOCKED_FOR = {"read_security": "to read", "write_security": "to write"}
 
 
 def _any_is_ascending(word: object) -> object:
@@ -232,9 +235,25 @@ class AccessDefinition(Strict):
         return frozenset()
 
     @property
+    def reading_secrets(self) -> frozenset[str]:
+        """What the owner must supply before it can be opened to read."""
+        return frozenset()
+
+    @property
+    def security_levels(self) -> dict[str, SecurityLevel]:
+        """Its unlocks, by the key of the table that tells each."""
+        return {}
+
+    @property
+    def unlock_secrets(self) -> frozenset[str]:
+        """Names of the secrets that seeds are answered by."""
+        return frozenset(level.secret for level in self.security_levels.values() if level.secret)
+
+    @property
     def secret_bytes(self) -> dict[str, tuple[int, ...]]:
         """Lengths, by name, of those secrets that not every length is right for."""
-        return {}
+        levels = [level for level in self.security_levels.values() if level.secret_bytes]
+        return {level.secret: level.secret_bytes for level in levels if level.secret}
 
     @property
     def checks_each_block(self) -> bool:
@@ -247,7 +266,12 @@ class AccessDefinition(Strict):
 
     def more_in_words(self) -> Iterator[str]:
         """What else of its own a person should know, a line each."""
-        yield from ()
+        yield from self.unlocks_in_words()
+
+    def unlocks_in_words(self) -> Iterator[str]:
+        """Each unlock, never with its value."""
+        for key, level in self.security_levels.items():
+            yield f"{_UNLOCKED_FOR[key]}: {level.in_words()}"
 
     @abstractmethod
     def misfits(self, memories: Sequence[Memory]) -> Iterator[Misfit]:

@@ -121,6 +121,12 @@ class KwpSessions(Strict):
     """What 1A asks for to learn whether the ECU can be programmed now: before a write, never of a boot loader
     that is to be recovered (sources: vw-me7)."""
 
+    @property
+    def levels(self) -> dict[str, SecurityLevel]:
+        """Its unlocks, by their keys."""
+        found = {"read_security": self.read_security, "write_security": self.write_security}
+        return {key: level for key, level in found.items() if level is not None}
+
     @model_validator(mode="after")
     def _consistent(self) -> KwpSessions:
         if self.read_rate_bps is not None and self.read is None:
@@ -259,8 +265,19 @@ class KwpAccessDefinition(AccessDefinition):
 
     @property
     def secret_names(self) -> frozenset[str]:
-        """The texts of its transforms."""
-        return frozenset(one.key for one in self.writing.transforms if one.key)
+        """What unlocks it, and the texts of its transforms."""
+        return self.unlock_secrets | {one.key for one in self.writing.transforms if one.key}
+
+    @property
+    def reading_secrets(self) -> frozenset[str]:
+        """What unlocks it to be read."""
+        level = self.sessions.read_security
+        return frozenset((level.secret,) if level and level.secret else ())
+
+    @property
+    def security_levels(self) -> dict[str, SecurityLevel]:
+        """Those of its sessions."""
+        return self.sessions.levels
 
     def misfits(self, memories: Sequence[Memory]) -> Iterator[Misfit]:
         """Addresses out of reach of three bytes."""

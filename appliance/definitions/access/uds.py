@@ -17,12 +17,13 @@ from appliance.definitions.access.base import (
     Proof,
     regions_of,
 )
+from appliance.definitions.access.security import SecurityLevel
 from appliance.definitions.access.uds_checking import Checking
 from appliance.definitions.access.uds_link import Addressing, Bus, Identity, Sessions, Timing
 from appliance.definitions.access.uds_memory import AddressSpace, Erasing, Reading, Writing
 from appliance.definitions.memory import Memory, Region, ambiguous, not_blocks, out_of_reach
 from appliance.definitions.place_steps import Fetch, longest_piece
-from appliance.definitions.step_kinds import Unlock
+from appliance.definitions.step_kinds import Loader, Unlock
 from appliance.definitions.steps import Steps
 
 _SHORT_ADDRESS_BYTES = 4
@@ -112,15 +113,32 @@ class UdsAccessDefinition(AccessDefinition):
 
     @property
     def secret_names(self) -> frozenset[str]:
-        """What the owner must supply, for its loaders and its payload."""
-        return self.steps.secrets | set(self.secret_bytes)
+        """What the owner must supply, for its unlocks, its loaders and its payload."""
+        return self.steps.secrets | self.unlock_secrets | set(self.secret_bytes)
+
+    @property
+    def reading_secrets(self) -> frozenset[str]:
+        """For the unlock before a read; of steps that open to read, for what they unlock and load."""
+        sessions, opening = self.sessions, self.steps.open_to_read
+        if opening is None:
+            return frozenset(one.secret for one in (sessions.read_security,) if one and one.secret)
+        purposes = {step.purpose for step in opening if isinstance(step, Unlock)}
+        levels = [sessions.read_security] if "reading" in purposes else []
+        levels += [sessions.write_security] if "writing" in purposes else []
+        loaded = {step.secret for step in opening if isinstance(step, Loader)}
+        return frozenset(one.secret for one in levels if one and one.secret) | loaded
+
+    @property
+    def security_levels(self) -> dict[str, SecurityLevel]:
+        """Those of its sessions."""
+        return self.sessions.levels
 
     @property
     def secret_bytes(self) -> dict[str, tuple[int, ...]]:
-        """Lengths that the payload's cipher takes: keys of AES, and its start value."""
+        """Lengths that the payload's cipher takes: keys of AES, and its start value; and those of unlocks."""
         ciphers = [one for one in self.writing.transforms if one.name == "aes-cbc"]
         keys: dict[str, tuple[int, ...]] = {one.key: (16, 24, 32) for one in ciphers if one.key}
-        return keys | {one.iv: (16,) for one in ciphers if one.iv}
+        return super().secret_bytes | keys | {one.iv: (16,) for one in ciphers if one.iv}
 
     def _written(self) -> str:
         unit = "sector by sector" if self.erasing.by == "address" else "block by block"
@@ -129,7 +147,8 @@ class UdsAccessDefinition(AccessDefinition):
         return f"{unit}, {how}" if how else unit
 
     def more_in_words(self) -> Iterator[str]:
-        """Its steps, where lists replace the tables."""
+        """How it is unlocked, and its steps, where lists replace the tables."""
+        yield from self.unlocks_in_words()
         yield from self.steps.in_words()
 
     def misfits(self, memories: Sequence[Memory]) -> Iterator[Misfit]:

@@ -129,3 +129,9 @@ class Sessions(Strict):
     """Unlock before reading."""
     write_security: SecurityLevel
     """Unlock before writing."""
+
+    @property
+    def levels(self) -> dict[str, SecurityLevel]:
+        """Its unlocks, by their keys."""
+        found = {"read_security": self.read_security, "write_security": self.write_security}
+        return {key: level for key, level in found.items() if level is not None}

@@ -59,7 +59,7 @@ async def _compare(
     """What is told of a comparison, and the blocks that differ."""
     by_hash = access_of(job, definition).proof == "hash"
     purpose = Purpose.WRITE if by_hash else Purpose.READ
-    async with on_ecu(box, job.id, definition) as ecu:
+    async with on_ecu(box, job.id, definition, purpose=purpose) as ecu:
         await require_same_ecu(ecu)
         if await ecu.access.lifecycle.state() is EcuState.BOOTLOADER:
             raise in_bootloader(box, definition.id, await told_identity(ecu.access))

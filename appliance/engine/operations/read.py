@@ -40,7 +40,7 @@ from appliance.flashing.progress import wire_share
 from appliance.flashing.reading import ReadResult, read_twice
 from appliance.flashing.safety import standing
 from appliance.flashing.set_aside import refuse_same_ecu
-from appliance.protocols.access import EcuRefusedError, EcuState, Refusal, told_identity
+from appliance.protocols.access import EcuRefusedError, EcuState, Purpose, Refusal, told_identity
 from appliance.protocols.protection import ProtectionKind
 from appliance.vault.images import ImageKind
 
@@ -96,7 +96,7 @@ async def read(box: EngineContext, job_id: str, regions: Sequence[str] = ()) -> 
     chosen = _chosen(definition.id, reached, regions)
     _begin_or_go_on(box, job)
     try:
-        async with on_ecu(box, job_id, definition) as ecu:
+        async with on_ecu(box, job_id, definition, purpose=Purpose.READ) as ecu:
             await require_same_ecu(ecu)
             if job.original_file is None:
                 await _refuse_half_written(box, ecu)

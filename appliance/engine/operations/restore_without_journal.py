@@ -121,7 +121,7 @@ async def _identity(
     car: str | None,
 ) -> EcuIdentity:
     """The identity the original was read from, checked against whatever the ECU still tells and holds."""
-    async with on_ecu(box, job_id, definition, access=access) as ecu:
+    async with on_ecu(box, job_id, definition, purpose=Purpose.WRITE, access=access) as ecu:
         state = await ecu.access.lifecycle.state()
         if state is EcuState.SILENT:
             raise _silent(access)

@@ -27,6 +27,7 @@ from appliance.engine.originals import (
     load_original,
     seal_target,
 )
+from appliance.engine.owner_secrets import owners_secrets
 from appliance.engine.plaintext import Opened, wiped_afterwards
 from appliance.engine.sources import original_instead, other_source, target_of_order, what_was_there
 from appliance.engine.tuned_package import (
@@ -54,7 +55,8 @@ from appliance.flashing.recovering import recover as finish
 from appliance.flashing.set_aside import unfinished_job
 from appliance.flashing.write_order import WriteOrder
 from appliance.flashing.writing import write as execute
-from appliance.protocols.access import EcuState, told_identity
+from appliance.protocols.access import EcuState, Purpose, told_identity
+from appliance.protocols.secrets_needed import require_secrets
 
 
 async def write(
@@ -205,7 +207,8 @@ async def recover(
         if more_erases:
             box.journal.step(flash.id, Step.ERASES_ALLOWED)
         try:
-            async with on_ecu(box, job.id, definition, confirmed=confirmed(box, job, car)) as ecu:
+            named = confirmed(box, job, car)
+            async with on_ecu(box, job.id, definition, purpose=Purpose.RECOVER, confirmed=named) as ecu:
                 result = await finish(ecu, flash, order, target.image, target.gaps, other, before)
                 return await keep_outcome(box, result, ecu)
         finally:
@@ -226,8 +229,11 @@ async def _write(
     request = request_of(box, job, definition, original, tuned, opened, engine_off)
     request = replace(request, waivers=waivers or {})
     set_outcome_aside(box, job)
-    await refuse_two_ecus(box, access_of(job, definition))
-    async with on_ecu(box, job.id, definition, confirmed=confirmed(box, job, car)) as ecu:
+    access = access_of(job, definition)
+    require_secrets(access, Purpose.WRITE, owners_secrets(box, definition))
+    await refuse_two_ecus(box, access)
+    named = confirmed(box, job, car)
+    async with on_ecu(box, job.id, definition, confirmed=named) as ecu:
         live = LiveConditions(ecu.access, box.settings.state_dir)
         box.journal.note(job.id, dtcs_before=codes_of(await read_dtcs(ecu)))
         try:

@@ -22,6 +22,7 @@ from appliance.protocols.kwp2000.services.data import clear_dtcs, read_dtcs, rea
 from appliance.protocols.kwp2000.session import KwpSession, quietly
 from appliance.protocols.kwp2000.waking import ApplicationRunsError
 from appliance.protocols.readable import text
+from appliance.protocols.secrets_needed import require_secrets
 from appliance.protocols.transforms import SecretNamed, none_supplied
 
 _BOOT_TRIES = 3
@@ -95,9 +96,7 @@ class KwpLifecycle:
 
         Raises PitboxError for a secret of the owner that is missing, before anything is sent.
         """
-        if purpose is not Purpose.READ:
-            for name in sorted(self._session.how.secret_names):
-                self._secret(name)
+        require_secrets(self._session.how, purpose, self._secret)
         await self._session.open(purpose)
 
     async def close(self) -> None:

@@ -71,7 +71,7 @@ async def _opened(
     car: CarInterface, way: Way, secret: SecretNamed = none_supplied
 ) -> AsyncIterator[KwpAccess]:
     line = car.kline()
-    session = KwpSession(line, over_kwp(way.access), way.definition.id)
+    session = KwpSession(line, over_kwp(way.access), way.definition.id, secret)
     try:
         yield KwpAccess(session, way.definition, secret)
     finally:

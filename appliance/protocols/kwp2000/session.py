@@ -32,6 +32,7 @@ from appliance.protocols.kwp2000.waking import (
 )
 from appliance.protocols.request import Request
 from appliance.protocols.security.algorithms import KeyAlgorithm, algorithm_for
+from appliance.protocols.transforms import SecretNamed, none_supplied
 from drivers.kline.interface import KLine, RateError
 
 T = TypeVar("T")
@@ -44,7 +45,9 @@ _AFTER_DROP_S = 1.0
 class KwpSession:
     """`client` is there while the ECU is awake."""
 
-    def __init__(self, line: KLine, how: KwpAccessDefinition, ecu_id: str) -> None:
+    def __init__(
+        self, line: KLine, how: KwpAccessDefinition, ecu_id: str, secret: SecretNamed = none_supplied
+    ) -> None:
         """Raises PitboxError if an unlock algorithm is missing, before anything is sent."""
         self.line = line
         self.how = how
@@ -53,7 +56,7 @@ class KwpSession:
         self._context = {"definition": ecu_id}
         levels = (how.sessions.read_security, how.sessions.write_security)
         self._algorithms: dict[int, KeyAlgorithm] = {
-            level.level: algorithm_for(level) for level in levels if level is not None
+            level.level: algorithm_for(level, secret) for level in levels if level is not None
         }
         self._purpose: Purpose | None = None
 

@@ -2,8 +2,8 @@
 
 A plugin is a Python package with an entry point in the group `pitbox.security`, naming a function
 `key(level: int, seed: bytes, context: Mapping[str, object]) -> bytes`. `level` is the odd seed sub-function;
-`context` holds `definition` (its id). The same shape as the seed-and-key callbacks of other tools, so that an
-owner can wrap what they already have.
+`context` holds `definition` (its id), and `secret` (bytes) where the definition names one. The same shape as
+the seed-and-key callbacks of other tools, so that an owner can wrap what they already have.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from appliance.definitions.access.security import SecurityLevel
 from appliance.protocols.access import AccessError
 from appliance.protocols.security.sa2 import Sa2Error, sa2_key
 from appliance.protocols.security.toys import toy_key
+from appliance.protocols.transforms import SecretNamed, none_supplied
 
 PLUGIN_GROUP = "pitbox.security"
+_ANY_SEED = bytes((0, 0, 0, 1))
 
 Context: TypeAlias = Mapping[str, object]
 KeyAlgorithm: TypeAlias = Callable[[int, bytes, Context], bytes]
@@ -29,10 +31,37 @@ class KeyNotMadeError(AccessError):
     """The algorithm of this unlock has no key for the seed that the ECU gave."""
 
 
-def algorithm_for(level: SecurityLevel) -> KeyAlgorithm:
-    """The algorithm of an unlock. Raises PitboxError SECURITY_PLUGIN_MISSING or SECURITY_PLUGIN_BROKEN."""
+def algorithm_for(level: SecurityLevel, secret: SecretNamed = none_supplied) -> KeyAlgorithm:
+    """The algorithm of an unlock; the owner's secret is asked for with each key, and kept by nobody here.
+
+    Raises PitboxError SECURITY_PLUGIN_MISSING or SECURITY_PLUGIN_BROKEN.
+    """
+    name = level.secret
     if level.algorithm.startswith("plugin:"):
-        return _plugin(level.algorithm.removeprefix("plugin:"))
+        plugin = _plugin(level.algorithm.removeprefix("plugin:"), tells=name is None)
+        if name is None:
+            return plugin
+        return lambda odd, seed, context: plugin(odd, seed, {**context, "secret": secret(name)})
+    if name is None:
+        return _built_in(level)
+
+    def key(odd: int, seed: bytes, context: Context) -> bytes:
+        return _built_in(level.with_value(secret(name)))(odd, seed, context)
+
+    return key
+
+
+def why_no_key(level: SecurityLevel, value: bytes) -> str | None:
+    """Why a secret cannot answer the seeds of this unlock; None where it does."""
+    if level.algorithm == "sa2":
+        try:
+            sa2_key(value, _ANY_SEED)
+        except Sa2Error as error:
+            return f"is no SA2 script: {error}"
+    return None
+
+
+def _built_in(level: SecurityLevel) -> KeyAlgorithm:
     if level.algorithm == "sa2":
         script = bytes.fromhex(level.script or "")
         return lambda _level, seed, _context: _key_by_script(script, seed)
@@ -47,7 +76,7 @@ def _key_by_script(script: bytes, seed: bytes) -> bytes:
         raise KeyNotMadeError(f"no key for the seed {seed.hex().upper()}: {error}") from error
 
 
-def _plugin(name: str) -> KeyAlgorithm:
+def _plugin(name: str, *, tells: bool) -> KeyAlgorithm:
     found = list(entry_points(group=PLUGIN_GROUP, name=name))
     if not found:
         raise PitboxError(
@@ -56,32 +85,39 @@ def _plugin(name: str) -> KeyAlgorithm:
             do_now="Install the security package that its owner supplied, then start the job again.",
             details=(f"looked for an entry point {name!r} in the group {PLUGIN_GROUP!r}",),
         )
-    return _loaded(found[0])
+    return _loaded(found[0], tells=tells)
 
 
-def _loaded(entry: EntryPoint) -> KeyAlgorithm:
+def _loaded(entry: EntryPoint, *, tells: bool) -> KeyAlgorithm:
     try:
         function: object = entry.load()
     except Exception as error:  # whatever a package does when it is imported
         raise _broken(entry, str(error)) from error
     if not callable(function):
         raise _broken(entry, "it is not a function")
-    return _guarded(entry.name, function)
+    return _guarded(entry.name, function, tells=tells)
 
 
-def _guarded(name: str, function: Callable[..., object]) -> KeyAlgorithm:
-    """The owner's function, which was written by somebody else and may do anything but answer."""
+def _guarded(name: str, function: Callable[..., object], *, tells: bool) -> KeyAlgorithm:
+    """The owner's function, which was written by somebody else and may do anything but answer.
+
+    Unless it `tells`, what it raised or gave is not repeated: the secret it was handed may be in there.
+    """
 
     def key(level: int, seed: bytes, context: Context) -> bytes:
         try:
             made = function(level, seed, context)
         except Exception as error:  # whatever it raises, the ECU stays locked
-            raise KeyNotMadeError(
-                f"the unlock algorithm {name!r} failed on the seed {seed.hex().upper()}: {error!r}"
-            ) from error
-        if not isinstance(made, bytes) or not made:
-            raise KeyNotMadeError(f"the unlock algorithm {name!r} gave {made!r} for a key")
-        return made
+            why = f"the unlock algorithm {name!r} failed on the seed {seed.hex().upper()}"
+            if tells:
+                raise KeyNotMadeError(f"{why}: {error!r}") from error
+            failed = KeyNotMadeError(f"{why}: {type(error).__name__}")
+        else:
+            if isinstance(made, bytes) and made:
+                return made
+            given = repr(made) if tells else type(made).__name__
+            failed = KeyNotMadeError(f"the unlock algorithm {name!r} gave {given} for a key")
+        raise failed
 
     return key
 

@@ -103,6 +103,6 @@ def sa2_key(script: bytes, seed: bytes) -> bytes:
             return machine.register.to_bytes(4)
         instruction = _INSTRUCTIONS.get(opcode)
         if instruction is None:
-            raise Sa2Error(f"unknown instruction 0x{opcode:02X} at byte {machine.at - 1}")
+            raise Sa2Error(f"unknown instruction at byte {machine.at - 1}")  # the script may be a secret
         instruction(machine)
     raise Sa2Error("the script does not come to an end")

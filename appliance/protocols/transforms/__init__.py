@@ -34,7 +34,7 @@ def none_supplied(name: str, definition: str | None = None, about: str | None = 
     what = "" if about is None else f" It is {about}"
     raise PitboxError(
         "SECRET_MISSING",
-        f"the owner's {name!r}, which this ECU is written with, is not on this box",
+        f"the owner's {name!r}, without which this ECU is not opened, is not on this box",
         do_now=f"Put it there: `pitbox secrets put {name} FILE{whose}`.{what}",
     )
 

@@ -12,6 +12,7 @@ from appliance.definitions.steps import OpenStep
 from appliance.protocols.access import AccessError, EcuRefusedError, Purpose, Refusal
 from appliance.protocols.nrc import SECURITY_ACCESS_DENIED
 from appliance.protocols.request import Request
+from appliance.protocols.secrets_needed import require_secrets
 from appliance.protocols.transforms import SecretNamed
 from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.services.control import (
@@ -45,8 +46,8 @@ class Opener:
         self._client = client
         self._definition = definition
         self._sessions = definition.sessions
-        self._read_unlock = Unlock.of(self._sessions.read_security, ecu_id)
-        self._write_unlock = Unlock.of(self._sessions.write_security, ecu_id)
+        self._read_unlock = Unlock.of(self._sessions.read_security, ecu_id, secret)
+        self._write_unlock = Unlock.of(self._sessions.write_security, ecu_id, secret)
         self._unlock: Unlock | None = None
         self._secret = secret
         self._by_steps = OpeningSteps(client, secret, self._enter, self._unlock_for, wire)
@@ -65,10 +66,8 @@ class Opener:
         An ECU that must not leave its programming session half written was kept there, by this box.
         """
         self._list = self._steps_for(purpose)
+        require_secrets(self._definition, purpose, self._secret)
         self._by_steps.require(self._list or ())
-        if purpose is not Purpose.READ:
-            for name in sorted(self._definition.secret_names):
-                self._secret(name)
         kept = self._definition.recovery.recoverability != "bootloader"
         self._handed_over |= kept and purpose is Purpose.RECOVER
         if self._list is not None:

@@ -8,6 +8,7 @@ from appliance.definitions.access.security import SecurityLevel
 from appliance.protocols.access import EcuRefusedError, EcuSilentError
 from appliance.protocols.nrc import INVALID_KEY
 from appliance.protocols.security.algorithms import Context, KeyAlgorithm, algorithm_for
+from appliance.protocols.transforms import SecretNamed
 from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.conversation import BrokenTransferError
 from appliance.protocols.uds.services.unlock import request_seed, send_key
@@ -23,11 +24,12 @@ class Unlock:
     context: Context
 
     @classmethod
-    def of(cls, level: SecurityLevel | None, definition_id: str) -> Unlock | None:
+    def of(cls, level: SecurityLevel | None, definition_id: str, secret: SecretNamed) -> Unlock | None:
         """From a definition; None where it needs none. Raises PitboxError if a plugin is missing."""
         if level is None:
             return None
-        return cls(level.level, level.seed_bytes, algorithm_for(level), {"definition": definition_id})
+        algorithm = algorithm_for(level, secret)
+        return cls(level.level, level.seed_bytes, algorithm, {"definition": definition_id})
 
     async def perform(self, client: UdsClient) -> None:
         """Unlock, with one more try after a refused key or a lost answer, and never a third.

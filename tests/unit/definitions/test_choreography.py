@@ -73,7 +73,7 @@ def test_a_whole_entry_is_taken_and_says_what_it_needs() -> None:
     entry = load(BOOT)
     assert entry.pins == {"boot_1", "boot_2", "reset"}
     assert entry.switches and entry.asks and not entry.keep_supply
-    assert [step.told for step in entry.steps] == [
+    assert [step.told.text for step in entry.steps] == [
         "ask strap_connected: Connect the boot strap to pad 7, then confirm.",
         "boot_1 low",
         "supply on, 11.5 to 14.0 V, at least 0.1 A, at most 0.6 A",
@@ -82,7 +82,7 @@ def test_a_whole_entry_is_taken_and_says_what_it_needs() -> None:
         "wait 0.1 s",
         "boot_2 reads high",
     ]
-    assert [step.told for step in entry.ending] == [
+    assert [step.told.text for step in entry.ending] == [
         "supply off, below 1.0 V",
         "boot_1 released",
         "reset released",

@@ -26,6 +26,7 @@ _NAMES = ("flash_code", "external_code", "second_code")
 _TWIN = {
     "hw": "THREE-01", "sw": "THREE-SW-1", "boot": "THREE-BL-1", "serial": "SIM0000THREE",
     "vin": "PBXTESTCAR000333A", "calid": "THREE", "max_block_bytes": 4095,
+    "secrets": {"unlock": "00003333"},
 }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib import metadata
@@ -17,6 +18,7 @@ from appliance.protocols.security import algorithms
 from appliance.protocols.security.algorithms import KeyNotMadeError
 from appliance.protocols.security.sa2 import Sa2Error, sa2_key
 from appliance.protocols.security.toys import TOYS, toy_key
+from appliance.protocols.transforms import none_supplied
 from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.unlocking import Unlock
 from simulator.ecu.keys import expected_key
@@ -71,7 +73,7 @@ def test_sa2_instructions(script: str, seed: str, key: str) -> None:
         ("", "cut off"),
         ("81", "cut off"),
         ("93 0000", "cut off"),
-        ("00 4C", "unknown instruction 0x00 at byte 0"),
+        ("00 4C", "unknown instruction at byte 0"),
         ("49 4C", "never began"),
         ("6B FF 4C", "cut off"),
     ],
@@ -160,6 +162,26 @@ def test_a_plugin_is_called_with_level_seed_and_context(installed: dict[str, str
     assert key == b"\x05\x02\x01x"
 
 
+def hand_over(level: int, seed: bytes, context: Mapping[str, object]) -> bytes:
+    """What it was handed is its key, or what it complains about."""
+    if not seed:
+        raise ValueError(context["secret"])
+    return bytes((level,)) + seed + context["secret"] if level == 5 else context["secret"].hex()  # type: ignore[operator,attr-defined,no-any-return]
+
+
+def test_a_plugin_gets_the_owners_secret_and_cannot_tell_it(installed: dict[str, str]) -> None:
+    installed["owner.algorithm"] = f"{__name__}:hand_over"
+    level = PLUGIN_LEVEL.model_copy(update={"secret": "unlock"})
+    key = algorithms.algorithm_for(level, {"unlock": b"hidden!"}.__getitem__)
+    assert key(5, b"\x01", {"definition": "x"}) == b"\x05\x01hidden!"
+    for odd, seed in ((5, b""), (7, b"\x01")):
+        with pytest.raises(KeyNotMadeError) as caught:
+            key(odd, seed, {"definition": "x"})
+        told = "".join(traceback.format_exception(caught.value))
+        assert "hidden!" not in told and b"hidden!".hex() not in told
+        assert caught.value.__cause__ is None and caught.value.__context__ is None
+
+
 def test_a_missing_plugin_is_named(installed: dict[str, str]) -> None:
     with pytest.raises(PitboxError) as caught:
         algorithms.algorithm_for(PLUGIN_LEVEL)
@@ -201,7 +223,7 @@ def test_any_seed_gives_a_key_or_an_access_error(level: SecurityLevel, seed: byt
     async def unlock() -> None:
         keys = {bytes((0x27, 2)) + key: b"\x67\x02"} if key else {}
         client = UdsClient(Parrot({b"\x27\x01": b"\x67\x01" + seed, **keys}))
-        opened = Unlock.of(level.model_copy(update={"seed_bytes": seed_bytes}), "x")
+        opened = Unlock.of(level.model_copy(update={"seed_bytes": seed_bytes}), "x", none_supplied)
         assert opened is not None
         if len(seed) == seed_bytes and (key or not any(seed)):
             await opened.perform(client)
