@@ -37,6 +37,7 @@ BOOT_ATTEMPTS = 3
 itself while it boots: now and then (seen with QEMU 7.2) a boot ends in a panic on a left-over breakpoint.
 """
 CONSOLE_TAIL_LINES = 40
+PANIC = "Kernel panic"
 # The disk root is a snapshot; nothing in the guest may ask, wait or reboot by itself. A clock that is never
 # found unreliable spares the kernel to patch itself later than at its boot. On a busy host the minute and a
 # half of systemd may be over before a disk is found, and it would end in its emergency mode.
@@ -149,9 +150,12 @@ class Guest:
             raise GuestTimeoutError(f"no power-off in {timeout_s} s\n{self.console_tail()}") from None
 
     def console_tail(self) -> str:
-        """The last lines of the serial console (kernel and agent)."""
+        """The last lines of the serial console (kernel and agent), or all since a panic."""
         log = self._console.read_text(errors="replace") if self._console.exists() else ""
-        return "\n".join(["--- guest console", *log.splitlines()[-CONSOLE_TAIL_LINES:]])
+        lines = log.splitlines()
+        panics = [number for number, line in enumerate(lines) if PANIC in line]
+        first = min([max(0, len(lines) - CONSOLE_TAIL_LINES), *panics])
+        return "\n".join(["--- guest console", *lines[first:]])
 
     @property
     def _agent(self) -> Link:
