@@ -57,6 +57,34 @@ def test_a_damaged_blob_is_refused(blobs: BlobStore, damage: Callable[[bytes], b
     assert caught.value.code == "VAULT_BLOB_CHANGED"
 
 
+@pytest.mark.parametrize("opened", [False, True])
+@pytest.mark.parametrize("at", [0, 50, -1])
+@pytest.mark.parametrize("change", ["flipped", "cut", "longer", "missing"])
+def test_rot_is_seen_whether_or_not_the_segment_was_opened(
+    blobs: BlobStore, opened: bool, at: int, change: str
+) -> None:
+    segment = blobs.put(READ, ("flash", 0x80000000))
+    if opened:
+        blobs.get(segment)
+    path = blobs.path(segment.ct_sha256)
+    whole = path.read_bytes()
+    assert blobs.is_whole(segment)
+    damaged = bytearray(whole)
+    if change == "flipped":
+        damaged[at] ^= 0x10
+    elif change == "cut":
+        del damaged[at]
+    elif change == "longer":
+        damaged.insert(at, 0)
+    if change == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(damaged)
+    assert not blobs.is_whole(segment)
+    path.write_bytes(whole)
+    assert blobs.is_whole(segment)
+
+
 def test_another_sealed_object_in_its_place_is_refused(blobs: BlobStore) -> None:
     mine, other = blobs.put(READ, ("flash", 0)), blobs.put(bytes(4096), ("flash", 0))
     blobs.path(mine.ct_sha256).write_bytes(blobs.get_sealed(other))
