@@ -90,7 +90,10 @@ def harmless(fields: Mapping[str, Field]) -> dict[str, Field]:
 def _shown(value: Field) -> str | int | float:
     if isinstance(value, Phrase):
         return value.text
-    return value if isinstance(value, str | int | float) else ", ".join(map(str, value))
+    if isinstance(value, str | int | float):
+        return value
+    between = "; " if any(isinstance(one, Phrase) for one in value) else ", "
+    return between.join(map(str, value))
 
 
 def _told(value: Field) -> FieldTold:

@@ -96,7 +96,7 @@ TEXTS: dict[str, str] = {
     "identity_by_person": "{equal} of {compared} samples of its memory agree, of which {written} as this job "
     "last wrote them, {blank} are erased; a person named the car",
     # --- supply
-    "supply_unread": "no reading: {error}",
+    "supply_unread": "no reading: {technical_text}",
     "supply_window": "{low_v:.2f} to {high_v:.2f} V ({source}, {age_s:.1f} s ago), window {min_v:.1f} to "
     "{max_v:.1f} V, target {target_v:.1f} V",
     "supply_drift": "{v_per_minute:+.1f} V per minute ({source}, {age_s:.1f} s ago)",

@@ -32,13 +32,18 @@ class _Output(Step):
     @property
     def told(self) -> Phrase:
         """The output, its window and its current."""
-        bounds = []
-        if self.min_a is not None:
-            bounds.append(phrase("step.at_least", min_a=self.min_a))
-        if self.max_a is not None:
-            bounds.append(phrase("step.at_most", max_a=self.max_a))
         window = phrase("step.window", min_v=self.min_v, max_v=self.max_v)
-        return phrase("step.output_on", output=self._name, bounds=(window, *bounds))
+        return phrase("step.output_on", output=self._name, window=window, current=self._current)
+
+    @property
+    def _current(self) -> Phrase:
+        if self.min_a is not None and self.max_a is not None:
+            return phrase("step.amps_between", min_a=self.min_a, max_a=self.max_a)
+        if self.min_a is not None:
+            return phrase("step.amps_at_least", min_a=self.min_a)
+        return (
+            phrase("step.amps_any") if self.max_a is None else phrase("step.amps_at_most", max_a=self.max_a)
+        )
 
     @property
     def longest_s(self) -> float:

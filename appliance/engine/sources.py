@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from appliance.contract.catalogue import Phrase
 from appliance.contract.phrases import phrase
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.schema import Definition
@@ -142,7 +143,7 @@ def original_instead(
 
 def other_source(
     box: EngineContext, definition: Definition, flash: FlashRecord, order: WriteOrder, opened: Opened
-) -> str | None:
+) -> Phrase | None:
     """What a person can do instead of an order whose bytes are damaged: where another source is whole."""
     begun = WriteOrder.from_json(flash.write_order)
     if begun.tuned_file is None:

@@ -39,7 +39,7 @@ async def have_it_accepted(state: WriteState, writer: BlockWriter, lost: LostBlo
             if block is None:
                 raise
             why = f"{error}, though every block holds its target"
-            state.job.note("block_suspected", error=str(error), block=names_of([block])[0])
+            state.job.note("block_suspected", error=error.said, block=names_of([block])[0])
         state.step(Step.INCOMPLETE, block.place.at, why)
         await open_persistently(state.job, state.purpose)
         await writer.rewrite_all([block])

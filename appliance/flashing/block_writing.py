@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from appliance.contract.events import Phase
+from appliance.contract.phrases import phrase
 from appliance.contract.places import Start
 from appliance.flashing.erase_bounds import Wear
 from appliance.flashing.erase_groups import Unit
@@ -105,7 +106,7 @@ class BlockWriter:
             self._job, block, state.target, state.purpose
         ):
             name = names_of([block])[0]
-            raise EcuRefusedError(Refusal.PROGRAMMING, f"the ECU calls {name} bad right after programming it")
+            raise EcuRefusedError(Refusal.PROGRAMMING, phrase("ecu.bad_block", block=name))
 
     async def _settle_doubt(self) -> None:
         """After a lost link an ECU that does not say who it is must hold what this write knows it to hold."""
@@ -117,7 +118,7 @@ class BlockWriter:
         if witness is None and not car.confirmed:
             raise unconfirmed(self._job)
         if witness is not None and not await holds(self._job, witness, state.target, state.purpose):
-            raise EcuChangedError([f"{name} is not as this write left it" for name in names_of([witness])])
+            raise EcuChangedError([phrase("memory.not_as_left", block=name) for name in names_of([witness])])
         car.doubtful = False
 
     async def _erase(self, blocks: Sequence[Block]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import Phase
 from appliance.contract.jobs import JobState
+from appliance.contract.phrases import phrase
 from appliance.flashing import history
 from appliance.flashing.block_writing import BlockWriter
 from appliance.flashing.errors import EcuChangedError
@@ -30,9 +31,7 @@ async def refuse_foreign_memory(state: WriteState) -> None:
     if strange and not state.touched:
         raise not_as_read(strange)
     if strange and not job.car.likeness.proven:
-        raise EcuChangedError(
-            [f"{name} does not hold what was read from the job's ECU" for name in names_of(strange)]
-        )
+        raise EcuChangedError([phrase("memory.not_as_read", block=name) for name in names_of(strange)])
     if strange:
         job.note("guards_strange", blocks=len(strange))
     job.car.doubtful = False
@@ -49,7 +48,7 @@ async def _strange_guards(state: WriteState) -> list[Block]:
     except EcuRefusedError as error:
         if not state.touched:
             raise
-        state.job.note("guards_uncompared", error=str(error))
+        state.job.note("guards_uncompared", error=error.said)
         return []
 
 
@@ -114,5 +113,5 @@ async def prove(state: WriteState, writer: BlockWriter) -> None:
 def _unproven(state: WriteState, wrong: Sequence[Block]) -> PitboxError:
     """Memory is not what it must be, and writing does not help."""
     if state.touched:
-        return state.interrupted("memory is not what was written: " + ", ".join(names_of(wrong)[:8]))
+        return state.interrupted(phrase("memory.not_as_written", blocks=tuple(names_of(wrong)[:8])))
     return not_as_read(wrong)

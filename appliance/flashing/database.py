@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.catalogue import Phrase
+from appliance.contract.errors import EngineError
+from appliance.contract.phrases import phrase
 from appliance.flashing.row_sum import TRIGGERS, RowSum
 from appliance.flashing.rows import refuse_strange, seal_rows
 from appliance.flashing.tables import (
@@ -42,43 +44,25 @@ _STORAGE_CODES = frozenset(
 """Result codes that blame the disk; every other one blames the file, for our statements do not vary."""
 
 
-class JournalDamagedError(PitboxError):
+class JournalDamagedError(EngineError):
     """The journal cannot be read; it is left as it is."""
 
-    def __init__(self, path: Path, why: str) -> None:
-        super().__init__(
-            "JOURNAL_DAMAGED",
-            f"the journal {path} cannot be read: {why}",
-            do_now="Keep the ECU powered. Start the engine once with --set-journal-aside: the damaged file "
-            "is kept, an open write is known from its own record, sealed originals stay usable, and `pitbox "
-            "recover` takes the definition by hand.",
-            log=str(path),
-        )
+    def __init__(self, path: Path, why: Phrase) -> None:
+        super().__init__("JOURNAL_DAMAGED", path=str(path), why=why, log=str(path))
 
 
-class JournalNewerError(PitboxError):
+class JournalNewerError(EngineError):
     """The journal is whole, and a newer build wrote it."""
 
-    def __init__(self, path: Path, what: str) -> None:
-        super().__init__(
-            "JOURNAL_NEWER",
-            f"{path} was written by a newer version of Pitbox: {what}",
-            do_now="Start that version again: this one would not understand what is open in it.",
-            log=str(path),
-        )
+    def __init__(self, path: Path, why: Phrase) -> None:
+        super().__init__("JOURNAL_NEWER", path=str(path), why=why, log=str(path))
 
 
-class StorageError(PitboxError):
+class StorageError(EngineError):
     """The disk did not take what had to be durable."""
 
     def __init__(self, path: Path, why: str) -> None:
-        super().__init__(
-            "STORAGE_FAILED",
-            f"{path} cannot be written: {why}",
-            do_now="Free some space or repair the storage; then run the same command again. Nothing already "
-            "recorded is lost.",
-            log=str(path),
-        )
+        super().__init__("STORAGE_FAILED", path=str(path), technical_text=why, log=str(path))
 
 
 class Database:
@@ -156,7 +140,7 @@ class Database:
     def _create(self) -> None:
         """Appear whole or not at all: a journal is never half made, so an empty one is damage."""
         if _beside(self._path, "-wal").exists():
-            raise JournalDamagedError(self._path, "the file is gone, its write-ahead log is not")
+            raise JournalDamagedError(self._path, phrase("journal.log_alone"))
         self._path.parent.mkdir(parents=True, exist_ok=True)
         building = _beside(self._path, ".new")
         for leftover in (building, _beside(building, "-wal"), _beside(building, "-shm")):
@@ -178,11 +162,11 @@ class Database:
         """A pipe under one of these names would be waited for, without end; a link would lead elsewhere."""
         for path in (self._path, _beside(self._path, "-wal"), _beside(self._path, "-shm")):
             if path.is_symlink():
-                raise JournalDamagedError(self._path, f"{path.name} is a link")
+                raise JournalDamagedError(self._path, phrase("journal.link", file=path.name))
             if not path.exists():
                 continue
             if not stat.S_ISREG(path.stat().st_mode):
-                raise JournalDamagedError(self._path, f"{path.name} is not a file")
+                raise JournalDamagedError(self._path, phrase("journal.no_file", file=path.name))
             path.chmod(FILE_MODE)
 
     def _check(self) -> int:
@@ -194,13 +178,13 @@ class Database:
                 sql.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
             )
             if application != APPLICATION_ID or version < 1:
-                raise JournalDamagedError(self._path, "it is not a journal of any version")
+                raise JournalDamagedError(self._path, phrase("journal.none"))
             self._refuse_torn(sql.execute("PRAGMA page_size").fetchone()[0])
             verdict = sql.execute("PRAGMA integrity_check").fetchone()[0]
             if verdict != "ok":
-                raise JournalDamagedError(self._path, str(verdict))
+                raise JournalDamagedError(self._path, phrase("malformed", technical_text=str(verdict)))
             if version > VERSION:
-                raise JournalNewerError(self._path, f"format {version}, this one knows up to {VERSION}")
+                raise JournalNewerError(self._path, phrase("newer.format", version=version, newest=VERSION))
             if version == VERSION:
                 self._check_rows(sql)
             return int(version)
@@ -211,7 +195,7 @@ class Database:
         """SQLite takes a last page that is cut short for whole; only a log beside it can mend one."""
         log = _beside(self._path, "-wal")
         if self._path.stat().st_size % page_bytes and not (log.exists() and log.stat().st_size):
-            raise JournalDamagedError(self._path, "its end is missing")
+            raise JournalDamagedError(self._path, phrase("journal.torn"))
 
     def _check_rows(self, sql: sqlite3.Connection) -> None:
         try:
@@ -222,7 +206,7 @@ class Database:
             if sql.execute("SELECT count(*) FROM meta").fetchone()[0] != 1:
                 raise ValueError("its count of changes is missing")
         except (ValueError, LookupError) as error:
-            raise JournalDamagedError(self._path, str(error)) from error
+            raise JournalDamagedError(self._path, phrase("malformed", technical_text=str(error))) from error
 
     def _migrate(self, version: int) -> None:
         try:
@@ -230,7 +214,9 @@ class Database:
                 migrate(sql, version, self._mac)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             self.close()
-            raise JournalDamagedError(self._path, f"a record makes no sense: {error}") from error
+            raise JournalDamagedError(
+                self._path, phrase("journal.senseless", technical_text=str(error))
+            ) from error
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -239,10 +225,11 @@ class Database:
             yield
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
-            kind = StorageError if code in _STORAGE_CODES else JournalDamagedError
-            raise kind(self._path, str(error)) from error
+            if code in _STORAGE_CODES:
+                raise StorageError(self._path, str(error)) from error
+            raise JournalDamagedError(self._path, phrase("malformed", technical_text=str(error))) from error
         except UnicodeError as error:
-            raise JournalDamagedError(self._path, str(error)) from error
+            raise JournalDamagedError(self._path, phrase("malformed", technical_text=str(error))) from error
         except OSError as error:
             raise StorageError(self._path, error.strerror or str(error)) from error
 

@@ -20,7 +20,7 @@ async def read_dtcs(job: JobContext) -> tuple[Dtc, ...] | None:
         async with asyncio.timeout(_DEADLINE_S):
             return await diagnostics.read_dtcs()
     except AccessError as error:
-        job.note("dtcs_unread", error=str(error))
+        job.note("dtcs_unread", error=error.said)
     except TimeoutError:
         job.note("dtcs_untold")
     return None
@@ -35,7 +35,7 @@ async def clear_dtcs(job: JobContext) -> bool:
         async with asyncio.timeout(_DEADLINE_S):
             await diagnostics.clear_dtcs()
     except AccessError as error:
-        job.note("dtcs_uncleared", error=str(error))
+        job.note("dtcs_uncleared", error=error.said)
     except TimeoutError:
         job.note("dtcs_clear_unanswered")
     else:

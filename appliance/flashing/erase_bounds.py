@@ -34,10 +34,9 @@ class Wear:
         """Count an erase that is about to be asked for. Raises EraseBoundError instead of one too many."""
         erases, in_all = self._erases[block.place.at], self._erases.total()
         if erases >= self._most_per_block:
-            where = f"{block} was"
-            raise EraseBoundError(self._job_id, where, erases, self._advice)
+            raise EraseBoundError(self._job_id, block, erases, self._advice)
         if in_all >= self._most_in_all:
-            raise EraseBoundError(self._job_id, "blocks were", in_all, self._advice)
+            raise EraseBoundError(self._job_id, None, in_all, self._advice)
         self._erases[block.place.at] += 1
 
 

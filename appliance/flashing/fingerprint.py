@@ -144,7 +144,7 @@ async def _looked_closer(
             else:
                 other.append(str(piece))
         except EcuRefusedError as error:
-            job.note("region_unreadable", region=piece.region, error=str(error))
+            job.note("region_unreadable", region=piece.region, error=error.said)
     if not equal + written:
         return seen
     return Fingerprint(seen.outside, Sampled(equal, written, other=tuple(other)))
@@ -183,7 +183,7 @@ async def _sampled(
         try:
             held = await _held(job, block, original, purpose, last_proven)
         except EcuRefusedError as error:
-            job.note("region_unseen", region=block.region, error=str(error))
+            job.note("region_unseen", region=block.region, error=error.said)
             continue
         seen[held] += 1
         if held is _Held.OTHER:

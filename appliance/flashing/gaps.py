@@ -71,7 +71,7 @@ async def held(job: JobContext, place: Range, purpose: Purpose) -> bytes | None:
             part = place.part(len(data), job.access.memory.max_read_bytes)
             data += await _read(job, part, purpose)
     except EcuRefusedError as error:
-        job.note("gap_unreadable", place=str(place), error=str(error))
+        job.note("gap_unreadable", place=str(place), error=error.said)
         return None
     return bytes(data)
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from appliance.contract.alarm_texts import Trouble
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError
 from appliance.contract.events import Event, Heard
 from appliance.contract.jobs import JobState, may_move
 from appliance.contract.places import Start
@@ -253,11 +253,7 @@ class Journal(JournalReader):
 
     def _create(self, sql: sqlite3.Connection, job: JobRecord) -> None:
         if self._jobs("WHERE id=?", job.id):
-            raise PitboxError(
-                "JOB_EXISTS",
-                f"there is a job {job.id} already",
-                do_now="List the jobs with `pitbox jobs`.",
-            )
+            raise EngineError("JOB_EXISTS", job=job.id)
         add_job(sql, self._mac, job)
 
     def _open(self, sql: sqlite3.Connection, job_id: str, write_order: str) -> int:
@@ -290,21 +286,12 @@ class Journal(JournalReader):
     def _refuse_second_write(self, own_id: int | None) -> None:
         for other in self.open_flashes():
             if other.id != own_id:
-                raise PitboxError(
-                    "WRITE_OPEN",
-                    f"the write of job {other.job_id} is not finished",
-                    do_now=f"Finish it first: `pitbox recover --job {other.job_id}`; or, if another car has "
-                    f"to come first: `pitbox set-aside --job {other.job_id} --by NAME --reason TEXT`.",
-                )
+                raise EngineError("WRITE_OPEN", other=other.job_id)
 
     def _move(self, sql: sqlite3.Connection, job_id: str, state: JobState) -> None:
         old = self.job(job_id).state
         if not may_move(old, state):
-            raise PitboxError(
-                "JOB_STATE",
-                f"job {job_id} is {old.value} and cannot become {state.value}",
-                do_now="Look at the job with `pitbox jobs`.",
-            )
+            raise EngineError("JOB_STATE", job=job_id, old=old.value, new=state.value)
         sql.execute("UPDATE job SET state=?, updated_at=? WHERE id=?", (state.value, self._now(), job_id))
         self._seal_job(sql, job_id)
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError
+from appliance.contract.phrases import phrase
 from appliance.contract.places import Start
 from appliance.flashing.database import Database, JournalDamagedError
 from appliance.flashing.rows import (
@@ -38,9 +39,7 @@ class JournalReader:
         """Raises PitboxError for an unknown id."""
         found = self._jobs("WHERE id=?", job_id)
         if not found:
-            raise PitboxError(
-                "JOB_UNKNOWN", f"there is no job {job_id}", do_now="List the jobs with `pitbox jobs`."
-            )
+            raise EngineError("JOB_UNKNOWN", job=job_id)
         return found[0]
 
     def jobs(self) -> list[JobRecord]:
@@ -92,4 +91,6 @@ class JournalReader:
                 refuse_strange(table, row, self._mac)
             return [parse(row) for row in rows]
         except (ValueError, TypeError, LookupError, AttributeError) as error:
-            raise JournalDamagedError(self.path, f"a record makes no sense: {error}") from error
+            raise JournalDamagedError(
+                self.path, phrase("journal.senseless", technical_text=str(error))
+            ) from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from appliance.contract.catalogue import Phrase
 from appliance.contract.events import Phase
 from appliance.flashing import history
 from appliance.flashing.context import JobContext
@@ -30,8 +31,8 @@ class LostBlocks:
         blocks: Sequence[Block],
         target: Target,
         steps: Sequence[StepRecord],
-        other: str | None = None,
-        hope: str | None = None,
+        other: Phrase | None = None,
+        hope: Phrase | None = None,
     ) -> None:
         """`blocks` are all that the write has to make equal; `other` is the source that is whole, if any,
         `hope` one that may be.

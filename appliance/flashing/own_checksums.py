@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from appliance.checksums import ChecksumModule, Judgement, Verdict, correct_like_stock, judge, module_for
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError
 from appliance.contract.gates import found
 from appliance.contract.places import Start
 from appliance.definitions.access.base import AccessDefinition
@@ -39,10 +39,8 @@ def own_checksums(definition: Definition, access: AccessDefinition | None = None
         try:
             module = module_for(spec.module, spec.parameters)
         except ValueError as error:
-            raise PitboxError(
-                "DEFINITION_CHECKSUM",
-                f"definition {definition.id}: {error}",
-                do_now="Correct the module or the parameters of its [[checksums]] in the definition.",
+            raise EngineError(
+                "DEFINITION_CHECKSUM", definition=definition.id, technical_text=str(error)
             ) from error
         found.append(OwnChecksum(definition.region(spec.region), spec.module, module))
     return tuple(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from appliance.contract.catalogue import Phrase
 from appliance.contract.gates import GateVerdict
 from appliance.flashing.erase_groups import EraseGroups
 from appliance.flashing.errors import GatesRefusedError
@@ -62,12 +63,12 @@ class FlashPlan:
         return self.request.original if isinstance(self.request, WriteRequest) else None
 
     @property
-    def other(self) -> str | None:
+    def other(self) -> Phrase | None:
         """What a person can do instead, where the target is damaged and another is whole."""
         return None if isinstance(self.request, WriteRequest) else self.request.other
 
     @property
-    def hope(self) -> str | None:
+    def hope(self) -> Phrase | None:
         """What else a person may try, where no other is known to be whole."""
         return None if isinstance(self.request, WriteRequest) else self.request.hope
 

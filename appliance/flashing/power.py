@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from appliance.contract.catalogue import Field
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError, PitboxError
 from appliance.contract.events import AlarmEvent, Tell
 from appliance.contract.voltage import Voltage
 from appliance.definitions.access.base import Voltage as VoltageWindow
@@ -79,12 +79,7 @@ def assess(samples: list[float], seconds: float) -> PowerReading:
 
 
 def _own_supply_lost() -> PitboxError:
-    return PitboxError(
-        "BENCH_SUPPLY_LOST",
-        f"the box's own supply was outside the window for {_OWN_SUPPLY_S:.0f} s",
-        do_now="The box switches it off. Check its current limit and the wires, from ground on, then "
-        "`pitbox recover`: the ECU is brought in again.",
-    )
+    return EngineError("BENCH_SUPPLY_LOST", seconds=_OWN_SUPPLY_S)
 
 
 class PowerGuard:

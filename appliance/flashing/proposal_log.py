@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from appliance.contract.actors import BOX, Actor
-from appliance.contract.errors import PitboxError
+from appliance.contract.catalogue import Phrase
+from appliance.contract.errors import EngineError, PitboxError
+from appliance.contract.phrases import phrase
 from appliance.contract.preview import Preview
 from appliance.contract.proposals import OPERATOR, WEB, Consent, ProposalEvent, Propose
 from appliance.contract.proposals_told import WAITING, ProposalState, ProposalTold
@@ -66,21 +68,13 @@ class ProposalLog:
         self.expire()
         actor, now = asking(), self._now()
         if actor.role == WEB and WEB in asked.needs:
-            raise PitboxError(
-                "PARAMETERS_INVALID",
-                "the web does not consent to what it proposes",
-                do_now="Leave `web` out of `needs`.",
-            )
+            raise EngineError("PARAMETERS_INVALID.web_consents")
         new = proposal_id or uuid.uuid4().hex[:12]
         with self._change() as sql:
             for one in self.waiting():
                 self._supersede(sql, one, preview, actor)
             if len(self.waiting()) >= MOST_WAITING:
-                raise PitboxError(
-                    "PROPOSALS_FULL",
-                    f"{MOST_WAITING} proposals wait for consents already",
-                    do_now="Consent to one of `pitbox proposals`, or withdraw one.",
-                )
+                raise EngineError("PROPOSALS_FULL", most=MOST_WAITING)
             sql.execute(
                 "INSERT INTO proposal(id, verb, request, preview, proposer, by_name, needs, state, "
                 "proposed_at, expires_at) VALUES(?,?,?,?,?,?,?,?,?,?)",
@@ -107,11 +101,7 @@ class ProposalLog:
         with self._change() as sql:
             one = self._waiting(proposal_id)
             if given.digest != one.digest:
-                raise PitboxError(
-                    "CONSENT_TO_ANOTHER",
-                    "the consent is to something else than what is proposed",
-                    do_now="Nothing was started. Look at `pitbox proposals` again, and consent to that.",
-                )
+                raise EngineError("CONSENT_TO_ANOTHER")
             row = sql.execute(
                 "INSERT INTO consent(proposal_id, need, actor, by_name, digest, at) VALUES(?,?,?,?,?,?)",
                 (
@@ -147,11 +137,7 @@ class ProposalLog:
                 self._enter(sql, proposal_id, ProposalState.OPEN)
                 return self._tell(proposal_id, "consent_withdrawn", by)
             if actor != one.proposer and actor.role != OPERATOR:
-                raise PitboxError(
-                    "WITHDRAWAL_REFUSED",
-                    "this user has neither proposed it nor consented to it",
-                    do_now="Its proposer or an operator can withdraw it.",
-                )
+                raise EngineError("WITHDRAWAL_REFUSED")
             self._enter(sql, proposal_id, ProposalState.WITHDRAWN)
             return self._tell(proposal_id, ProposalState.WITHDRAWN.value, by)
 
@@ -227,11 +213,7 @@ class ProposalLog:
         """One of them. Raises PitboxError for an unknown or damaged one."""
         found = self._db.rows("SELECT * FROM proposal WHERE id=?", proposal_id)
         if not found:
-            raise PitboxError(
-                "PROPOSAL_UNKNOWN",
-                f"there is no proposal {proposal_id}",
-                do_now="List them with `pitbox proposals`.",
-            )
+            raise EngineError("PROPOSAL_UNKNOWN", proposal=proposal_id)
         one = self._record(found[0])
         if one is None:
             raise _damaged(proposal_id)
@@ -247,11 +229,7 @@ class ProposalLog:
         if not self._db.is_whole():
             raise _damaged(proposal_id)
         if one.missing or one.state is not ProposalState.READY:
-            raise PitboxError(
-                "PROPOSAL_NOT_READY",
-                f"consents are missing: {', '.join(one.missing)}",
-                do_now=f"`pitbox consent {proposal_id}` gives one.",
-            )
+            raise EngineError("PROPOSAL_NOT_READY", missing=tuple(one.missing), proposal=proposal_id)
         return one
 
     @contextmanager
@@ -267,33 +245,25 @@ class ProposalLog:
         now = self._now()
         state = one.state_at(now)
         if state not in WAITING:
-            operation = f" as operation {one.operation_id}" if one.operation_id else ""
-            raise PitboxError(
-                "PROPOSAL_CLOSED",
-                f"the proposal is {state.value}{operation}"
-                + (f": {why}" if (why := one.why_at(now)) else ""),
-                do_now="Look at `pitbox proposals`; what is still wanted is proposed again.",
-            )
+            how = phrase("proposal.state", state=state.value)
+            if one.operation_id:
+                how = phrase("proposal.operation", state=state.value, operation=one.operation_id)
+            if why := one.why_at(now):
+                raise EngineError("PROPOSAL_CLOSED.why", state=how, why=Phrase("", {}, why))
+            raise EngineError("PROPOSAL_CLOSED", state=how)
         return one
 
     def _need(self, one: ProposalRecord, given: Consent) -> str:
         """Which consent it is. Raises PitboxError CONSENT_REFUSED."""
         if not one.missing:
-            raise PitboxError(
-                "PROPOSAL_READY",
-                "every consent is in already",
-                do_now=f"`pitbox consent {one.id} --start` starts it.",
-            )
+            raise EngineError("PROPOSAL_READY", proposal=one.id)
         wanted = [need for need in one.missing if given.need in (None, need)]
         reasons = [unfit(one, need, asking(), given.by) for need in wanted]
         for need, reason in zip(wanted, reasons, strict=True):
             if reason is None:
                 return need
-        raise PitboxError(
-            "CONSENT_REFUSED",
-            (reasons[0] or "") if reasons else f"no consent {given.need} is wanted",
-            do_now=f"It waits for: {', '.join(one.missing)}.",
-        )
+        why = next(filter(None, reasons), None) or phrase("consent.not_wanted", need=given.need or "")
+        raise EngineError("CONSENT_REFUSED", why=why, missing=tuple(one.missing))
 
     def _supersede(self, sql: sqlite3.Connection, one: ProposalRecord, by: Preview, actor: Actor) -> None:
         if same_ecu(one.preview, by) and (actor.role == OPERATOR or actor == one.proposer):
@@ -360,8 +330,4 @@ class ProposalLog:
 
 
 def _damaged(proposal_id: str) -> PitboxError:
-    return PitboxError(
-        "PROPOSAL_DAMAGED",
-        f"the record of proposal {proposal_id} was changed on the disk: it is never started",
-        do_now="Nothing was started. Propose it again.",
-    )
+    return EngineError("PROPOSAL_DAMAGED", proposal=proposal_id)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from appliance.contract.actors import Actor, ActorTold, actor_of
+from appliance.contract.catalogue import Phrase
+from appliance.contract.phrases import phrase
 from appliance.contract.preview import FORM, Preview
 from appliance.contract.proposals import KIND, OPERATOR, OTHER, WEB
 from appliance.contract.proposals_told import WAITING, ConsentTold, ProposalState, ProposalTold
@@ -160,22 +162,22 @@ def damaged_told(row: sqlite3.Row) -> ProposalTold:
     )
 
 
-def unfit(proposal: ProposalRecord, need: str, actor: Actor, by: str | None) -> str | None:
+def unfit(proposal: ProposalRecord, need: str, actor: Actor, by: str | None) -> Phrase | None:
     """Why this user cannot give this consent; None where it can.
 
     The web never consents to what came through the web: the kernel knows all of its people as one user.
     """
     if proposal.proposer.role == WEB and actor.role == WEB:
-        return "what was proposed over the web is consented to at the box"
+        return phrase("consent.at_the_box")
     if need.startswith(KIND):
         if actor.role != OPERATOR:
-            return "a consent of a kind is stated by an operator"
-        return None if by else "a consent of a kind names the person who gave it"
+            return phrase("consent.by_operator")
+        return None if by else phrase("consent.names_person")
     if any(one.actor.uid == actor.uid and not one.need.startswith(KIND) for one in proposal.counting):
-        return "this user has given a consent already"
+        return phrase("consent.given_already")
     other, operator = actor.uid != proposal.proposer.uid, actor.role == OPERATOR
     fits = {OPERATOR: operator, WEB: actor.role == WEB, OTHER: other}.get(need, other or operator)
-    return None if fits else f"it takes another user than this one: {need.replace('_', ' ')}"
+    return None if fits else phrase("consent.by_another", need=need.replace("_", " "))
 
 
 def same_ecu(one: Preview, other: Preview) -> bool:

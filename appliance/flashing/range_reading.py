@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from appliance.contract.phrases import phrase
 from appliance.contract.places import Range
 from appliance.flashing.context import JobContext
 from appliance.flashing.progress import Progress
@@ -38,5 +39,5 @@ async def _read_part(job: JobContext, left: Range, upwards: bool) -> bytes:
     part = left.part(0 if upwards else left.length - size, size)
     data = await job.access.memory.read(part, upwards=upwards)
     if len(data) != size:
-        raise LinkLostError(f"{len(data)} bytes came from {part} where {size} were asked for")
+        raise LinkLostError(phrase("ecu.short_read", bytes=len(data), place=str(part), wanted_bytes=size))
     return data

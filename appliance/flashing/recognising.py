@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from appliance.contract.catalogue import Phrase
+from appliance.contract.phrases import phrase
 from appliance.flashing.context import JobContext
 from appliance.flashing.errors import CarUnconfirmedError, EcuChangedError
 from appliance.flashing.same_ecu import OF_ITS_KIND, OF_ONE_ECU, Likeness, compare
@@ -40,19 +42,29 @@ async def require_very_ecu(job: JobContext) -> None:
 
 def unconfirmed(job: JobContext) -> CarUnconfirmedError:
     """The error for an ECU that told too little, with what a person has to give to confirm the car."""
-    known = meant(job)
-    named = "the job's id" if known.vin is None else "the VIN read off this car"
-    return CarUnconfirmedError(told_in_words(job.car.likeness.told), named)
+    key = "CAR_UNCONFIRMED.by_job" if meant(job).vin is None else "CAR_UNCONFIRMED"
+    return CarUnconfirmedError(key, points=told_of(job.car.likeness.told))
 
 
-def _differences(likeness: Likeness, known: EcuIdentity) -> tuple[str, ...]:
-    return tuple(
-        f"{name.upper()} is {getattr(likeness.told, name)}, the job is for {getattr(known, name)}"
+def _differences(likeness: Likeness, known: EcuIdentity) -> list[Phrase]:
+    return [
+        phrase(
+            "identity.differs",
+            field=name.upper(),
+            now=str(getattr(likeness.told, name)),
+            known=str(getattr(known, name)),
+        )
         for name in likeness.strange
-    )
+    ]
 
 
-def told_in_words(told: EcuIdentity) -> tuple[str, ...]:
+def told_of(told: EcuIdentity) -> list[Phrase]:
     """What the ECU told, for a person to judge."""
     names = (*OF_ITS_KIND, *(name for name in OF_ONE_ECU if name != "chip_id" or told.chip_id))
-    return tuple(f"{name.upper()} {getattr(told, name) or 'not told'}" for name in names)
+    return [_told_as(name.upper(), getattr(told, name)) for name in names]
+
+
+def _told_as(field: str, value: str | None) -> Phrase:
+    return (
+        phrase("identity.told", field=field, value=value) if value else phrase("identity.untold", field=field)
+    )

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+from appliance.contract.catalogue import Phrase
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import Phase
 from appliance.contract.jobs import JobState
+from appliance.contract.phrases import phrase
 from appliance.flashing import history
 from appliance.flashing.context import JobContext
 from appliance.flashing.errors import (
@@ -56,7 +58,7 @@ async def recover(
     order: WriteOrder,
     target: MemoryImage,
     gaps: tuple[Gap, ...] = (),
-    other: str | None = None,
+    other: Phrase | None = None,
     before: MemoryImage | None = None,
 ) -> WriteResult:
     """Finish a write. Raises NeedsBenchError, WriteInterruptedError or another PitboxError.
@@ -102,7 +104,7 @@ def _planned(job: JobContext, resumption: Resumption, word: WireWord) -> Executa
     return ExecutablePlan(FlashPlan(resumption), word)
 
 
-def _hope(job: JobContext, found: Resumption, before: MemoryImage | None) -> str | None:
+def _hope(job: JobContext, found: Resumption, before: MemoryImage | None) -> Phrase | None:
     """The original, where the ECU may still hold what of it the disk lost: this write did not erase that."""
     if found.order.tuned_file is None or before is None:
         return None
@@ -124,7 +126,12 @@ async def _as_whole_as_possible(job: JobContext, found: Resumption) -> Target:
         target = await filled(job, found.known, purpose)
     except AccessError as error:
         if found.touched:
-            raise WriteInterruptedError(job.id, str(error), job.access_definition.recovery.advice) from error
+            raise WriteInterruptedError(
+                "WRITE_INTERRUPTED",
+                job=job.id,
+                why=error.said,
+                author_text=job.access_definition.recovery.advice,
+            ) from error
         raise access_problem(error, job.access_definition) from error
     finally:
         await let_go(job)
@@ -182,7 +189,7 @@ async def _never_begun(job: JobContext, found: Resumption, before: MemoryImage |
         await open_persistently(job, purpose)
         strange = await differing(job, found.order.blocks, before, Phase.COMPARE, purpose)
     except AccessError as error:
-        job.note("memory_unseen", error=str(error))
+        job.note("memory_unseen", error=error.said)
         return TargetDamagedError(lost, found.other)
     finally:
         await let_go(job)
@@ -207,20 +214,20 @@ async def _runs(job: JobContext) -> bool:
     try:
         return await job.access.lifecycle.state() is EcuState.APPLICATION
     except AccessError as error:
-        job.note("memory_unseen", error=str(error))
+        job.note("memory_unseen", error=error.said)
         return False
 
 
 async def _silence(job: JobContext) -> AccessError | None:
     """None when anything of the ECU answers within a few seconds, else how it does not."""
-    silence: AccessError = EcuSilentError("the ECU does not answer")
+    silence: AccessError = EcuSilentError(phrase("ecu.silent"))
     for probe in range(_PROBES):
         await asyncio.sleep(_PROBE_PAUSE_S if probe else 0)
         try:
             if await job.access.lifecycle.state() is not EcuState.SILENT:
                 return None
         except AccessError as error:
-            job.note("trying_again", error=str(error))
+            job.note("trying_again", error=error.said)
             silence = error
     return silence
 
@@ -234,7 +241,9 @@ def _unreachable(job: JobContext, flash: FlashRecord, silence: AccessError) -> P
         return NeedsBenchError(job.id, job.definition, job.access_definition)
     _interrupt(job.journal, flash, why)
     if touched:
-        return WriteInterruptedError(job.id, why, recovery.advice)
+        return WriteInterruptedError(
+            "WRITE_INTERRUPTED", job=job.id, why=silence.said, author_text=recovery.advice
+        )
     return access_problem(silence, job.access_definition)
 
 

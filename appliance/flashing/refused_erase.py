@@ -53,7 +53,7 @@ async def _application_is_valid(job: JobContext) -> bool:
         await persistently(job, Purpose.WRITE, job.access.lifecycle.commit)
         return True
     except AccessError as error:
-        job.note("erase_refused", error=str(error))
+        job.note("erase_refused", error=error.said)
         if isinstance(error, EcuRefusedError) and error.refusal is Refusal.PROGRAMMING:
             return False
     if stays:
@@ -69,5 +69,5 @@ async def _application_returns(job: JobContext) -> bool:
             if await job.access.lifecycle.state() is EcuState.APPLICATION:
                 return True
         except AccessError as error:
-            job.note("trying_again", error=str(error))
+            job.note("trying_again", error=error.said)
     return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from appliance.contract.catalogue import Phrase
 from appliance.contract.gates import GateVerdict
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.schema import Definition
@@ -27,9 +28,9 @@ class Resumption:
     """Whether the write may have erased something."""
     on_the_wire: tuple[GateVerdict, ...]
     """Of the gates that ask car and box (`gates/resuming.py`)."""
-    other: str | None = None
+    other: Phrase | None = None
     """What a person can do instead, where the target is damaged and another is whole."""
-    hope: str | None = None
+    hope: Phrase | None = None
     """What else a person may try, where no other is known to be whole: the ECU may still hold the rest."""
 
     @property

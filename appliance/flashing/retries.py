@@ -107,5 +107,5 @@ async def _open(job: JobContext, purpose: Purpose, budget: Budget) -> None:
 
 
 async def _pause(job: JobContext, pause_s: float, why: str, error: AccessError) -> None:
-    job.note(why, error=str(error))
+    job.note(why, error=error.said)
     await asyncio.sleep(pause_s)

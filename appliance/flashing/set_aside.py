@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError
 from appliance.contract.safety import OpenWrite
 from appliance.flashing.journal import JobRecord, Journal
 from appliance.flashing.safety import may_be_same_car, standing
@@ -18,11 +18,7 @@ def refuse_same_ecu(journal: Journal, job: JobRecord) -> None:
     """Raises PitboxError WRITE_SET_ASIDE where the job's ECU may be half written by a write set aside."""
     found = aside_of(journal, job)
     if found is not None:
-        raise PitboxError(
-            "WRITE_SET_ASIDE",
-            f"the write of job {found.job} was set aside by {found.set_aside_by}, and this may be its ECU",
-            do_now=f"Finish that one: `pitbox recover --job {found.job}`.",
-        )
+        raise EngineError("WRITE_SET_ASIDE", job=found.job, person_text=found.set_aside_by or "")
 
 
 def unfinished_job(journal: Journal) -> str | None:

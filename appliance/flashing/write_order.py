@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError
 from appliance.contract.places import FLASH, Range
 from appliance.protocols.access import Block
 
@@ -30,12 +30,7 @@ class WriteOrder:
     def check_target(self, sha256: str) -> None:
         """Raises PitboxError when the memory about to be written is not the one this order was made for."""
         if self.target_sha256 and sha256 != self.target_sha256:
-            raise PitboxError(
-                "TARGET_CHANGED",
-                "the file to be written is not the one this write was planned with",
-                do_now="Nothing was sent to the ECU just now. Recover with the original: "
-                "`pitbox recover --original`.",
-            )
+            raise EngineError("TARGET_CHANGED")
 
     def to_json(self) -> str:
         """Text for the journal."""

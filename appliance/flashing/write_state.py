@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from appliance.contract.catalogue import Phrase
+from appliance.contract.phrases import phrase
 from appliance.contract.places import Start
 from appliance.flashing import history
 from appliance.flashing.context import JobContext
@@ -64,9 +66,11 @@ class WriteState:
         """One more step, durable on return."""
         self.job.journal.step(self.flash_id, step, block, detail)
 
-    def interrupted(self, why: str) -> WriteInterruptedError:
+    def interrupted(self, why: Phrase) -> WriteInterruptedError:
         """The error for an ECU that is left half written."""
-        return WriteInterruptedError(self.job.id, why, self.how.recovery.advice)
+        return WriteInterruptedError(
+            "WRITE_INTERRUPTED", job=self.job.id, why=why, author_text=self.how.recovery.advice
+        )
 
 
 def names_of(blocks: Iterable[Block]) -> list[str]:
@@ -76,8 +80,4 @@ def names_of(blocks: Iterable[Block]) -> list[str]:
 
 def not_as_read(blocks: Sequence[Block]) -> VerifyFailedError:
     """The error for an ECU that this write has not touched, and that is not what was read."""
-    return VerifyFailedError(
-        names_of(blocks),
-        "Nothing was erased. Something else has written this ECU since it was read: `pitbox identify`, "
-        "then `pitbox read` take what it holds now as the original of a new job.",
-    )
+    return VerifyFailedError(names_of(blocks), phrase("advice.written_by_other"))

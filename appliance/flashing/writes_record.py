@@ -41,7 +41,7 @@ class WritesRecord:
         try:
             found = self._marks.read()
         except NewerRecordError as error:
-            raise JournalNewerError(self._marks.paths[0], str(error)) from error
+            raise JournalNewerError(self._marks.paths[0], error.said) from error
         except VaultError as error:
             raise StorageError(self._marks.paths[0], error.what) from error
         newest = max(found.copies, key=lambda marks: marks.serial, default=None)

@@ -103,7 +103,7 @@ class _Write:
             if self._only_the_bench_helps(error):
                 self._close_as(JobState.NEEDS_BENCH, NEEDS_BENCH)
                 definition = self._job.definition
-                raise NeedsBenchError(self._job.id, definition, self._state.how, str(error)) from error
+                raise NeedsBenchError(self._job.id, definition, self._state.how, error.said) from error
             self._leave(str(error), over=fresh)
             raise self._told(error) from error
         except (VerifyFailedError, WayBackLostError) as error:
@@ -175,7 +175,7 @@ class _Write:
 
     def _told(self, error: AccessError) -> PitboxError:
         state = self._state
-        return state.interrupted(str(error)) if state.touched else access_problem(error, state.how)
+        return state.interrupted(error.said) if state.touched else access_problem(error, state.how)
 
     def _leave(self, why: str, *, over: bool) -> None:
         """Close a write that changed nothing, where it is over; anything else stays open."""

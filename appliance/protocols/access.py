@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from appliance.contract.catalogue import Phrase
 from appliance.contract.places import Range
 
 
@@ -94,6 +95,11 @@ class Refusal(StrEnum):
 class AccessError(Exception):
     """The ECU or the link did not do what was asked."""
 
+    def __init__(self, said: Phrase | str) -> None:
+        """What happened; bare English comes from code that is not ours, and has no key."""
+        super().__init__(str(said))
+        self.said = said if isinstance(said, Phrase) else Phrase("", {}, said)
+
 
 class EcuSilentError(AccessError):
     """No answer in time."""
@@ -121,8 +127,8 @@ class LinkLostError(AccessError):
 
     fault: LineFault | None = None
 
-    def __init__(self, message: str, fault: LineFault | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, said: Phrase | str, fault: LineFault | None = None) -> None:
+        super().__init__(said)
         self.fault = fault or self.fault
 
 
@@ -133,8 +139,8 @@ class DuplicateEcuError(AccessError):
 class EcuRefusedError(AccessError):
     """The ECU answered no."""
 
-    def __init__(self, refusal: Refusal, message: str, code: int | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, refusal: Refusal, said: Phrase | str, code: int | None = None) -> None:
+        super().__init__(said)
         self.refusal = refusal
         self.code = code
 

@@ -11,6 +11,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from appliance.contract.phrases import phrase
+
 Mac = Callable[[bytes], str]
 """Keyed hash of bytes as hex digits (`KeyRing.record_mac`)."""
 _MAC_DIGITS = 64
@@ -18,6 +20,10 @@ _MAC_DIGITS = 64
 
 class NewerRecordError(ValueError):
     """A record is genuine, and of a version that this build does not know."""
+
+    def __init__(self, version: int, newest: int) -> None:
+        self.said = phrase("newer.version", version=version, newest=newest)
+        super().__init__(self.said.text)
 
 
 def sealed_record(name: str, body: bytes, mac: Mac) -> bytes:
@@ -39,5 +45,5 @@ def opened_record(name: str, data: bytes, mac: Mac, newest: int) -> bytes:
     record: Any = json.loads(body)
     version = record.get("v") if isinstance(record, dict) else None
     if isinstance(version, int) and version > newest:
-        raise NewerRecordError(f"it has version {version}, this build knows up to {newest}")
+        raise NewerRecordError(version, newest)
     return body

@@ -179,7 +179,7 @@ class ImageStore:
         try:
             return self._checked(data, file_id), data
         except NewerRecordError as error:
-            raise VaultError("VAULT_IMAGE_NEWER", file=file_id, technical_text=str(error)) from error
+            raise VaultError("VAULT_IMAGE_NEWER", file=file_id, why=error.said) from error
         except ValueError as error:
             raise VaultError("VAULT_IMAGE_DAMAGED", file=file_id, technical_text=str(error)) from error
 

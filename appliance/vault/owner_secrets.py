@@ -191,7 +191,7 @@ class SecretStore:
         try:
             record: Any = parse_canonical(opened_record(_RECORD, data, self._keys.record_mac, VERSION))
         except NewerRecordError as error:
-            raise VaultError("VAULT_SECRET_NEWER", name=place.name, technical_text=str(error)) from error
+            raise VaultError("VAULT_SECRET_NEWER", name=place.name, why=error.said) from error
         if (record["definition"], record["name"]) != place:
             raise ValueError("it is another secret")
         try:

@@ -15,6 +15,8 @@ from appliance.contract.catalogue import FOREIGN, fields_of
 from appliance.contract.errors import EngineError
 from appliance.contract.phrases import phrase
 from appliance.contract.problem_texts import ERRORS, PHRASES
+from appliance.flashing.errors import access_problem
+from appliance.protocols.access import EcuRefusedError, LineFault, LinkLostError, Refusal
 
 ROOT = Path(appliance.__file__).parent
 SOURCES = {
@@ -22,10 +24,15 @@ SOURCES = {
     for path in ROOT.rglob("*.py")
     if path.relative_to(ROOT).parts[0] not in ("cli", "contract")
 }
-LEFT = {"engine", "flashing", "protocols", "definitions", "checksums", "ports"}
+LEFT = {"engine", "protocols", "definitions", "checksums", "ports"}
 """Rooms whose errors still say sentences of their own."""
-PASSED_ON = {"code", "key", "why", "self._how_it_was_left()"}
-"""Where a key is no literal: what comes in there is one itself."""
+PASSED_ON = {"key", "why", "self._how_it_was_left()"}
+"""Where a key comes in from outside the function: what comes in there is one itself."""
+FAMILIES = ("VAULT_GRANT_", "ECU_REFUSED_", "LINE_")
+"""Codes that are put together from a word of the contract's."""
+CONSTANTS = {
+    node.value for tree in SOURCES.values() for node in ast.walk(tree) if isinstance(node, ast.Constant)
+}
 BESIDE = {"log", "points"}
 
 
@@ -73,13 +80,35 @@ def made() -> Iterator[tuple[str, ast.Call, str]]:
                         yield f"{path}:{call.lineno}", call, "error"
 
 
-def keys_of(key: ast.expr) -> list[str]:
-    """The literal keys that an expression may give; empty where there is none."""
+def keys_of(key: ast.expr, inside: ast.AST | None) -> list[str]:
+    """The keys that an expression may give, also by a name that is set in its function; empty if unknown."""
     if isinstance(key, ast.IfExp):
-        return keys_of(key.body) + keys_of(key.orelse)
+        return keys_of(key.body, inside) + keys_of(key.orelse, inside)
     if isinstance(key, ast.Constant):
         return [str(key.value)]
+    if isinstance(key, ast.JoinedStr):
+        head = key.values[0].value if isinstance(key.values[0], ast.Constant) else None
+        return [one for one in ERRORS if head in FAMILIES and one.startswith(head) and one not in CONSTANTS]
+    if isinstance(key, ast.Name) and inside is not None:
+        return [found for value in set_in(inside, key.id) for found in keys_of(value, None)]
     return []
+
+
+def set_in(inside: ast.AST, name: str) -> Iterator[ast.expr]:
+    """Everything that a name is set to."""
+    for node in ast.walk(inside):
+        if isinstance(node, ast.Assign) and [ast.unparse(one) for one in node.targets] == [name]:
+            yield node.value
+
+
+def functions(tree: ast.AST) -> dict[ast.AST, ast.AST]:
+    """The innermost function around every call."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    found = [node for node in ast.walk(tree) if isinstance(node, kinds)]
+    return {call: one for one in found for _, call in calls(one)}
+
+
+INSIDE = {call: one for tree in SOURCES.values() for call, one in functions(tree).items()}
 
 
 def fields_named(catalogue: str, key: str) -> set[str]:
@@ -91,9 +120,9 @@ def test_every_error_and_phrase_has_its_words_and_just_their_fields() -> None:
     assert len(found) > 50
     for at, call, catalogue in found:
         assert call.args, f"{at}: no key"
-        keys = keys_of(call.args[0])
+        keys = keys_of(call.args[0], INSIDE.get(call))
         if not keys:
-            assert isinstance(call.args[0], ast.JoinedStr) or ast.unparse(call.args[0]) in PASSED_ON, at
+            assert ast.unparse(call.args[0]) in PASSED_ON, f"{at}: no key that anybody knows"
             continue
         assert len(call.args) == 1, f"{at}: a sentence of its own"
         given = {one.arg for one in call.keywords if one.arg is not None} - BESIDE
@@ -103,10 +132,18 @@ def test_every_error_and_phrase_has_its_words_and_just_their_fields() -> None:
                 assert given == fields_named(catalogue, key), f"{at}: other fields"
 
 
+def own_raises() -> Iterator[tuple[str, ast.Call]]:
+    """Every call of an error that makes its own key."""
+    for path, tree in SOURCES.items():
+        for name, call in calls(tree):
+            if name in OURS - RAISERS:
+                yield f"{path}:{call.lineno}", call
+
+
 def test_no_sentence_is_made_where_something_is_raised() -> None:
-    for at, call, _ in made():
-        for field in call.keywords:
-            for part in ast.walk(field.value):
+    for at, call in [*((at, call) for at, call, _ in made()), *own_raises()]:
+        for given in (*call.args, *(field.value for field in call.keywords)):
+            for part in ast.walk(given):
                 if isinstance(part, ast.Constant) and isinstance(part.value, str):
                     assert len(part.value.split()) < 2, f"{at}: {part.value!r} is words"
 
@@ -128,16 +165,18 @@ def test_no_error_leaves_the_room_without_a_key(room: str) -> None:
 
 
 def test_every_text_is_said_by_somebody() -> None:
-    constants, prefixes = set(), set()
-    for tree in SOURCES.values():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Constant):
-                constants.add(node.value)
-            if isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant):
-                prefixes.add(str(node.values[0].value))
-    families = tuple(one for one in prefixes if one in ("VAULT_GRANT_", "ECU_REFUSED_", "LINE_"))
-    unsaid = {key for key in (*ERRORS, *PHRASES) if key not in constants and not key.startswith(families)}
+    unsaid = {key for key in (*ERRORS, *PHRASES) if key not in CONSTANTS and not key.startswith(FAMILIES)}
     assert unsaid <= {"named"}
+
+
+@pytest.mark.parametrize("error", [EcuRefusedError(refusal, "no") for refusal in Refusal])
+def test_every_refusal_of_an_ecu_has_its_words(error: EcuRefusedError) -> None:
+    assert access_problem(error).code == f"ECU_REFUSED_{error.refusal.value.upper()}"
+
+
+@pytest.mark.parametrize("fault", LineFault)
+def test_every_fault_of_a_line_has_its_words(fault: LineFault) -> None:
+    assert access_problem(LinkLostError("no", fault)).code == f"LINE_{fault.value.upper()}"
 
 
 @pytest.mark.parametrize("key", sorted(ERRORS))

@@ -34,4 +34,11 @@ PHRASES: dict[str, str] = {
     "advice.correct_checksums": "The checksums of a plain file can be put right by the box: repeat the "
     "command with `--correct-checksums`, as in `pitbox write FILE --correct-checksums`.",
     "advice.name_regions": "Bytes may differ only where `--regions` allows it, of {regions} (default: cal.).",
+    "identity.not_the_originals": "{field} is not that of the original",
+    "memory.outside_differs": "memory that no write touches differs: {places}",
+    "memory.as_no_file": "none of {compared} places looked at is as any file of this ECU",
+    "advice.write_not_finished": "Its write is not finished: `pitbox recover --job {job}`.",
+    "advice.restore_or_take": "Something else has written this ECU. `pitbox restore --job {job}` puts its "
+    "original back; if what it holds is right, `pitbox identify` and then `pitbox read` take it as a new "
+    "job's original.",
 }

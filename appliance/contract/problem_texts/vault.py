@@ -70,7 +70,7 @@ ERRORS: dict[str, Words] = {
         "Finish the read, then repeat the step.",
     ),
     "VAULT_IMAGE_NEWER": Words(
-        "the record of the stored file {file} is newer than this box: {technical_text}",
+        "the record of the stored file {file} is newer than this box: {why}",
         "Update the box: a newer version wrote this file.",
     ),
     "VAULT_IMAGE_DAMAGED": Words(
@@ -102,7 +102,7 @@ ERRORS: dict[str, Words] = {
         "Take it away, then `pitbox secrets put {name} FILE`.",
     ),
     "VAULT_SECRET_NEWER": Words(
-        "the owner's {name!r} was stored by a newer build: {technical_text}",
+        "the owner's {name!r} was stored by a newer build: {why}",
         "Update the box, or put the secret there again.",
     ),
     "VAULT_BLOB_MISSING": Words(

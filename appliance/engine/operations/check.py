@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 
+from appliance.contract.catalogue import Phrase
 from appliance.contract.errors import PitboxError
 from appliance.contract.events import Phase
 from appliance.contract.jobs import JobState
+from appliance.contract.phrases import phrase
 from appliance.contract.results import FaultCode, FaultCodes, Verified
 from appliance.definitions.schema import Definition
 from appliance.engine.confirming import confirmed
@@ -84,15 +86,12 @@ def _is_meant(
         return True
 
 
-def _way_on(box: EngineContext, job: JobRecord) -> str:
+def _way_on(box: EngineContext, job: JobRecord) -> Phrase:
     """Out of a memory that is not what it should be."""
     flash = box.journal.last_flash(job.id)
     if flash is not None and flash.outcome in UNFINISHED:
-        return f"Its write is not finished: `pitbox recover --job {job.id}`."
-    return (
-        f"Something else has written this ECU. `pitbox restore --job {job.id}` puts its original back; if "
-        "what it holds is right, `pitbox identify` and then `pitbox read` take it as a new job's original."
-    )
+        return phrase("advice.write_not_finished", job=job.id)
+    return phrase("advice.restore_or_take", job=job.id)
 
 
 def _expected(

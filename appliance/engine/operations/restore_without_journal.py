@@ -24,7 +24,7 @@ from appliance.flashing.fingerprint import Fingerprint, fingerprint
 from appliance.flashing.gates.request import NOT_TOLD
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import JobRecord
-from appliance.flashing.recognising import told_in_words
+from appliance.flashing.recognising import told_of
 from appliance.flashing.same_ecu import Likeness, compare
 from appliance.flashing.set_aside import refuse_same_ecu
 from appliance.protocols.access import (
@@ -130,7 +130,7 @@ async def _identity(
         likeness = compare(told, known)
         if likeness.other:
             raise EcuChangedError(
-                [f"{name.upper()} is not that of the original" for name in likeness.strange]
+                [phrase("identity.not_the_originals", field=name.upper()) for name in likeness.strange]
             )
         if likeness.proven and car is None:
             vin = known.vin
@@ -159,12 +159,12 @@ async def _refuse_strange_memory(
             if not (seen.own or seen.blank or likeness.agreed or seen.outside.other):
                 seen = await _beside_its_tunes(box, ecu, original, kept, seen, purpose)
         except EcuRefusedError as error:
-            ecu.note("memory_incomparable", error=str(error))
+            ecu.note("memory_incomparable", error=error.said)
             return
     if seen.outside.other:
-        raise EcuChangedError([f"memory that no write touches differs: {', '.join(seen.outside.other)}"])
+        raise EcuChangedError([phrase("memory.outside_differs", places=tuple(seen.outside.other))])
     if seen.compared and not (seen.own or seen.blank or likeness.agreed):
-        raise EcuChangedError([f"none of {seen.compared} places looked at is as any file of this ECU"])
+        raise EcuChangedError([phrase("memory.as_no_file", compared=seen.compared)])
 
 
 async def _beside_its_tunes(
@@ -188,7 +188,7 @@ async def _beside_its_tunes(
 
 def _silent(access: AccessDefinition) -> PitboxError:
     """A plug that sits loosely, or an ECU that a write has lost to the bench: nobody remembers which."""
-    error = access_problem(EcuSilentError("the ECU does not answer"), access)
+    error = access_problem(EcuSilentError(phrase("ecu.silent")), access)
     if access.recovery.recoverability != "bootloader":
         error.advise(phrase("advice.may_need_bench", author_text=access.recovery.advice))
     return error
@@ -225,8 +225,8 @@ def _named(box: EngineContext, original: SealedImage, told: EcuIdentity, car: st
     """
     vin_hmac = original.identity.vin_hmac
     if car is None:
-        name = "the original's file id" if vin_hmac is None else "the VIN read off this car"
-        raise CarUnconfirmedError(told_in_words(told), name)
+        key = "CAR_UNCONFIRMED.by_file" if vin_hmac is None else "CAR_UNCONFIRMED"
+        raise CarUnconfirmedError(key, points=told_of(told))
     if vin_hmac is None and same_name(car, original.file_id):
         return None
     vin = car.strip().upper()

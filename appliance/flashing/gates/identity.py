@@ -45,7 +45,7 @@ class Identity(CarGate):
         except EcuChangedError as error:
             return failed("identity_changed", differences=error.points)
         except AccessError as error:
-            return failed("identity_unasked", error=str(error))
+            return failed("identity_unasked", error=error.said)
 
 
 def _speaks_in_numbers(check: CarCheck, now: EcuIdentity, known: EcuIdentity) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 from appliance.contract.errors import PitboxError
 from appliance.contract.gates import GateVerdict, Verdict, found
+from appliance.flashing.errors import said_by
 from appliance.flashing.gates.base_read import BaseRead
 from appliance.flashing.gates.bus_quiet import BusQuiet
 from appliance.flashing.gates.car_check import CarCheck
@@ -108,7 +109,7 @@ async def _by_car(gate: CarGate, check: CarCheck) -> Judgement:
     except PitboxError:
         raise
     except (AccessError, OSError) as error:
-        return failed("gate_unasked", error=str(error))
+        return failed("gate_unasked", error=said_by(error))
     except Exception as error:  # noqa: BLE001 - whatever breaks in a gate, the answer is no
         return _broken(gate, error)
 

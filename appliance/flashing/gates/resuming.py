@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from appliance.contract.events import GatesEvent
 from appliance.contract.gates import GateVerdict, Verdict, found
 from appliance.flashing.context import JobContext
+from appliance.flashing.errors import said_by
 from appliance.flashing.gates.bus_quiet import BusQuiet
 from appliance.flashing.gates.gate import Gate, Judgement, ResumptionGate, WireGate, failed
 from appliance.flashing.gates.link_clean import LinkClean
@@ -54,7 +55,7 @@ async def _judged(gate: WireGate, check: WireCheck) -> Judgement:
     try:
         return await gate.judge(check)
     except (AccessError, OSError) as error:
-        return failed("gate_unasked", error=str(error))
+        return failed("gate_unasked", error=said_by(error))
 
 
 def _verdict(gate: Gate, judgement: Judgement) -> GateVerdict:

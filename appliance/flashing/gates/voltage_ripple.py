@@ -17,7 +17,7 @@ class VoltageRipple(CarGate):
         try:
             supply = await check.supply()
         except ConnectionError as error:
-            return failed("supply_unread", error=str(error))
+            return failed("supply_unread", technical_text=str(error))
         ripple_v, limit_v = supply.reading.ripple_v, check.job.power.window.ripple_v
         told = {"ripple_v": ripple_v, "limit_v": limit_v, "age_s": supply.age_s}
         if ripple_v <= limit_v:

@@ -20,7 +20,7 @@ class VoltageSteady(CarGate):
         try:
             supply = await check.supply()
         except ConnectionError as error:
-            return failed("supply_unread", error=str(error))
+            return failed("supply_unread", technical_text=str(error))
         drift = supply.reading.drift_v_per_s
         return passed_if(
             abs(drift) <= _FALL_V_PER_S,

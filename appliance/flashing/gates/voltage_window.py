@@ -17,7 +17,7 @@ class VoltageWindow(WireGate):
         try:
             supply = await check.supply()
         except ConnectionError as error:
-            return failed("supply_unread", error=str(error))
+            return failed("supply_unread", technical_text=str(error))
         reading, window = supply.reading, check.job.power.window
         return passed_if(
             window.min_v <= reading.min_v and reading.max_v <= window.max_v,
