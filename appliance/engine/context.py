@@ -118,7 +118,7 @@ def open_box(
     mark_interrupted(journal)
     _interrupt_running(journal)
     settle(journal)
-    tell_cut_entry(journal)
+    tell_cut_entry(journal, connection)
     library = load_all(settings.definition_dirs)
     pinned = PinnedDefinitions(state)
     keeper = Keeper(images, blobs, journal.events.tell)

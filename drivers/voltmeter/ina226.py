@@ -16,6 +16,7 @@ _VOLTS_PER_BIT = 0.00125
 """Bus voltage register (sources: ina226)."""
 _SHUNT_VOLTS_PER_BIT = 2.5e-6
 """Shunt voltage register, a signed number (sources: ina226)."""
+_CLOSED = -1
 _SHUNT_LIMITS = (-0x8000, 0x7FFF)
 
 
@@ -53,8 +54,10 @@ class Ina226:
         return signed * _SHUNT_VOLTS_PER_BIT
 
     def close(self) -> None:
-        """Let go of the I2C bus."""
-        os.close(self._descriptor)
+        """Let go of the I2C bus. Its number may be another file's right afterwards: it is forgotten."""
+        descriptor, self._descriptor = self._descriptor, _CLOSED
+        if descriptor != _CLOSED:
+            os.close(descriptor)
 
     def _select(self, address: int) -> None:
         try:

@@ -8,15 +8,20 @@ from typing import Any
 
 import pytest
 
+from appliance.contract.entry_events import EntryOutcome, entry_event
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import JobState
-from appliance.engine.context import EngineContext
+from appliance.contract.phrases import phrase
+from appliance.engine.context import EngineContext, open_box
 from appliance.engine.operations.read import identify, read
 from appliance.engine.operations.write import recover, restore, write
+from appliance.engine.settings import EngineSettings
+from appliance.flashing.entry_record import write_down
 from appliance.ports.simulated import SimulatedCarInterface
 from appliance.protocols.ports import CarInterface
 from drivers.person.simulated import Reply, SimulatedPerson
 from drivers.supply.interface import Output
+from drivers.supply.simulated import SimulatedSupply
 from simulator.bench.bench import Bench, BenchSettings
 from simulator.ecu.chip import Program
 from simulator.ecu.watch import Counter
@@ -32,6 +37,11 @@ def entries(box: EngineContext, job: str) -> list[dict[str, Any]]:
     """What the journal tells of a job's entries."""
     told = box.journal.events.between(0, box.journal.events.head, 100_000)
     return [event for event in told if event["kind"] == "entry" and event["job_id"] == job]
+
+
+def open_box_of(readied: Readied, ports: CarInterface) -> EngineContext:
+    """The next life of a box, on its disk and with these ports."""
+    return open_box(EngineSettings(readied.state, readied.state / "engine.sock", readied.role.value), ports)
 
 
 class Workbench:
@@ -160,6 +170,51 @@ def test_a_power_cut_in_the_middle_of_an_entry_is_told_at_the_next_start(slave: 
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
         assert dead is at.garage.box.journal
+
+    on_bench(slave, scene)
+
+
+@pytest.mark.parametrize("obeys", [True, False])
+def test_a_supply_that_was_left_on_by_a_box_that_died_is_switched_off_or_told(
+    obeys: bool, slave: Readied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(at: Workbench) -> None:
+        journal, job = at.garage.box.journal, at.garage.job
+        at.bench.supply.set_output(Output.SUPPLY, True)
+        left = phrase("entry.supply_kept")
+        write_down(journal, entry_event(job, "obd", EntryOutcome.SAFE, left))
+        copied = slave.copy(slave.state.with_name("next life"))
+        supply = at.ports.supply()
+        assert isinstance(supply, SimulatedSupply)
+        supply.gone = not obeys
+        again = open_box_of(copied, at.ports)
+        last = entries(again, job)[-1]
+        if obeys:
+            assert not at.bench.supply.on
+            assert (last["outcome"], last["key"]) == ("cut", "entry.kept_off")
+        else:
+            assert at.bench.supply.on == {Output.SUPPLY}
+            assert (last["outcome"], last["key"]) == ("unsafe", "entry.kept_on")
+            assert "the simulated supply does not answer" in last["what"]
+            assert (again.journal.events.latest("alarm") or {})["code"] == "LINES_NOT_SAFE"
+        again.journal.close()
+        once_more = open_box_of(copied, at.ports)
+        assert entries(once_more, job)[-1] == last, "told once"
+        once_more.journal.close()
+
+    on_bench(slave, scene)
+
+
+def test_a_supply_that_was_left_on_and_cannot_be_reached_is_told(slave: Readied) -> None:
+    async def scene(at: Workbench) -> None:
+        journal, job = at.garage.box.journal, at.garage.job
+        write_down(journal, entry_event(job, "obd", EntryOutcome.SAFE, phrase("entry.supply_on")))
+        copied = slave.copy(slave.state.with_name("next life"))
+        again = open_box_of(copied, SimulatedCarInterface(at.garage.car))
+        last = entries(again, job)[-1]
+        assert (last["outcome"], last["key"]) == ("unsafe", "entry.kept_on")
+        assert "no bench supply to switch" in last["what"]
+        again.journal.close()
 
     on_bench(slave, scene)
 

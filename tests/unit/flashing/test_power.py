@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from appliance.contract.errors import PitboxError
 from appliance.contract.events import AlarmEvent, Event
 from appliance.contract.gates import GateVerdict
 from appliance.contract.voltage import Voltage as SupplyVoltage
@@ -186,6 +187,35 @@ def test_a_supply_that_reads_badly_is_waited_for_even_when_half_written() -> Non
         return await guard.wait_until_good(may_go_blind=True)
 
     assert run_virtual(wait()) >= 60.0
+
+
+@pytest.mark.parametrize("gone", [0.0, 11.9, None])
+def test_the_boxs_own_supply_is_not_waited_for_beyond_half_a_minute(gone: float | None) -> None:
+    events: list[Event] = []
+
+    async def wait() -> float:
+        supply = Supply(lambda now: 13.4 if now < 5.0 else gone)
+        guard = PowerGuard(supply, WINDOW, events.append, "job", own_supply=True)
+        assert await guard.wait_until_good() == 0.0
+        await asyncio.sleep(6.0)
+        with pytest.raises(PitboxError) as lost:
+            await guard.wait_until_good()
+        assert lost.value.code == "BENCH_SUPPLY_LOST" and "from ground on" in lost.value.do_now
+        return asyncio.get_running_loop().time()
+
+    assert 36.0 <= run_virtual(wait()) <= 36.2
+    alarms = [event for event in events if isinstance(event, AlarmEvent)]
+    assert [(alarm.code, alarm.raised) for alarm in alarms] == [("POWER_OUT_OF_WINDOW", True)]
+
+
+@pytest.mark.parametrize(("own_supply", "away_s"), [(True, 29.0), (False, 900.0)])
+def test_a_supply_that_comes_back_in_time_goes_on(own_supply: bool, away_s: float) -> None:
+    async def wait() -> float:
+        supply = Supply(lambda now: 0.0 if now < away_s else 13.4)
+        return await PowerGuard(supply, WINDOW, lambda event: None, own_supply=own_supply).wait_until_good()
+
+    seconds = run_virtual(wait())
+    assert away_s + 1.0 <= seconds < away_s + 1.5
 
 
 def test_a_supply_must_stay_good_for_a_second() -> None:

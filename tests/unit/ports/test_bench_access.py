@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
 import pytest
 
@@ -98,6 +99,42 @@ def test_what_is_wrong_on_the_bench_ends_it_with_the_supply_off(
         assert bench.car.ecu.program is Program.OFF
         if step <= 8:
             assert not any("supply on" in event.what for event in bench.told), "it was never powered"
+
+    on_bench(test)
+
+
+@pytest.mark.parametrize("after_s", [1.0, 18.06, 18.2, 18.4, 18.6, 19.5, 21.0])
+@pytest.mark.parametrize("what", ["trip", "ammeter"])
+def test_a_trip_or_a_lost_ammeter_in_any_phase_of_the_entry_ends_with_everything_off(
+    what: str, after_s: float
+) -> None:
+    """A question for each wire takes 18 s; a trip before the supply is on is found when it is switched on."""
+
+    async def test(bench: EntryBench) -> None:
+        supply = bench.bench.supply
+        strike = partial(setattr, bench.supply, "silent", True)
+        if what == "trip":
+            strike = partial(setattr, supply, "limit_a", 0.001)
+        asyncio.get_running_loop().call_later(after_s, lambda: (strike(), bench.bench.stays_awake(0.0)))
+        entered = False
+        try:
+            async with bench_entry(bench):
+                entered = True
+                await asyncio.sleep(4.0)
+        except PitboxError as error:
+            assert error.code in (
+                "SUPPLY_TRIPPED",
+                "SUPPLY_FAILED",
+                "ECU_DRAWS_NOTHING",
+                "SUPPLY_OUT_OF_WINDOW",
+            )
+            assert not entered and error.do_now
+        else:
+            assert entered
+        assert bench.bench.is_safe and not bench.bench.harm
+        unsafe = what == "ammeter"
+        assert bench.outcomes[-1] is (EntryOutcome.UNSAFE if unsafe else EntryOutcome.SAFE)
+        assert bench.alarms == (["LINES_NOT_SAFE"] if unsafe else []), "nobody has measured that it is off"
 
     on_bench(test)
 

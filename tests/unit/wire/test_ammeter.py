@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
 
+from drivers.ammeter.ina226 import Ina226Ammeter
 from drivers.ammeter.interface import Ammeter, AmmeterError
 from drivers.factory import open_ammeter
 from tests.support.ina226_chip import FakeChip
@@ -62,6 +64,25 @@ def test_a_meter_that_stops_answering_gives_no_reading(chip: FakeChip, meter: Am
     chip.registers[SHUNT_VOLTAGE], chip.answers, chip.short = 1400, True, True
     with pytest.raises(AmmeterError, match="broke off"):
         amps(meter)
+
+
+def test_a_meter_that_was_let_go_of_leaves_the_next_file_of_its_number_alone(
+    chip: FakeChip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meter = Ina226Ammeter(tmp_path / "i2c-1", 0x41, 0.010)
+    assert chip.address == 0x41
+    monkeypatch.undo()
+    lowest = os.open("/dev/null", os.O_RDONLY)
+    os.close(lowest)
+    meter.close()
+    other = tmp_path / "journal.db"
+    with other.open("w+b", buffering=0) as file:
+        assert file.fileno() <= lowest, "the meter's number, or a lower one"
+        with pytest.raises(AmmeterError, match="Bad file descriptor"):
+            amps(meter)
+        meter.close()
+        file.write(b"whole")
+    assert other.read_bytes() == b"whole"
 
 
 def test_another_chip_at_the_address_is_refused(chip: FakeChip, tmp_path: Path) -> None:
