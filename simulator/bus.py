@@ -50,15 +50,12 @@ class SimPort(PortListeners):
     def __init__(self, bus: SimBus, name: str) -> None:
         super().__init__()
         self.name = name
+        self.bitrate_bps = bus.bitrate_bps
+        """Its own nominal bit rate: it hears nothing of nodes at another one."""
         self.queue: deque[tuple[CanFrame, SentHandler | None]] = deque()
         self.tx_errors = 0
         self.rx_errors = 0
         self._bus = bus
-
-    @property
-    def bitrate_bps(self) -> int:
-        """Nominal bit rate of the bus."""
-        return self._bus.bitrate_bps
 
     @property
     def data_bitrate_bps(self) -> int | None:
@@ -71,6 +68,12 @@ class SimPort(PortListeners):
         self.queue.append((frame, on_sent))
         if not self._bus.busy:
             self._bus.wake()
+
+    def set_rate(self, bitrate_bps: int) -> None:
+        """From now on at another bit rate; what is not on the wire yet is dropped."""
+        self.bitrate_bps = bitrate_bps
+        self.queue.clear()
+        self._bus.rate_changed()
 
     def lose(self, why: str, bus_off: bool = False) -> None:
         """The interface vanishes or goes bus-off; pending frames are dropped."""
@@ -105,6 +108,7 @@ class SimBus:
         self.busy = False
         """A frame is on the wire, and those that wait come when it has ended."""
         self._ports: tuple[SimPort, ...] = ()
+        self._one_rate = True
         self._loop = loop = asyncio.get_running_loop()
         self._leap_to = loop.leap_to if isinstance(loop, VirtualLoop) else _stay
         self._on_wire: tuple[SimPort, CanFrame, SentHandler | None]
@@ -122,6 +126,11 @@ class SimBus:
         """Take a node off the wire."""
         self._ports = tuple(one for one in self._ports if one is not port)
 
+    def rate_changed(self) -> None:
+        """A node has gone to another bit rate, or come back."""
+        self._one_rate = all(port.bitrate_bps == self.bitrate_bps for port in self._ports)
+        self.wake()
+
     def load(self) -> float:
         """Share of the wire used since the last call, 0 to 1."""
         (since, busy), now = self._load_mark, self._loop.time()
@@ -136,14 +145,20 @@ class SimBus:
     def _begin(self, at_s: float) -> bool:
         """Put the frame that wins the wire onto it; False where nobody sends, or nobody would hear."""
         waiting = [port for port in self._ports if port.queue]
+        if not self._one_rate:
+            waiting = [port for port in waiting if self._has_hearer(port)]
         if not waiting or len(self._ports) < 2:
             self.busy = False
             return False
         port = waiting[0] if len(waiting) == 1 else min(waiting, key=_arbitration)
         frame, on_sent = port.queue.popleft()
         self._on_wire = port, frame, on_sent
-        self._occupy(at_s, frame_seconds(frame, self.bitrate_bps, self.data_bitrate_bps))
+        self._occupy(at_s, frame_seconds(frame, port.bitrate_bps, self.data_bitrate_bps))
         return True
+
+    def _has_hearer(self, port: SimPort) -> bool:
+        """A frame that no node at its rate acknowledges is not sent: its sender tries in vain."""
+        return any(one is not port and one.bitrate_bps == port.bitrate_bps for one in self._ports)
 
     def _occupy(self, at_s: float, seconds: float) -> None:
         """Keep the wire busy for one frame. Frames follow each other without the loop's lateness between."""
@@ -164,8 +179,8 @@ class SimBus:
         fate = self.fault(frame) if self.fault else None
         if fate is not None and fate.fate is Fate.CORRUPTED:
             if self._count_error(port):
-                again_s = frame_seconds(frame, self.bitrate_bps, self.data_bitrate_bps)
-                self._occupy(self._end_s, _ERROR_FRAME_BITS / self.bitrate_bps + again_s)
+                again_s = frame_seconds(frame, port.bitrate_bps, self.data_bitrate_bps)
+                self._occupy(self._end_s, _ERROR_FRAME_BITS / port.bitrate_bps + again_s)
                 return True
             return self._begin(self._end_s)
         self.frames += 1
@@ -183,7 +198,7 @@ class SimBus:
         if self.tap is not None:
             self.tap(frame)
         for port in self._ports:
-            if port is not sender:
+            if port is not sender and port.bitrate_bps == sender.bitrate_bps:
                 if port.rx_errors:
                     port.rx_errors -= 1
                 port.deliver(frame)

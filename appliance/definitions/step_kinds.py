@@ -18,6 +18,7 @@ LEAVING = frozenset({0x20, 0x82})
 _HAS_A_VERB = {
     0x10: "session", 0x11: "no step: the heart resets", 0x27: "unlock", 0x34: "download or loader",
     0x35: "no step: reading has its table", 0x36: "download or loader", 0x37: "download or loader",
+    0x87: "rate",
 }  # fmt: skip
 CloseProof = Literal["none", "crc16-ccitt-false"]
 """What the answer to 37 carries: nothing, or a CRC of the bytes that were sent (sources: `vbf`)."""

@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from appliance.definitions.fields import Strict, refuse
-from appliance.definitions.link_steps import Ask, Reconnect
+from appliance.definitions.link_steps import Ask, Rate, Reconnect
 from appliance.definitions.place_steps import READ_FIELDS, Fetch, Tell
 from appliance.definitions.step_kinds import (
     LEAVING,
@@ -38,7 +38,8 @@ _ERASE_MEMORY = bytes.fromhex("3101FF00")
 """The erase routine of ISO 14229-1, annex F."""
 
 OpenStep = Annotated[
-    Request | Session | Unlock | Wait | Silence | Loader | Ask | Reconnect, Field(discriminator="verb")
+    Request | Session | Unlock | Wait | Silence | Loader | Ask | Reconnect | Rate,
+    Field(discriminator="verb"),
 ]
 EraseStep = Annotated[Request | Wait, Field(discriminator="verb")]
 ProgramStep = Annotated[Request | Wait | Download, Field(discriminator="verb")]
@@ -123,6 +124,7 @@ class Steps(Strict):
             if longest_s > LONGEST_S:
                 yield f"{name}: may wait {longest_s:.0f} s in all, and {LONGEST_S:.0f} s is the most"
         yield from self._one_of_each()
+        yield from self._rates_out_of_place()
         yield from self.hidden_erases(frozenset())
 
     def _one_of_each(self) -> Iterator[str]:
@@ -141,6 +143,27 @@ class Steps(Strict):
                 for key in ("may_fail", "passes"):
                     if getattr(step, key):
                         yield f"{name}: {key} would turn a refusal into success"
+
+    @property
+    def rates(self) -> tuple[tuple[str, int, Rate], ...]:
+        """Every change of the bit rate: its list, its place there, and the step."""
+        lists = self.named.items()
+        return tuple(
+            (name, at, step)
+            for name, steps in lists
+            for at, step in enumerate(steps)
+            if isinstance(step, Rate)
+        )
+
+    def _rates_out_of_place(self) -> Iterator[str]:
+        told = Counter(name for name, _, _ in self.rates)
+        yield from (f"{name}: changes the bit rate {n} times" for name, n in told.items() if n > 1)
+        for name, at, _ in self.rates:
+            steps = self.named[name]
+            if not any(isinstance(step, Session) for step in steps[:at]):
+                yield f"{name}[{at}]: a rate is kept by a session, and none is entered before it"
+            if any(isinstance(step, Session | Reconnect) for step in steps[at + 1 :]):
+                yield f"{name}[{at}]: behind a rate no session is entered and no link left: that may end it"
 
     def hidden_erases(self, known: frozenset[bytes]) -> Iterator[str]:
         """Why a list erases that must not: what is erased, and when, is the heart's.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from appliance.contract.errors import PitboxError
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpLink, IsoTpSettings
 from appliance.protocols.port_missing import PortMissingError
 from drivers.can.interface import CanPort
@@ -34,6 +35,16 @@ class MissingPorts:
     def open_link(self, port: CanPort, address: IsoTpAddress, settings: IsoTpSettings) -> IsoTpLink:
         """Raises PitboxError PORT_MISSING."""
         raise _no_can()
+
+    def rate_change(self, port: CanPort) -> Callable[[int], None]:
+        """Raises PitboxError CAN_RATE_FIXED: SocketCAN takes the whole interface down for another rate."""
+        raise PitboxError(
+            "CAN_RATE_FIXED",
+            "this way into the ECU changes the bit rate of the bus in its middle, and the CAN interface of "
+            f"this box keeps its {port.bitrate_bps} bit/s while it is open",
+            do_now="Choose another access of this ECU, or a box whose interface changes its rate while it is "
+            "open. Nothing was erased.",
+        )
 
     def kline(self) -> KLine:
         """Raises PitboxError PORT_MISSING."""

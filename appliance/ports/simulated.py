@@ -29,7 +29,7 @@ from drivers.supply.interface import Supply
 from drivers.supply.simulated import SimulatedSupply
 from drivers.voltmeter.simulated import SimulatedVoltmeter
 from simulator.bench.bench import Bench
-from simulator.bus import SimBus
+from simulator.bus import SimBus, SimPort
 from simulator.car import Car, CarSettings
 from simulator.faults import FaultPlan
 from simulator.image_synthesis import region_slice
@@ -79,6 +79,10 @@ class SimulatedCarInterface(MissingPorts):
     def open_link(self, port: CanPort, address: IsoTpAddress, settings: IsoTpSettings) -> IsoTpLink:
         """Our own state machine, which runs on simulated time."""
         return SoftIsoTpLink(port, address, settings)
+
+    def rate_change(self, port: CanPort) -> Callable[[int], None]:
+        """On a simulated bus a node goes alone. Raises PitboxError CAN_RATE_FIXED for a real one."""
+        return port.set_rate if isinstance(port, SimPort) else super().rate_change(port)
 
     def kline(self) -> SimulatedKLine:
         """On the car's K-line. Raises PitboxError PORT_MISSING."""

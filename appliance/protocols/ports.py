@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpLink, IsoTpSettings
@@ -47,6 +47,12 @@ class CarInterface(Protocol):
 
     def open_link(self, port: CanPort, address: IsoTpAddress, settings: IsoTpSettings) -> IsoTpLink:
         """An ISO-TP link over a port of this connection. Raises PitboxError."""
+
+    def rate_change(self, port: CanPort) -> Callable[[int], None]:
+        """What takes an open port to another bit rate, in bit/s, and back.
+
+        Raises PitboxError CAN_RATE_FIXED for an interface that keeps its own while it is open.
+        """
 
     def kline(self) -> KLine:
         """Opened for whoever asks, who closes it. Raises PitboxError PORT_MISSING."""

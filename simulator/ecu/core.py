@@ -50,6 +50,8 @@ class Core(Chip):
     ) -> None:
         super().__init__(definition, memory, nvm, options, around, seed)
         self.reset: Callable[[], None] = lambda: None
+        self.set_rate: Callable[[int | None], None] = lambda rate: None
+        """Takes its end of the wire to another bit rate, or back to the first with None."""
         self.follow_up: Callable[[], None] | None = None
         """Done after the answer to the present request went out."""
         self.sessions_expired = 0
@@ -61,6 +63,7 @@ class Core(Chip):
     def start_up(self, ended: TransferEnd) -> None:
         """Volatile state as after reset; a full attempt counter starts the security delay again."""
         self.interrupt()
+        self.set_rate(None)
         self.session.end()
         self.session = DiagnosticSession(self._session_expired)
         self.end_transfer(ended)
@@ -172,6 +175,7 @@ class Core(Chip):
         self.sessions_expired += 1
         self.end_transfer(TransferEnd.SESSION)
         self.session.leave()
+        self.set_rate(None)
         if self.in_bootloader:
             self.reset()
 

@@ -9,7 +9,7 @@ from simulator.ecu.chip import Program
 from simulator.ecu.core import Answer, Core, Handler
 from simulator.ecu.makes import make_of
 from simulator.ecu.nrc import Nrc, RefusedError, require
-from simulator.ecu.services import data, dtc, obd, routine, security, session_control, transfer
+from simulator.ecu.services import data, dtc, link_control, obd, routine, security, session_control, transfer
 from simulator.ecu.session import Kind
 
 BOTH = frozenset({Program.APPLICATION, Program.BOOTLOADER})
@@ -76,6 +76,7 @@ SERVICES: dict[int, Service] = {
     0x3D: Service(data.write_memory, 5, APPLICATION, NOT_DEFAULT),
     0x3E: Service(session_control.tester_present, 2, sub_functions=_fixed(0x00)),
     0x82: Service(_of_a_make, 1),
+    0x87: Service(link_control.link_control, 2, sessions=NOT_DEFAULT, sub_functions=_fixed(0x01, 0x02, 0x03)),
     0x85: Service(session_control.control_dtc_setting, 2, APPLICATION, NOT_DEFAULT, _fixed(0x01, 0x02)),
     0x01: Service(obd.current_data, 2, APPLICATION),
     0x03: Service(obd.stored_codes, 1, APPLICATION),
@@ -121,6 +122,8 @@ def _offered(core: Core, sid: int) -> bool:
         return right and (from_boot or not core.in_bootloader)
     if sid in _OF_A_MAKE:
         return sid in make_of(core).services
+    if sid == 0x87:
+        return bool(link_control.rates_of(core))
     if sid == 0x27:
         return bool(core.levels()) or core.options.authentication_only
     return core.options.authentication_only if sid == 0x29 else True

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from appliance.definitions.access.uds import UdsAccessDefinition
 from appliance.definitions.schema import Definition
 from drivers.can.interface import CanBusGoneError, CanPort
+from simulator.bus import SimPort
 from simulator.controller import Build, Controller
 from simulator.ecu.chip import Program
 from simulator.ecu.core import Core
@@ -29,6 +30,7 @@ class SimulatedEcu(Controller):
         memory, nvm = build.stored(definition, _factory_records(definition))
         self.core: Core = Core(definition, memory, nvm, build.options, build.around, build.seed)
         self.core.reset = self.reset
+        self.core.set_rate = self._set_rate
         self._attach = attach
         self._port: CanPort | None = None
         self._forget_port: Callable[[], None] = lambda: None
@@ -77,6 +79,10 @@ class SimulatedEcu(Controller):
         if self._port is not None:
             self._port.close()
             self._port = None
+
+    def _set_rate(self, bitrate_bps: int | None) -> None:
+        if isinstance(self._port, SimPort):
+            self._port.set_rate(bitrate_bps or self.access.bus.bitrate_bps)
 
     def _on_gone(self, error: CanBusGoneError) -> None:
         """Bus-off: the request being worked on is lost, and the node comes back by itself.

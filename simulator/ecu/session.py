@@ -47,6 +47,8 @@ class DiagnosticSession:
         self.erased = False
         self.blank: Spans = []
         """Erased in it, and not begun to be programmed."""
+        self.verified_rate_bps: int | None = None
+        """What it has said that it would change its bit rate to."""
         self.dtc_setting_on = True
         self.communication_on = True
         self._stop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,7 @@ from appliance.definitions.access.security import SecurityLevel
 from appliance.definitions.access.uds_checking import Checking
 from appliance.definitions.access.uds_link import Addressing, Bus, Identity, Sessions, Timing
 from appliance.definitions.access.uds_memory import AddressSpace, Erasing, Reading, Writing
+from appliance.definitions.fields import Strict
 from appliance.definitions.memory import Memory, Region, ambiguous, not_blocks, out_of_reach
 from appliance.definitions.place_steps import Fetch, longest_piece
 from appliance.definitions.step_kinds import Loader, Unlock
@@ -31,9 +32,17 @@ _SHORT_ADDRESS_BYTES = 4
 _SPANS: dict[str, HashSpan] = {"hash_range": "bytes", "compare_range": "bytes", "compare_block": "block"}
 
 
+class UdsTwin(Strict):
+    """How the simulated ECU behaves over UDS; nothing here is used on a real one."""
+
+    rates_bps: tuple[int, ...] = Field(default=(), max_length=8)
+    """Bit rates that it changes to when it is asked (87); without any it does not know the service."""
+
+
 class UdsAccessDefinition(AccessDefinition):
     """UDS over ISO-TP, at the car's plug or on the bench."""
 
+    twin_table: ClassVar[type[Strict] | None] = UdsTwin
     method: Literal["obd", "bench"]
     """Where the box is connected."""
     protocol: Literal["uds"]
@@ -208,9 +217,26 @@ class UdsAccessDefinition(AccessDefinition):
         if self.steps.names_blocks:
             for problem in not_blocks(regions):
                 yield ("steps",), problem
+        yield from self._rate_misfits()
         yield from self._in_place_misfits(regions)
         yield from self._unread()
         yield from self._untold()
+
+    def _rate_misfits(self) -> Iterator[Misfit]:
+        for name, at, step in self.steps.rates:
+            where = ("steps", f"{name}[{at}]")
+            if self.bus.kind != "can":
+                yield where, "the rates of CAN FD are not changed: bus.kind is 'can' for a rate"
+            if step.to_bps == self.bus.bitrate_bps:
+                yield where, "to_bps is the rate of the bus already"
+            if self.recovery.recoverability != "bootloader":
+                yield (
+                    where,
+                    (
+                        "an ECU goes back to the first rate by losing its session, and one of recoverability "
+                        f"{self.recovery.recoverability!r} must not lose it half written"
+                    ),
+                )
 
     def _unread(self) -> Iterator[Misfit]:
         for step in self.steps.read or ():

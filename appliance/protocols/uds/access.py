@@ -41,6 +41,8 @@ class UdsAccess:
         Raises PitboxError if an unlock algorithm is missing.
         """
         meter = TransferMeter(wire_of(definition))
+        if wire is not None:
+            wire.on_rate = meter.at_rate
         opener = Opener(client, definition, ecu.id, secret, wire)
         proof = MemoryProof(client, definition)
         self.identity = Identification(client, definition)

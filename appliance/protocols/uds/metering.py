@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from appliance.protocols.access import WireMeter
 from appliance.protocols.isotp.ceiling import Wire, ceiling_bytes_per_s, estimated_seconds
 from appliance.protocols.metering import Meter
@@ -37,6 +39,11 @@ class TransferMeter(Meter):
         """A PDU of this header and these memory bytes arrived."""
         self._sampled(header, data, self._inward)
         self._count_received(len(data))
+
+    def at_rate(self, bitrate_bps: int) -> None:
+        """What comes from now on is moved at this bit rate."""
+        self._outward = replace(self._outward, bitrate_bps=bitrate_bps)
+        self._inward = self._outward.mirrored()
 
     def reading(self, repeats: int) -> WireMeter:
         """The figures so far; before anything was moved, the ceiling is that of the largest classic PDU."""

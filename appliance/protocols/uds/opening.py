@@ -102,11 +102,14 @@ class Opener:
                 change_session(DEFAULT_SESSION),
             ):
                 await self._client.attempt(request)
+        else:
+            await self._by_steps.rates.home()
         self.forget()
 
     def forget(self) -> None:
         """The ECU was reset, or sent back to its default session."""
         self._client.adopt(None)
+        self._by_steps.rates.first()
         self._session, self._unlock = DEFAULT_SESSION, None
         self._handed_over = self._held = False
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from appliance.definitions.access.uds import UdsAccessDefinition
 from appliance.protocols.isotp.interface import IsoTpLink
 from appliance.protocols.ports import CarInterface
@@ -30,6 +32,21 @@ class Wire:
         self._access = access
         self._port = port
         self._client = client
+        self.on_rate: Callable[[int], None] = lambda rate_bps: None
+        """Called with every bit rate that the port is taken to."""
+
+    def require_rate_change(self) -> None:
+        """Raises PitboxError CAN_RATE_FIXED where the port keeps its bit rate."""
+        self._car.rate_change(self._port)
+
+    def set_rate(self, bitrate_bps: int | None) -> None:
+        """Take the port to another bit rate, or back to the access's own.
+
+        Raises PitboxError CAN_RATE_FIXED.
+        """
+        rate_bps = bitrate_bps or self._access.bus.bitrate_bps
+        self._car.rate_change(self._port)(rate_bps)
+        self.on_rate(rate_bps)
 
     def person(self) -> Person:
         """Whoever is at the box. Raises PitboxError PORT_MISSING."""

@@ -25,8 +25,8 @@ def session_control(core: Core, request: bytes) -> Answer:
     if kind is Kind.PROGRAMMING and not core.in_bootloader:
         _require_programming_conditions(core)
         return jump_to_bootloader(core, number)
-    if kind is Kind.DEFAULT and core.in_bootloader:
-        core.follow_up = core.reset
+    if kind is Kind.DEFAULT:
+        core.follow_up = core.reset if core.in_bootloader else lambda: core.set_rate(None)
     core.enter_session(kind, number)
     return bytes((0x50, number)) + core.timing_record()
 

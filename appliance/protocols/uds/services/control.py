@@ -60,6 +60,18 @@ def switch_dtc_setting(enabled: bool) -> Request[None]:
     return Request(payload, positive(payload, 1), nothing, idempotent=True)
 
 
+def verify_rate(to_bps: int, number: int | None) -> Request[None]:
+    """87 01 and the rate's number, or 87 02 and the rate in three bytes: would the ECU change to it?"""
+    payload = b"\x87\x02" + to_bps.to_bytes(3) if number is None else bytes((0x87, 0x01, number))
+    return Request(payload, positive(payload, 1), nothing, idempotent=True)
+
+
+def change_rate() -> Request[None]:
+    """87 03, answered at the old rate: not idempotent, for the ECU may have gone over without being heard."""
+    payload = bytes((0x87, 0x03))
+    return Request(payload, positive(payload, 1), nothing)
+
+
 def tester_present() -> Request[None]:
     """3E 00: answered in every session, so it also tells that the ECU is through with earlier requests."""
     payload = bytes((0x3E, 0x00))

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from appliance.contract.errors import PitboxError
-from appliance.definitions.link_steps import Ask, Reconnect
+from appliance.definitions.link_steps import Ask, Rate, Reconnect
 from appliance.definitions.step_kinds import Loader, Session, Silence, Step, Unlock
 from appliance.definitions.steps import OpenStep
 from appliance.protocols.access import AccessError, Refusal
@@ -16,6 +16,7 @@ from appliance.protocols.transforms import SecretNamed
 from appliance.protocols.uds.client import UdsClient
 from appliance.protocols.uds.steps.asking import carry_out
 from appliance.protocols.uds.steps.loader import blocks_of_loader, start_loader
+from appliance.protocols.uds.steps.rates import Rates
 from appliance.protocols.uds.wire import Wire
 from drivers.person.interface import Answerer, Question, UnansweredError
 
@@ -39,21 +40,29 @@ class OpeningSteps:
         self._enter = enter
         self._unlock = unlock
         self._given_wire = wire
+        self.rates = Rates(client, self._set_rate)
+        """The bit rate of the bus."""
 
     def require(self, steps: Sequence[OpenStep]) -> None:
-        """Raises PitboxError for a loader that the owner has not supplied, or a person who is not there,
-        before anything is sent.
+        """Raises PitboxError for a loader that the owner has not supplied, a person who is not there, or a
+        bus that keeps its bit rate, before anything is sent.
         """
         for step in steps:
             if isinstance(step, Loader):
                 blocks_of_loader(step, self._secret(step.secret))
             elif isinstance(step, Ask):
                 self._wire.person()
+            elif isinstance(step, Rate):
+                self._wire.require_rate_change()
             elif isinstance(step, Reconnect):
                 _ = self._wire
 
     async def run(self, steps: Sequence[Step]) -> None:
-        """In their order. Raises AccessError, PitboxError."""
+        """In their order; a list that changes the bit rate begins at the first one. Raises AccessError,
+        PitboxError.
+        """
+        if any(isinstance(step, Rate) for step in steps):
+            await self.rates.home()
         known = {step.same: await self._told(step) for step in steps if isinstance(step, Reconnect)}
         for step in steps:
             match step:
@@ -67,6 +76,8 @@ class OpeningSteps:
                     await start_loader(self._client, step, self._secret(step.secret))
                 case Ask():
                     await self._ask(step)
+                case Rate():
+                    await self.rates.change(step)
                 case Reconnect():
                     await self._reconnect(step, known[step.same])
                 case _:
@@ -78,6 +89,9 @@ class OpeningSteps:
         if self._given_wire is None:
             raise PortMissingError("link that can be left", "open the ECU over the box's own ports")
         return self._given_wire
+
+    def _set_rate(self, rate_bps: int | None) -> None:
+        self._wire.set_rate(rate_bps)
 
     async def _silence(self, step: Silence) -> None:
         for _ in range(step.times):
