@@ -11,7 +11,7 @@ from enum import Enum, auto
 from drivers.can.bits import frame_seconds
 from drivers.can.interface import BusHealth, CanBusGoneError, CanFrame, FrameHandler, SentHandler
 from drivers.can.listeners import PortListeners
-from simulator.virtualtime import VirtualLoop
+from simulator.virtualtime import leaping
 
 _ERROR_FRAME_BITS = 20
 """Error flag, delimiter and intermission that follow a corrupted frame (ISO 11898-1, 10.4.4)."""
@@ -109,8 +109,8 @@ class SimBus:
         """A frame is on the wire, and those that wait come when it has ended."""
         self._ports: tuple[SimPort, ...] = ()
         self._one_rate = True
-        self._loop = loop = asyncio.get_running_loop()
-        self._leap_to = loop.leap_to if isinstance(loop, VirtualLoop) else _stay
+        self._loop = asyncio.get_running_loop()
+        self._leap_to = leaping(self._loop)
         self._on_wire: tuple[SimPort, CanFrame, SentHandler | None]
         self._end_s = 0.0
         self._load_mark = (self._loop.time(), 0.0)
@@ -223,12 +223,6 @@ class SimBus:
             return True
         port.lose("bus-off", bus_off=True)
         return False
-
-
-def _stay(when_s: float) -> bool:
-    """A clock that goes by itself cannot be moved."""
-    del when_s
-    return False
 
 
 def _arbitration(port: SimPort) -> tuple[int, bool, int]:

@@ -11,7 +11,7 @@ import math
 import selectors
 import time
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -103,6 +103,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     @frozen.setter
     def frozen(self, value: bool) -> None:
         self._virtual.frozen = value
+
+
+def leaping(loop: asyncio.AbstractEventLoop) -> Callable[[float], bool]:
+    """`VirtualLoop.leap_to` of a loop that has it; a clock that goes by itself cannot be moved."""
+    return loop.leap_to if isinstance(loop, VirtualLoop) else lambda _when_s: False
 
 
 class _ScaledSelector(selectors.DefaultSelector):

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from simulator.virtualtime import leaping
+
 _BITS = 10
 """Start bit, eight data bits, stop bit."""
 _RATE_TOLERANCE = 0.03
@@ -81,6 +83,7 @@ class KWire:
         self.bytes_carried = 0
         self.busy_s = 0.0
         self._loop = asyncio.get_running_loop()
+        self._leap_to = leaping(self._loop)
         self._nodes: list[KNode] = []
         self._holding: set[str] = set()
         self._flying: dict[str, WireByte] = {}
@@ -96,11 +99,16 @@ class KWire:
         if node in self._nodes:
             self._nodes.remove(node)
 
-    def start(self, node: KNode, at_s: float | None = None) -> None:
+    def start(self, node: KNode) -> None:
         """Begin with the next byte of a node that is not sending."""
+        byte = self._begin(node, self._loop.time())
+        if byte is not None:
+            self._loop.call_at(byte.end_s, self._land, byte)
+
+    def _begin(self, node: KNode, now_s: float) -> WireByte | None:
+        """The next byte of a node, on the wire; None where there is none, or one already."""
         if node.name in self._flying or not node.queue:
-            return
-        now_s = self._loop.time() if at_s is None else at_s
+            return None
         byte = WireByte(node, node.queue.popleft(), node.rate_bps, now_s, now_s + _BITS / node.rate_bps)
         if self.fault is not None:
             self.fault(byte)
@@ -110,7 +118,7 @@ class KWire:
             if other.value is not None:
                 byte.disturbed_by.append(other.value)
         self._flying[node.name] = byte
-        self._loop.call_at(byte.end_s, self._land, byte)
+        return byte
 
     def noise(self, value: int) -> None:
         """A disturbance that every UART takes for a byte."""
@@ -135,6 +143,16 @@ class KWire:
             node.on_byte(0)
 
     def _land(self, byte: WireByte) -> None:
+        """The end of a byte, and of those behind it for as long as nothing else happens in between."""
+        following = self._end(byte)
+        while following is not None:
+            if not self._leap_to(following.end_s):
+                self._loop.call_at(following.end_s, self._land, following)
+                return
+            following = self._end(following)
+
+    def _end(self, byte: WireByte) -> WireByte | None:
+        """A byte is over; what follows it."""
         del self._flying[byte.sender.name]
         self.bytes_carried += 1
         self.busy_s += byte.end_s - byte.start_s
@@ -144,7 +162,7 @@ class KWire:
                 value &= other
             for node in tuple(self._nodes):
                 node.on_byte(value if self._agree(node, byte) else value ^ 0x80 | 0x01)
-        self.start(byte.sender, byte.end_s)
+        return self._begin(byte.sender, byte.end_s)
 
     @staticmethod
     def _agree(node: KNode, byte: WireByte) -> bool:

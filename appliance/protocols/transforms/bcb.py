@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import cycle
 
 HEADER = b"\x1a\x01"
 """Says that records follow; the text begins behind it."""
@@ -14,10 +13,14 @@ _COUNT_BYTES = 2
 
 def bcb(stream: Iterator[tuple[int, bytes]], text: bytes) -> Iterator[tuple[int, bytes]]:
     """Literal records alone: nothing is compressed, and nothing can be decompressed wrongly."""
-    over = cycle(text)
+    covered_bytes = 0
 
     def covered(data: bytes) -> bytes:
-        return bytes(value ^ next(over) for value in data)
+        nonlocal covered_bytes
+        at = covered_bytes % len(text)
+        over = (text * (len(data) // len(text) + 2))[at : at + len(data)]
+        covered_bytes += len(data)
+        return (int.from_bytes(data) ^ int.from_bytes(over)).to_bytes(len(data))
 
     yield 0, HEADER
     for memory_bytes, part in stream:

@@ -13,39 +13,47 @@ SHORTEST = 3
 LONGEST = 63
 WINDOW = 1023
 _TOKENS = 8
+_REMEMBERED = 16 * WINDOW
 
 
 def lzss(stream: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
     """A piece for each flag byte and its tokens."""
     data = b"".join(part for _, part in stream)
-    at = 0
+    last: dict[bytes, int] = {}
+    at = noted = 0
     while at < len(data):
         began, flags, tokens = at, 0, bytearray()
         for bit in range(_TOKENS):
             if at >= len(data):
                 break
-            length, distance = _longest(data, at)
-            if length:
+            for place in range(noted, at):
+                last[data[place : place + SHORTEST]] = place
+            noted = at
+            place = last.get(data[at : at + SHORTEST], -1)
+            if place < 0 or place < at - WINDOW:
+                tokens.append(data[at])
+                at += 1
+            else:
+                length, distance = _longest(data, at, place)
                 flags |= 0x80 >> bit
                 tokens += (length << 10 | distance).to_bytes(2)
                 at += length
-            else:
-                tokens.append(data[at])
-                at += 1
+        if len(last) > _REMEMBERED:
+            last = {start: place for start, place in last.items() if place >= at - WINDOW}
         yield at - began, bytes((flags,)) + bytes(tokens)
 
 
-def _longest(data: bytes, at: int) -> tuple[int, int]:
-    """(length, distance) of the longest earlier run that the data goes on with; (0, 0) if there is none."""
+def _longest(data: bytes, at: int, place: int) -> tuple[int, int]:
+    """(length, distance) of the longest earlier run that the data goes on with; one begins at `place`."""
     lowest, most = max(0, at - WINDOW), min(LONGEST, len(data) - at)
     best = distance = 0
     length = SHORTEST
-    while length <= most:
-        place = data.rfind(data[at : at + length], lowest, at + length - 1)
-        if place < 0:
-            break
+    while place >= 0:
         while length < most and data[place + length] == data[at + length]:
             length += 1
         best, distance = length, at - place
         length += 1
+        if length > most:
+            break
+        place = data.rfind(data[at : at + length], lowest, at + length - 1)
     return best, distance

@@ -41,6 +41,8 @@ _WANTS_AN_ERASE = frozenset({0x10, 0x24, 0x70, 0x71, 0x72})
 """Refusals of a download that may say that its memory is not erased."""
 _BY_ONE_BYTE_ID = b"\x01"
 """Length format of a block number in routine options (sources: uds-sequence, VW example)."""
+_PIECES_IN_A_TURN = 64
+"""Counted between two turns of the loop: some milliseconds on the smallest box."""
 
 
 def block_number(block: Block) -> int:
@@ -161,9 +163,10 @@ class MemoryWriter:
         if not (told and self._writing.transforms):
             return len(data)
         count = 0
-        for piece in payload(data, self._writing.transforms, self._secret):
+        for number, piece in enumerate(payload(data, self._writing.transforms, self._secret)):
             count += len(piece.wire)
-            await asyncio.sleep(0)
+            if number % _PIECES_IN_A_TURN == 0:
+                await asyncio.sleep(0)
         return count
 
     def _announcement(self, block: Block, wire_size: int) -> Request[int]:

@@ -144,10 +144,18 @@ def _status(request: bytes, status: int) -> bytes:
 
 
 def _x25(message: bytes) -> int:
-    """Bit by bit: polynomial 1021, lowest bit first, all ones at both ends."""
+    """Polynomial 1021, lowest bit first, all ones at both ends."""
     register = 0xFFFF
     for byte in message:
-        register ^= byte
-        for _ in range(8):
-            register = register >> 1 ^ (0x8408 if register & 1 else 0)
+        register = register >> 8 ^ _X25_TABLE[(register ^ byte) & 0xFF]
     return register ^ 0xFFFF
+
+
+def _x25_of(byte: int) -> int:
+    """Bit by bit."""
+    for _ in range(8):
+        byte = byte >> 1 ^ (0x8408 if byte & 1 else 0)
+    return byte
+
+
+_X25_TABLE = [_x25_of(byte) for byte in range(256)]

@@ -70,8 +70,8 @@ class Unpacker:
             length, distance = token
             if length < 3 or not 0 < distance <= start:
                 raise CorruptError(f"a run of {length} from {distance} back")
-            for _ in range(length):
-                self._window.append(self._window[-distance])
+            run = self._window[start - distance : start - distance + length]
+            self._window += (run * (length // len(run) + 1))[:length]
         piece = bytes(self._window[start:])
         if len(self._window) > 8 * _WINDOW:
             del self._window[:-_WINDOW]

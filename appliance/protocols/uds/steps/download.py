@@ -11,8 +11,6 @@ from appliance.protocols.request import Request
 from appliance.protocols.uds.services.transfer import send_block
 
 _CRC_BYTES = 2
-_X25 = 0x8408
-"""CRC-16/X-25, reflected polynomial; check value 906E (sources: `crc`)."""
 
 
 def around_download(steps: Sequence[Step]) -> tuple[Sequence[Step], Sequence[Step]]:
@@ -59,17 +57,9 @@ class CloseCheck:
 
 
 def crc16_x25(data: bytes) -> int:
-    """The CRC of X.25 frames."""
-    register = 0xFFFF
-    for byte in data:
-        register = register >> 8 ^ _TABLE[(register ^ byte) & 0xFF]
-    return register ^ 0xFFFF
+    """CRC-16/X-25, check value 906E (sources: `crc`): that of `crc_hqx` with all bits turned round."""
+    register = binascii.crc_hqx(data.translate(_MIRRORED), 0xFFFF) ^ 0xFFFF
+    return _MIRRORED[register & 0xFF] << 8 | _MIRRORED[register >> 8]
 
 
-def _entry(index: int) -> int:
-    for _ in range(8):
-        index = index >> 1 ^ (_X25 if index & 1 else 0)
-    return index
-
-
-_TABLE = tuple(map(_entry, range(256)))
+_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
