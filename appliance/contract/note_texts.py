@@ -27,6 +27,8 @@ NOTES: dict[str, str] = {
     "gap_held": "{place}: the ECU itself still holds what the disk lost",
     "gap_unreadable": "{place} cannot be read: {error}",
     "copy_resealed": "{place}: the disk has lost it, and it is sealed again",
+    "original_handed_in": "the original {file} was handed in: {places} places that the disk had lost are "
+    "sealed again",
     "way_back_lost": "{place}: what the ECU was read with is whole nowhere any more, and will not go back",
     # --- the owner's secrets
     "secret_sealed": "the owner's '{name}' for {definition} is sealed here",

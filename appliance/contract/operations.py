@@ -78,13 +78,17 @@ class OfRestore(OfJob):
 
 
 class OfRecovery(Parameters):
-    """Which interrupted write; with a definition, which sealed original goes back without a journal."""
+    """Which interrupted write; with a definition, which sealed original goes back without a journal.
+
+    An `upload` is a copy of the original that was exported before, for a box that has lost its own.
+    """
 
     job: JobId | None = None
     original: bool = False
     more_erases: bool = False
     definition: Name | None = None
     file: FileName | None = None
+    upload: Name | None = None
     access: Name | None = None
     """Which of the definition's accesses, if not the one that the write was begun over."""
     car: CarName | None = None

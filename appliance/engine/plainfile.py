@@ -36,12 +36,33 @@ def contents_of(
     """
     if memory is not None:
         regions, original = _of_memory(regions, original, memory)
-    if _RECORD.match(data):
+    if is_records(data):
         found = _from_records(definition_id, regions, data)
     else:
         found = _from_bin(regions, original, data)
     _refuse_fixed_changes(regions, original, found)
     return {region.place.at: found[region.place.at] for region in regions if _is_new(region, found)}
+
+
+def is_records(data: bytes) -> bool:
+    """Whether it is Intel HEX or S-record, and no .bin."""
+    return _RECORD.match(data) is not None
+
+
+def runs_in(definition_id: str, size_bytes: int, data: bytes) -> list[tuple[int, bytes]]:
+    """Its runs of bytes by address, of that many at most. Raises PitboxError FILE_FORMAT, FILE_LENGTH."""
+    if len(data) > size_bytes * _TEXT_PER_BYTE + _TEXT_BESIDES:
+        raise PitboxError(
+            "FILE_LENGTH",
+            f"the file has {len(data)} characters, more than all of {definition_id} takes",
+            do_now="Choose the file of this ECU.",
+        )
+    try:
+        return runs_of(data.decode("ascii"))
+    except ValueError as error:
+        raise PitboxError(
+            "FILE_FORMAT", f"the file is not valid Intel HEX or S-record: {error}", do_now="Export it again."
+        ) from error
 
 
 def _of_memory(
@@ -91,14 +112,7 @@ def _cut(original: MemoryImage, data: bytes) -> dict[Start, Content]:
 
 def _from_records(definition_id: str, regions: Sequence[Region], data: bytes) -> dict[Start, Content]:
     """Whole regions; a file that holds a part of one is refused, for the rest of it would be invented."""
-    most = sum(region.size_bytes for region in regions) * _TEXT_PER_BYTE + _TEXT_BESIDES
-    if len(data) > most:
-        raise PitboxError(
-            "FILE_LENGTH",
-            f"the file has {len(data)} characters, more than all of {definition_id} takes",
-            do_now="Choose the file of this ECU.",
-        )
-    segments = _segments(data)
+    segments = runs_in(definition_id, sum(region.size_bytes for region in regions), data)
     found: dict[Start, Content] = {}
     used = 0
     for region in regions:
@@ -127,15 +141,6 @@ def _refuse_ambiguous(found: dict[Start, Content]) -> None:
                 f"the file's addresses are those of {one} and of {other}",
                 do_now="Name the memory that it is of: `--memory`.",
             )
-
-
-def _segments(data: bytes) -> list[tuple[int, bytes]]:
-    try:
-        return runs_of(data.decode("ascii"))
-    except ValueError as error:
-        raise PitboxError(
-            "FILE_FORMAT", f"the file is not valid Intel HEX or S-record: {error}", do_now="Export it again."
-        ) from error
 
 
 def _refuse_fixed_changes(

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 from appliance.contract.actors import Actor
 from appliance.contract.errors import PitboxError
-from appliance.contract.operations import Write
+from appliance.contract.operations import Recover, Restore, Write
 from appliance.contract.preview import Preview
 from appliance.contract.proposals import Consent, Propose
 from appliance.contract.proposals_told import ProposalState, ProposalTold
@@ -85,7 +85,7 @@ class ProposalDesk:
     async def _start(self, one: ProposalRecord, actor: Actor) -> ProposalTold:
         """The operation's own beginning is what marks it as started: two who start it start it once."""
         asked = {**one.request, "confirmed": one.digest}
-        if one.verb == "write":
+        if one.request.get("upload") is not None:
             asked["upload"] = _held_as(one.id)
         work = prepare(one.verb, asked)
         operation = self._operator.start(
@@ -115,7 +115,7 @@ class ProposalDesk:
     async def _check_anew(self, one: ProposalRecord, work: Prepared, beginning: Beginning) -> None:
         box, proposals = self._box, self._box.journal.proposals
         proposals.ready(one.id)
-        if one.verb == "write":
+        if one.request.get("upload") is not None:
             box.proposed[_held_as(one.id)] = box.held.get(one.id)
         if (await _shown(box, one.verb, work.asked))["digest"] != one.digest:
             proposals.stale(one.id)
@@ -141,8 +141,8 @@ class ProposalDesk:
             )
         proposal_id = uuid.uuid4().hex[:12]
         try:
-            if isinstance(operation, Write):
-                box.held.put(proposal_id, box.upload(operation.upload))
+            if (upload := _upload_of(operation)) is not None:
+                box.held.put(proposal_id, box.upload(upload))
             box.journal.proposals.propose(asked, shown, proposal_id)
         finally:
             tidy(box)
@@ -163,6 +163,11 @@ def tidy(box: EngineContext) -> None:
 
 async def _shown(box: EngineContext, verb: str, asked: Any) -> Preview:
     return cast(Preview, await PREVIEWS[verb].start(box, asked))
+
+
+def _upload_of(operation: Write | Restore | Recover) -> str | None:
+    """The file that was handed in with it."""
+    return None if isinstance(operation, Restore) else operation.upload
 
 
 def _held_as(proposal_id: str) -> str:

@@ -115,6 +115,13 @@ def add(verbs: Verbs) -> None:
         action="store_true",
         help="after ERASE_BOUND: let blocks be erased as often again as the definition allows",
     )
+    parser.add_argument(
+        "--from",
+        dest="copy",
+        type=Path,
+        metavar="FILE",
+        help="a copy of the original that was exported before, where this box has lost its own",
+    )
     _add_car(parser)
     _add_proposing(parser).add_argument("--by", metavar="NAME", help="who proposes it; it is recorded")
     lost = parser.add_argument_group("when the journal is lost or knows nothing of this ECU")
@@ -245,6 +252,7 @@ def recover(options: argparse.Namespace, screen: Screen) -> Answer:
     """Finish an interrupted write, or put an original back without a journal; or propose either."""
     _refuse_unused(options)
     _refuse_unproposed(options)
+    copy = None if options.copy is None else file_to_write(options.copy)
     client = client_of(options)
     asked: dict[str, object]
     if options.definition is not None:
@@ -253,9 +261,11 @@ def recover(options: argparse.Namespace, screen: Screen) -> Answer:
         job = job_of(client, options, screen, in_danger, _NOTHING_OPEN)
         asked = {"job": job, "original": options.original}
     asked |= {"car": options.car, "access": options.access, "more_erases": options.more_erases}
+    asked["upload"] = None if copy is None else client.upload(copy)
+    name = None if copy is None else f"sealed file, as in {options.copy.name}"
     if options.propose:
-        return _propose(client, screen, options, "recover", asked)
-    shown = confirm(client, screen, "recover", asked, yes=options.yes)
+        return _propose(client, screen, options, "recover", asked, name)
+    shown = confirm(client, screen, "recover", asked, yes=options.yes, shown=name)
     return _answer(perform(client, screen, "recover", Written, {**asked, "confirmed": shown}))
 
 

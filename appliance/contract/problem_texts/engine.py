@@ -17,6 +17,18 @@ ERRORS: dict[str, Words] = {
         "{places} place of the sealed original {file} cannot be used",
         "Bring back a second copy of the box's state directory, then repeat the command.",
     ),
+    "SOURCE_DIFFERS": Words(
+        "the file differs in {places} places from what was sealed as the original {file}",
+        "Nothing was changed. Take the export of this very original: what differs is named below.",
+    ),
+    "SOURCE_UNFIT": Words(
+        "the file of {bytes} bytes is not the original {file}, whose memories have these lengths: {wanted}",
+        "Nothing was changed. Take the export of this very original: .bin, Intel HEX or S-record.",
+    ),
+    "SOURCE_UNFIT.package": Words(
+        "the file is a package to be written, and no copy of an original",
+        "Nothing was changed. Take the original as `pitbox export` writes it: .bin, Intel HEX or S-record.",
+    ),
 }
 
 PHRASES: dict[str, str] = {

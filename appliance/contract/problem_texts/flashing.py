@@ -226,9 +226,10 @@ ERRORS: dict[str, Words] = {
         "the bytes of {places} places are whole nowhere any more: their sealed copies are damaged, and the "
         "ECU is not known to hold them",
         "Repeating this changes nothing. Where there is a second copy of the box's state directory, or the "
-        "folder of --second-store, bring it back, then `pitbox recover --job {job}`. Where there is none, "
-        "this ECU is for the bench: what is named below has to come from elsewhere. Once it was mended or "
-        "replaced, `pitbox settle --job {job}` ends the warning.",
+        "folder of --second-store, bring it back, then `pitbox recover --job {job}`. Where its original was "
+        "exported, that file goes back by `pitbox recover --job {job} --from FILE`. Where there is none of "
+        "these, this ECU is for the bench: what is named below has to come from elsewhere. Once it was "
+        "mended or replaced, `pitbox settle --job {job}` ends the warning.",
     ),
     "WAY_BACK_LOST": Words(
         "the sealed original is damaged in {places} places, and the ECU is not known to hold them: what is "

@@ -18,8 +18,10 @@ from appliance.definitions.evidence import badge
 from appliance.definitions.schema import Definition
 from appliance.engine.context import EngineContext
 from appliance.engine.earlier_original import earlier_of
+from appliance.engine.handed_in_original import prove
 from appliance.engine.job_access import access_of, chosen_access, over
 from appliance.engine.last_proven import last_proven
+from appliance.engine.operations.recovered_original import original_of_recovery
 from appliance.engine.operations.restore_without_journal import chosen_original, read_with
 from appliance.engine.operations.write import (
     identified,
@@ -92,8 +94,11 @@ async def preview_restore(box: EngineContext, asked: OfRestore) -> Preview:
 async def preview_recover(box: EngineContext, asked: OfRecovery) -> Preview:
     """What an interrupted write goes on with; no sealed file is opened, for a damaged one must not hinder.
 
-    With a definition: what a rescue without a journal would put back. Raises PitboxError.
+    With a definition: what a rescue without a journal would put back. A copy of the original that was
+    handed in is proven here already. Raises PitboxError.
     """
+    if asked.upload is not None:
+        prove(original_of_recovery(box, asked), box.upload(asked.upload))
     if asked.definition is not None:
         return _digested(_rescue(box, asked, asked.definition))
     flash = interrupted_flash(box, asked.job)

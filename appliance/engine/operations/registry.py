@@ -14,6 +14,7 @@ from appliance.contract.errors import PitboxError
 from appliance.contract.operations import OperationClass
 from appliance.contract.preview import Preview
 from appliance.engine.context import EngineContext
+from appliance.engine.handed_in_original import put_back
 from appliance.engine.operations import (
     check,
     preview,
@@ -23,6 +24,7 @@ from appliance.engine.operations import (
     settling,
     write,
 )
+from appliance.engine.operations.recovered_original import original_of_recovery
 from appliance.engine.tuned_package import wish_of
 
 _MOST_TOLD = 16
@@ -74,6 +76,9 @@ async def _restore(box: EngineContext, asked: ask.Restore) -> results.Written:
 async def _recover(box: EngineContext, asked: ask.Recover) -> results.Written:
     if asked.confirmed is not None:
         preview.refuse_other(await preview.preview_recover(box, asked), asked.confirmed)
+    if asked.upload is not None:
+        original = original_of_recovery(box, asked)
+        put_back(box, asked.job, original, box.take_upload(asked.upload))
     job_id = asked.job
     if asked.definition is not None:
         job_id = await restore_without_journal.reopen(

@@ -177,3 +177,18 @@ def test_a_waiver_without_a_gate_a_name_or_a_reason_is_none(engine: FakeEngine, 
     at = WAIVED.index(left_out)
     assert main([*WAIVED[:at], *WAIVED[at + 2 :]]) == Exit.USAGE
     assert not any("operations" in path for path, _ in engine.asked)
+
+
+def test_a_copy_of_the_original_is_handed_in_with_a_recovery(
+    engine: FakeEngine, capsys: pytest.CaptureFixture[str], tuned: str
+) -> None:
+    engine.jobs = [JOB | {"state": "interrupted"}]
+    engine.preview = PREVIEW | {"verb": "recover", "kind": "original"}
+    engine.states = [operation("cancelled", "recover")]
+    assert main(["recover", "--from", tuned, "--yes"]) == Exit.LEFT
+    data = Path(tuned).read_bytes()
+    assert ("POST /v1/uploads", data) in engine.asked
+    started = next(body for path, body in engine.asked if path == "POST /v1/operations")
+    assert started["verb"] == "recover" and started["upload"]
+    assert engine.previews[0]["upload"] == started["upload"]
+    assert f"sealed file, as in {Path(tuned).name}" in capsys.readouterr().err
