@@ -15,7 +15,7 @@ from aiohttp import web
 from appliance.contract.alarm_texts import Trouble
 from appliance.contract.catalogue import told
 from appliance.contract.entry_events import QuestionEvent
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError
 from appliance.contract.events_told import QuestionTold
 from appliance.contract.jobs import ECU_IN_DANGER
 from appliance.contract.operations import Operation
@@ -244,10 +244,10 @@ class Api:
 
     async def _operation(self, request: web.Request) -> web.Response:
         wait_s = min(_LONGEST_WAIT_S, seconds_of(request.query.get("wait")))
-        return web.json_response(await self._operator.told(id_of(request, "OPERATION_UNKNOWN"), wait_s))
+        return web.json_response(await self._operator.told(id_of(request, "OPERATION_UNKNOWN.no_id"), wait_s))
 
     async def _cancel(self, request: web.Request) -> web.Response:
-        await self._operator.cancel(id_of(request, "OPERATION_UNKNOWN"))
+        await self._operator.cancel(id_of(request, "OPERATION_UNKNOWN.no_id"))
         return web.json_response({"cancelled": True})
 
     async def _questions(self, request: web.Request) -> web.Response:
@@ -262,7 +262,7 @@ class Api:
 
         The web may answer what its question leaves to anybody: who asks through it may be anywhere.
         """
-        question_id = id_of(request, "QUESTION_UNKNOWN")
+        question_id = id_of(request, "QUESTION_UNKNOWN.no_id")
         given = answer_in(await json_object(request))
         by = f"{given.by} ({user_of(request)})" if given.by else user_of(request)
         beside = role_of_request(request, self._box) is PeerRole.OPERATOR
@@ -276,20 +276,14 @@ class Api:
         One at a time is received: half uploads together could fill the memory.
         """
         if self._receiving:
-            raise PitboxError(
-                "UPLOAD_BUSY", "another file is being handed in", do_now="Send this one again in a moment."
-            )
+            raise EngineError("UPLOAD_BUSY")
         self._receiving = True
         try:
             data = await body_of(request, MAX_FILE_BYTES)
         finally:
             self._receiving = False
         if role_of_request(request, self._box) is not PeerRole.OPERATOR and not is_package(data):
-            raise PitboxError(
-                "PLAINTEXT_REFUSED",
-                "the file is in the clear, and no such file comes through the web",
-                do_now="Hand in a package of the file service, or write a plain file with the command line.",
-            )
+            raise EngineError("PLAINTEXT_REFUSED")
         upload_id = uuid.uuid4().hex[:12]
         self._box.uploads.clear()
         self._box.uploads[upload_id] = data
@@ -327,9 +321,7 @@ def _number_of(text: str | None) -> int | None:
     if text is None:
         return None
     if not _NUMBER.fullmatch(text):
-        raise PitboxError(
-            "PARAMETERS_INVALID", "after is no number", do_now="Give the `seq` of the last event you know."
-        )
+        raise EngineError("PARAMETERS_INVALID.after")
     return int(text)
 
 

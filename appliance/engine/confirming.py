@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError, PitboxError
 from appliance.engine.context import EngineContext
 from appliance.flashing.journal import JobRecord
 
@@ -29,10 +29,6 @@ def same_name(named: str, right: str | None) -> bool:
     return right is not None and named.strip().upper() == right.strip().upper()
 
 
-def misnamed(whose: str) -> PitboxError:
+def misnamed(job_id: str) -> PitboxError:
     """The error for the name of another car."""
-    return PitboxError(
-        "CAR_MISNAMED",
-        f"the car that was named is not that of {whose}",
-        do_now="Nothing was sent to the ECU. Read the VIN off the car again: is this the right one?",
-    )
+    return EngineError("CAR_MISNAMED", job=job_id)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError
 from appliance.contract.events import AlarmEvent, Heard, NoteEvent
 from appliance.definitions.library import Library
 from appliance.definitions.loader import load_all
@@ -72,11 +72,7 @@ class EngineContext:
             return pinned
         definition = self.library.get(definition_id)
         if definition.digest() != sha256:
-            raise PitboxError(
-                "DEFINITION_CHANGED",
-                f"the definition {definition_id} is not the one this job was begun with",
-                do_now="Put the definition's former version back, or start a new job with a fresh read.",
-            )
+            raise EngineError("DEFINITION_CHANGED", definition=definition_id)
         return definition
 
     def upload(self, upload_id: str) -> bytes:
@@ -91,7 +87,7 @@ class EngineContext:
 def _handed_in(data: bytes | None) -> bytes:
     """One look alone: another file may be handed in at any moment, in another thread."""
     if data is None:
-        raise PitboxError("UPLOAD_UNKNOWN", "the file was not handed in", do_now="Send the file again.")
+        raise EngineError("UPLOAD_UNKNOWN")
     return data
 
 
@@ -154,11 +150,7 @@ def _refuse_lost_keys(state: Path) -> None:
     """New keys would make strangers of everything that is stored. Raises PitboxError."""
     if (state / "keys").exists() or not any((state / name).exists() for name in ("journal.db", "images")):
         return
-    raise PitboxError(
-        "KEYS_LOST",
-        f"{state} holds a box's journal and files, and its keys are gone",
-        do_now="Restore the key directory from its backup. Keep the ECU powered if a write was open.",
-    )
+    raise EngineError("KEYS_LOST", state=str(state))
 
 
 def _set_aside(path: Path, keys: KeyRing) -> None:
@@ -171,11 +163,7 @@ def _set_aside(path: Path, keys: KeyRing) -> None:
     except JournalDamagedError as error:
         log.warning("set aside: %s", error.what)
     else:
-        raise PitboxError(
-            "JOURNAL_WHOLE",
-            f"the journal {path} is not damaged, so it is not set aside",
-            do_now="Start the engine without --set-journal-aside: it is for a damaged journal, once.",
-        )
+        raise EngineError("JOURNAL_WHOLE", path=str(path))
     stamp = time.strftime("%Y%m%d-%H%M%S")
     for file in files:
         if os.path.lexists(file):

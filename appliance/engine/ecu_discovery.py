@@ -7,7 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.catalogue import Phrase
+from appliance.contract.errors import EngineError, PitboxError
+from appliance.contract.phrases import phrase
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.choreography import Choreography
 from appliance.definitions.library import Way
@@ -151,11 +153,7 @@ async def refuse_two_ecus(box: EngineContext, access: AccessDefinition) -> None:
 
 
 def _two_ecus(error: DuplicateEcuError) -> PitboxError:
-    return PitboxError(
-        "TWO_ECUS_AT_ONE_ID",
-        str(error),
-        do_now="Unplug one of the two (a bench ECU beside the car's?). Neither was written.",
-    )
+    return EngineError("TWO_ECUS_AT_ONE_ID", problem=error.said)
 
 
 def _fit(box: EngineContext, answer: Answer, named: bool) -> Way | None:
@@ -177,12 +175,11 @@ def _refuse_rivals(box: EngineContext, answer: Answer, way: Way) -> None:
     rivals = {one.definition.id for one in box.library.rivals(way, _names(answer))} & asked
     if rivals:
         fitting = sorted({way.definition.id, *rivals})
-        raise PitboxError(
+        raise EngineError(
             "DEFINITION_AMBIGUOUS",
-            f"an ECU answers ({_told(answer.identity)}), and {len(fitting)} definitions fit it equally well: "
-            f"{', '.join(fitting)}",
-            do_now="Name the right one, if you know it: `pitbox identify --definition ID`. Else make the "
-            "patterns of one of them more exact, or take it out.",
+            identity=_told(answer.identity),
+            count=len(fitting),
+            fitting=tuple(fitting),
         )
 
 
@@ -197,7 +194,7 @@ async def _without_definition(box: EngineContext, ways: int, *, named: bool) -> 
             woke = isinstance(error, LinkLostError) and error.fault is LineFault.OTHER_PROTOCOL
             if woke or not ways:
                 return access_problem(error)
-            return _nobody(box, ways, str(error))
+            return _nobody(box, ways, error.said)
         if told is not None:
             return _legislated(told)
     return _nobody(box, ways)
@@ -205,66 +202,50 @@ async def _without_definition(box: EngineContext, ways: int, *, named: bool) -> 
 
 def _legislated(told: Legislated) -> PitboxError:
     pids = " ".join(f"{pid:02X}" for pid in told.pids)
-    return PitboxError(
-        "ECU_UNKNOWN",
-        f"a car answers by OBD-II ({told.spoken}, key bytes {told.key_bytes}; "
-        f"VIN {told.vin or 'not told'}), and no definition fits it",
-        do_now="Look for a definition pack that knows its ECU; do not force another one.",
-        details=(
-            f"protocol: {told.spoken}",
-            f"key bytes: {told.key_bytes}",
-            f"VIN: {told.vin or 'not told'}",
-            f"calibration: {', '.join(told.calid) or 'not told'}",
-            f"supported PIDs: {pids or 'not told'}",
+    vin = _or_untold(told.vin)
+    return EngineError(
+        "ECU_UNKNOWN.legislated",
+        protocol=told.spoken,
+        key_bytes=str(told.key_bytes),
+        vin=vin,
+        points=(
+            phrase("legislated.protocol", protocol=told.spoken),
+            phrase("legislated.key_bytes", key_bytes=str(told.key_bytes)),
+            phrase("legislated.vin", vin=vin),
+            phrase("legislated.calibration", calibration=tuple(told.calid) or phrase("untold")),
+            phrase("legislated.pids", pids=_or_untold(pids)),
         ),
     )
 
 
-def _nobody(box: EngineContext, ways: int, *details: str) -> PitboxError:
+def _nobody(box: EngineContext, ways: int, *details: Phrase) -> PitboxError:
     """Silence, with the write that may be its cause."""
-    what = f"nothing answered in any of {ways} known ways"
     for flash in box.journal.open_flashes():
-        return PitboxError(
-            "ECU_NOT_FOUND",
-            f"{what}, and the write of job {flash.job_id} is not finished",
-            do_now=f"If this is that ECU: ignition on, then `pitbox recover --job {flash.job_id}`.",
-            details=details,
-        )
-    return PitboxError(
-        "ECU_NOT_FOUND",
-        what,
-        do_now="Ignition on, engine off, plug seated, supply above 12 V? Try again, or choose the bench. An "
-        "ECU that has to be powered first is named: `pitbox identify --definition ID`, on a bench with "
-        "`--access bench`. On a K-line: are K and L (pins 7 and 15) swapped?",
-        details=details,
-    )
+        return EngineError("ECU_NOT_FOUND.open_write", ways=ways, job=flash.job_id, points=details)
+    return EngineError("ECU_NOT_FOUND", ways=ways, points=details)
 
 
 def in_bootloader(box: EngineContext, definition_id: str | None, identity: EcuIdentity) -> PitboxError:
     """The error for an ECU whose memory is no original, and whose identity is incomplete: no job reads it."""
     unfinished = unfinished_job(box.journal)
-    return PitboxError(
-        "ECU_IN_BOOTLOADER",
-        f"only the bootloader answers ({_told(identity)}): the application is missing or incomplete",
-        do_now=f"Keep it powered, then `pitbox recover --job {unfinished}`."
-        if unfinished
-        else "Keep it powered. If this box read it once, `pitbox recover --definition "
-        f"{definition_id or 'ID'}` puts the sealed original back; else the bench.",
-    )
+    numbers = _told(identity)
+    if unfinished:
+        return EngineError("ECU_IN_BOOTLOADER.open_write", identity=numbers, job=unfinished)
+    return EngineError("ECU_IN_BOOTLOADER", identity=numbers, definition=definition_id or "ID")
 
 
-def _told(identity: EcuIdentity) -> str:
-    return f"HW {identity.hw or 'not told'}, SW {identity.sw or 'not told'}"
+def _told(identity: EcuIdentity) -> Phrase:
+    return phrase("ecu.numbers", hw=_or_untold(identity.hw), sw=_or_untold(identity.sw))
+
+
+def _or_untold(told: str | None) -> str | Phrase:
+    return told or phrase("untold")
 
 
 def _unknown(box: EngineContext, answer: Answer, definition_id: str | None) -> PitboxError:
     if answer.state is EcuState.BOOTLOADER:
         return in_bootloader(box, definition_id, answer.identity)
-    told = _told(answer.identity)
-    return PitboxError(
-        "DEFINITION_MISMATCH" if definition_id else "ECU_UNKNOWN",
-        f"an ECU answers ({told}), but {definition_id or 'no definition'} does not fit it"
-        if definition_id
-        else f"an ECU answers ({told}), and no definition fits it",
-        do_now="Look for a definition pack that knows it; do not force another one.",
-    )
+    numbers = _told(answer.identity)
+    if definition_id:
+        return EngineError("DEFINITION_MISMATCH", identity=numbers, definition=definition_id)
+    return EngineError("ECU_UNKNOWN", identity=numbers)

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from appliance.contract.actors import Actor
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError, PitboxError
 from appliance.contract.roles import PeerRole
 from appliance.engine.context import EngineContext
 from appliance.engine.operation_runner import as_ours, told
@@ -94,11 +94,7 @@ def only_known_users(box: EngineContext) -> Middleware:
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         peer = _peer_of_request(request)
         if peer is None or not may_drive(peer, box.settings.peer_roles):
-            raise PitboxError(
-                _STRANGER,
-                "this user may not drive the engine",
-                do_now="Run the command as the engine's user, or start the engine with --allow-uid.",
-            )
+            raise EngineError("PEER_REFUSED")
         return await handler(request)
 
     return guard
@@ -111,12 +107,9 @@ def only_permitted(box: EngineContext) -> Middleware:
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         may = permitted(request)
         if request.match_info.http_exception is None and role_of_request(request, box) not in may:
-            only = ", ".join(sorted(may)) or "nobody"
-            raise PitboxError(
-                "ROLE_REFUSED",
-                f"this may be asked for by {only} alone",
-                do_now="Ask for it on the box itself, with the command line.",
-            )
+            if not may:
+                raise EngineError("ROLE_REFUSED.nobody")
+            raise EngineError("ROLE_REFUSED", roles=tuple(sorted(may)))
         return await handler(request)
 
     return guard
@@ -153,11 +146,7 @@ async def body_of(request: web.Request, most_bytes: int) -> bytes:
     What is packed is not unpacked, for a few bytes could be many: ENCODING_REFUSED. BODY_BROKEN.
     """
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise PitboxError(
-            "ENCODING_REFUSED",
-            "what was sent is compressed on its way",
-            do_now="Send it as it is, without Content-Encoding.",
-        )
+        raise EngineError("ENCODING_REFUSED")
     if (request.content_length or 0) > most_bytes:
         raise _too_large(most_bytes)
     parts, size = [], 0
@@ -176,17 +165,9 @@ async def _next_part(request: web.Request, latest: float) -> bytes:
         async with asyncio.timeout(STALLED_S), asyncio.timeout_at(latest):
             return await request.content.readany()
     except TimeoutError as error:
-        raise PitboxError(
-            "UPLOAD_STALLED",
-            f"the client sent nothing for {STALLED_S:.0f} s in the middle of a file, or hardly anything",
-            do_now="Send the file again.",
-        ) from error
+        raise EngineError("UPLOAD_STALLED", seconds=STALLED_S) from error
     except web.RequestPayloadError as error:
-        raise PitboxError(
-            "BODY_BROKEN",
-            "what was sent cannot be taken apart: its pieces are not as HTTP wants them",
-            do_now="Send it again, whole or in pieces of stated lengths.",
-        ) from error
+        raise EngineError("BODY_BROKEN") from error
 
 
 async def json_object(request: web.Request) -> dict[str, Any]:
@@ -194,17 +175,17 @@ async def json_object(request: web.Request) -> dict[str, Any]:
     try:
         value = json.loads(await body_of(request, MAX_JSON_BYTES))
     except (ValueError, RecursionError) as error:
-        raise PitboxError("JSON_INVALID", f"the body is not JSON: {error}", do_now="Send JSON.") from error
+        raise EngineError("JSON_INVALID.not_json", technical_text=str(error)) from error
     if not isinstance(value, dict):
-        raise PitboxError("JSON_INVALID", "the body is not a JSON object", do_now="Send an object.")
+        raise EngineError("JSON_INVALID")
     return value
 
 
 def id_of(request: web.Request, unknown: str) -> str:
-    """The id in the path; one that cannot be ours is answered with the code `unknown`."""
+    """The id in the path; one that cannot be ours is answered with the key `unknown`."""
     text = request.match_info["id"]
     if not _ID.fullmatch(text):
-        raise PitboxError(unknown, f"{text[:64]!r} is no id", do_now="List the jobs with `pitbox jobs`.")
+        raise EngineError(unknown, given=text[:64])
     return text
 
 
@@ -213,20 +194,20 @@ def seconds_of(text: str | None) -> float:
     try:
         return max(0.0, float(text or 0))
     except ValueError as error:
-        raise PitboxError("PARAMETERS_INVALID", "wait is not a number", do_now="Give seconds.") from error
+        raise EngineError("PARAMETERS_INVALID.wait") from error
+
+
+class _HttpError(EngineError):
+    """What the web framework itself refuses: the code tells the status."""
+
+    def __init__(self, error: web.HTTPException) -> None:
+        super().__init__("HTTP", technical_text=error.reason)
+        self.code = f"HTTP_{error.status}"
 
 
 def _of_http(error: web.HTTPException) -> PitboxError:
-    return PitboxError(
-        f"HTTP_{error.status}",
-        f"the engine has no such request: {error.reason}",
-        do_now="Update this client: it asks for something this engine does not offer.",
-    )
+    return _HttpError(error)
 
 
 def _too_large(most_bytes: int) -> PitboxError:
-    return PitboxError(
-        "FILE_TOO_LARGE",
-        f"the file is larger than {most_bytes >> 20} MiB",
-        do_now="Nothing of this kind is that large: choose the right file.",
-    )
+    return EngineError("FILE_TOO_LARGE", most_mib=most_bytes >> 20)

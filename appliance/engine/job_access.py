@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import replace
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError, PitboxError
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.schema import Definition
 from appliance.flashing.journal import JobRecord
@@ -64,9 +64,5 @@ def access_by(definition: Definition, method: str | None) -> AccessDefinition:
 
 def unknown_access(definition: Definition, wanted: str) -> PitboxError:
     """The error for an access that a definition has not got."""
-    known = ", ".join(access.name for access in definition.accesses)
-    return PitboxError(
-        "ACCESS_UNKNOWN",
-        f"the definition {definition.id} has no access {wanted}, only {known}",
-        do_now="Put the definition's former version back, or identify the ECU again.",
-    )
+    known = tuple(access.name for access in definition.accesses)
+    return EngineError("ACCESS_UNKNOWN", definition=definition.id, wanted=wanted, known=known)

@@ -6,7 +6,7 @@ import os
 import socket
 from pathlib import Path
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError
 
 BACKLOG = 64
 SOCKET_MODE = 0o660
@@ -23,11 +23,7 @@ def refuse_second_engine(path: Path) -> None:
             probe.connect(str(path))
         except OSError:
             return
-    raise PitboxError(
-        "ENGINE_RUNS_ALREADY",
-        f"an engine already listens on {path}",
-        do_now="Use the running engine, or stop it first.",
-    )
+    raise EngineError("ENGINE_RUNS_ALREADY", path=str(path))
 
 
 def listening_socket(path: Path, *, for_others: bool = False) -> socket.socket:
@@ -43,10 +39,8 @@ def listening_socket(path: Path, *, for_others: bool = False) -> socket.socket:
         _publish(listening, path, SOCKET_MODE_FOR_OTHERS if for_others else SOCKET_MODE)
     except OSError as error:
         listening.close()
-        raise PitboxError(
-            "SOCKET_UNUSABLE",
-            f"the engine cannot listen on {path}: {error.strerror or error}",
-            do_now="Choose another --socket: a short path in a directory this user may write to.",
+        raise EngineError(
+            "SOCKET_UNUSABLE", path=str(path), technical_text=error.strerror or str(error)
         ) from error
     return listening
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from appliance.contract.actors import BOX, Actor, ActorTold
-from appliance.contract.errors import ErrorTold, PitboxError
+from appliance.contract.errors import EngineError, ErrorTold, PitboxError
 from appliance.contract.operations import OperationClass
 from appliance.contract.results import Result
 from appliance.contract.told import OperationTold
@@ -80,11 +80,7 @@ async def have_given_way(leaving: Operation, to: Operation) -> None:
         raise RuntimeError(f"{leaving.verb} was never begun")
     if task.done():
         return
-    leaving.gave_way = PitboxError(
-        "GAVE_WAY",
-        f"{leaving.verb} was cancelled: {to.verb} was asked for and has the ECU to itself",
-        do_now="Start it again once that is done; `pitbox jobs --watch` shows how far it is.",
-    )
+    leaving.gave_way = EngineError("GAVE_WAY", verb=leaving.verb, other=to.verb)
     task.cancel()
     await asyncio.wait({task})
 

@@ -16,8 +16,9 @@ from typing import Any
 import rfc8785
 
 from appliance.contract.actors import Actor
-from appliance.contract.errors import ErrorTold, PitboxError
+from appliance.contract.errors import EngineError, ErrorTold, PitboxError
 from appliance.contract.operations import OperationClass
+from appliance.contract.phrases import phrase
 from appliance.contract.results import Result
 from appliance.contract.told import OperationTold
 from appliance.engine.context import EngineContext
@@ -125,27 +126,19 @@ class Operator:
     def _refuse_beside(self, kind: OperationClass, job: str | None, *, opens_files: bool) -> None:
         """Raises PitboxError where this cannot run beside the operation that has the ECU."""
         if self._closing:
-            raise PitboxError(
-                "ENGINE_STOPPING", "the engine is stopping", do_now="Start the engine again, then try again."
-            )
+            raise EngineError("ENGINE_STOPPING")
         busy = self.current
         if busy is None or not excludes(busy, kind, job, opens_files=opens_files):
             return
-        raise PitboxError(
-            "ENGINE_BUSY",
-            f"the box is busy with {busy.verb}" + (f" of job {busy.job}" if busy.job else ""),
-            do_now="Watch it with `pitbox jobs --watch`, or wait until it is done.",
-            details=(f"operation {busy.id}, asked for by {busy.actor}",),
-        )
+        asked = phrase("operation.asked_for", operation=busy.id, actor=str(busy.actor))
+        if busy.job:
+            raise EngineError("ENGINE_BUSY.of_job", verb=busy.verb, job=busy.job, points=[asked])
+        raise EngineError("ENGINE_BUSY", verb=busy.verb, points=[asked])
 
     def _cancel(self, operation: Operation) -> None:
         """In the worker's thread: nothing can be erased between the look and the cancelling."""
         if operation.writes and self._touched(operation.job):
-            raise PitboxError(
-                "TOO_LATE_TO_CANCEL",
-                "the ECU's memory is being written",
-                do_now="Let it finish. Stopping now would leave the ECU half written.",
-            )
+            raise EngineError("TOO_LATE_TO_CANCEL")
         if operation.task is not None:
             operation.task.cancel()
 
@@ -270,9 +263,7 @@ def _close(log: OperationLog, beginning: Beginning, end: _End) -> None:
 
 
 def _unknown(operation_id: str) -> PitboxError:
-    return PitboxError(
-        "OPERATION_UNKNOWN", f"there is no operation {operation_id}", do_now="Ask for the jobs instead."
-    )
+    return EngineError("OPERATION_UNKNOWN", operation=operation_id)
 
 
 def as_ours(error: BaseException) -> PitboxError:
@@ -280,11 +271,7 @@ def as_ours(error: BaseException) -> PitboxError:
     if isinstance(error, PitboxError):
         return error
     log.error("unexpected error", exc_info=error)
-    return PitboxError(
-        "INTERNAL",
-        f"unexpected {type(error).__name__}: {error}",
-        do_now="Keep the ECU powered. `pitbox jobs` tells whether a write is open; send us the log.",
-    )
+    return EngineError("INTERNAL", kind=type(error).__name__, technical_text=str(error))
 
 
 def told(error: PitboxError, box: EngineContext) -> ErrorTold:

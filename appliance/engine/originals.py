@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from appliance.contract.catalogue import Phrase
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError
 from appliance.contract.jobs import JobState
 from appliance.contract.phrases import phrase
 from appliance.contract.records import EcuIdentity as SealedIdentity
@@ -151,16 +151,11 @@ def _original_of(box: EngineContext, job: JobRecord) -> SealedImage | None:
     ecu = sealed_identity(box, job.identity or EcuIdentity())
     strange = _strange(record, job, ecu, rescue=is_rescue(box.journal, job.id))
     if strange:
-        raise PitboxError(
-            "ORIGINAL_OF_ANOTHER",
-            f"the stored file {record.file_id} is not the original of job {job.id}",
-            do_now="Choose the right one by hand: `pitbox recover --definition ID --file ID`.",
-            details=strange,
-        )
+        raise EngineError("ORIGINAL_OF_ANOTHER", file=record.file_id, job=job.id, points=strange)
     return record
 
 
-def _strange(record: SealedImage, job: JobRecord, ecu: SealedIdentity, *, rescue: bool) -> tuple[str, ...]:
+def _strange(record: SealedImage, job: JobRecord, ecu: SealedIdentity, *, rescue: bool) -> tuple[Phrase, ...]:
     """A rescue puts an original back that another job read: its ECU must fit all the same."""
     pairs = [
         ("kind", record.kind.value, ImageKind.ORIGINAL.value),
@@ -171,7 +166,7 @@ def _strange(record: SealedImage, job: JobRecord, ecu: SealedIdentity, *, rescue
         ("job", record.job, None if rescue else job.id),
     ]
     return tuple(
-        f"{name}: the file has {stored}, the job {wanted}"
+        phrase("original.differs", field=name, stored=str(stored), wanted=str(wanted))
         for name, stored, wanted in pairs
         if stored != wanted and not (None in (stored, wanted) and (rescue or name == "job"))
     )

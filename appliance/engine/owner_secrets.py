@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.catalogue import Phrase
+from appliance.contract.errors import EngineError, PitboxError
 from appliance.contract.events import NoteEvent
+from appliance.contract.phrases import phrase
 from appliance.contract.told import SecretTold
 from appliance.definitions.schema import Definition
 from appliance.definitions.secrets import Secret
@@ -70,9 +72,9 @@ def put_secret(
     SECRET_NEEDED where a write that is not over began with another one, and nobody wants to `replace` it.
     """
     place, wanted = _chosen(box, name, definition_id)
-    problems = [_why_not(one, value) for one in wanted]
-    if None not in problems:
-        raise _wrong(place, wanted[0].secret, str(problems[0]))
+    problems = list(filter(None, (_why_not(one, value) for one in wanted)))
+    if len(problems) == len(wanted):
+        raise _wrong(place, wanted[0].secret, problems[0])
     if not replace:
         _refuse_other(box, place, value)
     box.secrets.put(place, value)
@@ -86,11 +88,7 @@ def remove_secret(box: EngineContext, name: str, definition_id: str | None) -> S
     place = _only(name, [one for one in stored if definition_id in (None, one.definition)], stored)
     job = job_not_over(box.journal, place.definition)
     if job is not None:
-        raise PitboxError(
-            "SECRET_NEEDED",
-            f"the write of job {job} is not over, and may need it",
-            do_now=f"Finish that one: `pitbox recover --job {job}`.",
-        )
+        raise EngineError("SECRET_NEEDED", job=job)
     box.secrets.remove(place)
     box.journal.events.tell(NoteEvent(None, "secret_gone", place._asdict()))
     return _told(place, _first(_wanted(box), place), stored=False)
@@ -119,13 +117,7 @@ def _refuse_other(box: EngineContext, place: Place, value: bytes) -> None:
     except VaultError:  # what cannot be opened finishes nothing
         return
     if stored is not None and stored != value:
-        raise PitboxError(
-            "SECRET_NEEDED",
-            f"the write of job {job} is not over, and began with another {place.name!r}",
-            do_now=f"Finish that one: `pitbox recover --job {job}`. If the ECU refuses what it was begun "
-            f"with, have this one take its place: `pitbox secrets put {place.name} FILE --definition "
-            f"{place.definition} --replace`.",
-        )
+        raise EngineError("SECRET_NEEDED.began_with", job=job, secret=place.name, definition=place.definition)
 
 
 def _chosen(box: EngineContext, name: str, definition_id: str | None) -> tuple[Place, list[Wanted]]:
@@ -138,15 +130,10 @@ def _chosen(box: EngineContext, name: str, definition_id: str | None) -> tuple[P
 def _only(name: str, fitting: list[Place], known: Iterable[Place]) -> Place:
     if len(fitting) == 1:
         return fitting[0]
-    what = f"{len(fitting)} definitions have a secret {name!r}" if fitting else f"no secret {name!r} is known"
-    raise PitboxError(
-        "SECRET_UNKNOWN",
-        what,
-        do_now="Add `--definition` and the right one."
-        if fitting
-        else "`pitbox secrets list` shows every secret that a definition names.",
-        details=tuple(f"{one.definition}: {one.name}" for one in fitting or known),
-    )
+    listed = [phrase("secret.of", definition=one.definition, secret=one.name) for one in fitting or known]
+    if not fitting:
+        raise EngineError("SECRET_UNKNOWN", secret=name, points=listed)
+    raise EngineError("SECRET_UNKNOWN.ambiguous", count=len(fitting), secret=name, points=listed)
 
 
 def _wanted(box: EngineContext) -> dict[Place, list[Wanted]]:
@@ -180,26 +167,30 @@ def _told(place: Place, secret: Secret | None, *, stored: bool) -> SecretTold:
     )
 
 
-def _why_not(wanted: Wanted, value: bytes) -> str | None:
+def _why_not(wanted: Wanted, value: bytes) -> Phrase | None:
     secret = wanted.secret
     if not secret.least_bytes <= len(value) <= secret.most_bytes:
-        span = f"{secret.least_bytes} to {secret.most_bytes}"
-        return f"has {len(value)} bytes, and the definition says {span}"
+        return phrase(
+            "secret.length", bytes=len(value), least_bytes=secret.least_bytes, most_bytes=secret.most_bytes
+        )
     if secret.form == "vbf" and (why := why_no_loader(value)):
-        return why
+        return phrase("malformed", technical_text=why)
     if secret.form == "plain" and secret.role == "loader" and value.startswith(MAGIC):
-        return "is a VBF container, and the definition says that the loader comes plain"
+        return phrase("secret.is_vbf")
     if secret.sha256 is not None and sha256_hex(value) != secret.sha256:
-        return "is not the file whose SHA-256 the definition names"
+        return phrase("secret.other_file")
     levels = [level for access in wanted.definition.accesses for level in access.security_levels.values()]
     reasons = (why_no_key(level, value) for level in levels if level.secret == secret.name)
-    return next((reason for reason in reasons if reason), None)
+    reason = next(filter(None, reasons), None)
+    return phrase("malformed", technical_text=reason) if reason else None
 
 
-def _wrong(place: Place, secret: Secret, why: str) -> PitboxError:
-    return PitboxError(
+def _wrong(place: Place, secret: Secret, why: Phrase) -> PitboxError:
+    return EngineError(
         "SECRET_WRONG",
-        f"the owner's {secret.name!r} {why}",
-        do_now=f"Supply the right one, {secret.about}: `pitbox secrets put {place.name} FILE --definition "
-        f"{place.definition}`.",
+        name=secret.name,
+        why=why,
+        author_text=secret.about,
+        secret=place.name,
+        definition=place.definition,
     )

@@ -9,9 +9,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.catalogue import Phrase
+from appliance.contract.errors import EngineError
+from appliance.contract.phrases import phrase
 from appliance.definitions.parsing import SchemaMismatchError, pinned_definition
 from appliance.definitions.schema import Definition
+from appliance.engine.misfits import misfits
 from appliance.vault import durable
 from appliance.vault.contents import sha256_hex
 
@@ -47,19 +50,14 @@ class PinnedDefinitions:
         try:
             return pinned_definition(data, Definition)
         except (ValidationError, SchemaMismatchError) as error:
-            raise PitboxError(
-                "DEFINITION_UNREADABLE",
-                "this build does not understand the definition that the job was begun with",
-                do_now="Run the version of Pitbox that began the job, or a newer one.",
-                details=_problems(error),
-            ) from error
+            raise EngineError("DEFINITION_UNREADABLE", points=_problems(error)) from error
 
     def _paths(self, digest: str) -> tuple[Path, Path]:
         name = Path(digest).name
         return self._root / f"{name}.json", self._root / f"{name}.copy.json"
 
 
-def _problems(error: ValidationError | SchemaMismatchError) -> tuple[str, ...]:
+def _problems(error: ValidationError | SchemaMismatchError) -> list[Phrase]:
     if isinstance(error, SchemaMismatchError):
-        return (str(error),)
-    return tuple(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        return [phrase("malformed", technical_text=str(error))]
+    return misfits(error)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from itertools import combinations
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError
 from appliance.contract.places import Range, Start
 from appliance.definitions.memory import Region
 from appliance.engine.hexfile import runs_of
@@ -52,17 +52,11 @@ def is_records(data: bytes) -> bool:
 def runs_in(definition_id: str, size_bytes: int, data: bytes) -> list[tuple[int, bytes]]:
     """Its runs of bytes by address, of that many at most. Raises PitboxError FILE_FORMAT, FILE_LENGTH."""
     if len(data) > size_bytes * _TEXT_PER_BYTE + _TEXT_BESIDES:
-        raise PitboxError(
-            "FILE_LENGTH",
-            f"the file has {len(data)} characters, more than all of {definition_id} takes",
-            do_now="Choose the file of this ECU.",
-        )
+        raise EngineError("FILE_LENGTH.too_long", bytes=len(data), definition=definition_id)
     try:
         return runs_of(data.decode("ascii"))
     except ValueError as error:
-        raise PitboxError(
-            "FILE_FORMAT", f"the file is not valid Intel HEX or S-record: {error}", do_now="Export it again."
-        ) from error
+        raise EngineError("FILE_FORMAT", technical_text=str(error)) from error
 
 
 def _of_memory(
@@ -71,11 +65,7 @@ def _of_memory(
     """What of regions and read is of it. Raises PitboxError."""
     known = sorted({region.memory for region in regions})
     if memory not in known:
-        raise PitboxError(
-            "MEMORY_UNKNOWN",
-            f"this access reaches no memory {memory}",
-            do_now=f"Choose from {', '.join(known)}.",
-        )
+        raise EngineError("MEMORY_UNKNOWN", memory=memory, known=tuple(known))
     spans = {place.at: data for place, data in original.pieces if place.memory == memory}
     return [region for region in regions if region.memory == memory], MemoryImage(spans)
 
@@ -90,14 +80,8 @@ def _from_bin(regions: Sequence[Region], original: MemoryImage, data: bytes) -> 
         return _cut(original, data)
     fitting = [r for r in regions if r.writable and r.size_bytes == len(data)]
     if len(fitting) != 1:
-        sizes = ", ".join(f"{r.name} {r.size_bytes}" for r in regions if r.writable)
-        raise PitboxError(
-            "FILE_LENGTH",
-            f"the file has {len(data)} bytes; the whole read has {original.size_bytes}, single regions have "
-            f"{sizes}",
-            do_now="Use the full image, one region of a length of its own, or Intel HEX / S-record. Of "
-            "several memories a file of one names it: `--memory`.",
-        )
+        sizes = tuple(f"{r.name} {r.size_bytes}" for r in regions if r.writable)
+        raise EngineError("FILE_LENGTH", bytes=len(data), whole_bytes=original.size_bytes, sizes=sizes)
     return {fitting[0].place.at: data}
 
 
@@ -123,10 +107,8 @@ def _from_records(definition_id: str, regions: Sequence[Region], data: bytes) ->
     _refuse_ambiguous(found)
     given = sum(len(content) for _, content in segments)
     if used != given or not any(_is_new(region, found) for region in regions):
-        raise PitboxError(
-            "FILE_LENGTH",
-            f"{given - used} of the file's {given} bytes are not in a complete region of {definition_id}",
-            do_now="Export whole regions, at least one that is written.",
+        raise EngineError(
+            "FILE_LENGTH.no_region", bytes=given - used, given_bytes=given, definition=definition_id
         )
     return found
 
@@ -136,11 +118,7 @@ def _refuse_ambiguous(found: dict[Start, Content]) -> None:
     places = [Range(*at, len(content)) for at, content in found.items()]
     for one, other in combinations(places, 2):
         if one.overlaps(Range(one.memory, other.start, other.length)):
-            raise PitboxError(
-                "FILE_AMBIGUOUS",
-                f"the file's addresses are those of {one} and of {other}",
-                do_now="Name the memory that it is of: `--memory`.",
-            )
+            raise EngineError("FILE_AMBIGUOUS", one=str(one), other=str(other))
 
 
 def _refuse_fixed_changes(
@@ -155,9 +133,4 @@ def _refuse_fixed_changes(
         and original.slice(region.place) != found[region.place.at]
     ]
     if changed:
-        raise PitboxError(
-            "FILE_CHANGES_FIXED",
-            f"the file also changes {', '.join(changed)}, which this definition never writes",
-            do_now="Nothing was written. Make the file from this ECU's own read and change writable regions "
-            "only.",
-        )
+        raise EngineError("FILE_CHANGES_FIXED", changed=tuple(changed))

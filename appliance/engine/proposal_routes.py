@@ -7,18 +7,18 @@ from typing import TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError
 from appliance.contract.proposals import Consent, Propose, Withdraw
 from appliance.contract.proposals_told import ProposalTold
 from appliance.contract.roles import EVERYBODY, OPERATOR_ONLY
 from appliance.engine.context import EngineContext
 from appliance.engine.http_middleware import actor_of, id_of, json_object
+from appliance.engine.misfits import misfits
 from appliance.engine.operation_runner import Operator
 from appliance.engine.proposing import ProposalDesk
 from appliance.engine.routes import Route
 from appliance.engine.worker import Worker
 
-_MOST_TOLD = 16
 Sent = TypeVar("Sent", bound=BaseModel)
 
 
@@ -99,7 +99,7 @@ class ProposalRoutes:
 
 
 def _id(request: web.Request) -> str:
-    return id_of(request, "PROPOSAL_UNKNOWN")
+    return id_of(request, "PROPOSAL_UNKNOWN.no_id")
 
 
 def _checked(kind: type[Sent], sent: dict[str, object]) -> Sent:
@@ -107,11 +107,6 @@ def _checked(kind: type[Sent], sent: dict[str, object]) -> Sent:
     try:
         return kind.model_validate(sent)
     except ValidationError as error:
-        raise PitboxError(
-            "PARAMETERS_INVALID",
-            f"what was sent is no {kind.__name__.lower()}",
-            do_now="Correct it: /v1/openapi.json tells its form.",
-            details=tuple(
-                f"{'.'.join(map(str, e['loc']))[:64]}: {e['msg'][:200]}" for e in error.errors()[:_MOST_TOLD]
-            ),
+        raise EngineError(
+            "PARAMETERS_INVALID.body", kind=kind.__name__.lower(), points=misfits(error)
         ) from error

@@ -9,8 +9,11 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
 from appliance.contract.actors import Actor
-from appliance.contract.errors import PitboxError
+from appliance.contract.catalogue import Phrase
+from appliance.contract.errors import EngineError, PitboxError
+from appliance.contract.gates import GateTold
 from appliance.contract.operations import Recover, Restore, Write
+from appliance.contract.phrases import phrase
 from appliance.contract.preview import Preview
 from appliance.contract.proposals import Consent, Propose
 from appliance.contract.proposals_told import ProposalState, ProposalTold
@@ -129,15 +132,9 @@ class ProposalDesk:
         shown = await _shown(box, operation.verb, operation)
         refuse_other(shown, operation.confirmed)
         if shown["refused"]:
-            raise PitboxError(
+            raise EngineError(
                 "GATES_WOULD_REFUSE",
-                "what is proposed would not pass its checks",
-                do_now="Nothing was proposed. Remove what the details name, then propose it again.",
-                details=tuple(
-                    f"{one['name']}: {one['detail']}"
-                    for one in shown["gates"]
-                    if one["name"] in shown["refused"]
-                ),
+                points=tuple(_refused(one) for one in shown["gates"] if one["name"] in shown["refused"]),
             )
         proposal_id = uuid.uuid4().hex[:12]
         try:
@@ -173,3 +170,8 @@ def _upload_of(operation: Write | Restore | Recover) -> str | None:
 def _held_as(proposal_id: str) -> str:
     """The upload's name while a proposal is being started."""
     return f"proposal-{proposal_id}"
+
+
+def _refused(gate: GateTold) -> Phrase:
+    findings = tuple(Phrase.read(one) for one in gate.get("findings", []))
+    return phrase("gate.found", gate=gate["name"], findings=findings)

@@ -15,7 +15,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from appliance.contract.entry_events import QuestionEvent, QuestionState
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError, PitboxError
+from appliance.contract.phrases import phrase
+from appliance.engine.misfits import misfits
 from drivers.person.interface import LONGEST_ANSWER, Answer, Answerer, Question, UnansweredError
 
 _KEPT = 50
@@ -48,12 +50,7 @@ def answer_in(sent: dict[str, Any]) -> AnswerGiven:
     try:
         return AnswerGiven.model_validate(sent)
     except ValidationError as error:
-        raise PitboxError(
-            "PARAMETERS_INVALID",
-            "the answer does not fit",
-            do_now='Send {"answer": TEXT}, perhaps with {"by": NAME}.',
-            details=tuple(f"{'.'.join(map(str, e['loc']))[:64]}: {e['msg'][:200]}" for e in error.errors()),
-        ) from error
+        raise EngineError("PARAMETERS_INVALID.answer", points=misfits(error)) from error
 
 
 @dataclass
@@ -105,18 +102,10 @@ class QuestionDesk:
         if one is None:
             raise self._closed(question_id)
         if one.asked.who is Answerer.AT_THE_BOX and not at_the_box:
-            raise PitboxError(
-                "ANSWER_AT_THE_BOX",
-                f"only somebody beside the box can answer: {one.asked.text}",
-                do_now="Go to the box, look, and answer there with `pitbox answer`; the question stays open.",
-            )
+            raise EngineError("ANSWER_AT_THE_BOX", author_text=one.asked.text)
         if not one.asked.takes(value):
-            choices = ", ".join(one.asked.choices) or "a text of up to 500 signs"
-            raise PitboxError(
-                "ANSWER_INVALID",
-                f"{value[:64]!r} is no answer to: {one.asked.text}",
-                do_now=f"Answer with one of: {choices}.",
-            )
+            choices = tuple(one.asked.choices) or phrase("question.any_text", most=LONGEST_ANSWER)
+            raise EngineError("ANSWER_INVALID", given=value[:64], author_text=one.asked.text, choices=choices)
         answer = Answer(value, by, self._now())
         one.answered.set_result(answer)
         self._close(one, QuestionState.ANSWERED, answer)
@@ -158,17 +147,10 @@ class QuestionDesk:
     def _closed(self, question_id: str) -> PitboxError:
         over = self._over.get(question_id)
         if over is None:
-            return PitboxError(
-                "QUESTION_UNKNOWN",
-                f"there is no question {question_id}",
-                do_now="Look at the open questions with `pitbox answer`.",
-            )
-        became = {
-            QuestionState.ANSWERED: f"{over.by} has answered it already: {over.answer}",
-            QuestionState.EXPIRED: f"nobody answered it within {over.deadline_s:g} s",
-        }.get(over.state, "what asked it is over")
-        return PitboxError(
-            "QUESTION_CLOSED",
-            f"the question is no longer open: {became}",
-            do_now="Look at the open questions with `pitbox answer`; start the command that asked it again.",
-        )
+            return EngineError("QUESTION_UNKNOWN", question=question_id)
+        became = phrase("question.withdrawn")
+        if over.state is QuestionState.ANSWERED:
+            became = phrase("question.answered", person_text=over.by or "", answer=over.answer or "")
+        if over.state is QuestionState.EXPIRED:
+            became = phrase("question.expired", deadline_s=over.deadline_s)
+        return EngineError("QUESTION_CLOSED", why=became)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError
 from appliance.contract.roles import OPERATOR_ONLY
 from appliance.contract.told import SecretTold
 from appliance.engine.context import EngineContext
@@ -57,7 +57,7 @@ class SecretsApi:
         return web.json_response(await self._worker.call(lambda: list_secrets(self._box)))
 
     async def _put(self, request: web.Request) -> web.Response:
-        name, of = id_of(request, "SECRET_UNKNOWN"), request.query.get("definition")
+        name, of = id_of(request, "SECRET_UNKNOWN.no_id"), request.query.get("definition")
         replace = _replaces(request.query.get("replace", "false"))
         self._operator.refuse_busy()
         value = await body_of(request, MOST_BYTES)
@@ -66,7 +66,7 @@ class SecretsApi:
         return web.json_response(told, status=201)
 
     async def _remove(self, request: web.Request) -> web.Response:
-        name, of = id_of(request, "SECRET_UNKNOWN"), request.query.get("definition")
+        name, of = id_of(request, "SECRET_UNKNOWN.no_id"), request.query.get("definition")
         self._operator.refuse_busy()
         return web.json_response(await self._worker.call(lambda: remove_secret(self._box, name, of)))
 
@@ -74,5 +74,5 @@ class SecretsApi:
 def _replaces(told: str) -> bool:
     """Whether a person wants it to take another one's place. Raises PitboxError."""
     if told not in ("true", "false"):
-        raise PitboxError("PARAMETERS_INVALID", "replace is no truth value", do_now="Give `true` or `false`.")
+        raise EngineError("PARAMETERS_INVALID")
     return told == "true"

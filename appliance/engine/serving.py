@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 
 from aiohttp import web
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError
 from appliance.contract.events import Recorded
 from appliance.engine.api import Api
 from appliance.engine.context import open_box
@@ -167,11 +167,7 @@ async def worker_and_connection(settings: EngineSettings, desk: QuestionDesk) ->
         connecting = _while_time_passes(worker, car)
         return worker, await asyncio.wrap_future(worker.submit(connecting))
     if settings.can is None and settings.kline is None:
-        raise PitboxError(
-            "NO_HARDWARE_NAMED",
-            "neither a CAN bus, nor a K-line, nor a simulated car was named",
-            do_now="Start with --can socketcan:can0 --voltmeter ina226:/dev/i2c-1:0x40, or with --simulate.",
-        )
+        raise EngineError("NO_HARDWARE_NAMED")
     real = RealCarInterface(
         settings.can, settings.voltmeter, settings.pins, desk, settings.kline, settings.ammeter
     )

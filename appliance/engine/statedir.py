@@ -9,7 +9,7 @@ from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError, PitboxError
 
 _ROOT = 0
 _FOLDERS = ("keys", "secrets", "blobs", "images", "definitions", "proposed", "log")
@@ -59,17 +59,9 @@ def _refuse_exposed(state_dir: Path) -> None:
 def _refuse_others(folder: Path, owners: Set[int]) -> None:
     found = folder.stat()
     if found.st_uid not in owners:
-        what = f"{folder} belongs to user {found.st_uid}, the engine runs as {os.geteuid()}"
-    elif found.st_mode & _OTHERS_WRITE:
-        what = f"others may write to {folder} (mode {stat.S_IMODE(found.st_mode):04o})"
-    else:
-        return
-    raise PitboxError(
-        "STATE_EXPOSED",
-        what,
-        do_now=f"See that nobody has put files there, then `chown` it to the engine's user and `chmod 0700 "
-        f"{folder}`.",
-    )
+        raise EngineError("STATE_EXPOSED.owner", folder=str(folder), owner=found.st_uid, own=os.geteuid())
+    if found.st_mode & _OTHERS_WRITE:
+        raise EngineError("STATE_EXPOSED", folder=str(folder), mode=stat.S_IMODE(found.st_mode))
 
 
 def private_files() -> None:
@@ -87,18 +79,9 @@ def _lock(descriptor: int, state_dir: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise PitboxError(
-            "STATE_IN_USE",
-            f"another engine works with {state_dir}",
-            do_now="Use the running engine, or stop it first. Two engines must not drive one car.",
-        ) from error
+        raise EngineError("STATE_IN_USE", state=str(state_dir)) from error
 
 
 def unusable(path: Path, error: OSError) -> PitboxError:
     """The five answers for a state directory that cannot be written."""
-    return PitboxError(
-        "STATE_UNUSABLE",
-        f"{path} cannot be used: {error.strerror or error}",
-        do_now="Check owner, mode and free space of the state directory, and whether its disk is mounted "
-        "read-only. Nothing already recorded is lost.",
-    )
+    return EngineError("STATE_UNUSABLE", path=str(path), technical_text=error.strerror or str(error))

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.errors import EcuSafety, EngineError, PitboxError
 from appliance.contract.report import Report
 from appliance.contract.roles import EVERYBODY, OPERATOR_ONLY
 from appliance.contract.told import DefinitionTold, JobTold, OriginalTold, RegionTold
@@ -66,11 +66,11 @@ class StoredApi:
         return await self._from_worker(lambda: [job_told(self._box, job) for job in self._box.journal.jobs()])
 
     async def _job(self, request: web.Request) -> web.Response:
-        job_id = id_of(request, "JOB_UNKNOWN")
+        job_id = id_of(request, "JOB_UNKNOWN.no_id")
         return await self._from_worker(lambda: job_told(self._box, self._box.journal.job(job_id)))
 
     async def _report(self, request: web.Request) -> web.Response:
-        job_id = id_of(request, "JOB_UNKNOWN")
+        job_id = id_of(request, "JOB_UNKNOWN.no_id")
         return await self._from_worker(lambda: self._report_of(job_id))
 
     def _report_of(self, job_id: str) -> Report:
@@ -81,11 +81,9 @@ class StoredApi:
         return found
 
     async def _export(self, request: web.Request) -> web.Response:
-        job_id, wanted = id_of(request, "JOB_UNKNOWN"), request.query.get("format", "bin")
+        job_id, wanted = id_of(request, "JOB_UNKNOWN.no_id"), request.query.get("format", "bin")
         if wanted not in set(ExportFormat):
-            raise PitboxError(
-                "FORMAT_UNKNOWN", f"{wanted!r} is no export format", do_now="Use bin, ihex or srec."
-            )
+            raise EngineError("FORMAT_UNKNOWN", wanted=wanted)
         self._operator.refuse_busy()
         memory = request.query.get("memory")
         data = await self._worker.call(lambda: self._exported(job_id, ExportFormat(wanted), memory))
@@ -94,7 +92,7 @@ class StoredApi:
     def _exported(self, job_id: str, wanted: ExportFormat, memory: str | None) -> bytes:
         original = self._box.journal.job(job_id).original_file
         if original is None:
-            raise PitboxError("NO_ORIGINAL", f"job {job_id} has no stored read", do_now="Read the ECU first.")
+            raise EngineError("NO_ORIGINAL", job=job_id)
         return export_image(self._box.images.load(original), self._box.images, self._box.keys, wanted, memory)
 
     async def _originals(self, request: web.Request) -> web.Response:

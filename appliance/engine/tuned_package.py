@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from appliance.checksums import ChecksumRefused, ChecksumUnsupported
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError
 from appliance.contract.gates import found
 from appliance.contract.manifest import Manifest, Verdict
 from appliance.contract.operations import OfWrite
@@ -161,11 +161,7 @@ def package_plain_file(
     """
     master = box.keys.master_keys
     if box.keys.role is not Role.MASTER or master is None:
-        raise PitboxError(
-            "SLAVE_TAKES_PACKAGES",
-            "a slave-role box takes signed packages (*.pitbox), not plain files",
-            do_now="Have the master make a package for this job.",
-        )
+        raise EngineError("SLAVE_TAKES_PACKAGES")
     reached = access_of(job, definition).regions(definition.memories)
     _refuse_unknown_regions(definition.id, writable_regions(job, definition), wish)
     contents: Mapping[Start, Content] = contents_of(definition.id, reached, original.image, data, wish.memory)
@@ -218,10 +214,8 @@ def writable_regions(job: JobRecord, definition: Definition) -> list[str]:
 def _refuse_unknown_regions(definition_id: str, writable: Sequence[str], wish: MasterWish) -> None:
     unknown = [name for name in wish.changed_regions if name not in writable]
     if unknown:
-        raise PitboxError(
-            "REGION_UNKNOWN",
-            f"{definition_id} has no writable region {', '.join(unknown)}",
-            do_now=f"Choose from {', '.join(writable)}.",
+        raise EngineError(
+            "REGION_UNKNOWN", definition=definition_id, unknown=tuple(unknown), writable=tuple(writable)
         )
 
 
@@ -231,11 +225,7 @@ def _corrected(
     try:
         return corrected(own_checksums(definition, access_of(job, definition)), original.image, contents)
     except (ChecksumRefused, ChecksumUnsupported) as error:
-        raise PitboxError(
-            "CHECKSUM_NOT_CORRECTED",
-            str(error),
-            do_now="Correct the checksums in the editor that made the file.",
-        ) from error
+        raise EngineError("CHECKSUM_NOT_CORRECTED", code=error.code, problem=error.said) from error
 
 
 def _allowed(

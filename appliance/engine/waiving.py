@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError
 from appliance.contract.gates import Waiver
 from appliance.contract.operations import GateWaiver
+from appliance.contract.phrases import phrase
 from appliance.contract.report import GateWaived
 from appliance.engine.context import EngineContext
 from appliance.flashing.gates.judging import WAIVABLE
@@ -16,11 +17,10 @@ def refuse_unwaivable(given: Sequence[GateWaiver]) -> None:
     """Raises PitboxError WAIVER_REFUSED for a gate that nobody waives, or that does not exist."""
     never = [one.gate for one in given if one.gate not in WAIVABLE]
     if never:
-        raise PitboxError(
+        raise EngineError(
             "WAIVER_REFUSED",
-            f"no word sets the gate {never[0]} aside",
-            do_now="Leave it out, and mend what the gate finds.",
-            details=tuple(f"{gate} may be waived where it is {states}" for gate, states in _possible()),
+            gate=never[0],
+            points=tuple(phrase("gate.waivable", gate=gate, verdicts=states) for gate, states in _possible()),
         )
 
 

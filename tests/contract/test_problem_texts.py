@@ -24,9 +24,9 @@ SOURCES = {
     for path in ROOT.rglob("*.py")
     if path.relative_to(ROOT).parts[0] not in ("cli", "contract")
 }
-LEFT = {"engine", "protocols", "definitions", "checksums", "ports"}
+LEFT = {"protocols", "definitions", "checksums", "ports"}
 """Rooms whose errors still say sentences of their own."""
-PASSED_ON = {"key", "why", "self._how_it_was_left()"}
+PASSED_ON = {"key", "why", "unknown", "self._how_it_was_left()"}
 """Where a key comes in from outside the function: what comes in there is one itself."""
 FAMILIES = ("VAULT_GRANT_", "ECU_REFUSED_", "LINE_")
 """Codes that are put together from a word of the contract's."""
@@ -130,6 +130,14 @@ def test_every_error_and_phrase_has_its_words_and_just_their_fields() -> None:
             assert key in (ERRORS if catalogue == "error" else PHRASES), f"{at}: {key!r} is no key"
             if all(one.arg is not None for one in call.keywords):
                 assert given == fields_named(catalogue, key), f"{at}: other fields"
+
+
+def test_an_id_that_cannot_be_is_answered_in_words_of_the_catalogue() -> None:
+    asked = [call for tree in SOURCES.values() for name, call in calls(tree) if name == "id_of"]
+    assert asked
+    for call in asked:
+        (key,) = keys_of(call.args[1], None)
+        assert ERRORS[key].fields == {"given"}, ast.unparse(call)
 
 
 def own_raises() -> Iterator[tuple[str, ast.Call]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from appliance.contract.catalogue import Phrase
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError, PitboxError
 from appliance.contract.events import Phase
 from appliance.contract.jobs import JobState
 from appliance.contract.phrases import phrase
@@ -109,14 +109,10 @@ def _expected(
         return earlier or target.image
     chosen = file_id or job.original_file
     if chosen is None:
-        raise PitboxError("NO_ORIGINAL", f"job {job.id} has no stored read", do_now="Read the ECU first.")
+        raise EngineError("NO_ORIGINAL", job=job.id)
     of = box.images.load(chosen).definition
     if of != job.definition_id:
-        raise PitboxError(
-            "FILE_OTHER_DEFINITION",
-            f"the stored file {chosen} is of {of}, and this job is of {job.definition_id}",
-            do_now="Choose a stored file of this ECU.",
-        )
+        raise EngineError("FILE_OTHER_DEFINITION", file=chosen, of=of, definition=job.definition_id or "")
     return open_image(box, chosen, opened)
 
 
@@ -131,9 +127,7 @@ async def dtc(box: EngineContext, job_id: str, clear: bool = False, car: str | N
         cleared = await clear_dtcs(ecu) if clear else None
         after = await read_dtcs(ecu) if clear else before
     if before is None:
-        raise PitboxError(
-            "DTC_UNREADABLE", "the ECU did not tell its fault codes", do_now="Ignition on? Then try again."
-        )
+        raise EngineError("DTC_UNREADABLE")
     return FaultCodes(
         job=job_id,
         dtcs=[FaultCode(code=code.code, status=code.status) for code in after or ()],

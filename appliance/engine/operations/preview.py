@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import rfc8785
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError, PitboxError
 from appliance.contract.gates import LETS_THROUGH, Verdict, gate_told
 from appliance.contract.operations import OfRecovery, OfRestore, OfWrite, Parameters
 from appliance.contract.places import Range
@@ -219,7 +219,7 @@ def _stated(asked: Parameters) -> Asked:
 
 
 def _no_original(job: JobRecord) -> PitboxError:
-    return PitboxError("NO_ORIGINAL", f"job {job.id} has no stored read", do_now="Read the ECU first.")
+    return EngineError("NO_ORIGINAL", job=job.id)
 
 
 def _digested(found: Preview) -> Preview:

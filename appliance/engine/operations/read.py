@@ -5,8 +5,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
-from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.errors import EcuSafety, EngineError, PitboxError
 from appliance.contract.jobs import JobState
+from appliance.contract.phrases import phrase
 from appliance.contract.results import (
     Identified,
     Protection,
@@ -152,12 +153,10 @@ def _unreadable(
         box.journal.move(job_id, JobState.IDENTIFIED)
     due = _due(box, job_id, chosen)
     others = [region.name for region in chosen if region is not due]
-    return PitboxError(
-        "REGION_UNREADABLE",
-        f"the ECU does not let region {due.name} be read: {error}",
-        do_now=(f"Read the others with `pitbox read --regions {','.join(others)}`. " if others else "")
-        + "If this ECU never lets it be read, its definition should say `readable = false` and "
-        "`writable = false` there.",
+    if not others:
+        return EngineError("REGION_UNREADABLE", region=due.name, problem=error.said)
+    return EngineError(
+        "REGION_UNREADABLE.others", region=due.name, problem=error.said, others=",".join(others)
     )
 
 
@@ -183,23 +182,20 @@ def _begin_or_go_on(box: EngineContext, job: JobRecord) -> None:
 def _require_readable(access: AccessDefinition, reached: Sequence[Region]) -> None:
     """Raises PitboxError NOTHING_READABLE: a read of nothing would be sealed as an original."""
     if not any(region.readable for region in reached):
-        raise PitboxError(
-            "NOTHING_READABLE",
-            f"no memory of this ECU can be read over its access {access.name!r}",
-            do_now=f"Nothing was sent. {access.reason}",
-        )
+        raise EngineError("NOTHING_READABLE", access=access.name, author_text=access.reason)
 
 
 def _chosen(definition_id: str, reached: Sequence[Region], names: Sequence[str]) -> list[Region]:
     readable = {region.name: region for region in reached if region.readable}
     unknown = [name for name in names if name not in readable]
     if unknown:
-        raise PitboxError(
-            "REGION_UNKNOWN",
-            f"{definition_id} has no readable region {', '.join(unknown)}",
-            do_now=f"Choose from {', '.join(readable)}.",
-            details=tuple(
-                f"{region.name} cannot be read: {region.unreadable_because}"
+        raise EngineError(
+            "REGION_UNKNOWN.readable",
+            definition=definition_id,
+            unknown=tuple(unknown),
+            readable=tuple(readable),
+            points=tuple(
+                phrase("region.unreadable", region=region.name, author_text=region.unreadable_because)
                 for region in reached
                 if region.name in unknown and region.unreadable_because
             ),

@@ -10,11 +10,12 @@ from pydantic import ValidationError
 
 from appliance.contract import operations as ask
 from appliance.contract import results
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError
 from appliance.contract.operations import OperationClass
 from appliance.contract.preview import Preview
 from appliance.engine.context import EngineContext
 from appliance.engine.handed_in_original import put_back
+from appliance.engine.misfits import misfits
 from appliance.engine.operations import (
     check,
     preview,
@@ -27,8 +28,6 @@ from appliance.engine.operations import (
 from appliance.engine.operations.recovered_original import original_of_recovery
 from appliance.engine.tuned_package import wish_of
 
-_MOST_TOLD = 16
-"""Misfits told of one request: whoever sends a thousand fills no log with them."""
 Work = Coroutine[Any, Any, results.Result]
 
 
@@ -154,9 +153,7 @@ Kind = TypeVar("Kind")
 
 def _known(verbs: Mapping[str, Kind], verb: str) -> Kind:
     if verb not in verbs:
-        raise PitboxError(
-            "VERB_UNKNOWN", f"{verb[:64]!r} is no operation", do_now=f"Use one of {', '.join(verbs)}."
-        )
+        raise EngineError("VERB_UNKNOWN", given=verb[:64], verbs=tuple(verbs))
     return verbs[verb]
 
 
@@ -164,12 +161,4 @@ def _checked(name: str, verb: Verb, parameters: Mapping[str, object]) -> ask.Par
     try:
         return verb.request.model_validate({**parameters, "verb": name})
     except ValidationError as error:
-        details = tuple(
-            f"{'.'.join(map(str, e['loc']))[:64]}: {e['msg'][:200]}" for e in error.errors()[:_MOST_TOLD]
-        )
-        raise PitboxError(
-            "PARAMETERS_INVALID",
-            f"the parameters of {name} do not fit",
-            do_now="Correct them.",
-            details=details,
-        ) from error
+        raise EngineError("PARAMETERS_INVALID.operation", name=name, points=misfits(error)) from error

@@ -6,12 +6,13 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.catalogue import Phrase
+from appliance.contract.errors import EngineError, PitboxError
 from appliance.contract.jobs import JobState
 from appliance.contract.phrases import phrase
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.schema import Definition
-from appliance.engine.confirming import misnamed, same_name
+from appliance.engine.confirming import same_name
 from appliance.engine.context import EngineContext
 from appliance.engine.ecu import on_ecu
 from appliance.engine.job_access import chosen_access
@@ -89,27 +90,21 @@ def chosen_original(box: EngineContext, definition_id: str, file_id: str | None)
         record = box.images.load(file_id)
         if record.kind is ImageKind.ORIGINAL and record.definition == definition_id:
             return record
-        raise PitboxError(
-            "FILE_OTHER_DEFINITION",
-            f"the stored file {file_id} is no original of {definition_id}",
-            do_now="Choose an original of this ECU.",
-        )
+        raise EngineError("FILE_OTHER_DEFINITION.no_original", file=file_id, definition=definition_id)
     fitting = [one for one in known_originals(box) if one["definition"] == definition_id]
-    if len(fitting) != 1:
-        raise PitboxError(
-            "ORIGINAL_AMBIGUOUS" if fitting else "NO_ORIGINAL",
-            f"{len(fitting)} sealed originals of {definition_id} are stored",
-            do_now="Name the one of this very ECU: repeat the command with `--file` and its id."
-            if fitting
-            else "Look on the box that read this ECU.",
-            details=tuple(_choice(one) for one in fitting),
-        )
+    if not fitting:
+        raise EngineError("NO_ORIGINAL.of_definition", definition=definition_id)
+    if len(fitting) > 1:
+        choices = [_choice(one) for one in fitting]
+        raise EngineError("ORIGINAL_AMBIGUOUS", count=len(fitting), definition=definition_id, points=choices)
     return box.images.load(str(fitting[0]["file"]))
 
 
-def _choice(one: Mapping[str, object]) -> str:
-    later = f"; read after a tune, its original is {one['earlier']}" if one["earlier"] else ""
-    return f"{one['file']}: HW {one['hw']}, SW {one['sw']}{later}"
+def _choice(one: Mapping[str, object]) -> Phrase:
+    file, hw, sw, earlier = (str(one[name] or "") for name in ("file", "hw", "sw", "earlier"))
+    if earlier:
+        return phrase("original.read_later", file=file, hw=hw, sw=sw, earlier=earlier)
+    return phrase("original.known", file=file, hw=hw, sw=sw)
 
 
 async def _identity(
@@ -231,5 +226,5 @@ def _named(box: EngineContext, original: SealedImage, told: EcuIdentity, car: st
         return None
     vin = car.strip().upper()
     if vin_hmac is None or box.keys.vin_hmac(vin) != vin_hmac:
-        raise misnamed(f"the original {original.file_id}")
+        raise EngineError("CAR_MISNAMED.original", file=original.file_id)
     return vin

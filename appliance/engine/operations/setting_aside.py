@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError
 from appliance.contract.results import PersonsWord
 from appliance.engine.context import EngineContext
 from appliance.flashing.recovering import mark_interrupted
@@ -18,11 +18,7 @@ async def set_aside(box: EngineContext, job_id: str, by: str, reason: str) -> Pe
     """
     job, flash = box.journal.job(job_id), box.journal.last_flash(job_id)
     if flash is None or flash.outcome is not None:
-        raise PitboxError(
-            "NOTHING_TO_SET_ASIDE",
-            f"no write of job {job.id} stands in another car's way",
-            do_now="`pitbox jobs` shows how each job stands; there is nothing to be set aside here.",
-        )
+        raise EngineError("NOTHING_TO_SET_ASIDE", job=job.id)
     mark_interrupted(box.journal)
     box.journal.set_aside(flash.id, json.dumps({"by": by, "reason": reason}))
     return PersonsWord(job=job_id, by=by, reason=reason, at=box.now())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError
 from appliance.contract.jobs import JobState
 from appliance.contract.results import PersonsWord
 from appliance.engine.context import EngineContext
@@ -19,13 +19,7 @@ async def settle(box: EngineContext, job_id: str, by: str, reason: str) -> Perso
     job, flash = box.journal.job(job_id), box.journal.last_flash(job_id)
     if job.state is not JobState.NEEDS_BENCH or flash is None or flash.outcome != NEEDS_BENCH:
         unfinished = flash is not None and flash.outcome is None
-        raise PitboxError(
-            "NOTHING_TO_SETTLE",
-            f"job {job_id} does not wait for the bench",
-            do_now=f"Its write is open and is finished with `pitbox recover --job {job_id}`, not by a word."
-            if unfinished
-            else "`pitbox jobs` shows how each job stands; there is nothing to be settled here.",
-        )
+        raise EngineError("NOTHING_TO_SETTLE.open" if unfinished else "NOTHING_TO_SETTLE", job=job_id)
     at = box.now()
     word = {"by": by, "reason": reason, "at": at}
     known = job.detail.get("settled")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from appliance.contract.catalogue import Phrase
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError, PitboxError
 from appliance.contract.gates import Waiver
 from appliance.contract.jobs import JobState
 from appliance.contract.operations import GateWaiver
@@ -122,12 +122,7 @@ def opened_files(
         with package:
             return original, as_plain(open_tuned(box, job, package, opened), original, wish), True
     if wish.stated or wish.made_from is not None:
-        raise PitboxError(
-            "OPTION_UNUSED",
-            "use, regions, checksums and origin are told of a plain file alone, for an ECU that was read",
-            do_now="Leave out --use, --regions, --memory, --correct-checksums and --made-from: a package "
-            "says it all.",
-        )
+        raise EngineError("OPTION_UNUSED")
     return original, open_tuned(box, job, data, opened), not is_package(data)
 
 
@@ -141,11 +136,7 @@ def _refuse_unconfirmed(original: Original | None, tuned: Tuned, target_sha256: 
 
 def not_confirmed() -> PitboxError:
     """What would be done is not what a person saw."""
-    return PitboxError(
-        "NOT_WHAT_WAS_CONFIRMED",
-        "what would be written is not what was shown and confirmed",
-        do_now="Run the command again and look at its summary.",
-    )
+    return EngineError("NOT_WHAT_WAS_CONFIRMED")
 
 
 async def restore(
@@ -299,9 +290,7 @@ def identified(box: EngineContext, job_id: str) -> tuple[JobRecord, Definition]:
     """A job whose ECU is known, and the definition it was begun with. Raises PitboxError."""
     job = box.journal.job(job_id)
     if job.definition_id is None:
-        raise PitboxError(
-            "JOB_NOT_IDENTIFIED", f"job {job_id} has no ECU yet", do_now="Run `pitbox identify`."
-        )
+        raise EngineError("JOB_NOT_IDENTIFIED", job=job_id)
     return job, box.definition(job.definition_id, job.definition_sha256)
 
 
@@ -310,11 +299,9 @@ def interrupted_flash(box: EngineContext, job_id: str | None) -> FlashRecord:
     flash = box.journal.last_flash(job_id) if job_id else next(iter(box.journal.open_flashes()), None)
     aside = unfinished_job(box.journal)
     if flash is None or flash.outcome not in UNFINISHED:
-        raise PitboxError(
-            "NOTHING_TO_RECOVER",
-            "no write was interrupted" + (f" in job {job_id}" if job_id else ""),
-            do_now=f"A write was set aside: `pitbox recover --job {aside}` finishes it."
-            if job_id is None and aside
-            else "To put an original back, use `pitbox restore`.",
-        )
+        if job_id is not None:
+            raise EngineError("NOTHING_TO_RECOVER.of_job", job=job_id)
+        if aside:
+            raise EngineError("NOTHING_TO_RECOVER.set_aside", job=aside)
+        raise EngineError("NOTHING_TO_RECOVER")
     return flash

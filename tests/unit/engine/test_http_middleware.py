@@ -204,14 +204,14 @@ def test_a_wait_that_is_no_number_says_what_to_give() -> None:
 @pytest.mark.parametrize("text", ["a", "0aZ_-9", "x" * 64])
 def test_an_id_of_ours_is_taken(text: str) -> None:
     request: Any = SimpleNamespace(match_info={"id": text})
-    assert http_middleware.id_of(request, "JOB_UNKNOWN") == text
+    assert http_middleware.id_of(request, "JOB_UNKNOWN.no_id") == text
 
 
 @pytest.mark.parametrize("text", ["", "x" * 65, "a/b", "a\n", "ä", ".", "a b"])
 def test_an_id_that_cannot_be_ours_is_unknown(text: str) -> None:
     request: Any = SimpleNamespace(match_info={"id": text})
     with pytest.raises(PitboxError, match="JOB_UNKNOWN") as refused:
-        http_middleware.id_of(request, "JOB_UNKNOWN")
+        http_middleware.id_of(request, "JOB_UNKNOWN.no_id")
     assert refused.value.what == f"{text[:64]!r} is no id"
     assert refused.value.do_now
 
