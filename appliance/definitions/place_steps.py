@@ -67,9 +67,34 @@ class Fetch(Step):
             yield "send is a request to read memory (23)"
 
 
-def longest_piece(step: Fetch) -> int:
+class Upload(Step):
+    """A span of memory by 35, 36 as often as it takes, and 37."""
+
+    verb: Literal["upload"]
+    """Which step it is."""
+    open: TemplateText
+    """Request that announces the span by {start} and {size}, or {start} and {last}."""
+
+    def in_words(self) -> str:
+        """In words."""
+        return f"upload by {self.open}"
+
+    def problems(self, known: frozenset[str]) -> Iterator[str]:
+        """The span must be named."""
+        yield from fields_unknown(self.open, known)
+        fields = Template.of(self.open).fields
+        if "start" not in fields or not fields & {"size", "last"}:
+            yield "names no span: {start}, and {size} or {last}, must be in it"
+        if Template.of(self.open).head[:1] != b"\x35":
+            yield "open is a request for an upload (35)"
+
+
+def longest_piece(step: Fetch | Upload) -> int:
     """Bytes that its {size} can tell."""
-    widths = [
-        part[1] for part in Template.of(step.send).parts if isinstance(part, tuple) and part[0] == "size"
-    ]
-    return min((1 << 8 * width) - 1 for width in widths) if widths else 0xFFFF
+    text = step.send if isinstance(step, Fetch) else step.open
+    widths = [part[1] for part in Template.of(text).parts if isinstance(part, tuple) and part[0] == "size"]
+    return min((1 << 8 * width) - 1 for width in widths) if widths else _UNTOLD[type(step)]
+
+
+_UNTOLD: dict[type[Step], int] = {Fetch: 0xFFFF, Upload: 0xFFFF_FFFF}
+"""The most that is asked for at once where {last} tells the end."""

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from appliance.definitions.fields import Strict, refuse
 from appliance.definitions.link_steps import Ask, Rate, Reconnect
-from appliance.definitions.place_steps import READ_FIELDS, Fetch, Tell
+from appliance.definitions.place_steps import READ_FIELDS, Fetch, Tell, Upload
 from appliance.definitions.step_kinds import (
     LEAVING,
     ROUTINE_BYTES,
@@ -45,7 +45,7 @@ EraseStep = Annotated[Request | Wait, Field(discriminator="verb")]
 ProgramStep = Annotated[Request | Wait | Download, Field(discriminator="verb")]
 AskStep = Annotated[Request | Wait, Field(discriminator="verb")]
 AlwaysStep = Annotated[Request | Wait | Silence, Field(discriminator="verb")]
-ReadStep = Annotated[Request | Wait | Fetch, Field(discriminator="verb")]
+ReadStep = Annotated[Request | Wait | Fetch | Upload, Field(discriminator="verb")]
 _FIELDS = {
     "erase": BLOCK_FIELDS, "program": BLOCK_FIELDS, "prove": BLOCK_FIELDS, "read": READ_FIELDS,
 }  # fmt: skip
@@ -64,7 +64,7 @@ class Steps(Strict):
     recover: tuple[OpenStep, ...] | None = Field(default=None, min_length=1, max_length=32)
     """For a half-written ECU; by default as `open`."""
     read: tuple[ReadStep, ...] | None = Field(default=None, min_length=1, max_length=8)
-    """Done to read one piece of memory, as long as reading.block_bytes at most."""
+    """Done to read a piece of memory: by `fetch` as long as reading.block_bytes at most, by `upload` any."""
     erase: tuple[EraseStep, ...] | None = Field(default=None, min_length=1, max_length=8)
     """Done to erase one block."""
     program: tuple[ProgramStep, ...] | None = Field(default=None, min_length=1, max_length=8)
@@ -130,8 +130,8 @@ class Steps(Strict):
     def _one_of_each(self) -> Iterator[str]:
         if self.program and sum(isinstance(step, Download) for step in self.program) != 1:
             yield "program: has one download, and not more: the heart programs block by block"
-        if self.read and sum(isinstance(step, Fetch) for step in self.read) != 1:
-            yield "read: has one fetch, and not more: the heart names one piece"
+        if self.read and sum(isinstance(step, Fetch | Upload) for step in self.read) != 1:
+            yield "read: has one fetch or one upload, and not more: the heart names one piece"
         told = Counter(step.tells for step in self.identify or ())
         yield from (f"identify: tells {name!r} {n} times" for name, n in told.items() if n > 1)
         for name in ("erase", "prove"):

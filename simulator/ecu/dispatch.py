@@ -117,7 +117,7 @@ def _offered(core: Core, sid: int) -> bool:
     """Services that depend on the definition or on how the ECU is protected."""
     reading, sessions = core.access.reading, core.access.sessions
     if sid in (0x23, 0x35):
-        right = reading.method in (("by_address", "steps") if sid == 0x23 else ("upload",))
+        right = reading.method in ("steps", "by_address" if sid == 0x23 else "upload")
         from_boot = reading.bootloader_reads or Kind(sessions.read_session) is Kind.PROGRAMMING
         return right and (from_boot or not core.in_bootloader)
     if sid in _OF_A_MAKE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,8 +83,10 @@ class Bench:
 class Benches:
     """Makes each bench once. `root` keeps their state directories."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, change: Callable[[Definition], Definition] | None = None) -> None:
+        """With a `change` of every definition that ships."""
         self._root = root
+        self._change = change or _as_shipped
         self._made: dict[tuple[str, int, Tie, bool], Bench] = {}
 
     def to_write(
@@ -100,7 +103,8 @@ class Benches:
         out_of_car = site is Site.BENCH
         key = (definition_id, divisor, tie, out_of_car)
         if key not in self._made:
-            definition = tied(cut_down(load_definition(PACKS / f"{definition_id}.toml"), divisor), tie)
+            shipped = self._change(load_definition(PACKS / f"{definition_id}.toml"))
+            definition = tied(cut_down(shipped, divisor), tie)
             self._made[key] = self._arranged(
                 definition, self._root / f"{definition_id}-{divisor}-{tie}-{int(out_of_car)}", out_of_car
             )
@@ -112,6 +116,10 @@ class Benches:
         bench = Bench(definition, stock, state, "", "")
         job, original = run_virtual(_identify_and_seal(bench, out_of_car))
         return Bench(definition, stock, state, job, original)
+
+
+def _as_shipped(definition: Definition) -> Definition:
+    return definition
 
 
 def car_with(definition: Definition, seed: int, memory: bytes, options: EcuOptions | None = None) -> Car:

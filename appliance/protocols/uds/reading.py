@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from appliance.definitions.access.uds_memory import Reading
+from appliance.definitions.place_steps import Upload, longest_piece
 from appliance.definitions.step_kinds import Step
+from appliance.definitions.template import Template
 from appliance.protocols.access import AccessError, EcuRefusedError, EcuSilentError, Refusal
+from appliance.protocols.request import Request
 from appliance.protocols.uds.client import LOST, REPEAT_BACK_OFF_S, UdsClient
 from appliance.protocols.uds.conversation import BrokenTransferError, MisfitAnswerError, StepLostError
 from appliance.protocols.uds.metering import TransferMeter
 from appliance.protocols.uds.services.memory import SpanFormat, read_memory
 from appliance.protocols.uds.services.transfer import (
     TRANSFER_HEADER_BYTES,
+    announced,
     fetch_block,
     next_counter,
     request_upload,
 )
 from appliance.protocols.uds.sizing import SHORTEST_BYTES, AdaptiveSize
+from appliance.protocols.uds.steps.asking import carry_out
+from appliance.protocols.uds.steps.download import around
 from appliance.protocols.uds.steps.fetching import fetch
 from appliance.protocols.uds.transfer import Transfers
 
 _PLAIN = 0x00
+_ANY_LENGTH = 1 << 32
 _FETCHED = b"\x63"
 _PROVEN_BYTES = 64 * 1024
 """So much may be read until the ECU has to prove that requests and answers are in step."""
@@ -41,6 +48,7 @@ class MemoryReader:
     ) -> None:
         """`steps` say how a piece is asked for, where the reading table hands over to them."""
         self._steps = steps
+        self._upload_step = next((step for step in steps if isinstance(step, Upload)), None)
         self._client = client
         self._reading = reading
         self._transfers = transfers
@@ -55,7 +63,7 @@ class MemoryReader:
         `upwards` is the order of the pieces by address; an upload knows no other.
         """
         with self._meter.moving():
-            if self._reading.method == "upload":
+            if self._reading.method == "upload" or self._upload_step is not None:
                 return await self._read_by_upload(start, length)
             return await self._read_by_address(start, length, upwards)
 
@@ -130,8 +138,9 @@ class MemoryReader:
         while len(data) < length:
             before, left = len(data), length - len(data)
             whole = self._piece.size == self._reading.block_bytes
+            most = self._longest if whole else self._piece.size
             try:
-                await self._upload(start + before, left if whole else min(left, self._piece.size), data)
+                await self._upload(start + before, min(left, most), data)
             except (EcuSilentError, BrokenTransferError, MisfitAnswerError, EcuRefusedError) as error:
                 if not _can_resume(error):
                     raise
@@ -142,15 +151,29 @@ class MemoryReader:
         if self._client.in_doubt:
             await self._client.proves_step()
         before = len(data)
-        limit = await self._transfers.begin(request_upload(_PLAIN, self._span, start, length))
+        values = {"start": start, "size": length, "last": start + length - 1}
+        first, then = around(Upload, self._steps)
+        await carry_out(self._client, first, values, Refusal.CONDITIONS, harmless=True)
+        limit = await self._transfers.begin(self._announcement(values))
         try:
             await self._fetch(before + length, limit - TRANSFER_HEADER_BYTES, data)
             await self._transfers.finish()
+            await carry_out(self._client, then, values, Refusal.CONDITIONS, harmless=True)
             if self._client.lost_step:
                 raise StepLostError("answers ran apart from their requests during an upload")
         except (MisfitAnswerError, StepLostError):
             del data[before:]
             raise
+
+    @property
+    def _longest(self) -> int:
+        """Of one upload, in bytes."""
+        return _ANY_LENGTH if self._upload_step is None else longest_piece(self._upload_step)
+
+    def _announcement(self, values: Mapping[str, int]) -> Request[int]:
+        if self._upload_step is None:
+            return request_upload(_PLAIN, self._span, values["start"], values["size"])
+        return announced(Template.of(self._upload_step.open).filled(values))
 
     async def _fetch(self, end: int, limit: int, data: bytearray) -> None:
         """Blocks until `data` is `end` long: all of the size of the first, but for the last."""

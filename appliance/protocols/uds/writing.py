@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from functools import partial
 
 from appliance.definitions.access.uds import UdsAccessDefinition
+from appliance.definitions.step_kinds import Download
 from appliance.definitions.template import Template
 from appliance.protocols.access import (
     Block,
@@ -34,7 +35,7 @@ from appliance.protocols.uds.services.transfer import (
 from appliance.protocols.uds.sizing import SHORTEST_BYTES, AdaptiveSize
 from appliance.protocols.uds.status import require_success
 from appliance.protocols.uds.steps.asking import Values, carry_out, values_of
-from appliance.protocols.uds.steps.download import CloseCheck, around_download, framed, trailer_of
+from appliance.protocols.uds.steps.download import CloseCheck, around, framed, trailer_of
 from appliance.protocols.uds.transfer import Transfers
 
 _WANTS_AN_ERASE = frozenset({0x10, 0x24, 0x70, 0x71, 0x72})
@@ -126,7 +127,7 @@ class MemoryWriter:
         """Download one block: 34, 36 as often as it takes, 37. Raises ValueError unless data fills it."""
         if len(data) != block.size:
             raise ValueError(f"{len(data)} bytes for a block of {block.size}")
-        before, after = around_download(self._steps.program or ())
+        before, after = around(Download, self._steps.program or ())
         await carry_out(self._client, before, self._values_of(block), Refusal.PROGRAMMING)
         download = self._steps.download
         with self._meter.moving(), self._client.quiet() if download and download.quiet else nullcontext():

@@ -5,6 +5,7 @@
 | `1A` 8C, 90, 91, 9A, 9B | who it is; 90 and 9A by the application alone; `22` is unknown |
 | `10 02` | after the unlock for reading; then it is deaf until its boot loader runs, which forgot all that |
 | `23 addr3 size1` | memory; the boot loader reads too, unlocked |
+| `35 addr3 00 size3` | where its definition uploads: the same memory by `36` and `37` |
 | `31 01 FF00 id` | begins an erase: 01; `31 03 FF00` goes on with it: 01 not yet, 00 done; `24` out of turn |
 | `34 11 id wire4` | the length of what travels, compressed; `37` is refused (`24`) behind another |
 | `31 01 0202 id` | 00 where the block is complete and its checksum right, else 02 |
@@ -18,6 +19,7 @@ from __future__ import annotations
 import asyncio
 
 from appliance.definitions.memory import Region
+from appliance.definitions.place_steps import Upload
 from simulator.ecu import spans
 from simulator.ecu.chip import Program
 from simulator.ecu.core import Answer, Core
@@ -36,6 +38,7 @@ _LIMIT_BYTES = 0x402
 _SLICE_BYTES = 0x2000
 _LZSS = 0x11
 _ID_AND_SIZE = 6
+_PLACE_AND_SIZE = 7
 _BEGIN, _GO_ON, _CHECK, _JUDGE = (
     bytes.fromhex(text) for text in ("3101FF00", "3103FF00", "31010202", "3101FF01")
 )
@@ -59,6 +62,7 @@ class Veteran:
             0x23: self._read,
             0x31: self._routine,
             0x34: self._download,
+            0x35: self._upload,
             0x36: self._data,
             0x37: self._exit,
             0x3E: self._present,
@@ -209,6 +213,22 @@ class Veteran:
         self._unpacker = Unpacker(bytes, region.size_bytes)
         self._announced, self._came = announced, 0
         return bytes((0x74, 0x20)) + _LIMIT_BYTES.to_bytes(2)
+
+    def _upload(self, request: bytes) -> Answer:
+        core = self._core
+        uploads = any(isinstance(step, Upload) for step in core.access.steps.read or ())
+        require(uploads, Nrc.SERVICE_NOT_SUPPORTED)
+        require(len(request) == 1 + _PLACE_AND_SIZE, Nrc.INCORRECT_LENGTH)
+        data.require_reading(core)
+        core.require_read_access()
+        require(core.transfer is None, core.options.open_transfer_nrc)
+        require(self._erasing is None, Nrc.CONDITIONS_NOT_CORRECT)
+        start, size = int.from_bytes(request[1:4]), int.from_bytes(request[5:])
+        require(request[4] == 0x00 and size > 0, Nrc.REQUEST_OUT_OF_RANGE)
+        require(core.readable(start, size), Nrc.REQUEST_OUT_OF_RANGE)
+        core.transfer, self._unpacker = Transfer(False, start, size, _LIMIT_BYTES - 2), None
+        self._announced = self._came = 0
+        return bytes((0x75, 0x20)) + _LIMIT_BYTES.to_bytes(2)
 
     def _data(self, request: bytes) -> Answer:
         core, content = self._core, request[2:]

@@ -3,7 +3,8 @@
 | request | rule |
 |---|---|
 | `31 01 FF00 01 id` | erases a block; `31` for the one that is replaced in place |
-| `34 AA 41 id size4` | the size in memory; `31` for any other data format |
+| `34 AA 41 id size4` | the size in memory, or of what travels if its definition says so; `31` for others |
+| `37` | `24` unless as much came as was announced of what travels |
 | `36` | LZSS under AES-128 in CBC mode, one run over the block; `72` for what no encoder makes |
 | `31 01 0202 01 id 0004 00000000` | 00 where the block is complete and its checksum right, else 02 |
 """
@@ -41,7 +42,10 @@ class Vw:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._unpacker: Unpacker | None = None
-        self.services = {0x31: self._routine, 0x34: self._download, 0x36: self._data}
+        self._announced: int | None = None
+        """Of what travels; None where the length in memory is told."""
+        self._came = 0
+        self.services = {0x31: self._routine, 0x34: self._download, 0x36: self._data, 0x37: self._exit}
 
     def _routine(self, request: bytes) -> Answer:
         if self._core.in_bootloader and request[:4] == _ERASE and len(request) == 6:
@@ -68,8 +72,9 @@ class Vw:
         require(len(request) == 8, Nrc.INCORRECT_LENGTH)
         require(request[1] == _DATA_FORMAT and request[2] == _ID_AND_SIZE, Nrc.REQUEST_OUT_OF_RANGE)
         region = self._region(request[3])
-        fits = region.writable and int.from_bytes(request[4:], "big") == region.size_bytes
-        require(fits, Nrc.REQUEST_OUT_OF_RANGE)
+        told, of_wire = int.from_bytes(request[4:]), core.access.writing.announces == "wire"
+        fits = 0 < told <= 2 * region.size_bytes if of_wire else told == region.size_bytes
+        require(region.writable and fits, Nrc.REQUEST_OUT_OF_RANGE)
         core.require_voltage()
         core.require_turn(region.start, region.size_bytes)
         if self._in_place(region):
@@ -79,6 +84,7 @@ class Vw:
             core.require_erased(region.start, region.size_bytes)
             core.begin_download(region.start, region.size_bytes)
         core.transfer = Transfer(True, region.start, region.size_bytes, _MOST_DATA_BYTES)
+        self._announced, self._came = told if of_wire else None, 0
         secrets = core.definition.twin.secrets
         key, start_value = bytes.fromhex(secrets["payload_key"]), bytes.fromhex(secrets["payload_iv"])
         decryptor = Cipher(AES(key), CBC(start_value)).decryptor()
@@ -93,11 +99,13 @@ class Vw:
         require(0 < len(data) <= _MOST_DATA_BYTES, Nrc.INCORRECT_LENGTH)
         filling = under_way.complete and unpacker.may_fill(len(data))
         if filling and request[1] == (under_way.block + 1) & 0xFF:
+            self._count(len(data))
             unpacker.feed(data)
             return under_way.accept(request[1], 0, b"\x76" + request[1:2])
         if under_way.is_repeat(request[1]):
             return under_way.last_answer
         core.require_voltage()
+        self._count(len(data))
         try:
             content = unpacker.feed(data)
         except CorruptError as error:
@@ -105,6 +113,20 @@ class Vw:
             core.transfer = None
             raise RefusedError(Nrc.PROGRAMMING_FAILURE) from error
         return self._program(under_way, request[1], content)
+
+    def _count(self, came: int) -> None:
+        """Raises RefusedError 0x71 where more comes than was announced, which ends the transfer."""
+        self._came += came
+        if self._announced is not None and self._came > self._announced:
+            self._core.transfer = None
+            raise RefusedError(Nrc.TRANSFER_SUSPENDED)
+
+    def _exit(self, request: bytes) -> Answer:
+        core = self._core
+        if core.transfer is not None and core.transfer.download and self._announced not in (None, self._came):
+            core.end_transfer(TransferEnd.EXIT)
+            raise RefusedError(Nrc.REQUEST_SEQUENCE_ERROR)
+        return transfer.transfer_exit(core, request)
 
     async def _program(self, under_way: Transfer, counter: int, content: bytes) -> bytes:
         core, start = self._core, under_way.address

@@ -24,6 +24,10 @@ ASKING = (
     '  { verb = "ask", question = "key", text = "Off and on.", deadline_s = 60, '
     'choices = ["done", "stop"], go_on_with = ["done"] },\n'
 )
+FETCH = '{ verb = "fetch", send = "23 {start:3} {size:1}" }'
+UPLOAD = '{ verb = "upload", open = "35 {start:3} 00 {size:3}" }'
+LAST = '  { verb = "unlock" },'
+RATE = '{ verb = "rate", to_bps = 1_000_000 },'
 ERASE = 'send = "31 01 FF 00 {block_id} F0 5A", good = "02", busy = "01", every_ms = 200, most = 300'
 
 
@@ -126,6 +130,28 @@ def test_every_step_is_told_in_words() -> None:
         (Q250, OPEN, ASKING.replace("60", "601") + OPEN, "must be less than or equal to 600"),
         (Q250, OPEN, ASKING.replace("60", "600") + OPEN, "open: may wait 606 s in all"),
         (VB60, "seconds = 1.1", "seconds = 100", "must be less than or equal to 60"),
+        (Q250, FETCH, UPLOAD, None),
+        (Q250, FETCH, UPLOAD.replace('"35 ', '"34 '), "read[0]: open is a request for an upload"),
+        (Q250, FETCH, UPLOAD.replace("{size:3}", "00"), "read[0]: names no span"),
+        (
+            Q250,
+            FETCH,
+            UPLOAD.replace("{start:3}", "{block_id}"),
+            "read[0]: there is no field {block_id} here",
+        ),
+        (Q250, FETCH, f"{FETCH}, {UPLOAD}", "read: has one fetch or one upload, and not more"),
+        (Q250, LAST, f"{LAST}\n  {RATE}", None),
+        (Q250, LAST, f"{LAST}\n  {RATE.replace('1_000_000', '83_333')}", "open[6]: to_bps has no number"),
+        (Q250, LAST, f"{LAST}\n  {RATE.replace('1_000_000', '500_000')}", "to_bps is the rate of the bus"),
+        (Q250, LAST, f"{LAST}\n  {RATE}\n  {RATE}", "open: changes the bit rate 2 times"),
+        (Q250, OPEN, f"  {RATE}\n{OPEN}", "open[0]: a rate is kept by a session, and none is entered"),
+        (Q250, OPEN, f"{OPEN}  {RATE}\n", "open[1]: behind a rate no session is entered and no link left"),
+        (
+            Q250,
+            LAST,
+            f'{LAST}\n  {{ verb = "request", send = "87 03" }},',
+            "0x87 has a verb of its own",
+        ),
     ],
 )
 def test_a_step_that_is_not_what_steps_are_for_is_refused(
@@ -139,6 +165,14 @@ def test_a_step_that_is_not_what_steps_are_for_is_refused(
         return
     told = lines(file)
     assert [one for one in told if one.startswith("access[0].steps") and line in one], told
+
+
+def test_an_ecu_that_must_keep_its_session_keeps_its_rate(tmp_path: Path, lines: Lines) -> None:
+    file = tmp_path / "mine.toml"
+    bench = Q250.replace('recoverability = "bootloader"', 'recoverability = "bench"', 1)
+    bench = bench.replace("reset_allowed = true", "reset_allowed = false", 1)
+    file.write_text(bench.replace(LAST, f"{LAST}\n  {RATE}", 1), "utf-8")
+    assert [one for one in lines(file) if "must not lose it half written" in one]
 
 
 def test_an_erase_of_ones_own_may_not_hide_in_another_list(tmp_path: Path, lines: Lines) -> None:

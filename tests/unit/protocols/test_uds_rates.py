@@ -23,19 +23,20 @@ from simulator.car import Car, CarSettings
 from simulator.ecu.hooks import Mishap, RequestFate
 from simulator.kinds import wires_for
 from simulator.virtualtime import run_virtual
-from tests.support.definitions import raw, validated
+from tests.support.step_variants import FAST_BPS, RATE, of_pack, written_faster
 
-FIRST, FAST = 500_000, 1_000_000
-RATE = {"verb": "rate", "to_bps": FAST}
+FIRST, FAST = 500_000, FAST_BPS
 VERIFY, GO = bytes.fromhex("870113"), bytes.fromhex("8703")
 
 
 def quick(rate: dict[str, Any] = RATE, knows: tuple[int, ...] = (FAST,)) -> Definition:
     """An ECU that is written at twice its rate."""
-    tables = raw(load_definition(PACKS / "pbx-q250.toml"))
-    tables["access"][0]["steps"]["open"].append(rate)
-    tables["simulation"]["protocols"] = {"uds": {"rates_bps": list(knows)}}
-    return validated(tables)
+
+    def other(tables: dict[str, Any]) -> None:
+        tables["access"][0]["steps"]["open"][-1] = rate
+        tables["simulation"]["protocols"]["uds"]["rates_bps"] = list(knows)
+
+    return of_pack("pbx-q250", written_faster, other)
 
 
 class Bench:

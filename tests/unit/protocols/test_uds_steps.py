@@ -29,7 +29,7 @@ from appliance.protocols.transforms import SecretNamed
 from appliance.protocols.uds.access import UdsAccess
 from appliance.protocols.uds.addressing import functional_address, link_settings, physical_address
 from appliance.protocols.uds.client import UdsClient
-from appliance.protocols.uds.steps.download import around_download
+from appliance.protocols.uds.steps.download import around
 from appliance.protocols.uds.timing import UdsTiming
 from appliance.protocols.uds.wire import Wire
 from appliance.vault.owner_secrets import Place
@@ -111,7 +111,7 @@ def on_bench(name: str, scenario: Callable[[Bench], Awaitable[T]], secret: Secre
 def test_every_step_of_a_block_is_done_around_its_download_and_none_is_left_out(at: int) -> None:
     pauses = [Wait(verb="wait", seconds=one) for one in (1, 2, 3)]
     download = Download(verb="download", open="34 00 44 {start:4} {size:4}")
-    before, after = around_download([*pauses[:at], download, *pauses[at:]])
+    before, after = around(Download, [*pauses[:at], download, *pauses[at:]])
     assert [*before, *after] == pauses and len(before) == at
 
 

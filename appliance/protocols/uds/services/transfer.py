@@ -23,7 +23,7 @@ def request_download(data_format: int, span: SpanFormat, address: int, size: int
 
 
 def announced(payload: bytes) -> Request[int]:
-    """34 in whatever form an ECU wants it: answers maxNumberOfBlockLength."""
+    """34 or 35 in whatever form an ECU wants it: answers maxNumberOfBlockLength."""
     return Request(payload, positive(payload, 0), _max_block_bytes)
 
 

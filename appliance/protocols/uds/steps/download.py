@@ -13,10 +13,10 @@ from appliance.protocols.uds.services.transfer import send_block
 _CRC_BYTES = 2
 
 
-def around_download(steps: Sequence[Step]) -> tuple[Sequence[Step], Sequence[Step]]:
-    """The steps before the download and those behind it."""
+def around(kind: type[Step], steps: Sequence[Step]) -> tuple[Sequence[Step], Sequence[Step]]:
+    """The steps before the first of that kind and those behind it."""
     for at, step in enumerate(steps):
-        if isinstance(step, Download):
+        if isinstance(step, kind):
             return steps[:at], steps[at + 1 :]
     return (), ()
 
