@@ -17,6 +17,7 @@ NOTES: dict[str, str] = {
     "guards_strange": "{blocks} blocks that the write leaves alone are not as they were read",
     "guards_incomparable": "this ECU compares nothing: what the write leaves alone is not looked at",
     "memory_unseen": "memory cannot be looked at: {error}",
+    "blocks_uncompared": "what the ECU holds cannot be compared now, so that it is written anew: {error}",
     "guards_uncompared": "what the write leaves alone cannot be compared now: {error}",
     "blocks_unlike": "{blocks} blocks do not hold what was written: writing them again",
     "block_suspected": "{error}, though every block holds its target: writing {block} again",

@@ -10,8 +10,10 @@ from appliance.contract.jobs import JobState
 from appliance.contract.phrases import phrase
 from appliance.flashing import history
 from appliance.flashing.block_writing import BlockWriter
+from appliance.flashing.delta_worth import pays
 from appliance.flashing.errors import EcuChangedError
 from appliance.flashing.hash_blind_spots import blind_in
+from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import Step
 from appliance.flashing.verifying import differing, method_of
 from appliance.flashing.write_state import WriteState, names_of, not_as_read
@@ -53,7 +55,8 @@ async def _strange_guards(state: WriteState) -> list[Block]:
 
 
 async def to_write(state: WriteState) -> list[Block]:
-    """Blocks that differ; without a hash on the target, all that the journal does not call programmed.
+    """Blocks that differ; without a hash on the target, all that the journal does not call programmed and
+    that were not read as they should be.
 
     A block that was in flight is written again though it holds the target already: an ECU that was never
     told of its end calls its memory incomplete, and takes nothing that waits for it. Raises AccessError.
@@ -61,16 +64,52 @@ async def to_write(state: WriteState) -> list[Block]:
     job = state.job
     never = [block for block in state.blocks if block.place.at not in state.programmed]
     if method_of(job) != "hash":  # none that may leave a block alone on its word
-        return never or _finisher(state)
+        same = await _read_as_wanted(state, never)
+        blocks = [block for block in never if block not in same]
+        return _skipping(state, blocks) if same else blocks or _finisher(state)
     wrong = await differing(job, state.blocks, state.target, Phase.COMPARE, state.purpose)
     blind = blind_in(job.definition, state.how, state.target)
     wrong += [block for block in never if block.region in blind]
     blocks = [block for block in state.blocks if block in wrong or block.place.at in state.unfinished]
-    blocks = [*blocks, *_perhaps_in_flight(state, blocks)] or _finisher(state)
+    return _skipping(state, [*blocks, *_perhaps_in_flight(state, blocks)])
+
+
+def _skipping(state: WriteState, wrong: list[Block]) -> list[Block]:
+    """What is to be written because of these, noting how many blocks are not."""
+    blocks = wrong or _finisher(state)
     rewritten = state.groups.widened(state.groups.finished(blocks))
     skipped = len(set(state.blocks).difference(rewritten))
     state.step(Step.SKIPPED, detail=f"{skipped} blocks already hold the target")
     return blocks
+
+
+async def _read_as_wanted(state: WriteState, never: Sequence[Block]) -> list[Block]:
+    """Blocks that this write has not touched and that hold the target, where reading them pays.
+
+    Before anything was touched only those are asked for that held it when they were read. A half-written
+    ECU need not let itself be read; where the journal was lost, nobody knows what was touched.
+    """
+    job, before = state.job, state.plan.before
+    hopeful = [
+        block
+        for block in never
+        if block.place.at not in state.unfinished and (before is None or _unchanged(block, before, state))
+    ]
+    size = sum(block.size for block in hopeful)
+    if method_of(job) != "read_back" or history.rescued(state.steps_before) or not hopeful:
+        return []
+    if not pays(size, job.access.memory.meter()):
+        return []
+    try:
+        wrong = await differing(job, hopeful, state.target, Phase.COMPARE, state.purpose)
+    except EcuRefusedError as error:
+        job.note("blocks_uncompared", error=str(error))
+        return []
+    return [block for block in hopeful if block not in wrong]
+
+
+def _unchanged(block: Block, before: MemoryImage, state: WriteState) -> bool:
+    return before.covers(block.place) and before.held(block.place) == state.target.held(block.place)
 
 
 def _perhaps_in_flight(state: WriteState, blocks: Sequence[Block]) -> list[Block]:

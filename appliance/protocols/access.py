@@ -170,6 +170,10 @@ class WireMeter:
     """The part of the payload that was sent to be programmed."""
     sent_memory_bytes: int = 0
     """The memory that this part stood for: more where it travelled compressed."""
+    read_bytes_per_s: float | None = None
+    """Memory that the session which is open now brings at best; None where its protocol does not tell."""
+    write_bytes_per_s: float | None = None
+    """Memory that it takes at best, without the time of its erase."""
 
     @property
     def sent_per_memory(self) -> float:

@@ -250,7 +250,7 @@ class KwpAccessDefinition(AccessDefinition):
             f"K-line, woken by {how}, {rates}, address {self.line.target:02X}",
             self._read(),
             self._written(),
-            "full write",
+            "read-back, where that pays",
         )
 
     def _read(self) -> str:

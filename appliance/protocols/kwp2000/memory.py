@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from appliance.contract.places import Range
 from appliance.protocols.access import (
@@ -19,7 +20,7 @@ from appliance.protocols.access import (
 )
 from appliance.protocols.kwp2000.client import LOST, REPEAT_BACK_OFF_S, MisfitAnswerError
 from appliance.protocols.kwp2000.framing import MOST_BYTES, MOST_IN_FORMAT
-from appliance.protocols.kwp2000.metering import KwpMeter
+from appliance.protocols.kwp2000.metering import KwpMeter, bytes_per_s
 from appliance.protocols.kwp2000.refusals import STILL_RUNNING
 from appliance.protocols.kwp2000.services.memory import (
     end_transfer,
@@ -37,6 +38,7 @@ from appliance.protocols.transforms import Piece, SecretNamed, messages, none_su
 
 MAX_READ_BYTES = 16 * 1024
 _POLL_S = 0.1
+_READ_REQUEST_BYTES = 5
 _PENDING_PIECE_BYTES = 64
 _PENDING_BYTES = 64 * 1024
 """No sector of these families is longer, so no download that was left open is."""
@@ -116,8 +118,19 @@ class KwpMemory:
         return None
 
     def meter(self) -> WireMeter:
-        """Wire figures since the access was made."""
-        return self._meter.reading(self._session.repeats)
+        """Wire figures since the access was made; how fast memory comes and goes, while the ECU is awake."""
+        figures, client = self._meter.reading(self._session.repeats), self._session.client
+        if client is None:
+            return figures
+        reading, writing = self._how.reading, self._how.writing
+        uploads = reading.method == "upload"
+        read = self._longest() - 1 if uploads else min(reading.block_bytes, self._longest() - 1)
+        sent = min(writing.block_bytes or MOST_BYTES, self._longest()) - 1
+        return replace(
+            figures,
+            read_bytes_per_s=bytes_per_s(client.link, 1 if uploads else _READ_REQUEST_BYTES, read + 1, read),
+            write_bytes_per_s=bytes_per_s(client.link, sent + 1, 1, sent),
+        )
 
     def _pieces(self, data: bytes, most: int) -> Iterator[Piece]:
         if not self._how.writing.transforms:

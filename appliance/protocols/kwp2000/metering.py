@@ -16,6 +16,12 @@ def exchange_s(request_bytes: int, answer_bytes: int, rate_bps: int, timing: Kwp
     return wire_s + (request_bytes - 1) * timing.p4_min_s + timing.p2_min_s + timing.p3_min_s
 
 
+def bytes_per_s(link: KwpLink, request_bytes: int, answer_bytes: int, memory_bytes: int) -> float:
+    """Memory moved by one exchange after the other, of payloads so long, as the link is set now."""
+    request, answer = link.framed_bytes(request_bytes), link.framed_bytes(answer_bytes)
+    return memory_bytes / exchange_s(request, answer, link.line.rate_bps, link.timing)
+
+
 class KwpMeter(Meter):
     """Knows besides the seconds that the wire alone would have taken."""
 

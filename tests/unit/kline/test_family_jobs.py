@@ -54,7 +54,7 @@ def test_an_me7_is_read_written_verified_and_restored(tmp_path: Path) -> None:
         written = await write(at.box, job, at.hand_in(wanted), MasterWish(), engine_off=True)
         assert (written["result"], written["verify"]["method"]) == ("done", "read_back")
         assert at.car.memory == wanted
-        assert erased(at)[-1] == LAST and not complains(at)
+        assert erased(at) == [CALIBRATION, LAST] and not complains(at)
         assert (await verify(at.box, job))["method"] == "read_back"
         assert (await restore(at.box, job))["result"] == "restored"
         assert at.car.memory == stock(at.car.definition)
@@ -67,7 +67,7 @@ def test_an_me7_is_read_written_verified_and_restored(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("original", [False, True])
-@pytest.mark.parametrize("number", [1, 20, 60])
+@pytest.mark.parametrize("number", [1, 12, 25])
 def test_an_me7_that_was_cut_off_is_finished_by_its_last_sector(
     number: int, original: bool, tmp_path: Path
 ) -> None:

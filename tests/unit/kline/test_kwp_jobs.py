@@ -20,11 +20,13 @@ from appliance.flashing.safety import standing
 from appliance.protocols.kwp2000.links import discover
 from appliance.protocols.port_missing import PortMissingError
 from simulator.kline.answering import AnswerFault
+from simulator.kline.refusing import refusal
+from simulator.kline.reply import Reply
 from simulator.kline.wire import WireByte
 from simulator.virtualtime import run_virtual
 from tests.support.killing import Killed, Killer
 from tests.support.kwp_box import KLinePorts, KwpBox, KwpCar, stock, tuned
-from tests.support.kwp_definition import SECTOR_BYTES, edc15_kind, me7_kind
+from tests.support.kwp_definition import SECTOR_BYTES, START, edc15_kind, me7_kind
 
 TRANSFER = b"\x36"
 KINDS = {"me7": me7_kind(), "edc15": edc15_kind()}
@@ -161,6 +163,98 @@ def test_a_power_cut_in_the_middle_of_a_block_is_recovered(
         assert done["result"] == ("restored" if original else "done")
         assert at.car.memory == (stock(definition) if original else wanted)
         assert standing(at.box.journal, job).ecu is EcuSafety.INTACT
+        at.box.journal.close()
+
+    run_virtual(inside())
+
+
+def slow_to_read(definition: Definition) -> Definition:
+    """Whoever reads sixteen bytes at once moves little more than half of what a write moves."""
+    (access,) = definition.accesses
+    reading = access.reading.model_copy(update={"block_bytes": 16})  # type: ignore[attr-defined]
+    return definition.model_copy(update={"accesses": (access.model_copy(update={"reading": reading}),)})
+
+
+def erased(at: KwpBox) -> list[int]:
+    """Numbers of the sectors that the ECU was asked to erase, in their order."""
+    asked = [one for one in at.car.line.requests if one[:2] == b"\x31\xc4"]
+    return [(int.from_bytes(one[2:5]) - START) // SECTOR_BYTES for one in asked]
+
+
+@pytest.mark.parametrize(("pays", "sectors"), [(True, [0, 3]), (False, [0, 1, 2, 3])])
+def test_what_reads_as_wanted_is_left_alone_where_reading_pays(
+    pays: bool, sectors: list[int], tmp_path: Path
+) -> None:
+    definition = KINDS["me7"] if pays else slow_to_read(KINDS["me7"])
+
+    async def inside() -> None:
+        at, job = await was_read(tmp_path / "box", definition)
+        wanted = tuned(definition, stock(definition))
+        written = await write(at.box, job, at.hand_in(wanted), MasterWish(), engine_off=True)
+        assert at.car.memory == wanted
+        assert erased(at) == sectors
+        assert written["blocks"] == {"total": 4, "written": len(sectors), "skipped": 4 - len(sectors)}
+        at.box.journal.close()
+
+    run_virtual(inside())
+
+
+def test_a_sector_that_changed_since_it_was_read_is_not_left_alone(tmp_path: Path) -> None:
+    definition = KINDS["me7"]
+
+    async def inside() -> None:
+        at, job = await was_read(tmp_path / "box", definition)
+        at.car.flash.force(START + SECTOR_BYTES, b"other")
+        wanted = tuned(definition, stock(definition))
+        await write(at.box, job, at.hand_in(wanted), MasterWish(), engine_off=True)
+        assert at.car.memory == wanted
+        assert erased(at) == [0, 1, 3]
+        at.box.journal.close()
+
+    run_virtual(inside())
+
+
+def refuse_to_be_read(at: KwpBox) -> None:
+    """Once, as a boot loader may that has no whole application."""
+    answer = at.car.server.answer
+
+    def refusing(payload: bytes) -> Reply:
+        if payload[0] != 0x23:
+            return answer(payload)
+        at.car.server.answer = answer  # type: ignore[method-assign]
+        return Reply(refusal(0x23, 0x11))
+
+    at.car.server.answer = refusing  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(("lets_read", "again"), [(True, [0, 3]), (False, [0, 1, 2, 3])])
+def test_a_recovery_leaves_alone_what_was_not_touched_and_writes_what_was_in_flight(
+    lets_read: bool, again: list[int], tmp_path: Path
+) -> None:
+    definition = KINDS["me7"]
+
+    async def inside() -> None:
+        at, job = await was_read(tmp_path / "box", definition)
+        wanted = tuned(definition, stock(definition))
+        killer, pieces = Killer(at.state), 0
+
+        def cut_off(data: bytes) -> None:
+            nonlocal pieces
+            pieces += data[4:5] == TRANSFER
+            if pieces == 3:
+                pieces += 1
+                killer.strike()
+
+        at.ports.watch = cut_off
+        with pytest.raises(Killed):
+            await write(at.box, job, at.hand_in(wanted), MasterWish(), engine_off=True)
+        assert erased(at) == [0]
+        at.live_again(killer.state)
+        if not lets_read:
+            refuse_to_be_read(at)
+        await recover(at.box, job, False)
+        assert at.car.memory == wanted
+        assert erased(at) == [0, *again]
         at.box.journal.close()
 
     run_virtual(inside())
