@@ -25,6 +25,7 @@ from tests.mutation.judging import NOTICED, Reached, Verdict, judge
 from tests.mutation.reach import FILE, SOURCES
 
 _PROTOCOLS = "tests/unit/protocols"
+_KLINE = "tests/unit/kline"
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,24 @@ ROOMS = {
         ),
     ),
     "uds": Room(("appliance/protocols/uds",), (_PROTOCOLS, "tests/unit/engine/test_session_keeper.py")),
+    "kwp2000": Room(
+        ("appliance/protocols/kwp2000",),
+        tuple(
+            f"{_KLINE}/test_{name}.py"
+            for name in (
+                "framing",
+                "kwp_services",
+                "kwp_client",
+                "kwp_access",
+                "waking",
+                "legislated",
+                "recorded_traces",
+                "bad_lines",
+                "edc15",
+                "families",
+            )
+        ),
+    ),
     "flashing": Room(("appliance/flashing",), ("tests/unit/flashing", "tests/unit/engine")),
     "vault": Room(
         ("appliance/vault", "appliance/contract/records.py", "appliance/contract/manifest.py"),
