@@ -15,6 +15,7 @@ from appliance.flashing.errors import EcuChangedError
 from appliance.flashing.hash_blind_spots import blind_in
 from appliance.flashing.image import MemoryImage
 from appliance.flashing.journal import Step
+from appliance.flashing.recognising import require_very_ecu
 from appliance.flashing.verifying import differing, method_of
 from appliance.flashing.write_state import WriteState, names_of, not_as_read
 from appliance.protocols.access import Block, EcuRefusedError
@@ -104,6 +105,7 @@ async def _read_as_wanted(state: WriteState, never: Sequence[Block]) -> list[Blo
         wrong = await differing(job, hopeful, state.target, Phase.COMPARE, state.purpose)
     except EcuRefusedError as error:
         job.note("blocks_uncompared", error=str(error))
+        await require_very_ecu(job)  # it was opened again, and cannot be known by what it holds
         return []
     return [block for block in hopeful if block not in wrong]
 

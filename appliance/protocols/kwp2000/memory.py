@@ -172,7 +172,7 @@ class KwpMemory:
             try:
                 await self._session.ask(request)
             except EcuRefusedError as still:
-                if still.code != STILL_RUNNING or not self._how.writing.ends_pending:
+                if still.refusal not in _PERHAPS_OPEN or not self._how.writing.ends_pending:
                     raise
                 await self._end_pending(place.memory)
                 await self._session.ask(request)
