@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from appliance.definitions.choreography import Choreography
+from appliance.definitions.entry_step import Step
 from appliance.definitions.entry_steps import EntryStep
 from appliance.definitions.person_steps import Ask, ConnectWires
 from appliance.definitions.pin_steps import PulsePin, SetPin
@@ -36,6 +37,14 @@ def _questions(step: ConnectWires, wiring: Sequence[Wire]) -> Iterator[Ask]:
             go_on_with=("connected",),
             deadline_s=step.deadline_s,
         )
+
+
+def is_wire(step: Step, wiring: Sequence[Wire]) -> bool:
+    """Whether a step of the choreography asks for one of these wires."""
+    return isinstance(step, Ask) and any(
+        (step.question, step.text) == (f"wire_{number}", in_words(wire))
+        for number, wire in enumerate(wiring, 1)
+    )
 
 
 def in_words(wire: Wire) -> str:

@@ -23,6 +23,7 @@ from appliance.engine.settings import EngineSettings
 from appliance.flashing.database import JournalDamagedError, StorageError
 from appliance.flashing.entry_record import tell_cut_entry
 from appliance.flashing.journal import Journal
+from appliance.flashing.known_wiring import Wirings
 from appliance.flashing.power import PowerGuard
 from appliance.flashing.recovering import mark_interrupted
 from appliance.flashing.safety import job_not_over
@@ -53,6 +54,7 @@ class EngineContext:
     secrets: SecretStore
     held: HeldFiles
     now: Callable[[], float] = time.time
+    wirings: Wirings = field(default_factory=Wirings)
     vigil: Vigil = field(default_factory=Vigil)
     uploads: dict[str, bytes] = field(default_factory=dict)
     """Files handed in by a client, in memory only and until they are used."""

@@ -88,6 +88,8 @@ async def _on_wire(
     finally:
         await power.stop()
         _keep_voltages(box, job_id, power)
+        if power.left_window:
+            box.wirings.of(job_id, way.access.name).doubt()
         if must_stay(box.journal, way.access, job_id):
             box.vigil.begin(box.connection, way.access)
 

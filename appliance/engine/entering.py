@@ -7,6 +7,7 @@ from functools import partial
 
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.pin_steps import PIN_NAMES
+from appliance.definitions.wiring import is_wire
 from appliance.engine.context import EngineContext
 from appliance.flashing.entry import Entry
 from appliance.flashing.entry_actions import make_safe
@@ -53,6 +54,8 @@ def entered(
         record,
         access.name,
         job_id,
+        wires=lambda step: access.method == "bench" and is_wire(step, access.wiring),
+        wiring=box.wirings.of(job_id, access.name),
         inside=inside,
         stays=stays,
         tell=box.journal.events.tell,

@@ -14,15 +14,18 @@ from appliance.contract.events import AlarmEvent, Event
 from appliance.contract.phrases import phrase
 from appliance.definitions.choreography import Choreography
 from appliance.definitions.entry_step import Step
-from appliance.definitions.supply_steps import SupplyOff
+from appliance.definitions.supply_steps import CheckGround, SupplyOff
 from appliance.flashing.entry_actions import Actions, EntryPorts, make_safe
 from appliance.flashing.entry_findings import EntryError
+from appliance.flashing.known_wiring import Wiring
 from appliance.protocols.port_missing import PortMissingError
 from drivers.pins.interface import PinsError
 
 Record = Callable[[Event], None]
 """Has an event written down, durable on return. Raises PitboxError where that is not possible."""
 
+_LOOK_S = 1.0
+"""So long the ending waits for a measurement that it can do without."""
 _FALLEN = SupplyOff(verb="supply_off")
 log = logging.getLogger("pitbox.entry")
 
@@ -38,16 +41,22 @@ class Entry:
         access: str,
         job_id: str | None,
         *,
+        wires: Callable[[Step], bool] = lambda step: False,
+        wiring: Wiring | None = None,
         inside: bool = False,
         stays: Callable[[], bool] = lambda: False,
         tell: Record | None = None,
     ) -> None:
-        """`tell` takes what need not be durable before a line moves, also where the disk takes nothing.
+        """`wires` says which steps ask for a wire, `wiring` what is known of those.
+
+        `tell` takes what need not be durable before a line moves, also where the disk takes nothing.
 
         `inside`: the controller was left under power where the access needs it, so no step is done again.
 
         `stays` is asked at the end: whether the controller would not come back from a loss of its supply.
         """
+        self._wires = wires
+        self._wiring = wiring or Wiring()
         self._inside = inside
         self._stays = stays
         self._choreography = choreography
@@ -71,6 +80,7 @@ class Entry:
             self._leave_at_once()
             raise
         except BaseException as error:
+            self._wiring.doubt()
             problems = await self._leave()
             if isinstance(error, PitboxError):
                 error.add(*problems)
@@ -103,14 +113,28 @@ class Entry:
             self._entered = True
             self._tell_if_possible(EntryOutcome.ENTERED, phrase("entry.inside"))
             return
-        for number, step in enumerate(self._choreography.steps, 1):
-            await self._step(number, step)
+        if not await self._all_steps(known=self._wiring.begin(asyncio.get_running_loop().time())):
+            self._wiring.doubt()
+            self._wiring.begin(asyncio.get_running_loop().time())
+            await self._all_steps(known=False)
         try:
             await self._actions.check_supply()
         except ConnectionError as error:
             raise _hardware(error) from error
         self._tell(EntryOutcome.ENTERED, phrase("entry.entered", steps=len(self._choreography.steps)))
         self._entered = True
+
+    async def _all_steps(self, *, known: bool) -> bool:
+        """False where the probe, before anything is switched on, finds other wires than were confirmed."""
+        for number, step in enumerate(self._choreography.steps, 1):
+            if known and self._wires(step):
+                self._tell(EntryOutcome.DONE, phrase("step.wire_known"), number)
+                continue
+            await self._step(number, step)
+            probed_v = self._actions.probed_v if isinstance(step, CheckGround) else None
+            if known and probed_v is not None and not self._wiring.is_as_before(probed_v):
+                return False
+        return True
 
     async def _step(self, number: int, step: Step) -> None:
         self._tell(EntryOutcome.BEGUN, step.told, number)
@@ -146,6 +170,7 @@ class Entry:
         return ending.result()
 
     async def _end(self) -> list[Phrase]:
+        await self._judge_wiring()
         problems = self._ask_whether_it_stays()
         try:
             for step in () if self._staying else self._choreography.ending:
@@ -156,6 +181,19 @@ class Entry:
             problems += await self._ending_step(_FALLEN)
         self._tell_end(problems)
         return problems
+
+    async def _judge_wiring(self) -> None:
+        """Wires are good through which the supply is still as it was switched on."""
+        if not self._entered or self._inside:
+            return
+        try:
+            async with asyncio.timeout(_LOOK_S):
+                await self._actions.check_supply()
+        except (PitboxError, ConnectionError, TimeoutError):
+            self._wiring.doubt()
+            return
+        if self._actions.probed_v is not None:
+            self._wiring.measured_well(self._actions.probed_v, asyncio.get_running_loop().time())
 
     def _ask_whether_it_stays(self) -> list[Phrase]:
         """Where nobody can tell, it stays: a supply that is on too long does less than a lost ECU."""

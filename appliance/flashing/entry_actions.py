@@ -67,6 +67,8 @@ class Actions:
         self._job_id = job_id
         self._windows: dict[Output, SupplyOn | IgnitionOn] = {}
         """What the supply must keep, by the outputs that are on."""
+        self.probed_v: float | None = None
+        """What the probe of this entry has found last."""
         self._actions: dict[type[Step], Callable[[Any], Coroutine[Any, Any, Phrase]]] = {
             SupplyOn: self._switch_on,
             IgnitionOn: self._switch_on,
@@ -157,7 +159,7 @@ class Actions:
             await asyncio.sleep(_SAMPLE_S)
 
     async def _check_ground(self, step: CheckGround) -> Phrase:
-        volts = await self._ports.supply().probe()
+        self.probed_v = volts = await self._ports.supply().probe()
         if problem := circuit_problem(step, volts):
             raise problem
         return phrase("step.probed", volts=volts)

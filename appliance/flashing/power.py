@@ -118,6 +118,15 @@ class PowerGuard:
         low, high = self._aged(self._lowest), self._aged(self._highest)
         return (low, high) if low and high else None
 
+    @property
+    def left_window(self) -> bool:
+        """Whether the supply was ever seen outside its window, or is not seen any more."""
+        seen = (self._lowest, self._highest)
+        outside = any(
+            one is not None and not self.window.min_v <= one.volts <= self.window.max_v for one in seen
+        )
+        return outside or not self.answers
+
     def _aged(self, sample: _Sample | None) -> Voltage | None:
         if sample is None:
             return None

@@ -79,7 +79,7 @@ class KillableConnection(SimulatedCarInterface):
         """Off the bus for ever, with all frames that wait."""
         self._pulled = True
         if self._workbench is not None:
-            self._workbench.bench.box_dies()
+            self._workbench.box_dies()
         for port in (self._pins, self._supply):
             if port is not None:
                 port.gone = True

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from appliance.contract.catalogue import Phrase
 from appliance.contract.entry_events import EntryOutcome
+from appliance.contract.phrases import phrase
 from appliance.definitions.loader import PACKS, load_definition
 from appliance.flashing import entry, entry_findings
 from appliance.flashing.entry_actions import Actions
@@ -80,7 +82,7 @@ def test_each_class_strikes_and_an_honest_box_bears_it(one: Hitch, monkeypatch: 
 def test_a_supply_left_on_behind_an_error_is_caught(one: Hitch, monkeypatch: pytest.MonkeyPatch) -> None:
     hitch(monkeypatch, one, at=18.3 if one in (Hitch.TRIP, Hitch.SAG) else 0.0)
 
-    async def nothing(*_arguments: object) -> list[str]:
+    async def nothing(*_arguments: object) -> list[Phrase]:
         return []
 
     monkeypatch.setattr(entry.Entry, "_end", nothing)
@@ -99,8 +101,8 @@ def test_an_ecu_powered_without_ground_or_the_wrong_way_round_is_caught(
 ) -> None:
     hitch(monkeypatch, one)
 
-    async def unchecked(*_arguments: object) -> str:
-        return "it will be all right"
+    async def unchecked(*_arguments: object) -> Phrase:
+        return phrase("step.connect_wires")
 
     monkeypatch.setattr(Actions, "_check_ground", unchecked)
     assert told in broken()
@@ -123,8 +125,8 @@ def test_a_box_that_takes_silence_or_any_word_for_a_yes_is_caught(
 def test_a_stuck_supply_that_is_called_safe_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     hitch(monkeypatch, Hitch.SUPPLY_STUCK)
 
-    async def unmeasured(*_arguments: object) -> str:
-        return "off"
+    async def unmeasured(*_arguments: object) -> Phrase:
+        return phrase("step.connect_wires")
 
     monkeypatch.setattr(Actions, "_supply_off", unmeasured)
     assert "cannot be switched off was called safe" in broken()
@@ -142,8 +144,8 @@ def test_a_box_that_does_not_look_at_the_current_is_caught(
 ) -> None:
     hitch(monkeypatch, one)
 
-    async def unchecked(*_arguments: object) -> str:
-        return "it will be all right"
+    async def unchecked(*_arguments: object) -> Phrase:
+        return phrase("step.connect_wires")
 
     monkeypatch.setattr(entry_findings, blind, lambda *_arguments: False)
     monkeypatch.setattr(Actions, "_check_pin", unchecked)
@@ -157,10 +159,10 @@ def test_wires_in_the_wrong_place_under_a_box_that_checks_nothing_are_caught(
     """Whichever wires the dice choose: an offence, or a supply that nobody switches off."""
     hitch(monkeypatch, one)
 
-    async def unchecked(*_arguments: object) -> str:
-        return "it will be all right"
+    async def unchecked(*_arguments: object) -> Phrase:
+        return phrase("step.connect_wires")
 
-    async def nothing(*_arguments: object) -> list[str]:
+    async def nothing(*_arguments: object) -> list[Phrase]:
         return []
 
     for check in ("_check_ground", "_check_off", "_check_pin"):

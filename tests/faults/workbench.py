@@ -95,7 +95,12 @@ class Workbench:
         """Those of this attempt."""
         self._before = Before(set(), False, 0)
         self._faults: list[Fault] = []
-        self._unwilling = False
+        self._unwilling: set[str] = set()
+        """Wires that the person does not confirm."""
+        self._asked_before, self._known = 0, False
+        """How it stood when the attempt began: questions so far, and whether the wires were confirmed."""
+        self._confirmed = False
+        """Whether somebody has confirmed every wire to this life of the box, and the ECU was used."""
 
     def brew(self, dice: random.Random, wanted: Sequence[Hitch] | None = None) -> list[Fault]:
         """What goes wrong in the coming attempt; faults are for the injector, people are set here."""
@@ -105,12 +110,13 @@ class Workbench:
         for hitch in OF_A_PERSON & set(self.hitches):
             replies[f"wire_{dice.randint(1, len(self.access.wiring))}"] = _reply(dice, hitch)
         self.person = self._willing(replies)
-        self._unwilling = any(one[-1:] != [Reply("connected")] for one in replies.values())
+        self._unwilling = {wire for wire, one in replies.items() if one[-1:] != [Reply("connected")]}
         self._faults = [_fault(dice, hitch) for hitch in self.hitches if hitch not in OF_A_PERSON]
         return self._faults
 
     def begin(self) -> None:
         """An attempt begins; what strikes at its first instant counts as having been there before."""
+        self._asked_before, self._known = len(self.person.asked), self._confirmed
         at_once = {fault.kind for fault in self._faults if not fault.at}
         stuck = {str(one.wire) for one in self._faults if one.kind is FaultKind.OUTPUT_STUCK and not one.at}
         self._before = Before(
@@ -125,15 +131,23 @@ class Workbench:
         Raises BrokenPromiseError.
         """
         judge_at_rest(self.bench)
-        if self._unwilling and self.bench.times_powered > self._before.times_on:
+        asked = {one.key for one in self.person.asked[self._asked_before :]}
+        confirmed = self._wires <= asked - self._unwilling or (self._known and not asked)
+        if self.bench.times_powered > self._before.times_on and not confirmed:
             raise BrokenPromiseError("the box powered an ECU whose wires nobody had confirmed")
         if told:
+            self._confirmed = confirmed and EntryOutcome.ENTERED in told
             judge_told(told, self._before, hot=self.bench.supply.is_hot(Output.SUPPLY))
 
     def mend(self) -> None:
         """The technician puts all of it right, and looks whether the supply is off."""
         self.bench.mend()
-        self.person, self._unwilling, self._faults = self._willing({}), False, []
+        self.person, self._unwilling, self._faults = self._willing({}), set(), []
+
+    def box_dies(self) -> None:
+        """What it was told of the wires dies with it."""
+        self.bench.box_dies()
+        self._confirmed = False
 
     def take_off(self) -> None:
         """The ECU goes back into its car."""
@@ -144,10 +158,13 @@ class Workbench:
         self._car.power_up()
 
     def _willing(self, other: dict[str, Sequence[Reply]]) -> SimulatedPerson:
-        keys = (f"wire_{number}" for number in range(1, len(self.access.wiring) + 1))
         return SimulatedPerson(
-            {key: other.get(key, [Reply("connected", CONNECTED_S)]) for key in keys}, "Kim"
+            {key: other.get(key, [Reply("connected", CONNECTED_S)]) for key in self._wires}, "Kim"
         )
+
+    @property
+    def _wires(self) -> set[str]:
+        return {f"wire_{number}" for number in range(1, len(self.access.wiring) + 1)}
 
 
 def judge_at_rest(bench: Bench) -> None:

@@ -391,6 +391,7 @@ PHRASES: dict[str, str] = {
     "step.probed": "{volts:.1f} V at the probe",
     "step.measured": "{volts:.1f} V, {amps:.2f} A",
     "step.answered": "{person_text} answered {answer}",
+    "step.wire_known": "confirmed before in this job, and measured well since",
     "lines.still_on": "{output} is not switched off: {technical_text}",
     "lines.not_released": "{pin} is not released: {technical_text}",
     "entry.inside": "it was left under power, in its session",
