@@ -85,6 +85,8 @@ def _shrunk(data: dict[str, Any]) -> None:
         region["size_bytes"] //= SHRUNK
         for sectors in region["sectors"]:
             sectors["size_bytes"] //= SHRUNK
+    layout = data["access"][0]["layout"]
+    layout["mirrored_at"] = first + (layout["mirrored_at"] - first) // SHRUNK
     own = next(region for region in regions if region["name"] == "calibration")
     end = own["start"] + own["size_bytes"]
     where = _checked(own["start"], end)

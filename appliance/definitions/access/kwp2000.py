@@ -144,6 +144,16 @@ class KwpReading(Strict):
     """Longest piece asked for at once by 23; of an upload 75 says it."""
 
 
+class KwpLayout(Strict):
+    """What is looked at before memory is read or written: whether it is the one described here. A boot loader
+    that is to be recovered is not asked."""
+
+    ends: bool = False
+    """Whether two bytes are read at both ends of each memory, and two beyond them, which must be refused."""
+    mirrored_at: int | None = Field(default=None, ge=0, lt=1 << 8 * ADDRESS_BYTES)
+    """Where a shorter part would hold the first bytes of memory once more: they must not be there."""
+
+
 class KwpErasing(Strict):
     """Erase routine (31), given first and last address, and asked for its result (33) until it is done."""
 
@@ -215,6 +225,8 @@ class KwpAccessDefinition(AccessDefinition):
     """Sessions and unlocks."""
     reading: KwpReading = KwpReading()
     """How memory is read."""
+    layout: KwpLayout = KwpLayout()
+    """What tells that the memory is this one."""
     erasing: KwpErasing = KwpErasing()
     """How it is erased."""
     writing: KwpWriting = KwpWriting()
@@ -285,11 +297,24 @@ class KwpAccessDefinition(AccessDefinition):
             yield (), problem
         if [one.name for one in self.writing.transforms] not in ([], ["bcb-1"]):
             yield ("writing",), "transforms are 'bcb-1', or none"
+        yield from (
+            (("layout",), f"memory {memory.name!r}: {reason}")
+            for memory in memories
+            for reason in self._layout_misfits(memory)
+        )
         if bool(self.writing.data_format) != bool(self.writing.transforms):
             yield (
                 ("writing",),
                 f"data_format 0x{self.writing.data_format:02X} and transforms do not say the same",
             )
+
+    def _layout_misfits(self, memory: Memory) -> Iterator[str]:
+        start, end = memory.regions[0].start, memory.regions[-1].place.end
+        if self.layout.ends and not 2 <= start < end <= (1 << 8 * ADDRESS_BYTES) - 2:
+            yield "ends: there is no address beyond it"
+        mirror = self.layout.mirrored_at
+        if mirror is not None and not start < mirror < end:
+            yield "mirrored_at is not an address behind its first"
 
 
 def kwp_access(definition: HasAccesses) -> KwpAccessDefinition:

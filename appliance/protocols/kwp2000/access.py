@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from appliance.definitions.access.kwp2000 import IdentityField
+from appliance.definitions.memory import Memory
 from appliance.definitions.schema import Definition
 from appliance.protocols.access import (
     Dtc,
@@ -17,6 +19,7 @@ from appliance.protocols.access import (
     Refusal,
 )
 from appliance.protocols.kwp2000.client import MisfitAnswerError
+from appliance.protocols.kwp2000.layout import require_layout
 from appliance.protocols.kwp2000.memory import KwpMemory
 from appliance.protocols.kwp2000.services.data import clear_dtcs, read_dtcs, read_identification
 from appliance.protocols.kwp2000.session import KwpSession, quietly
@@ -82,8 +85,16 @@ class KwpIdentification:
 class KwpLifecycle:
     """Implements LifecycleCapability."""
 
-    def __init__(self, session: KwpSession, identification: KwpIdentification, secret: SecretNamed) -> None:
+    def __init__(
+        self,
+        session: KwpSession,
+        identification: KwpIdentification,
+        memory: KwpMemory,
+        memories: Sequence[Memory],
+        secret: SecretNamed,
+    ) -> None:
         self._session = session
+        self._memory, self._memories = memory, memories
         self._secret = secret
         self._identification = identification
 
@@ -94,10 +105,13 @@ class KwpLifecycle:
     async def open(self, purpose: Purpose) -> None:
         """Enter the session and unlock level that the purpose needs.
 
-        Raises PitboxError for a secret of the owner that is missing, before anything is sent.
+        Raises PitboxError for a secret of the owner that is missing, before anything is sent, and
+        LAYOUT_UNLIKE for an ECU with another memory.
         """
         require_secrets(self._session.how, purpose, self._secret)
         await self._session.open(purpose)
+        if purpose is not Purpose.RECOVER:
+            await require_layout(self._memory, self._session.how.layout, self._memories)
 
     async def close(self) -> None:
         """Stop communication; never raises."""
@@ -152,7 +166,7 @@ class KwpAccess:
     def __init__(self, session: KwpSession, ecu: Definition, secret: SecretNamed = none_supplied) -> None:
         self.session = session
         self.identity = KwpIdentification(session)
-        self.lifecycle = KwpLifecycle(session, self.identity, secret)
-        erased = {one.name: one.erased_byte for one in session.how.reached(ecu.memories)}
-        self.memory = KwpMemory(session, erased, secret)
+        reached = session.how.reached(ecu.memories)
+        self.memory = KwpMemory(session, {one.name: one.erased_byte for one in reached}, secret)
+        self.lifecycle = KwpLifecycle(session, self.identity, self.memory, reached, secret)
         self.diagnostics = KwpFaultMemory(session)

@@ -143,6 +143,7 @@ def test_an_upload_of_which_a_piece_was_lost_is_announced_anew(kind: str) -> Non
 
     async def work(bench: Bench) -> None:
         await bench.access.lifecycle.open(Purpose.READ)
+        bench.ecu.requests.clear()
         late = AnswerFault("late", 0.001)
         bench.ecu.faults.extend([late] * 3 + [AnswerFault(kind)])  # type: ignore[arg-type]
         assert await bench.access.memory.read(Range("flash", 0x82_0000, 0x1000)) == STOCK[0x2_0000:0x2_1000]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tests.support.killing import Killed, Killer
 from tests.support.kwp_box import KwpBox, KwpCar, stock, tuned
 from tests.support.kwp_definition import edc15, me7_5
 
+MIRROR, BEHIND = 0x80_4000, 0x80_8000
 CALIBRATION, LAST = 0x80_0800, 0x80_7800
 IN_CALIBRATION = CALIBRATION - 0x80_0000 + 0x100
 ERASE, TRANSFER = b"\x31\xc4", 0x36
@@ -102,7 +104,66 @@ def test_an_me7_that_was_cut_off_is_finished_by_its_last_sector(
         assert at.car.memory == (factory if original else wanted)
         assert standing(at.box.journal, job).ecu is EcuSafety.INTACT
         assert b"\x1a\x9c" not in at.car.line.requests
+        assert not [one for one in at.car.line.requests if one[0] == 0x35 and one[1:4] == b"\x80\x80\x00"]
         assert erased(at)[-1] == LAST and not complains(at)
+        at.box.journal.close()
+
+    run_virtual(inside())
+
+
+def only_half_of_it(at: KwpBox) -> None:
+    """A part of half the length, that refuses what lies behind it."""
+    core = at.car.controller.core
+    readable = core.readable
+    core.readable = (  # type: ignore[method-assign]
+        lambda start, size: start + size <= MIRROR and readable(start, size)
+    )
+
+
+def twice_the_same(at: KwpBox) -> None:
+    """A part of half the length, that is there twice."""
+    at.car.flash.force(MIRROR, at.car.flash.read(0x80_0000, MIRROR - 0x80_0000))
+
+
+def more_behind_it(at: KwpBox) -> None:
+    """A part of more than that length."""
+    core = at.car.controller.core
+    readable, read_flash = core.readable, core.read_flash
+    core.readable = (  # type: ignore[method-assign]
+        lambda start, size: start == BEHIND or readable(start, size)
+    )
+    core.read_flash = (  # type: ignore[method-assign]
+        lambda start, size: bytes(size) if start == BEHIND else read_flash(start, size)
+    )
+
+
+@pytest.mark.parametrize("other", [only_half_of_it, twice_the_same, more_behind_it])
+def test_an_me7_with_another_memory_is_neither_read_nor_written(
+    other: Callable[[KwpBox], None], tmp_path: Path
+) -> None:
+    async def inside() -> None:
+        at = KwpBox(tmp_path / "box", KwpCar(me7_5()))
+        job = str((await identify(at.box, at.car.definition.id))["job"])
+        other(at)
+        with pytest.raises(PitboxError) as refused:
+            await read(at.box, job)
+        assert refused.value.code == "LAYOUT_UNLIKE"
+        at.box.journal.close()
+
+    run_virtual(inside())
+
+
+def test_the_memory_is_looked_at_before_a_write(tmp_path: Path) -> None:
+    async def inside() -> None:
+        at, job = await was_read(tmp_path / "box")
+        wanted = tuned(at.car.definition, stock(at.car.definition), IN_CALIBRATION)
+        twice_the_same(at)
+        before = at.car.memory
+        with pytest.raises(PitboxError) as refused:
+            await write(at.box, job, at.hand_in(wanted), MasterWish(), engine_off=True)
+        assert refused.value.code == "LAYOUT_UNLIKE"
+        assert at.car.memory == before and not erased(at)
+        assert standing(at.box.journal, job).ecu is EcuSafety.UNTOUCHED
         at.box.journal.close()
 
     run_virtual(inside())
