@@ -22,7 +22,9 @@ ALARMS: dict[str, str] = {
     "lines_not_safe": "Take the controller off the bench by hand: {problems}",
     # --- stored files
     "stored_file_rots": "stored file {file}: {problem}",
+    "stored_file_whole": "stored file {file}: what had rotted there is whole again",
     "second_store_missing": "the second place for sealed files is not there",
+    "second_store_back": "the second place for sealed files is there again",
     # --- the owner's secrets
     "secrets_unseen": "the owner's secrets cannot be looked at: {problem}",
     "secret_in_the_clear": "the owner's '{name}' for {definition} lies in the clear, and could not be "

@@ -183,7 +183,7 @@ class Api:
             supply=await self._worker.call(self._supply),
             protection_gaps=list(self._gaps),
             journal_differences=[_trouble(one) for one in self._box.journal.differences],
-            stored_files=self._box.keeper.health(),
+            stored_files=await self._worker.call(self._box.keeper.health),
             operation=current.as_dict() if current else None,
             recoverable=danger,
             questions=await self._worker.call(self._open_questions),

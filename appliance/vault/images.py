@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -114,12 +115,15 @@ class ImageStore:
         self._second = None if second is None else second / "images"
         self._keys = keys
         self._blobs = blobs
+        self.saved: Callable[[str], None] = lambda file_id: None
+        """Called with the id of a file whose record was stored, by whoever looks after them."""
         durable.make_directory(self._root)
 
     def save(self, image: SealedImage) -> None:
         """Store or replace the record of `image`; it survives a power cut once this returns."""
         stored = sealed_record(_NAME, image.canonical(), self._keys.record_mac)
         durable.write_atomic(_path(self._root, image.file_id), stored)
+        self.saved(image.file_id)
 
     def load(self, file_id: str) -> SealedImage:
         """The record of `file_id`, from the first place that has it whole.

@@ -17,7 +17,7 @@ from appliance.contract.places import Range
 from appliance.engine.context import EngineContext, open_box
 from appliance.engine.operations.write import restore
 from appliance.engine.originals import load_original
-from appliance.engine.second_store import REST_S, Keeper, keep
+from appliance.engine.second_store import AGAIN_S, REST_S, Keeper, keep
 from appliance.engine.settings import EngineSettings
 from appliance.flashing.image import MemoryImage
 from appliance.vault.contents import new_file_id
@@ -114,6 +114,85 @@ def test_rot_is_told_once_and_stays_in_the_snapshot(
     assert box.keeper.health()["rot"] == [rot]
 
 
+def by_a_second_copy(box: EngineContext, path: Path, place: Range, whole: bytes) -> None:
+    """Somebody brings it back while the box runs."""
+    path.write_bytes(whole)
+    box.keeper.look_again()
+
+
+def by_sealing_it_again(box: EngineContext, path: Path, place: Range, whole: bytes) -> None:
+    """As a write does with what it still has in memory, or the ECU holds."""
+    (original,) = [one for one in box.images.file_ids()]
+    (segment,) = [one for one in box.images.load(original).segments if one.place == place]
+    path.write_bytes(whole)
+    content = box.blobs.get(segment)
+    flip(path)
+    box.images.reseal(original, segment, content)
+
+
+def by_the_rounds_own_look(box: EngineContext, path: Path, place: Range, whole: bytes) -> None:
+    """The round is not over when it comes by there."""
+    path.write_bytes(whole)
+    for _ in range(3):
+        box.keeper.look()
+
+
+@pytest.mark.parametrize("mend", [by_a_second_copy, by_sealing_it_again, by_the_rounds_own_look])
+def test_rot_that_is_mended_leaves_the_snapshot_at_once_and_is_told_when_it_comes_again(
+    slave: Readied,
+    box: EngineContext,
+    events: list[Event],
+    mend: Callable[[EngineContext, Path, Range, bytes], None],
+) -> None:
+    path, place = segments(box, slave.job)[0]
+    whole = path.read_bytes()
+    flip(path)
+    a_round(box)
+    assert box.keeper.health()["rot"]
+    mend(box, path, place, whole)
+    assert box.keeper.health()["rot"] == []
+    alarms = [one for one in events if isinstance(one, AlarmEvent)]
+    assert [(one.code, one.raised) for one in alarms] == [
+        ("STORED_FILE_ROT", True),
+        ("STORED_FILE_ROT", False),
+    ]
+    flip(segments(box, slave.job)[0][0])
+    for _ in range(2):  # one may have been begun
+        a_round(box)
+    assert box.keeper.health()["rot"]
+    assert [one.raised for one in events if isinstance(one, AlarmEvent)] == [True, False, True]
+
+
+def test_a_record_that_is_put_back_leaves_the_snapshot(slave: Readied, box: EngineContext) -> None:
+    (original,) = box.images.file_ids()
+    record = box.images.load(original)
+    (slave.state / "images" / f"{original}.json").write_bytes(b"{}")
+    a_round(box)
+    assert [one["place"] for one in box.keeper.health()["rot"]] == [None]
+    box.images.save(record)
+    assert box.keeper.health()["rot"] == []
+
+
+def test_what_is_not_whole_is_looked_at_again_within_the_rest(slave: Readied, box: EngineContext) -> None:
+    path, _ = segments(box, slave.job)[0]
+    whole = path.read_bytes()
+    flip(path)
+
+    async def scene() -> None:
+        async def call(look: Callable[[], bool]) -> bool:
+            return look()
+
+        task = asyncio.create_task(keep(box.keeper, lambda: True, call))
+        await asyncio.sleep(AGAIN_S * 3)
+        assert box.keeper.health()["rot"]
+        path.write_bytes(whole)
+        await asyncio.sleep(AGAIN_S + 1.0)
+        assert box.keeper.health() == {"rounds": 1, "rot": []}
+        task.cancel()
+
+    run_virtual(scene())
+
+
 def test_it_is_looked_at_while_the_box_is_idle_and_at_rest_between_rounds() -> None:
     looks: list[float] = []
 
@@ -125,6 +204,9 @@ def test_it_is_looked_at_while_the_box_is_idle_and_at_rest_between_rounds() -> N
             looks.append(asyncio.get_running_loop().time())
             return len(looks) % 3 != 0
 
+        def look_again(self) -> bool:
+            return False
+
     async def scene() -> None:
         idle = False
 
@@ -132,7 +214,7 @@ def test_it_is_looked_at_while_the_box_is_idle_and_at_rest_between_rounds() -> N
             return look()
 
         task = asyncio.create_task(keep(Watched(), lambda: idle, call))
-        await asyncio.sleep(10 * REST_S)
+        await asyncio.sleep(3600.0)
         assert looks == [], "the worker has a car to look after"
         idle = True
         began = asyncio.get_running_loop().time()
