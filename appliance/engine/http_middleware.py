@@ -24,8 +24,13 @@ MAX_FILE_BYTES = 64 * 1024 * 1024
 MAX_JSON_BYTES = 1024 * 1024
 STALLED_S = 10.0
 """Real seconds that a client may pause inside a body."""
+WINDOW_S = 60.0
 SLOWEST_BYTES_PER_S = 16 * 1024
-"""A body that comes more slowly over all is not waited for: nobody else could hand in a file meanwhile."""
+"""In each window of a body: a fast beginning buys nobody a slow end, for nobody else could hand in a file."""
+_LEAST_BYTES = int((WINDOW_S - STALLED_S) * SLOWEST_BYTES_PER_S)
+"""In each window: one of them may hold a pause."""
+LONGEST_S = 600.0
+"""For a whole body: 64 MiB at 0.9 Mbit/s, or 9 MiB at the slowest rate."""
 _STRANGER = "PEER_REFUSED"
 _STATUS = {
     "ENGINE_BUSY": 409,
@@ -142,30 +147,58 @@ def user_of(request: web.Request) -> str:
 async def body_of(request: web.Request, most_bytes: int) -> bytes:
     """The whole body. Raises PitboxError FILE_TOO_LARGE before more than `most_bytes` are in memory.
 
-    A client that stops sending is not waited for: what it sent would stay in memory. Raises UPLOAD_STALLED.
+    A client that stops sending, or sends too slowly, is not waited for: what it sent would stay in memory,
+    and nobody else could hand in a file. Raises UPLOAD_STALLED.
     What is packed is not unpacked, for a few bytes could be many: ENCODING_REFUSED. BODY_BROKEN.
     """
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise EngineError("ENCODING_REFUSED")
     if (request.content_length or 0) > most_bytes:
         raise _too_large(most_bytes)
-    parts, size = [], 0
-    began = asyncio.get_running_loop().time()
-    while part := await _next_part(request, began + STALLED_S + size / SLOWEST_BYTES_PER_S):
+    parts, size, patience = [], 0, _Patience()
+    while part := await _next_part(request, patience):
         size += len(part)
         if size > most_bytes:
             raise _too_large(most_bytes)
         parts.append(part)
+        patience.came(len(part))
     return b"".join(parts)
 
 
-async def _next_part(request: web.Request, latest: float) -> bytes:
-    """More of a body, empty at its end; `latest` is on the loop's clock."""
+class _Patience:
+    """How long a body is waited for; on the loop's clock."""
+
+    def __init__(self) -> None:
+        self._clock = asyncio.get_running_loop().time
+        self._window_began = self._clock()
+        self._in_window = 0
+        self._latest = self._window_began + LONGEST_S
+
+    def came(self, size: int) -> None:
+        """Bytes came; what is more than enough for one window counts for no other."""
+        self._in_window += size
+        if self._in_window >= _LEAST_BYTES:
+            self._window_began, self._in_window = self._clock(), 0
+
+    def ends(self) -> tuple[float, EngineError]:
+        """When the next part must have come, and what else is to be told."""
+        slow = EngineError("UPLOAD_STALLED.slow", least_kib=_LEAST_BYTES >> 10, window_s=WINDOW_S)
+        return min(
+            (self._clock() + STALLED_S, EngineError("UPLOAD_STALLED", seconds=STALLED_S)),
+            (self._window_began + WINDOW_S, slow),
+            (self._latest, EngineError("UPLOAD_STALLED.long", longest_s=LONGEST_S)),
+            key=lambda end: end[0],
+        )
+
+
+async def _next_part(request: web.Request, patience: _Patience) -> bytes:
+    """More of a body, empty at its end. Raises PitboxError UPLOAD_STALLED, BODY_BROKEN."""
+    latest, late = patience.ends()
     try:
-        async with asyncio.timeout(STALLED_S), asyncio.timeout_at(latest):
+        async with asyncio.timeout_at(latest):
             return await request.content.readany()
     except TimeoutError as error:
-        raise EngineError("UPLOAD_STALLED", seconds=STALLED_S) from error
+        raise late from error
     except web.RequestPayloadError as error:
         raise EngineError("BODY_BROKEN") from error
 

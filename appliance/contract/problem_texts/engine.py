@@ -25,6 +25,18 @@ ERRORS: dict[str, Words] = {
         "the file of {bytes} bytes is not the original {file}, whose memories have these lengths: {wanted}",
         "Nothing was changed. Take the export of this very original: .bin, Intel HEX or S-record.",
     ),
+    "UPLOAD_STALLED.slow": Words(
+        "the client sent less than {least_kib} KiB within {window_s:.0f} s",
+        "Send the file again, over a better connection: at least that much is wanted at any time.",
+    ),
+    "UPLOAD_STALLED.long": Words(
+        "the client had not sent all of the file after {longest_s:.0f} s",
+        "Send the file again, over a faster connection.",
+    ),
+    "NO_HTTP": Words(
+        "what was sent is no HTTP: {technical_text}",
+        "Use the command line, or a client that speaks HTTP/1.1.",
+    ),
     "SOURCE_UNFIT.package": Words(
         "the file is a package to be written, and no copy of an original",
         "Nothing was changed. Take the original as `pitbox export` writes it: .bin, Intel HEX or S-record.",
@@ -126,7 +138,7 @@ ERRORS: dict[str, Words] = {
         "Ask for it on the box itself, with the command line.",
     ),
     "UPLOAD_STALLED": Words(
-        "the client sent nothing for {seconds:.0f} s in the middle of a file, or hardly anything",
+        "the client sent nothing for {seconds:.0f} s in the middle of a file",
         "Send the file again.",
     ),
     "BODY_BROKEN": Words(

@@ -294,6 +294,61 @@ def test_a_slow_body_is_waited_for_as_long_as_it_comes_fast_enough(share: float,
         run_virtual(http_middleware.body_of(request, piece * pieces))
 
 
+class Rhythm(Sender):
+    """Pieces with pauses before them."""
+
+    def __init__(self, *pieces: tuple[float, int]) -> None:
+        super().__init__(tuple(bytes(size) for _, size in pieces), True)
+        self._pauses = iter([pause for pause, _ in pieces])
+
+    async def readany(self) -> bytes:
+        await asyncio.sleep(next(self._pauses, 0.0))
+        return await super().readany()
+
+
+def received(sender: Sender) -> tuple[int | PitboxError, float]:
+    """What became of it, and how long the place was held."""
+
+    async def scene() -> tuple[int | PitboxError, float]:
+        began = asyncio.get_running_loop().time()
+        request: Any = SimpleNamespace(headers={}, content=sender, content_length=None)
+        try:
+            found: int | PitboxError = len(
+                await http_middleware.body_of(request, http_middleware.MAX_FILE_BYTES)
+            )
+        except PitboxError as error:
+            found = error
+        return found, asyncio.get_running_loop().time() - began
+
+    return run_virtual(scene())
+
+
+def test_a_fast_beginning_buys_no_slow_end() -> None:
+    """60 MiB at once, and then a byte now and then, held the one place for more than an hour."""
+    drip = ((http_middleware.STALLED_S * 0.9, 1),) * 1000
+    found, held = received(Rhythm((0.0, 60 << 20), *drip))
+    assert isinstance(found, PitboxError) and found.code == "UPLOAD_STALLED"
+    assert "less than 800 KiB within 60 s" in found.what
+    assert held <= http_middleware.WINDOW_S
+
+
+def test_nobody_holds_the_place_for_longer_than_a_slow_file_takes() -> None:
+    second = int(http_middleware.SLOWEST_BYTES_PER_S * 1.1)
+    found, held = received(Rhythm(*((1.0, second),) * 5000))
+    assert isinstance(found, PitboxError) and found.code == "UPLOAD_STALLED"
+    assert "after 600 s" in found.what
+    assert held == pytest.approx(http_middleware.LONGEST_S)
+
+
+def test_a_slow_phone_that_loses_its_radio_now_and_then_hands_its_file_in() -> None:
+    """4 MiB at 0.25 Mbit/s, with nine seconds of nothing in each half minute."""
+    rate = 32 * 1024
+    half_minute = (*((1.0, rate),) * 21, (10.0 - 1.0, 1))
+    found, held = received(Rhythm(*half_minute * 7))
+    assert found == 7 * (21 * rate + 1) and found > 4 << 20
+    assert held < 300
+
+
 def test_an_error_of_the_http_layer_names_itself(journal: Journal) -> None:
     status, told = answer(web.HTTPNotFound(reason="nothing here"), journal)
     assert (status, told["code"]) == (404, "HTTP_404")
