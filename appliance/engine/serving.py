@@ -92,7 +92,7 @@ async def _listening(application: web.Application, settings: EngineSettings) -> 
     )
     await runner.setup()
     listening = listening_socket(settings.socket_path, for_others=settings.peer_roles.named)
-    door = Door(server_of(runner), settings.peer_roles)
+    door = Door(server_of(runner, settings.log_path), settings.peer_roles)
     server = await asyncio.get_running_loop().create_server(door, sock=listening, backlog=BACKLOG)
     try:
         yield

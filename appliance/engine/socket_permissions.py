@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
 
 from aiohttp import web
 
+from appliance.contract.errors import EngineError
 from appliance.contract.roles import PeerRole
 from appliance.engine.peers import PeerRoles, peer_of
 
@@ -66,7 +69,43 @@ class _Threshold(asyncio.Protocol):
         self._door.admit(transport)
 
 
-def server_of(runner: web.AppRunner) -> Callable[[], asyncio.Protocol]:
-    """The HTTP server of a runner that is set up."""
-    assert runner.server is not None
-    return runner.server
+def server_of(runner: web.AppRunner, log_path: Path) -> Callable[[], asyncio.Protocol]:
+    """The HTTP server of a runner that is set up; what is no HTTP is answered by it with a code, too."""
+    server, telling = runner.server, _telling(str(log_path))
+    assert server is not None
+
+    def protocol() -> asyncio.Protocol:
+        made = server()
+        made.__class__ = telling
+        return made
+
+    return protocol
+
+
+def _telling(log_path: str) -> type[web.RequestHandler]:
+    class Telling(web.RequestHandler):
+        """Answers bytes that never become a request, and so come to no handler of ours.
+
+        Who sends them is not looked at, and not told how any ECU stands.
+        """
+
+        __slots__ = ()
+
+        def handle_error(
+            self,
+            request: web.BaseRequest,
+            status: int = 500,
+            exc: BaseException | None = None,
+            message: str | None = None,
+        ) -> web.StreamResponse:
+            """Raises ConnectionError where an answer was begun already."""
+            plain = super().handle_error(request, status, exc, message)
+            if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                return plain
+            why = (message or "").partition("\n")[0] or type(exc).__name__
+            error = EngineError("NO_HTTP", log=log_path, technical_text=why)
+            answer = web.json_response(error.as_dict(), status=status)
+            answer.force_close()
+            return answer
+
+    return Telling

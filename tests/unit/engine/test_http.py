@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import zlib
 from collections.abc import Iterator
@@ -240,6 +241,31 @@ def test_a_body_that_is_packed_is_not_unpacked(
     head = b"POST " + path + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Encoding: " + packed
     answered = said_raw(engine, head + b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
     assert answered.startswith(b"HTTP/1.1 415") and b"ENCODING_REFUSED" in answered
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"hello\r\n\r\n",
+        b"GET /v1/jobs HTTP/9.9\r\n\r\n",
+        b"GET /v1/jobs HTTP/1.1\r\nno header\r\n\r\n",
+        b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n",
+        b"GET /v1/jobs HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 100_000 + b"\r\n\r\n",
+        b"POST /v1/uploads HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"GET /v1/jobs HTTP/1.1\r\nHost: x\r\n\r\n\x00\x1b[2J rubbish behind a request\r\n\r\n",
+    ],
+    ids=["tls", "text", "version", "header", "long_line", "long_header", "length", "behind_a_request"],
+)
+def test_bytes_that_are_no_http_are_answered_with_a_code(engine: Engine, said: bytes) -> None:
+    answered = said_raw(engine, said)
+    refusal = re.search(rb"HTTP/1\.[01] 400 .*", answered, re.DOTALL)
+    assert refusal is not None, answered
+    head, _, body = refusal.group().partition(b"\r\n\r\n")
+    assert b"application/json" in head
+    error = five_answers(json.loads(body))
+    assert (error["code"], error["ecu"]) == ("NO_HTTP", "unknown")
+    assert b"\x1b" not in body and len(error["what"]) < 300
 
 
 def test_nobody_writes_lines_of_his_own_into_the_log(engine: Engine) -> None:
