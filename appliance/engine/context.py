@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -166,7 +167,17 @@ def _set_aside(path: Path, keys: KeyRing) -> None:
         log.warning("set aside: %s", error.what)
     else:
         raise EngineError("JOURNAL_WHOLE", path=str(path))
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    for file in files:
+    aside = _free_names(files, time.strftime("%Y%m%d-%H%M%S"))
+    for file, name in zip(files, aside, strict=True):
         if os.path.lexists(file):
-            file.rename(file.with_name(f"{file.name}.{stamp}.damaged"))
+            file.rename(name)
+
+
+def _free_names(files: Sequence[Path], stamp: str) -> list[Path]:
+    """For all that belong together, which none had before: a clock may tell the same second twice."""
+    for number in itertools.count(1):
+        tag = stamp if number == 1 else f"{stamp}-{number}"
+        names = [file.with_name(f"{file.name}.{tag}.damaged") for file in files]
+        if not any(map(os.path.lexists, names)):
+            return names
+    raise AssertionError

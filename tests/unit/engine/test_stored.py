@@ -57,6 +57,26 @@ def test_a_whole_journal_is_not_set_aside(half_written: Thawed) -> None:
     assert not list(half_written.state.glob("*.damaged"))
 
 
+@pytest.mark.parametrize("suffix", ["", "-wal"])
+def test_journals_that_are_set_aside_in_one_second_keep_their_own_names(
+    half_written: Thawed, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    """A clock that jumps back tells a second twice; what was kept then is overwritten by nothing."""
+    monkeypatch.setattr("appliance.engine.context.time.strftime", lambda form: "20000101-000000")
+    said = [b"rubbish %d" % number * 999 for number in range(3)]
+    for one in said:
+        for file in half_written.state.glob("journal.db*"):
+            if not file.name.endswith(".damaged"):
+                file.unlink()
+        half_written.journal.with_name(f"journal.db{suffix}").write_bytes(one)
+        box = opened(half_written, set_journal_aside=True)
+        (flash,) = box.journal.open_flashes()
+        assert flash.job_id == half_written.job
+        box.journal.close()
+    kept = half_written.state.glob(f"journal.db{suffix}.*.damaged")
+    assert sorted(file.read_bytes() for file in kept) == said
+
+
 def test_a_damaged_journal_is_set_aside_once_and_the_open_write_stays_known(half_written: Thawed) -> None:
     half_written.journal.write_bytes(b"rubbish" * 999)
     with pytest.raises(PitboxError, match="JOURNAL_DAMAGED"):
