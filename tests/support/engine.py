@@ -38,7 +38,16 @@ class Client(http.client.HTTPConnection):
 class Engine:
     """One engine process on `root`: state, socket and the simulated car's memory live there."""
 
-    def __init__(self, root: Path, *arguments: str, role: str = "master", user: str | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *arguments: str,
+        role: str = "master",
+        user: str | None = None,
+        recent_events: int | None = None,
+    ) -> None:
+        """`recent_events` is how many it keeps in memory, if not as many as it does in a car."""
+        self._command = _COMMAND if recent_events is None else _with_recent_events(recent_events)
         self.root, self.state, self.socket = root, root / "state", root / "engine.sock"
         self.arguments = ["--role", role, *arguments]
         self._user = user
@@ -47,7 +56,7 @@ class Engine:
     def start(self, **environment: str) -> Engine:
         """Return once it listens. Raises AssertionError with what it said instead."""
         self.process = subprocess.Popen(
-            [*_COMMAND, "--state", str(self.state), "--socket", str(self.socket), *self.arguments],
+            [*self._command, "--state", str(self.state), "--socket", str(self.socket), *self.arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -62,7 +71,7 @@ class Engine:
     def refuse_to_start(self) -> str:
         """What it says on stderr when it does not start; its exit status must be 1."""
         done = subprocess.run(
-            [*_COMMAND, "--state", str(self.state), "--socket", str(self.socket), *self.arguments],
+            [*self._command, "--state", str(self.state), "--socket", str(self.socket), *self.arguments],
             capture_output=True,
             text=True,
             timeout=HANG_S,
@@ -170,6 +179,14 @@ class Engine:
 
 
 _COMMAND: Sequence[str] = (sys.executable, "-m", "appliance.engine")
+
+
+def _with_recent_events(count: int) -> Sequence[str]:
+    code = (
+        f"from appliance.engine import event_hub; event_hub.RECENT_EVENTS = {count}; "
+        "import runpy; runpy.run_module('appliance.engine', run_name='__main__', alter_sys=True)"
+    )
+    return (sys.executable, "-c", code)
 
 
 def five_answers(error: dict[str, Any]) -> dict[str, Any]:
