@@ -473,7 +473,10 @@ class Run:
         self._result.refusals += 1
         if lost:
             return None
-        return Outcome.REFUSED if self._scenario.gives_up or self._is_hopeless() else None
+        if not (self._scenario.gives_up or self._is_hopeless()):
+            return None
+        written = self._ended()  # what failed may be the last word of a write that is complete
+        return written if written in (Outcome.DONE, Outcome.RESTORED) else Outcome.REFUSED
 
     def _at_an_end(self, error: PitboxError) -> Outcome | None:
         """The technician tries the other verb as well, and then believes it."""
