@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from appliance.definitions.access.base import AccessDefinition
+from appliance.definitions.access.base import AccessDefinition, Recovery
+from appliance.definitions.access.block_order import waits_for
 from appliance.definitions.schema import Definition
 from simulator.ecu import spans
 from simulator.ecu.memory import FlashMemory
@@ -66,6 +67,7 @@ class Chip:
         self.flips: dict[int, int] = {}
         """Address to XOR mask of bytes that are read wrong once."""
         self._loop = asyncio.get_running_loop()
+        self._fresh: spans.Spans = []
         self._operation: Operation | None = None
         self._broken_off: int | None = None
 
@@ -147,15 +149,51 @@ class Chip:
             records.unfinished = spans.add(records.unfinished, start, start + size)
             records.blank = spans.remove(records.blank, start, start + size)
 
+    @property
+    def recovery(self) -> Recovery:
+        """Which blocks come behind which: that of its first access."""
+        return self.definition.accesses[0].recovery
+
+    @property
+    def fresh(self) -> spans.Spans:
+        """Erased in the present session, and not begun to be programmed."""
+        return self._fresh
+
+    @fresh.setter
+    def fresh(self, found: spans.Spans) -> None:
+        self._fresh = found
+
+    def taken_with(self, start: int, size: int) -> list[tuple[int, int]]:
+        """(start, size) of what an erase there erases besides."""
+        names = {name for region in self.memory.regions_in(start, size) for name in region.erases_with}
+        return [(one.start, one.size_bytes) for one in self.definition.regions if one.name in names]
+
     def note_erased(self, start: int, size: int) -> None:
         """The span may be downloaded to."""
         with self.nvm.update() as records:
             records.blank = spans.add(records.blank, start, start + size)
+        self.fresh = spans.add(self.fresh, start, start + size)
+
+    def in_turn(self, start: int, size: int) -> bool:
+        """Whether all that a download there waits for is whole.
+
+        Inside a region nothing that this session erased may lie before it, as its access takes the blocks.
+        """
+        waits = waits_for(self.recovery, self.definition.regions)
+        names = {name for region in self.memory.regions_in(start, size) for name in waits[region.name]}
+        for region in self.definition.regions:
+            if region.name in names and spans.overlaps(self.nvm.records.unfinished, region.start, region.end):
+                return False
+        region = self.memory.region_at(start)
+        upwards = self.recovery.block_order == "ascending"
+        before = (region.start, start) if upwards else (start + size, region.end)
+        return not spans.overlaps(self.fresh, *before)
 
     def begin_download(self, start: int, size: int) -> None:
         """The span is no longer blank."""
         with self.nvm.update() as records:
             records.blank = spans.remove(records.blank, start, start + size)
+        self.fresh = spans.remove(self.fresh, start, start + size)
 
     def note_programmed(self, start: int, size: int) -> None:
         """The span is completely programmed."""
@@ -164,9 +202,12 @@ class Chip:
             records.ended |= self.ends_the_write(start, size)
 
     def ends_the_write(self, start: int, size: int) -> bool:
-        """Whether nothing has to be written behind it; a controller that wants an order says which."""
-        del start, size
-        return True
+        """Whether nothing has to be written behind it."""
+        if not self.recovery.rewrite_last:
+            return True
+        region = self.definition.region(self.recovery.last[-1])
+        upwards = self.recovery.block_order == "ascending"
+        return start + size == region.end if upwards else start == region.start
 
     def judge_memory(self) -> bool:
         """Set the validity flag from what the memory holds; True if the application may run."""

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
-from appliance.definitions.access.block_order import waits_for
+from appliance.definitions.access.base import Recovery
 from appliance.definitions.access.security import SecurityLevel
 from appliance.definitions.access.uds import UdsAccessDefinition, uds_access
 from appliance.definitions.schema import Definition
@@ -118,15 +118,19 @@ class Core(Chip):
             opening = {sessions.read_security.level, sessions.write_security.level}
             require(bool(opening & self.session.unlocked), Nrc.SECURITY_ACCESS_DENIED)
 
-    def taken_with(self, start: int, size: int) -> list[tuple[int, int]]:
-        """(start, size) of what an erase there erases besides."""
-        names = {name for region in self.memory.regions_in(start, size) for name in region.erases_with}
-        return [(one.start, one.size_bytes) for one in self.definition.regions if one.name in names]
+    @property
+    def recovery(self) -> Recovery:
+        """That of the access it is talked to by."""
+        return self.access.recovery
 
-    def note_erased(self, start: int, size: int) -> None:
-        """The span may be downloaded to."""
-        super().note_erased(start, size)
-        self.session.blank = spans.add(self.session.blank, start, start + size)
+    @property
+    def fresh(self) -> spans.Spans:
+        """Kept by the session, and forgotten with it."""
+        return self.session.fresh
+
+    @fresh.setter
+    def fresh(self, found: spans.Spans) -> None:
+        self.session.fresh = found
 
     def require_erased(self, start: int, size: int) -> None:
         """Refuse a download to cells never erased (0x24) or already begun (0x70). Raises RefusedError."""
@@ -136,34 +140,8 @@ class Core(Chip):
             raise RefusedError(Nrc.UPLOAD_DOWNLOAD_NOT_ACCEPTED if begun else Nrc.REQUEST_SEQUENCE_ERROR)
 
     def require_turn(self, start: int, size: int) -> None:
-        """Refuse a download (0x22) before all that it waits for is whole. Raises RefusedError.
-
-        Inside a region nothing that this session erased may lie before it, as its access takes the blocks.
-        """
-        records, recovery = self.nvm.records, self.access.recovery
-        waits = waits_for(recovery, self.definition.regions)
-        names = {name for region in self.memory.regions_in(start, size) for name in waits[region.name]}
-        for region in self.definition.regions:
-            begun = spans.overlaps(records.unfinished, region.start, region.end)
-            require(not (begun and region.name in names), Nrc.CONDITIONS_NOT_CORRECT)
-        region = self.memory.region_at(start)
-        upwards = recovery.block_order == "ascending"
-        before = (region.start, start) if upwards else (start + size, region.end)
-        require(not spans.overlaps(self.session.blank, *before), Nrc.CONDITIONS_NOT_CORRECT)
-
-    def begin_download(self, start: int, size: int) -> None:
-        """The span is no longer blank."""
-        super().begin_download(start, size)
-        self.session.blank = spans.remove(self.session.blank, start, start + size)
-
-    def ends_the_write(self, start: int, size: int) -> bool:
-        """Whether nothing has to be written behind it."""
-        recovery = self.access.recovery
-        if not recovery.rewrite_last:
-            return True
-        region = self.definition.region(recovery.last[-1])
-        upwards = recovery.block_order == "ascending"
-        return start + size == region.end if upwards else start == region.start
+        """Refuse a download (0x22) that is not due yet. Raises RefusedError."""
+        require(self.in_turn(start, size), Nrc.CONDITIONS_NOT_CORRECT)
 
     def timing_record(self) -> bytes:
         """P2 in ms and P2* in 10 ms, as DiagnosticSessionControl reports them."""

@@ -45,7 +45,7 @@ class DiagnosticSession:
         self.preconditions_checked = False
         self.fingerprint_written = False
         self.erased = False
-        self.blank: Spans = []
+        self.fresh: Spans = []
         """Erased in it, and not begun to be programmed."""
         self.verified_rate_bps: int | None = None
         """What it has said that it would change its bit rate to."""

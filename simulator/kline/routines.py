@@ -101,19 +101,24 @@ class Routines:
         sectors = core.memory.sectors(start, size)
         require(sectors is not None and core.writable(start, size), 0x31)
         assert sectors is not None
-        core.begin_erase(start, size)
+        places = [(start, size), *core.taken_with(start, size)]
+        sectors += [sector for place in places[1:] for sector in core.memory.sectors(*place) or ()]
+        whole = sum(length for _, length in places)
+        for place in places:
+            core.begin_erase(*place)
         core.program = Program.BOOTLOADER
         running = self._running = Running(ERASE)
 
         async def erase() -> None:
-            seconds = size * self._server.settings.erase_s_per_byte
+            seconds = whole * self._server.settings.erase_s_per_byte
             try:
-                await core.operate(Counter.ERASED, start, size, seconds, erase_part(core.memory, sectors))
+                await core.operate(Counter.ERASED, start, whole, seconds, erase_part(core.memory, sectors))
             except BrokenOffError as broken:
                 running.code = broken.nrc
             else:
                 self.erased += [sector.start for sector in sectors]
-                core.note_erased(start, size)
+                for place in places:
+                    core.note_erased(*place)
             running.over = True
 
         self._task = asyncio.get_running_loop().create_task(erase())

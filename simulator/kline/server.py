@@ -112,6 +112,7 @@ class KwpServer:
     def _enter(self, session: int) -> None:
         self.session = session
         self.unlocked = self._seed = None
+        self.core.fresh = []
         self._set_times(self._defaults)
 
     def _set_times(self, record: bytes) -> None:

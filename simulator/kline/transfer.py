@@ -90,6 +90,7 @@ class Transfer:
         require(request[4] == (0 if text is None else _RECORDS), 0x41)
         self._begin(request, upward=False)
         require(spans.covers(server.core.nvm.records.blank, self._start, self._start + self._left), 0x22)
+        require(server.core.in_turn(self._start, self._left), 0x22)
         server.core.begin_download(self._start, self._left)
         self.open = self.had_one = True
         self._records = None if text is None else Records(text)

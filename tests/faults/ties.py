@@ -48,14 +48,9 @@ def drawn(seed: int) -> Tie:
 
 
 def tied(definition: Definition, tie: Tie) -> Definition:
-    """The same ECU with two of its regions tied; as it is where only one can be written.
-
-    A simulated ECU on a K-line knows no ties.
-    """
+    """The same ECU with two of its regions tied; as it is where only one can be written."""
     access = definition.accesses[0]
-    if not isinstance(access, UdsAccessDefinition):
-        return definition
-    in_place = access.erasing.in_place
+    in_place = access.erasing.in_place if isinstance(access, UdsAccessDefinition) else ()
     names = [one.name for one in definition.regions if one.writable and one.name not in in_place]
     if tie is Tie.NONE or len(names) < 2:
         return definition
