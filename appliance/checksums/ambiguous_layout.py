@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from appliance.checksums.errors import ChecksumUnsupported
 from appliance.checksums.report import ChecksumModule, ChecksumReport, Verdict
+from appliance.contract.phrases import phrase
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class EitherReading:
         tied = [reading for reading in self.readings if _fit(reading, image) == best]
         corrected = {reading.correct(image) for reading in tied}
         if len(corrected) != 1:
-            raise ChecksumUnsupported(self.family, "the image does not tell which reading of its table holds")
+            raise ChecksumUnsupported(self.family, phrase("checksum.ambiguous"))
         return corrected.pop()
 
     def settled_by(self, stock: bytes) -> ChecksumModule:

@@ -10,6 +10,8 @@ from typing import Protocol
 from appliance.checksums.errors import ChecksumUnsupported
 from appliance.checksums.report import ChecksumBlock, ChecksumReport, Verdict, overall
 from appliance.checksums.words import Bytes, Order, Span, read
+from appliance.contract.catalogue import Phrase
+from appliance.contract.phrases import phrase
 
 _MOST_ROUNDS = 8
 
@@ -114,10 +116,10 @@ class LayoutModule(ABC):
         """Return the image with its checksums made good; raises ChecksumUnsupported."""
         layout = self.layout(image)
         if not layout.checks:
-            raise ChecksumUnsupported(self.family, layout.detail or "no checksum of this family found")
+            raise ChecksumUnsupported(self.family, _nothing_found(layout))
         corrected = self._settled(layout, image)
         if self.verify(corrected).verdict is not Verdict.OK:
-            raise ChecksumUnsupported(self.family, "the image still fails after its checksums were stored")
+            raise ChecksumUnsupported(self.family, phrase("checksum.still_fails"))
         return corrected
 
     def _settled(self, layout: Layout, image: bytes) -> bytes:
@@ -130,4 +132,10 @@ class LayoutModule(ABC):
             if current == before:
                 return before
             del before  # two images at a time
-        raise ChecksumUnsupported(self.family, f"its checksums chase each other beyond {_MOST_ROUNDS} rounds")
+        raise ChecksumUnsupported(self.family, phrase("checksum.chasing", rounds=_MOST_ROUNDS))
+
+
+def _nothing_found(layout: Layout) -> Phrase:
+    return (
+        phrase("malformed", technical_text=layout.detail) if layout.detail else phrase("checksum.none_found")
+    )

@@ -18,6 +18,7 @@ from appliance.checksums.gf2 import crc32_adjustment
 from appliance.checksums.params import Params
 from appliance.checksums.report import ChecksumBlock, Verdict
 from appliance.checksums.words import Bytes, Span, sum_words, u16le, u32le, without
+from appliance.contract.phrases import phrase
 
 _FAMILY = "med17"
 _MAGIC_PAIR = bytes.fromhex("fecadefa feaffeca")
@@ -81,7 +82,7 @@ class _Record:
         if not self.span.start <= self.store_at <= self.span.end - 4:
             if self.computed(image) == self.target:
                 return
-            raise ChecksumUnsupported(_FAMILY, f"{self.name}: its adjust dword lies outside what it covers")
+            raise ChecksumUnsupported(_FAMILY, phrase("checksum.adjust_outside", block=self.name))
         image[self.store_at : self.store_at + 4] = self._solved(image).to_bytes(4, "little")
 
     def _solved(self, image: bytearray) -> int:

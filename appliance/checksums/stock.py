@@ -16,6 +16,8 @@ from appliance.checksums.judge import (
 )
 from appliance.checksums.report import ChecksumModule, ChecksumReport, Verdict
 from appliance.checksums.words import Span
+from appliance.contract.catalogue import Phrase
+from appliance.contract.phrases import named
 
 _CHUNK_BYTES = 4096
 _GAP_BYTES = 8
@@ -46,7 +48,8 @@ def correct_like_stock(module: ChecksumModule, stock: bytes, modified: bytes) ->
 
 
 def _refused(judgement: Judgement) -> ChecksumRefused:
-    return ChecksumRefused(judgement.code, judgement.why, judgement.blocks)
+    problem = [Phrase(one.key, one.fields, one.text) for one in judgement.findings]
+    return ChecksumRefused(judgement.code, problem=tuple(problem), points=named(judgement.blocks))
 
 
 def _told(report: ChecksumReport, modified: bytes, corrected: bytes) -> str:

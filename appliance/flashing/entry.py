@@ -106,7 +106,7 @@ class Entry:
         if needed.asks:
             self._ports.person()
         if needed.pins and (missing := needed.pins - self._ports.pins().names):
-            raise PortMissingError(f"pin {' and no pin '.join(sorted(missing))}", "name it in --pins")
+            raise PortMissingError(phrase("port.some_pins", pins=tuple(sorted(missing))), "--pins")
 
     async def _enter(self) -> None:
         if self._inside:

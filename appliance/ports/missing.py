@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError
+from appliance.contract.phrases import phrase
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpLink, IsoTpSettings
 from appliance.protocols.port_missing import PortMissingError
 from drivers.can.interface import CanPort
@@ -38,42 +39,36 @@ class MissingPorts:
 
     def rate_change(self, port: CanPort) -> Callable[[int], None]:
         """Raises PitboxError CAN_RATE_FIXED: SocketCAN takes the whole interface down for another rate."""
-        raise PitboxError(
-            "CAN_RATE_FIXED",
-            "this way into the ECU changes the bit rate of the bus in its middle, and the CAN interface of "
-            f"this box keeps its {port.bitrate_bps} bit/s while it is open",
-            do_now="Choose another access of this ECU, or a box whose interface changes its rate while it is "
-            "open. Nothing was erased.",
-        )
+        raise EngineError("CAN_RATE_FIXED", bitrate_bps=port.bitrate_bps)
 
     def kline(self) -> KLine:
         """Raises PitboxError PORT_MISSING."""
-        raise PortMissingError("K-line", "name it in --kline")
+        raise PortMissingError(phrase("port.kline"), "--kline")
 
     def uart(self) -> Uart:
         """Raises PitboxError PORT_MISSING."""
-        raise PortMissingError("UART")
+        raise PortMissingError(phrase("port.uart"))
 
     def ethernet(self) -> Ethernet:
         """Raises PitboxError PORT_MISSING."""
-        raise PortMissingError("Ethernet port")
+        raise PortMissingError(phrase("port.ethernet"))
 
     def tap(self) -> Tap:
         """Raises PitboxError PORT_MISSING."""
-        raise PortMissingError("test access port")
+        raise PortMissingError(phrase("port.tap"))
 
     def pins(self) -> Pins:
         """Raises PitboxError PORT_MISSING."""
-        raise PortMissingError("pins", "name them in --pins")
+        raise PortMissingError(phrase("port.pins"), "--pins")
 
     def supply(self) -> Supply:
         """Raises PitboxError PORT_MISSING."""
-        raise PortMissingError("bench supply", "name supply, ignition and probe in --pins")
+        raise PortMissingError(phrase("port.supply"), "--pins")
 
     def person(self) -> Person:
         """Raises PitboxError PORT_MISSING."""
-        raise PortMissingError("person to ask")
+        raise PortMissingError(phrase("port.person"))
 
 
 def _no_can() -> PortMissingError:
-    return PortMissingError("CAN bus", "name it in --can")
+    return PortMissingError(phrase("port.can"), "--can")

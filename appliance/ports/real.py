@@ -6,7 +6,8 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError
+from appliance.contract.phrases import phrase
 from appliance.ports.missing import MissingPorts
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpLink, IsoTpSettings
 from appliance.protocols.isotp.kernel import KernelIsoTpLink
@@ -99,11 +100,7 @@ class RealCarInterface(MissingPorts):
     def open_port(self, bitrate_bps: int, data_bitrate_bps: int | None) -> CanPort:
         """Join the bus; a SocketCAN controller at another bit rate is set to this one. Raises PitboxError."""
         if data_bitrate_bps is not None and not self.fd:
-            raise PitboxError(
-                "CAN_FD_MISSING",
-                f"this ECU speaks CAN FD, and {self._can} cannot",
-                do_now="Use a CAN interface that has CAN FD.",
-            )
+            raise EngineError("CAN_FD_MISSING", interface=str(self._can))
         return self._open(BitRate(bitrate_bps, data_bitrate_bps))
 
     def open_listener(self, bitrate_bps: int) -> CanPort:
@@ -138,7 +135,7 @@ class RealCarInterface(MissingPorts):
     def supply(self) -> Supply:
         """Switched by two of the lines, and its current measured. Raises PitboxError PORT_MISSING."""
         if self._supply is not None and self._ammeter is None:
-            raise PortMissingError("ammeter of the bench supply", "name it in --ammeter")
+            raise PortMissingError(phrase("port.ammeter"), "--ammeter")
         return super().supply() if self._supply is None else self._supply
 
     def person(self) -> Person:
@@ -175,11 +172,7 @@ def _attempt(open_it: Callable[[], Opened]) -> Opened:
     try:
         return open_it()
     except WrongBitRateError as error:
-        raise PitboxError(
-            "CAN_BIT_RATE",
-            str(error),
-            do_now=f"As root: `{error.command}`. Or give the engine the capability CAP_NET_ADMIN.",
-        ) from error
+        raise EngineError("CAN_BIT_RATE", technical_text=str(error), command=error.command) from error
     except (
         CanBusGoneError,
         VoltmeterError,
@@ -189,9 +182,4 @@ def _attempt(open_it: Callable[[], Opened]) -> Opened:
         OSError,
         ValueError,
     ) as error:
-        raise PitboxError(
-            "HARDWARE_MISSING",
-            f"the hardware cannot be opened: {error}",
-            do_now="Check the HAT, its overlay and the interface name; `ip link` and `i2cdetect` help. For a "
-            "simulated car start the engine with --simulate.",
-        ) from error
+        raise EngineError("HARDWARE_MISSING", technical_text=str(error)) from error

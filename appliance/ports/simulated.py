@@ -11,7 +11,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from appliance.checksums import ChecksumUnsupported
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError
+from appliance.contract.phrases import phrase
 from appliance.definitions.loader import load_all
 from appliance.definitions.schema import Definition
 from appliance.flashing.own_checksums import own_checksums
@@ -88,7 +89,7 @@ class SimulatedCarInterface(MissingPorts):
         """On the car's K-line. Raises PitboxError PORT_MISSING."""
         wire = self.car.wires.kline
         if wire is None:
-            raise PortMissingError("K-line", "the simulated car has none")
+            raise PortMissingError(phrase("port.kline"))
         self._lines += 1
         return SimulatedKLine(wire.attach(f"pitbox {self._lines}"))
 
@@ -141,7 +142,8 @@ async def connect(
     try:
         FaultInjector(plan, car, _die, bench)
     except ValueError as error:
-        raise _no_plan(str(error)) from error
+        why = phrase("malformed", technical_text=str(error))
+        raise EngineError("FAULTS_INVALID", why=why) from error
     if bench is not None:
         return SimulatedCarInterface(car, bench, person)
     car.power_up()
@@ -153,18 +155,16 @@ def _fault_plan(definition: Definition, text: str) -> FaultPlan:
     try:
         plan = FaultPlan.model_validate_json(text)
     except ValidationError as error:
-        problems = tuple(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise _no_plan("the fault plan does not fit its schema", problems) from error
+        problems = [
+            phrase("misfit", place=".".join(map(str, one["loc"])), technical_text=one["msg"])
+            for one in error.errors()
+        ]
+        raise EngineError("FAULTS_INVALID", why=phrase("faults.no_plan"), points=problems) from error
     strangers = {fault.ecu for fault in plan.faults} - {None, definition.id}
     if strangers:
-        raise _no_plan(f"the car has no ECU {', '.join(sorted(map(str, strangers)))}")
+        why = phrase("faults.no_such_ecu", ecus=tuple(sorted(map(str, strangers))))
+        raise EngineError("FAULTS_INVALID", why=why)
     return plan
-
-
-def _no_plan(what: str, details: tuple[str, ...] = ()) -> PitboxError:
-    return PitboxError(
-        "FAULTS_INVALID", what, do_now="Correct the JSON given with --faults.", details=details
-    )
 
 
 def with_right_checksums(definition: Definition, image: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from appliance.contract.phrases import phrase
 from appliance.protocols.access import EcuRefusedError, Refusal
 
 SECURITY_ACCESS_DENIED = 0x33
@@ -128,5 +129,5 @@ def classify(code: int) -> Refusal:
 
 def refused(sid: int, code: int) -> EcuRefusedError:
     """The exception for a `7F sid code` answer."""
-    message = f"{service_name(sid)} refused: {nrc_name(code)} (7F {sid:02X} {code:02X})"
-    return EcuRefusedError(classify(code), message, code)
+    said = phrase("ecu.refused", service=service_name(sid), name=nrc_name(code), sid=sid, code=code)
+    return EcuRefusedError(classify(code), said, code)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.catalogue import Phrase
+from appliance.contract.errors import EngineError
 
 
-class PortMissingError(PitboxError):
+class PortMissingError(EngineError):
     """This box has not got a port that the way into the ECU needs."""
 
-    def __init__(self, name: str, how: str = "") -> None:
-        """`how` is what gives a box that port."""
-        way = f", or {how} when the engine is started" if how else ""
-        super().__init__(
-            "PORT_MISSING",
-            f"this box has no {name}, and this way into the ECU needs it",
-            do_now=f"Choose another access, or use a box that has it{way}.",
-            details=(name,),
-        )
+    def __init__(self, port: Phrase, option: str | None = None) -> None:
+        """`option` is the engine's that gives a box that port."""
+        if option is None:
+            super().__init__("PORT_MISSING", port=port, points=[port])
+        else:
+            super().__init__("PORT_MISSING.option", port=port, option=option, points=[port])

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError
 from appliance.definitions.access.base import AccessDefinition
 from appliance.definitions.library import Way
 from appliance.protocols.access import EcuAccess, EcuIdentity, EcuState
@@ -121,8 +121,4 @@ def offer_of(access: AccessDefinition) -> ProtocolOffer:
     try:
         return _OFFERS[access.protocol]
     except KeyError as error:
-        raise PitboxError(
-            "ACCESS_UNSUPPORTED",
-            f"the access {access.name} is over {access.protocol}, which this box cannot open",
-            do_now="Choose another access of this ECU.",
-        ) from error
+        raise EngineError("ACCESS_UNSUPPORTED", access=access.name, protocol=access.protocol) from error

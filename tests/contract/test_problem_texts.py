@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
+from typing import TypeVar
 
 import pytest
 
@@ -16,17 +17,16 @@ from appliance.contract.errors import EngineError
 from appliance.contract.phrases import phrase
 from appliance.contract.problem_texts import ERRORS, PHRASES
 from appliance.flashing.errors import access_problem
-from appliance.protocols.access import EcuRefusedError, LineFault, LinkLostError, Refusal
+from appliance.protocols.access import AccessError, EcuRefusedError, LineFault, LinkLostError, Refusal
 
+Kind = TypeVar("Kind")
 ROOT = Path(appliance.__file__).parent
 SOURCES = {
     path.relative_to(ROOT): ast.parse(path.read_text("utf-8"))
     for path in ROOT.rglob("*.py")
     if path.relative_to(ROOT).parts[0] not in ("cli", "contract")
 }
-LEFT = {"protocols", "definitions", "checksums", "ports"}
-"""Rooms whose errors still say sentences of their own."""
-PASSED_ON = {"key", "why", "unknown", "self._how_it_was_left()"}
+PASSED_ON = {"key", "why", "unknown", "judgement.code", "self._how_it_was_left()"}
 """Where a key comes in from outside the function: what comes in there is one itself."""
 FAMILIES = ("VAULT_GRANT_", "ECU_REFUSED_", "LINE_")
 """Codes that are put together from a word of the contract's."""
@@ -36,10 +36,10 @@ CONSTANTS = {
 BESIDE = {"log", "points"}
 
 
-def subclasses(kind: type[EngineError]) -> Iterator[type[EngineError]]:
+def descendants(kind: type[Kind]) -> Iterator[type[Kind]]:
     for one in kind.__subclasses__():
         yield one
-        yield from subclasses(one)
+        yield from descendants(one)
 
 
 def raisers() -> set[str]:
@@ -47,12 +47,12 @@ def raisers() -> set[str]:
     for module in walk_packages(appliance.__path__, "appliance."):
         if not module.name.startswith("appliance.cli") and not module.name.endswith("__main__"):
             import_module(module.name)
-    takes = {one.__name__ for one in subclasses(EngineError) if "__init__" not in vars(one)}
+    takes = {one.__name__ for one in descendants(EngineError) if "__init__" not in vars(one)}
     return takes | {"EngineError"}
 
 
 RAISERS = raisers()
-OURS = {one.__name__ for one in subclasses(EngineError)}
+OURS = {one.__name__ for one in descendants(EngineError)}
 
 
 def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
@@ -73,7 +73,7 @@ def made() -> Iterator[tuple[str, ast.Call, str]]:
                 yield at, call, "phrase"
         for kind in ast.walk(tree):
             if isinstance(kind, ast.ClassDef) and kind.name in {
-                one.__name__ for one in subclasses(EngineError)
+                one.__name__ for one in descendants(EngineError)
             }:
                 for name, call in calls(kind):
                     if name == "__init__":
@@ -165,11 +165,30 @@ def test_text_of_system_and_parser_is_marked() -> None:
                 assert field.arg in FOREIGN, f"{at}: {field.arg} is not marked as foreign"
 
 
-@pytest.mark.parametrize("room", sorted({path.parts[0] for path in SOURCES} - LEFT))
-def test_no_error_leaves_the_room_without_a_key(room: str) -> None:
+def test_no_error_leaves_the_engine_without_a_key() -> None:
+    bare = [
+        f"{path}:{call.lineno}"
+        for path, tree in SOURCES.items()
+        for name, call in calls(tree)
+        if name == "PitboxError"
+    ]
+    assert not bare
+
+
+def test_what_an_ecu_or_a_link_does_is_told_by_a_phrase() -> None:
+    kinds, found = {one.__name__ for one in descendants(AccessError)}, 0
     for path, tree in SOURCES.items():
-        if path.parts[0] == room:
-            assert not [call.lineno for name, call in calls(tree) if name == "PitboxError"], path
+        for name, call in calls(tree):
+            if name not in kinds:
+                continue
+            found += 1
+            for given in call.args:
+                bare = isinstance(given, ast.JoinedStr) or (
+                    isinstance(given, ast.Constant) and isinstance(given.value, str)
+                )
+                assert not bare, f"{path}:{call.lineno}"
+                assert not ast.unparse(given).startswith("str("), f"{path}:{call.lineno}"
+    assert found > 50
 
 
 def test_every_text_is_said_by_somebody() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+from appliance.contract.phrases import phrase
 from appliance.engine.context import EngineContext, open_box
 from appliance.engine.operations.read import identify, read
 from appliance.engine.settings import EngineSettings
@@ -106,16 +107,16 @@ class ChipPorts(MissingPorts):
         return self._person
 
     def open_port(self, bitrate_bps: int, data_bitrate_bps: int | None) -> NoReturn:
-        raise PortMissingError("CAN bus")
+        raise PortMissingError(phrase("port.can"))
 
     def open_listener(self, bitrate_bps: int) -> NoReturn:
-        raise PortMissingError("CAN bus")
+        raise PortMissingError(phrase("port.can"))
 
     def usable_rates(self, rates_bps: Sequence[int]) -> NoReturn:
-        raise PortMissingError("CAN bus")
+        raise PortMissingError(phrase("port.can"))
 
     def open_link(self, port: object, address: object, settings: object) -> NoReturn:
-        raise PortMissingError("CAN bus")
+        raise PortMissingError(phrase("port.can"))
 
 
 class ChipBox:

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import TypeVar
 
-from appliance.contract.problem_texts import engine, flashing, vault
+from appliance.contract.problem_texts import definitions, engine, flashing, protocols, vault
 from appliance.contract.problem_texts.words import Words
 
 _Words = TypeVar("_Words")
-ROOMS: tuple[ModuleType, ...] = (engine, flashing, vault)
+ROOMS: tuple[ModuleType, ...] = (definitions, engine, flashing, protocols, vault)
 
 
 def _of_all(*rooms: Mapping[str, _Words]) -> dict[str, _Words]:

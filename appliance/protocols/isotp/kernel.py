@@ -19,7 +19,7 @@ import socket
 import struct
 from collections import deque
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError
 from appliance.protocols.isotp.codec import stmin_seconds
 from appliance.protocols.isotp.deadlines import send_deadline_s
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpError, IsoTpSettings
@@ -235,19 +235,11 @@ class KernelIsoTpLink:
     @staticmethod
     def _make_socket() -> socket.socket:
         if not poll_tells(os.uname().release):
-            raise PitboxError(
-                "ISOTP_KERNEL_OLD",
-                f"the ISO-TP sockets of kernel {os.uname().release} do not tell when a payload is out",
-                do_now="Update the system: Linux 6.6 or later, or at least 6.1.64 or 5.15.140.",
-            )
+            raise EngineError("ISOTP_KERNEL_OLD", kernel=os.uname().release)
         try:
             return socket.socket(socket.PF_CAN, socket.SOCK_DGRAM, socket.CAN_ISOTP)
         except OSError as error:
-            raise PitboxError(
-                "ISOTP_KERNEL_MISSING",
-                f"this kernel has no ISO-TP sockets ({error.strerror})",
-                do_now="Load the module with `modprobe can-isotp`.",
-            ) from error
+            raise EngineError("ISOTP_KERNEL_MISSING", technical_text=error.strerror or str(error)) from error
 
     def _flagged(self, can_id: int) -> int:
         return can_id | _CAN_EFF_FLAG if self._address.extended_ids else can_id

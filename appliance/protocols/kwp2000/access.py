@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from appliance.contract.phrases import phrase
 from appliance.definitions.access.kwp2000 import IdentityField
 from appliance.definitions.memory import Memory
 from appliance.definitions.schema import Definition
@@ -60,7 +61,7 @@ class KwpIdentification:
     async def identify(self) -> EcuIdentity:
         """Every field the present program answers. Raises EcuSilentError if it is silent."""
         if await self.state() is EcuState.SILENT:
-            raise EcuSilentError("nothing on the K-line answers")
+            raise EcuSilentError(phrase("kline.nothing_answers"))
         if self._session.client is None:
             return EcuIdentity()
         fields, told = self._fields, dict[int, bytes | None]()
@@ -130,8 +131,8 @@ class KwpLifecycle:
             if state is EcuState.APPLICATION:
                 return
         if state is EcuState.BOOTLOADER:
-            raise EcuRefusedError(Refusal.PROGRAMMING, "the ECU stays in its bootloader")
-        raise EcuSilentError("the ECU does not answer after the write")
+            raise EcuRefusedError(Refusal.PROGRAMMING, phrase("ecu.stays_in_bootloader"))
+        raise EcuSilentError(phrase("ecu.silent_after_write"))
 
 
 class KwpFaultMemory:

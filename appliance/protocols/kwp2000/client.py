@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, TypeVar
 
+from appliance.contract.phrases import phrase
 from appliance.protocols.access import AccessError, EcuRefusedError, EcuSilentError, Refusal
 from appliance.protocols.keepalive import KeepAlive
 from appliance.protocols.kwp2000.link import BrokenMessageError, KwpLink
@@ -126,11 +127,11 @@ class KwpClient:
             return await self.link.receive(within_s)
         except EcuSilentError as error:
             what = service_name(request.sid)
-            raise EcuSilentError(f"no answer to {what} within {within_s * 1000:.0f} ms") from error
+            raise EcuSilentError(phrase("ecu.no_answer_to", what=what, within_ms=within_s * 1000)) from error
 
     async def _come_into_step(self) -> None:
         """Raises EcuSilentError, BrokenMessageError, LinkLostError where the ECU cannot be brought to it."""
-        problem: AccessError = EcuSilentError("no answer to TesterPresent")
+        problem: AccessError = EcuSilentError(phrase("ecu.no_tester_present"))
         for quiet_s in _SETTLES_S:
             await self.link.settle(quiet_s)
             strangers = self.link.strangers
@@ -176,4 +177,6 @@ def _decoded(request: Request[T], payload: bytes) -> T:
 
 def _misfit(request: Request[Any], payload: bytes, why: str) -> MisfitAnswerError:
     shown = payload[:12].hex(" ").upper() + (" ..." if len(payload) > 12 else "")
-    return MisfitAnswerError(f"{service_name(request.sid)} was answered by {shown}, which cannot be: {why}")
+    return MisfitAnswerError(
+        phrase("ecu.answer_misfit", service=service_name(request.sid), answer=shown, technical_text=str(why))
+    )

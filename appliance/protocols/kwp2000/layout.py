@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.catalogue import Phrase
+from appliance.contract.errors import EngineError
+from appliance.contract.phrases import phrase
 from appliance.contract.places import Range
 from appliance.definitions.access.kwp2000 import KwpLayout
 from appliance.definitions.memory import Memory
@@ -30,11 +32,11 @@ async def require_layout(memory: KwpMemory, layout: KwpLayout, memories: Sequenc
                 (end, False),
             ):
                 if await _answers(memory, Range(one.name, at, END_BYTES)) is not there:
-                    raise _unlike(f"0x{at:06X} is {'not ' if there else ''}there")
+                    raise _unlike(phrase("layout.not_there" if there else "layout.there", address=at))
         if layout.mirrored_at is not None:
             first, again = (Range(one.name, at, _COMPARED_BYTES) for at in (start, layout.mirrored_at))
             if await memory.read(first) == await memory.read(again):
-                raise _unlike(f"what stands at 0x{start:06X} stands at 0x{again.start:06X} again")
+                raise _unlike(phrase("layout.mirrored", address=start, again=again.start))
 
 
 async def _answers(memory: KwpMemory, place: Range) -> bool:
@@ -47,10 +49,5 @@ async def _answers(memory: KwpMemory, place: Range) -> bool:
     return True
 
 
-def _unlike(what: str) -> PitboxError:
-    return PitboxError(
-        "LAYOUT_UNLIKE",
-        f"the memory of this ECU is not that of the definition: {what}",
-        do_now="Nothing was erased. This ECU has another flash part than its definition is made for: "
-        "leave it, and look for a definition of its own.",
-    )
+def _unlike(why: Phrase) -> EngineError:
+    return EngineError("LAYOUT_UNLIKE", why=why)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from appliance.contract.phrases import phrase
 from appliance.protocols.access import EcuSilentError, LineFault, LinkLostError
 from appliance.protocols.kwp2000.framing import (
     FramingError,
@@ -93,7 +94,7 @@ class KwpLink:
                     return
                 self.strangers += 1
                 self._quiet_since_s = self._now()
-        raise BrokenMessageError("the K-line does not fall silent")
+        raise BrokenMessageError(phrase("kline.not_silent"))
 
     def framed_bytes(self, payload_bytes: int) -> int:
         """Bytes on the wire of a message with a payload so long."""
@@ -103,12 +104,12 @@ class KwpLink:
         try:
             return encode(payload, self.form)
         except FramingError as error:
-            raise LinkLostError(str(error)) from error
+            raise LinkLostError(phrase("malformed", technical_text=str(error))) from error
 
     async def _message(self, until_s: float) -> Message:
         whole = await self._some(1, until_s - self._now())
         if not whole:
-            raise EcuSilentError("no answer began in time")
+            raise EcuSilentError(phrase("kline.no_answer_began"))
         try:
             while missing := self._missing(whole):
                 wire_s = missing * BITS_PER_BYTE / self.line.rate_bps
@@ -118,7 +119,9 @@ class KwpLink:
                 whole += more
             return self._decoded(whole)
         except FramingError as error:
-            raise BrokenMessageError(f"{_shown(whole)}: {error}") from error
+            raise BrokenMessageError(
+                phrase("kline.broken_message", message=_shown(whole), technical_text=str(error))
+            ) from error
 
     @staticmethod
     def _missing(head: bytes) -> int:
@@ -151,7 +154,7 @@ def line_errors() -> Iterator[None]:
     try:
         yield
     except KLineError as error:
-        raise LinkLostError(str(error), _fault_of(error)) from error
+        raise LinkLostError(phrase("malformed", technical_text=str(error)), _fault_of(error)) from error
 
 
 _FAULTS: tuple[tuple[type[KLineError], LineFault], ...] = (

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from appliance.contract.phrases import phrase
 from appliance.contract.places import Range
 from appliance.protocols.access import (
     Block,
@@ -148,7 +149,9 @@ class KwpMemory:
                     with self._meter.moving():
                         piece = await client.ask(next_piece())
                     if len(got) + len(piece) > place.length:
-                        raise MisfitAnswerError(f"{len(piece)} bytes came where fewer are left of {place}")
+                        raise MisfitAnswerError(
+                            phrase("ecu.bytes_too_many", bytes=len(piece), place=str(place))
+                        )
                     got += piece
                     self._meter.received(client.link, len(piece), request_bytes=1)
                 await client.ask(end_transfer())
@@ -238,9 +241,11 @@ class KwpMemory:
             unanswered = error
         result = await self._result(routine, until_s, dropped)
         if unanswered is not None:
-            raise EcuSilentError(f"the answer to routine {routine:02X} was lost") from unanswered
+            raise EcuSilentError(phrase("kline.routine_lost", routine=routine)) from unanswered
         if result != 0:
-            raise EcuRefusedError(Refusal.PROGRAMMING, f"routine {routine:02X} ended with {result:02X}")
+            raise EcuRefusedError(
+                Refusal.PROGRAMMING, phrase("kline.routine_ended", routine=routine, result=result)
+            )
 
     async def _result(self, routine: int, until_s: float, dropped: bool) -> int:
         """Asked for until it is there: whoever gives up too early erases a second time for nothing."""
@@ -268,9 +273,9 @@ class KwpMemory:
     def _require(self, place: Range) -> None:
         """On the wire an address says nothing of its memory. Raises EcuRefusedError for one out of reach."""
         if self._how.reading.method == "none":
-            raise EcuRefusedError(Refusal.UNSUPPORTED, "its memory needs a loader that is not there")
+            raise EcuRefusedError(Refusal.UNSUPPORTED, phrase("ecu.needs_loader"))
         if place.memory not in self._erased:
-            raise EcuRefusedError(Refusal.UNSUPPORTED, f"{place} is out of reach over this connection")
+            raise EcuRefusedError(Refusal.UNSUPPORTED, phrase("ecu.out_of_reach", place=str(place)))
 
 
 def _may_still_run(refusal: EcuRefusedError, opening: bool) -> bool:

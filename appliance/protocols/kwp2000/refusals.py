@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from appliance.contract.phrases import phrase
 from appliance.protocols.access import EcuRefusedError, Refusal
 from appliance.protocols.nrc import classify, nrc_name
 from appliance.protocols.nrc import service_name as uds_service_name
@@ -54,4 +55,6 @@ def service_name(sid: int) -> str:
 def refused(sid: int, code: int) -> EcuRefusedError:
     """The exception for a `7F sid code` answer."""
     name, refusal = _OWN.get(code) or (nrc_name(code), classify(code))
-    return EcuRefusedError(refusal, f"{service_name(sid)} refused: {name} (7F {sid:02X} {code:02X})", code)
+    return EcuRefusedError(
+        refusal, phrase("ecu.refused", service=service_name(sid), name=name, sid=sid, code=code), code
+    )

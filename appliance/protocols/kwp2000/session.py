@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TypeVar
 
+from appliance.contract.phrases import phrase
 from appliance.definitions.access.kwp2000 import KwpAccessDefinition
 from appliance.definitions.access.security import SecurityLevel
 from appliance.protocols.access import AccessError, EcuRefusedError, Purpose, Refusal
@@ -146,7 +147,7 @@ class KwpSession:
         else:
             keys = await wake_fast(self.line, self._form, self._timing)
         if not keys.takes(self._form):
-            raise WakeError(f"the ECU does not take headers of this form, say its key bytes {keys}")
+            raise WakeError(phrase("kline.no_such_headers", keys=str(keys)))
         return keys
 
     async def _leave_application(self) -> None:
@@ -163,7 +164,7 @@ class KwpSession:
         """Raises EcuRefusedError CONDITIONS."""
         obstacles = (await self.ask(flash_status(option))).obstacles()
         if obstacles:
-            raise EcuRefusedError(Refusal.CONDITIONS, f"the ECU says: {', '.join(obstacles)}")
+            raise EcuRefusedError(Refusal.CONDITIONS, phrase("kline.obstacles", obstacles=tuple(obstacles)))
 
     async def _enter(self, session: int, rate_bps: int | None) -> None:
         """Enter a session, at another bit rate where the ECU agrees to it."""
@@ -209,7 +210,7 @@ class KwpSession:
     async def _send_key(self, level: SecurityLevel) -> None:
         seed = await self.ask(request_seed(level.level))
         if len(seed) != level.seed_bytes:
-            raise MisfitAnswerError(f"a seed of {len(seed)} bytes instead of {level.seed_bytes}")
+            raise MisfitAnswerError(phrase("ecu.seed_length", bytes=len(seed), wanted_bytes=level.seed_bytes))
         if any(seed):
             key = self._algorithms[level.level](level.level, seed, self._context)
             await self.ask(send_key(level.level, key))

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+from appliance.contract.catalogue import Phrase
+from appliance.contract.phrases import phrase
 from appliance.protocols.access import EcuSilentError, LineFault, LinkLostError
 from appliance.protocols.kwp2000.framing import HeaderForm
 from appliance.protocols.kwp2000.keybytes import KeyBytes, Spoken
@@ -66,7 +68,7 @@ class SlowWake:
 def require_spoken(keys: KeyBytes, spoken: frozenset[Spoken]) -> None:
     """Raises StrangeKeyBytesError."""
     if keys.spoken not in spoken:
-        raise StrangeKeyBytesError(f"the ECU speaks {keys}, not {' or '.join(sorted(spoken))}")
+        raise StrangeKeyBytesError(phrase("kline.speaks_other", keys=str(keys), spoken=tuple(sorted(spoken))))
 
 
 async def wake_slowly(
@@ -82,15 +84,15 @@ async def wake_slowly(
         line.discard()
         await line.wake(wake.sent)
         if await _synch_byte(line) != _SYNCH:
-            raise WakeError("the ECU answered the wake-up address by no synch byte")
-        first = await _byte(line, _W2_S, "the first key byte did not come")
-        second = await _byte(line, _W3_S, "the second key byte did not come")
+            raise WakeError(phrase("kline.no_synch"))
+        first = await _byte(line, _W2_S, phrase("kline.no_first_key_byte"))
+        second = await _byte(line, _W3_S, phrase("kline.no_second_key_byte"))
         require_spoken(KeyBytes(first, second), spoken)
         await asyncio.sleep(_W4_S)
         await line.send(bytes((second ^ 0xFF,)))
-        answered = await _byte(line, _W4_MOST_S, "the ECU did not confirm its address")
+        answered = await _byte(line, _W4_MOST_S, phrase("kline.not_confirmed"))
     if answered != wake.sent ^ 0xFF:
-        raise WakeError(f"the ECU confirmed {answered ^ 0xFF:02X} instead of the address {wake.sent:02X}")
+        raise WakeError(phrase("kline.confirmed_other", answered=answered ^ 255, address=wake.sent))
     return KeyBytes(first, second)
 
 
@@ -104,9 +106,9 @@ async def wake_fast(line: KLine, form: HeaderForm, timing: KwpTiming, idle_s: fl
     await link.wake_fast(bytes((_START_COMMUNICATION,)))
     answer = await link.receive(timing.first_answer_s)
     if answer == _REFUSED:
-        raise ApplicationRunsError("the application runs, and refuses to be woken (7F 00 13)")
+        raise ApplicationRunsError(phrase("kline.application_runs"))
     if len(answer) != 3 or answer[0] != _STARTED:
-        raise WakeError(f"81 was answered by {answer.hex(' ').upper()}")
+        raise WakeError(phrase("kline.wake_answered", answer=answer.hex(" ").upper()))
     keys = KeyBytes(answer[1], answer[2])
     require_spoken(keys, _KWP2000)
     return keys
@@ -127,13 +129,13 @@ async def several_tries(wake: Callable[[], Awaitable[T]], tries: int = TRIES) ->
 async def _synch_byte(line: KLine) -> int:
     """A level that was held has no echo: where nobody answers, a start bit tells whether the line works."""
     try:
-        return await _byte(line, _W1_S, "no ECU answered the wake-up address")
+        return await _byte(line, _W1_S, phrase("kline.no_answer_to_wake"))
     except EcuSilentError:
         await line.send(_START_BIT_ALONE)
         raise
 
 
-async def _byte(line: KLine, within_s: float, missing: str) -> int:
+async def _byte(line: KLine, within_s: float, missing: Phrase) -> int:
     got = await line.receive(1, within_s + HOST_SLACK_S)
     if not got:
         raise EcuSilentError(missing)

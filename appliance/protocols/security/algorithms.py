@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import TypeAlias
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.catalogue import Phrase
+from appliance.contract.errors import EngineError, PitboxError
+from appliance.contract.phrases import phrase
 from appliance.definitions.access.security import SecurityLevel
 from appliance.protocols.access import AccessError
 from appliance.protocols.security.sa2 import Sa2Error, sa2_key
@@ -73,17 +75,18 @@ def _key_by_script(script: bytes, seed: bytes) -> bytes:
     try:
         return sa2_key(script, seed)
     except Sa2Error as error:
-        raise KeyNotMadeError(f"no key for the seed {seed.hex().upper()}: {error}") from error
+        raise KeyNotMadeError(
+            phrase("key.not_made", seed=seed.hex().upper(), technical_text=str(error))
+        ) from error
 
 
 def _plugin(name: str, *, tells: bool) -> KeyAlgorithm:
     found = list(entry_points(group=PLUGIN_GROUP, name=name))
     if not found:
-        raise PitboxError(
+        raise EngineError(
             "SECURITY_PLUGIN_MISSING",
-            f"the unlock algorithm {name!r} is not installed on this box",
-            do_now="Install the security package that its owner supplied, then start the job again.",
-            details=(f"looked for an entry point {name!r} in the group {PLUGIN_GROUP!r}",),
+            name=name,
+            points=[phrase("plugin.looked_for", name=name, group=PLUGIN_GROUP)],
         )
     return _loaded(found[0], tells=tells)
 
@@ -92,9 +95,9 @@ def _loaded(entry: EntryPoint, *, tells: bool) -> KeyAlgorithm:
     try:
         function: object = entry.load()
     except Exception as error:  # whatever a package does when it is imported
-        raise _broken(entry, str(error)) from error
+        raise _broken(entry, phrase("malformed", technical_text=str(error))) from error
     if not callable(function):
-        raise _broken(entry, "it is not a function")
+        raise _broken(entry, phrase("plugin.no_function"))
     return _guarded(entry.name, function, tells=tells)
 
 
@@ -108,24 +111,26 @@ def _guarded(name: str, function: Callable[..., object], *, tells: bool) -> KeyA
         try:
             made = function(level, seed, context)
         except Exception as error:  # whatever it raises, the ECU stays locked
-            why = f"the unlock algorithm {name!r} failed on the seed {seed.hex().upper()}"
+            raised = repr(error) if tells else type(error).__name__
+            failed = KeyNotMadeError(
+                phrase("key.failed", name=name, seed=seed.hex().upper(), technical_text=raised)
+            )
             if tells:
-                raise KeyNotMadeError(f"{why}: {error!r}") from error
-            failed = KeyNotMadeError(f"{why}: {type(error).__name__}")
+                raise failed from error
         else:
             if isinstance(made, bytes) and made:
                 return made
             given = repr(made) if tells else type(made).__name__
-            failed = KeyNotMadeError(f"the unlock algorithm {name!r} gave {given} for a key")
+            failed = KeyNotMadeError(phrase("key.strange", name=name, technical_text=given))
         raise failed
 
     return key
 
 
-def _broken(entry: EntryPoint, why: str) -> PitboxError:
-    return PitboxError(
+def _broken(entry: EntryPoint, why: Phrase) -> PitboxError:
+    return EngineError(
         "SECURITY_PLUGIN_BROKEN",
-        f"the unlock algorithm {entry.name!r} cannot be loaded: {why}",
-        do_now="Reinstall the security package, or ask its owner for a version made for this box.",
-        details=(f"entry point {entry.value}",),
+        name=entry.name,
+        why=why,
+        points=[phrase("plugin.entry_point", entry_point=entry.value)],
     )

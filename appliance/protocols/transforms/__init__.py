@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError
+from appliance.contract.phrases import phrase
 from appliance.definitions.access.transform import Transform
 from appliance.protocols.transforms.bcb import bcb
 from appliance.protocols.transforms.cipher import aes_cbc
@@ -30,13 +31,12 @@ class Piece:
 
 def none_supplied(name: str, definition: str | None = None, about: str | None = None) -> bytes:
     """For a box whose owner has supplied nothing. Raises PitboxError SECRET_MISSING."""
-    whose = "" if definition is None else f" --definition {definition}"
-    what = "" if about is None else f" It is {about}"
-    raise PitboxError(
-        "SECRET_MISSING",
-        f"the owner's {name!r}, without which this ECU is not opened, is not on this box",
-        do_now=f"Put it there: `pitbox secrets put {name} FILE{whose}`.{what}",
-    )
+    missing = EngineError("SECRET_MISSING", secret=name)
+    if definition is not None:
+        missing = EngineError("SECRET_MISSING.of_definition", secret=name, definition=definition)
+    if about is not None:
+        missing.advise(phrase("advice.secret_is", author_text=about))
+    raise missing
 
 
 def payload(data: bytes, transforms: Sequence[Transform], secret: SecretNamed) -> Iterator[Piece]:

@@ -67,7 +67,7 @@ class MemoryProof:
         routine = self._checking.dependencies_routine
         if routine is not None:
             record = await self._run(routine, b"", self._checking.dependencies_status_bytes)
-            require_success(record, "the check of programming dependencies")
+            require_success(record, "ecu.check_failed")
 
     async def _proven_by_steps(self, steps: Sequence[AskStep], block: Block) -> bool:
         """Whether the record of the one request is the good one; a refusal stays a refusal."""

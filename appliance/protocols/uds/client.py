@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
+from appliance.contract.phrases import phrase
 from appliance.protocols.access import AccessError, EcuRefusedError, EcuSilentError, Refusal
 from appliance.protocols.isotp.interface import IsoTpLink
 from appliance.protocols.keepalive import KeepAlive
@@ -198,7 +199,7 @@ class UdsClient:
         await self._resynchronise()
         same = all(payload == taken for payload in heard if payload[:1] == request.echo[:1])
         if request.idempotent or taken is None or not same:
-            raise StepLostError(f"more answers than requests came to {service_name(request.sid)}")
+            raise StepLostError(phrase("ecu.more_answers", service=service_name(request.sid)))
 
     async def _resynchronise(self) -> None:
         """Listen until it is quiet, then ask what has an answer of its own; until that comes alone."""
@@ -208,7 +209,7 @@ class UdsClient:
             await self._probe([])
             if not self.lost_step:
                 return
-        raise StepLostError("the ECU goes on answering what it was not asked")
+        raise StepLostError(phrase("ecu.answers_unasked_on"))
 
     async def _probe(self, heard: list[bytes]) -> None:
         """Have a probe answered; `heard` takes what came before its answer."""

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from appliance.contract.phrases import phrase
 from appliance.protocols.access import (
     AccessError,
     EcuRefusedError,
@@ -102,11 +103,11 @@ class Conversation:
             except TimeoutError:
                 return
             except CanBusGoneError as error:
-                raise LinkLostError(str(error)) from error
+                raise LinkLostError(phrase("malformed", technical_text=str(error))) from error
             except IsoTpError:
                 pass
             self.surplus += 1
-        raise StepLostError("the ECU goes on sending answers that nobody asked for")
+        raise StepLostError(phrase("ecu.answers_nobody_asked"))
 
     async def send_silently(self, payload: bytes, link: IsoTpLink | None = None) -> None:
         """Send what nobody answers, over another link if one is given."""
@@ -166,7 +167,9 @@ class Conversation:
             return await self._link.receive(max(until_s - self._now(), _SHORTEST_WAIT_S))
         except TimeoutError as error:
             waited_ms = (self._now() - began_s) * 1000
-            raise EcuSilentError(f"no answer to {service_name(sid)} within {waited_ms:.0f} ms") from error
+            raise EcuSilentError(
+                phrase("ecu.no_answer", service=service_name(sid), within_ms=waited_ms)
+            ) from error
         except (CanBusGoneError, IsoTpError) as error:
             raise _translated(error) from error
 
@@ -177,7 +180,9 @@ class Conversation:
 
 def _misfit(request: Request[Any], payload: bytes, why: ValueError) -> MisfitAnswerError:
     shown = payload[:_SHOWN_BYTES].hex(" ").upper() + (" ..." if len(payload) > _SHOWN_BYTES else "")
-    return MisfitAnswerError(f"{service_name(request.sid)} was answered by {shown}, which cannot be: {why}")
+    return MisfitAnswerError(
+        phrase("ecu.answer_misfit", service=service_name(request.sid), answer=shown, technical_text=str(why))
+    )
 
 
 def _negative_code(payload: bytes, sid: int) -> int | None:
@@ -189,7 +194,7 @@ def _negative_code(payload: bytes, sid: int) -> int | None:
 def _translated(error: CanBusGoneError | IsoTpError | TimeoutError) -> AccessError:
     """What an access raises for what a link raised."""
     if isinstance(error, CanBusGoneError):
-        return LinkLostError(str(error))
+        return LinkLostError(phrase("malformed", technical_text=str(error)))
     if isinstance(error, IsoTpError):
-        return BrokenTransferError(str(error))
-    return EcuSilentError(str(error))
+        return BrokenTransferError(phrase("malformed", technical_text=str(error)))
+    return EcuSilentError(phrase("malformed", technical_text=str(error)))

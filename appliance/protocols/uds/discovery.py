@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from appliance.contract.catalogue import Phrase
+from appliance.contract.phrases import phrase
 from appliance.protocols.access import DuplicateEcuError
 from appliance.protocols.isotp.interface import IsoTpAddress, IsoTpLink
 from appliance.protocols.readable import text
@@ -78,7 +80,7 @@ async def _vin(link: IsoTpLink, address: IsoTpAddress) -> str | None:
             return text(positive[0][len(request.echo) :]) or None
         broken += answers.broken
     if broken > 1:
-        raise _duplicate(address, "their segmented answers spoil each other")
+        raise _duplicate(address, phrase("ecu.segments_spoil"))
     return None
 
 
@@ -95,7 +97,9 @@ async def _single_answers(
         heard = await group.answers(asked)
     number = _too_many(heard, asked)
     if number is not None:
-        raise _duplicate(addresses[number], f"{_count(heard[number], asked)} answers to one request")
+        raise _duplicate(
+            addresses[number], phrase("ecu.several_answers", answers=_count(heard[number], asked))
+        )
     return heard
 
 
@@ -110,5 +114,5 @@ def _count(answers: Answers, asked: bytes) -> int:
     return sum(payload.startswith(answering) for payload in answers.payloads)
 
 
-def _duplicate(address: IsoTpAddress, why: str) -> DuplicateEcuError:
-    return DuplicateEcuError(f"more than one ECU answers on identifier 0x{address.rx_id:X}: {why}")
+def _duplicate(address: IsoTpAddress, why: Phrase) -> DuplicateEcuError:
+    return DuplicateEcuError(phrase("ecu.two_at_one_id", rx_id=address.rx_id, why=why))

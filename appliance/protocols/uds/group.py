@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from appliance.contract.phrases import phrase
 from appliance.protocols.access import LinkLostError
 from appliance.protocols.isotp.interface import IsoTpError, IsoTpLink
 from appliance.protocols.nrc import RESPONSE_PENDING
@@ -48,7 +49,7 @@ class FunctionalGroup:
         try:
             await self._sender.send(payload)
         except IsoTpError as error:
-            raise LinkLostError(str(error)) from error
+            raise LinkLostError(phrase("malformed", technical_text=str(error))) from error
         heard = await asyncio.gather(
             *(self._collect(link, payload[0], window_s) for link in self._listeners.values())
         )
@@ -87,7 +88,7 @@ class FunctionalGroup:
             except IsoTpError as error:
                 broken += 1
                 if broken > _MOST_BROKEN:
-                    raise LinkLostError(str(error)) from error
+                    raise LinkLostError(phrase("malformed", technical_text=str(error))) from error
                 continue
             if payload[:3] == bytes((NEGATIVE_SID, sid, RESPONSE_PENDING)):
                 until_s = loop.time() + self._timing.pending_answer_s

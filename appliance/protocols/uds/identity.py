@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from appliance.contract.phrases import phrase
 from appliance.definitions.access.uds import UdsAccessDefinition
 from appliance.definitions.place_steps import IdentityField
 from appliance.protocols.access import EcuIdentity, EcuRefusedError, EcuSilentError, EcuState, Refusal
@@ -70,7 +71,7 @@ class Identification:
         """Every field the present program answers. Raises EcuSilentError if none does."""
         state = await self.state()
         if state is EcuState.SILENT:
-            raise EcuSilentError("the ECU answers neither as its application nor as its bootloader")
+            raise EcuSilentError(phrase("ecu.answers_as_neither"))
         bootloader_hw = await self._field("bootloader_hw")
         if state is EcuState.BOOTLOADER:
             return EcuIdentity(

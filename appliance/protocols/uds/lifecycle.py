@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+from appliance.contract.phrases import phrase
 from appliance.definitions.access.uds import UdsAccessDefinition
 from appliance.protocols.access import EcuRefusedError, EcuSilentError, EcuState, Purpose, Refusal
 from appliance.protocols.uds.checking import MemoryProof
@@ -75,8 +76,8 @@ class UdsLifecycle:
                 await self._leave()
                 return
         if state is EcuState.BOOTLOADER:
-            raise EcuRefusedError(Refusal.PROGRAMMING, "the ECU stays in its bootloader after the reset")
-        raise EcuSilentError("the ECU does not answer after the reset")
+            raise EcuRefusedError(Refusal.PROGRAMMING, phrase("ecu.bootloader_after_reset"))
+        raise EcuSilentError(phrase("ecu.silent_after_reset"))
 
     async def _leave(self) -> None:
         await self._opener.restore()

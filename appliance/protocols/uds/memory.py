@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from appliance.contract.phrases import phrase
 from appliance.contract.places import Range
 from appliance.protocols.access import Block, EcuRefusedError, Hold, Progress, Refusal, WireMeter
 from appliance.protocols.uds.checking import MemoryProof
@@ -75,7 +76,7 @@ class UdsMemory:
     def _require(self, place: Range) -> None:
         """Raises EcuRefusedError for a memory that no address on this wire is of."""
         if place.memory not in self._reaches:
-            raise EcuRefusedError(Refusal.UNSUPPORTED, f"{place} is out of reach over this connection")
+            raise EcuRefusedError(Refusal.UNSUPPORTED, phrase("ecu.out_of_reach", place=str(place)))
 
     def meter(self) -> WireMeter:
         """Wire figures since the access was made."""

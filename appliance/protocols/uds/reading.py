@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from appliance.contract.phrases import phrase
 from appliance.definitions.access.uds_memory import Reading
 from appliance.definitions.place_steps import Upload, longest_piece
 from appliance.definitions.step_kinds import Step
@@ -100,7 +101,7 @@ class MemoryReader:
             parts.append(await self._piece_at(at, size))
             moved += size
         if not await self._client.proves_step():
-            raise StepLostError("answers ran apart from their requests while memory was read")
+            raise StepLostError(phrase("ecu.answers_apart_reading"))
         self._proven(parts)
         return b"".join(parts if upwards else reversed(parts))
 
@@ -160,7 +161,7 @@ class MemoryReader:
             await self._transfers.finish()
             await carry_out(self._client, then, values, Refusal.CONDITIONS, harmless=True)
             if self._client.lost_step:
-                raise StepLostError("answers ran apart from their requests during an upload")
+                raise StepLostError(phrase("ecu.answers_apart_upload"))
         except (MisfitAnswerError, StepLostError):
             del data[before:]
             raise
@@ -185,10 +186,10 @@ class MemoryReader:
             part = await self._client.ask(request)
             left = end - len(data)
             if not 0 < len(part) <= left:
-                raise MisfitAnswerError(f"a block of {len(part)} bytes came where {left} were left")
+                raise MisfitAnswerError(phrase("ecu.block_too_long", bytes=len(part), left=left))
             share = min(share, len(part)) if counter == 1 else share
             if len(part) != min(share, left):
-                raise MisfitAnswerError(f"a block of {len(part)} bytes came between blocks of {share}")
+                raise MisfitAnswerError(phrase("ecu.block_in_between", bytes=len(part), share=share))
             data += part
             self._meter.received(request.echo, part)
             if self._client.repeats == repeats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from appliance.contract.phrases import phrase
 from appliance.protocols.access import EcuRefusedError, Refusal
 
 _CORRECT = 0x00
@@ -12,17 +13,18 @@ def succeeded(record: bytes) -> bool:
     return record[:1] == bytes((_CORRECT,))
 
 
-def require_success(record: bytes, what: str) -> None:
+def require_success(record: bytes, key: str) -> None:
     """Raises EcuRefusedError PROGRAMMING for a routine that ran and reports failure.
 
-    An empty record is what a definition promises whose ECU answers without a status.
+    `key` is that of the phrase that says so. An empty record is what a definition promises whose ECU answers
+    without a status.
     """
     if record and not succeeded(record):
-        raise EcuRefusedError(Refusal.PROGRAMMING, f"{what} failed with status {record.hex().upper()}")
+        raise EcuRefusedError(Refusal.PROGRAMMING, phrase(key, record=record.hex().upper()))
 
 
 def require_preconditions(record: bytes) -> None:
     """Raises EcuRefusedError CONDITIONS where a record lists conditions that are not met."""
     if any(record):
         unmet = record.hex().upper()
-        raise EcuRefusedError(Refusal.CONDITIONS, f"the ECU names conditions that are not met: {unmet}")
+        raise EcuRefusedError(Refusal.CONDITIONS, phrase("ecu.conditions_named", unmet=unmet))

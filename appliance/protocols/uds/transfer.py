@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from appliance.contract.phrases import phrase
 from appliance.protocols.access import EcuRefusedError, EcuSilentError, Refusal
 from appliance.protocols.nrc import service_name
 from appliance.protocols.request import Request
@@ -98,7 +99,7 @@ class Transfers:
             return await self._begin_after_ending(request, may_restart, erased=False)
         except EcuRefusedError as refusal:
             service = service_name(request.sid)
-            raise EcuSilentError(f"the answer to {service} was lost, and then: {refusal}") from lost
+            raise EcuSilentError(phrase("ecu.answer_lost", service=service, why=refusal.said)) from lost
 
     async def _begin_after_ending(self, request: Request[int], may_restart: bool, erased: bool) -> int:
         """Raises the refusal where nothing that ends a transfer helps."""

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import nullcontext
 from functools import partial
 
+from appliance.contract.phrases import phrase
 from appliance.definitions.access.uds import UdsAccessDefinition
 from appliance.definitions.step_kinds import Download
 from appliance.definitions.template import Template
@@ -104,15 +105,14 @@ class MemoryWriter:
             record = await self._client.ask(start_routine(routine, options, record_bytes=status_bytes))
         except (EcuSilentError, BrokenTransferError) as lost:
             record = await self._erase_result(routine, lost)
-        require_success(record, "erase")
+        require_success(record, "ecu.erase_failed")
 
     async def _erase_result(self, routine: int, lost: Exception) -> bytes:
         try:
             request = routine_results(routine, record_bytes=self._erasing.status_bytes)
             return await self._client.ask(request)
         except EcuRefusedError as refusal:
-            message = "the answer to the erase routine was lost, and the ECU does not tell its result"
-            raise EcuSilentError(f"{message}: {refusal}") from lost
+            raise EcuSilentError(phrase("ecu.erase_answer_lost", why=refusal.said)) from lost
 
     def _erase_options(self, block: Block) -> bytes:
         if self._erasing.by == "block_id":
@@ -153,7 +153,7 @@ class MemoryWriter:
                 self._erased.add(block)
             if refusal.code in _WANTS_AN_ERASE and not (erased and in_vain):
                 raise
-            raise NotBegunError(refusal.refusal, str(refusal), refusal.code) from refusal
+            raise NotBegunError(refusal.refusal, refusal.said, refusal.code) from refusal
         trailer_bytes = len(trailer_of(self._steps.download, b""))
         return min(limit, self._writing.block_bytes or limit) - TRANSFER_HEADER_BYTES - trailer_bytes
 

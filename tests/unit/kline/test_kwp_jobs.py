@@ -9,6 +9,7 @@ import pytest
 
 from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.contract.jobs import JobState
+from appliance.contract.phrases import phrase
 from appliance.definitions.library import Library, Way
 from appliance.definitions.schema import Definition
 from appliance.engine.ecu_discovery import find_ecu
@@ -74,7 +75,7 @@ def test_an_ecu_on_a_k_line_is_found_among_others_without_its_name(kind: str, tm
 
 class NoLine(KLinePorts):
     def kline(self) -> NoReturn:
-        raise PortMissingError("K-line")
+        raise PortMissingError(phrase("port.kline"))
 
 
 def test_a_missing_k_line_is_told_by_whoever_needs_it() -> None:

@@ -288,10 +288,10 @@ def test_routine_status() -> None:
     assert not succeeded(b"")
     assert succeeded(b"\x00\x01")
     assert not succeeded(b"\x02")
-    require_success(b"", "what the definition promises no status of")
-    require_success(b"\x00", "what went well")
-    with pytest.raises(EcuRefusedError, match="it failed with status 0200"):
-        require_success(b"\x02\x00", "it")
+    require_success(b"", "ecu.erase_failed")  # what the definition promises no status of
+    require_success(b"\x00", "ecu.erase_failed")
+    with pytest.raises(EcuRefusedError, match="erase failed with status 0200"):
+        require_success(b"\x02\x00", "ecu.erase_failed")
 
 
 def test_preconditions_are_met_by_an_empty_list_or_zeroes() -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 
+from appliance.contract.phrases import phrase
 from appliance.definitions.step_kinds import Request as RequestStep
 from appliance.definitions.step_kinds import Step, Wait
 from appliance.definitions.template import Template
@@ -51,7 +52,7 @@ async def _asked(client: UdsClient, step: RequestStep, values: Values, harmless:
             await asyncio.sleep(step.every_ms / 1000)
         if step.poll:
             request = _request(step, step.poll, values, True)
-    raise EcuRefusedError(Refusal.BUSY, f"the ECU was still busy when asked {step.most} times: {step.send}")
+    raise EcuRefusedError(Refusal.BUSY, phrase("ecu.still_busy", times=step.most, request=str(step.send)))
 
 
 async def carry_out(
@@ -65,7 +66,9 @@ async def carry_out(
             record = await ask(client, step, values, harmless=harmless)
             if not step.may_fail and record != bytes.fromhex(step.good):
                 told = record.hex().upper() or "nothing"
-                raise EcuRefusedError(refusal, f"{step.send} ended with {told} instead of {step.good}")
+                raise EcuRefusedError(
+                    refusal, phrase("ecu.ended_with", request=str(step.send), told=told, wanted=step.good)
+                )
 
 
 def _request(step: RequestStep, send: str, values: Values, harmless: bool) -> Request[bytes]:

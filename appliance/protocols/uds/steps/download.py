@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 from collections.abc import Sequence
 
+from appliance.contract.phrases import phrase
 from appliance.definitions.step_kinds import CloseProof, Download, Step
 from appliance.protocols.access import EcuRefusedError, Refusal
 from appliance.protocols.request import Request
@@ -52,8 +53,7 @@ class CloseCheck:
         """Raises EcuRefusedError PROGRAMMING where the ECU took other bytes than were sent."""
         if self.record_bytes and record != self._crc.to_bytes(_CRC_BYTES):
             told = record.hex().upper()
-            message = f"the ECU answers 37 with {told}, which is not the CRC of what was sent"
-            raise EcuRefusedError(Refusal.PROGRAMMING, message)
+            raise EcuRefusedError(Refusal.PROGRAMMING, phrase("ecu.other_crc", told=told))
 
 
 def crc16_x25(data: bytes) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.catalogue import Phrase
+from appliance.contract.errors import EngineError, PitboxError
+from appliance.contract.phrases import phrase
 from appliance.definitions.step_kinds import Loader
 from appliance.definitions.template import Template
 from appliance.definitions.vbf import MAGIC, VbfBlock, parse_vbf
@@ -32,8 +34,8 @@ async def start_loader(client: UdsClient, step: Loader, image: bytes) -> None:
     record = bytes.fromhex(step.started)
     run: Request[bytes] = Request(payload, positive(payload, 3), exactly(len(record)), lookalike=True)
     if (told := await client.ask(run)) != record:
-        message = f"the loader was not started: {told.hex().upper()} instead of {step.started}"
-        raise EcuRefusedError(Refusal.CONDITIONS, message)
+        why = phrase("loader.not_started", told=told.hex().upper(), wanted=step.started)
+        raise EcuRefusedError(Refusal.CONDITIONS, why)
 
 
 def blocks_of_loader(step: Loader, image: bytes) -> tuple[VbfBlock, ...]:
@@ -44,19 +46,23 @@ def blocks_of_loader(step: Loader, image: bytes) -> tuple[VbfBlock, ...]:
         found = parse_vbf(image)
         placed = (found.blocks[0].address, found.call)
     except ValueError as error:
-        raise _wrong(step, str(error)) from error
+        raise _wrong(step, phrase("malformed", technical_text=str(error))) from error
     if placed != (step.address, step.entry):
-        told = f"goes to 0x{placed[0]:X} and starts at 0x{placed[1] or 0:X}"
-        raise _wrong(step, f"{told}, and the definition says 0x{step.address:X} and 0x{step.entry:X}")
+        raise _wrong(
+            step,
+            phrase(
+                "loader.placed_elsewhere",
+                address=placed[0],
+                entry=placed[1] or 0,
+                wanted_address=step.address,
+                wanted_entry=step.entry,
+            ),
+        )
     return found.blocks
 
 
-def _wrong(step: Loader, why: str) -> PitboxError:
-    return PitboxError(
-        "SECRET_WRONG",
-        f"the owner's {step.secret!r} {why}",
-        do_now=f"Supply the one for this ECU: `pitbox secrets put {step.secret} FILE`. Nothing was sent.",
-    )
+def _wrong(step: Loader, why: Phrase) -> PitboxError:
+    return EngineError("SECRET_WRONG.loader", secret=step.secret, why=why)
 
 
 async def _upload(client: UdsClient, step: Loader, block: VbfBlock) -> None:

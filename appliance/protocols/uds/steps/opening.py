@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from appliance.contract.errors import PitboxError
+from appliance.contract.errors import EngineError
+from appliance.contract.phrases import phrase
 from appliance.definitions.link_steps import Ask, Rate, Reconnect
 from appliance.definitions.step_kinds import Loader, Session, Silence, Step, Unlock
 from appliance.definitions.steps import OpenStep
@@ -87,7 +88,7 @@ class OpeningSteps:
     def _wire(self) -> Wire:
         """Raises PitboxError where the links were made by somebody else."""
         if self._given_wire is None:
-            raise PortMissingError("link that can be left", "open the ECU over the box's own ports")
+            raise PortMissingError(phrase("port.link"))
         return self._given_wire
 
     def _set_rate(self, rate_bps: int | None) -> None:
@@ -105,16 +106,12 @@ class OpeningSteps:
         try:
             answer = await self._wire.person().ask(question)
         except UnansweredError as error:
-            raise PitboxError(
-                "QUESTION_UNANSWERED",
-                f"nobody answered within {step.deadline_s:g} s: {step.text}",
-                do_now="Start again, and answer the question this time.",
+            raise EngineError(
+                "QUESTION_UNANSWERED.link", deadline_s=step.deadline_s, author_text=step.text
             ) from error
         if answer.value not in step.go_on_with:
-            raise PitboxError(
-                "QUESTION_DECLINED",
-                f"{answer.by} answered {answer.value} to: {step.text}",
-                do_now="Start again as soon as it can be done.",
+            raise EngineError(
+                "QUESTION_DECLINED.link", person_text=answer.by, answer=answer.value, author_text=step.text
             )
 
     async def _told(self, step: Reconnect) -> bytes:
@@ -130,11 +127,7 @@ class OpeningSteps:
         finally:
             self._wire.join()
         if await self._answered(step) != before:
-            raise PitboxError(
-                "ECU_CHANGED",
-                f"after the link was opened again, {step.same} is answered otherwise than before",
-                do_now="Connect the job's own ECU, and no other, then repeat the command.",
-            )
+            raise EngineError("ECU_CHANGED.link", request=str(step.same))
 
     async def _answered(self, step: Reconnect) -> bytes:
         loop = asyncio.get_running_loop()

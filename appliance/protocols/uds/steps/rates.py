@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
+from appliance.contract.phrases import phrase
 from appliance.definitions.link_steps import FIXED_RATES, Rate
 from appliance.protocols.access import AccessError, EcuRefusedError, EcuSilentError
 from appliance.protocols.uds.client import UdsClient
@@ -49,7 +50,7 @@ class Rates:
         if await self._answers(step.within_s):
             return
         await self.home()
-        raise EcuSilentError(f"the ECU does not answer at {step.to_bps} bit/s, to which it was to change")
+        raise EcuSilentError(phrase("ecu.silent_at_rate", to_bps=step.to_bps))
 
     async def home(self) -> None:
         """Both at the first rate: the ECU by its default session, or because it hears nothing any more."""
