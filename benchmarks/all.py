@@ -12,12 +12,13 @@ import os
 import platform
 from pathlib import Path
 
-from benchmarks import delta, host, kernel, kline, kline_pulses, memory, start, transfer, wire
+from benchmarks import delta, host, kernel, kline, kline_packs, kline_pulses, memory, start, transfer, wire
 from benchmarks.report import Benchmark, Row, table
 
 BENCHMARKS: tuple[Benchmark, ...] = (
     transfer.BENCHMARK,
     kline.BENCHMARK,
+    kline_packs.BENCHMARK,
     kline_pulses.BENCHMARK,
     delta.BENCHMARK,
     host.BENCHMARK,

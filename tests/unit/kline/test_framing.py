@@ -13,6 +13,7 @@ from appliance.protocols.kwp2000.framing import (
     Message,
     decode,
     encode,
+    framed_bytes,
     missing_bytes,
 )
 from appliance.protocols.kwp2000.keybytes import KeyBytes, Spoken
@@ -48,6 +49,7 @@ def test_known_messages(form: HeaderForm, payload: str, whole: str) -> None:
 @given(FORMS, PAYLOADS)
 def test_what_is_encoded_is_decoded_byte_by_byte(form: HeaderForm, payload: bytes) -> None:
     whole = encode(payload, form)
+    assert framed_bytes(len(payload), form) == len(whole)
     for at in range(len(whole)):
         assert 0 < missing_bytes(whole[:at]) <= len(whole) - at
     assert missing_bytes(whole) == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import pytest
@@ -264,6 +264,22 @@ def test_a_wake_up_that_a_byte_spoilt_counts_as_a_lost_link() -> None:
         car.wire.fault = lambda byte: setattr(byte, "value", 0x54 if byte.value == 0x55 else byte.value)
         with pytest.raises(LinkLostError, match="no synch byte"):
             await access.lifecycle.open(Purpose.WRITE)
+
+    at_ecu(me7_kind(), work)
+
+
+def test_the_owners_algorithm_is_told_of_which_definition_it_is() -> None:
+    async def work(car: KwpCar, access: KwpAccess) -> None:
+        told: list[object] = []
+        session, known = access.session, access.session._algorithms[0x01]
+
+        def watched(level: int, seed: bytes, context: Mapping[str, str]) -> bytes:
+            told.append(context["definition"])
+            return known(level, seed, context)
+
+        session._algorithms[0x01] = watched
+        await access.lifecycle.open(Purpose.READ)
+        assert told == [car.definition.id]
 
     at_ecu(me7_kind(), work)
 

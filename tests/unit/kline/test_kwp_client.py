@@ -153,6 +153,16 @@ def test_wrong_keys_lock_the_ecu_and_no_key_is_sent_twice() -> None:
     on_a_bench(work)
 
 
+def test_a_request_that_was_sent_again_is_counted_once() -> None:
+    async def work(bench: KwpBench) -> None:
+        client = await programming(bench)
+        bench.ecu.faults.append(AnswerFault("garbled"))
+        await client.ask(memory.read_memory(START, 16))
+        assert client.repeats == 1
+
+    on_a_bench(work)
+
+
 @pytest.mark.parametrize("kind", ["late", "lost", "garbled", "cut"])
 @pytest.mark.parametrize("delay_s", [0.12, 0.5, 1.4])
 def test_after_an_answer_that_went_wrong_reads_still_bring_their_own_bytes(kind: str, delay_s: float) -> None:
