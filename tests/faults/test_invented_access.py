@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from appliance.contract.errors import EcuSafety, PitboxError
+from appliance.contract.errors import PitboxError
 from appliance.engine.operations.read import identify, read
 from appliance.engine.operations.write import recover, restore, write
 from appliance.engine.originals import load_original
 from appliance.engine.tuned_package import MasterWish
 from appliance.flashing import verifying
-from appliance.flashing.safety import standing
 from drivers.person.simulated import Reply
 from simulator.virtualtime import run_virtual
+from tests.faults.attempting import judge, outcome_of
 from tests.support import probe_protocol
 from tests.support.killing import Killed, Killer
 from tests.support.probe_box import IN_TIME, ChipBox, ReadBox, Script, new_chip, read_box, stock, tuned
@@ -92,21 +92,10 @@ class Campaigner:
     async def attempt(self, work: Awaitable[dict[str, Any]]) -> str | None:
         """Result of an operation, None where it was refused or the box died; judged by the chip."""
         chip = self.chip
-        try:
-            result = str((await work)["result"])
-        except PitboxError as error:
-            assert error.what and error.do_now and error.code.isupper()
-            result = None
-        except Killed:
-            self.next_life(chip.state.with_name(f"{chip.state.name}+"))
-            result = None
+        result = await outcome_of(work, lambda: self.next_life(chip.state.with_name(f"{chip.state.name}+")))
         assert chip.bench.is_safe
         meant = {"done": tuned(stock()), "restored": stock()}
-        if result is not None:
-            assert chip.memory == meant[result], f"a false {result!r}"
-            assert standing(chip.box.journal, self.job).ecu is EcuSafety.INTACT
-        elif chip.memory not in meant.values():
-            assert standing(chip.box.journal, self.job).ecu is EcuSafety.HALF_WRITTEN
+        judge(result, chip.memory, meant, chip.box, self.job)
         return result
 
     def next_life(self, state: Path | None = None) -> None:

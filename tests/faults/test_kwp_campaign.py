@@ -11,15 +11,14 @@ from typing import Any
 
 import pytest
 
-from appliance.contract.errors import EcuSafety, PitboxError
 from appliance.engine.operations.read import identify, read
 from appliance.engine.operations.write import recover, restore, write
 from appliance.engine.tuned_package import MasterWish
-from appliance.flashing.safety import standing
 from simulator.kline.answering import AnswerFault
 from simulator.kline.wire import WireByte
 from simulator.virtualtime import run_virtual
-from tests.support.killing import Killed, Killer
+from tests.faults.attempting import judge, outcome_of
+from tests.support.killing import Killer
 from tests.support.kwp_box import KwpBox, KwpCar, stock, tuned
 from tests.support.kwp_definition import edc15_kind, me7_kind
 
@@ -99,20 +98,9 @@ class Campaigner:
     async def attempt(self, work: Awaitable[dict[str, Any]]) -> str | None:
         """Result of an operation, None where it was refused or the box died; judged by the flash."""
         at = self.at
-        try:
-            result = str((await work)["result"])
-        except PitboxError as error:
-            assert error.what and error.do_now and error.code.isupper()
-            result = None
-        except Killed:
-            at.live_again(at.state.with_name(f"{at.state.name}+"))
-            result = None
+        result = await outcome_of(work, lambda: at.live_again(at.state.with_name(f"{at.state.name}+")))
         meant = {"done": self.wanted, "restored": self.original}
-        if result is not None:
-            assert at.car.memory == meant[result], f"a false {result!r}"
-            assert standing(at.box.journal, self.job).ecu is EcuSafety.INTACT
-        elif at.car.memory not in meant.values():
-            assert standing(at.box.journal, self.job).ecu is EcuSafety.HALF_WRITTEN
+        judge(result, at.car.memory, meant, at.box, self.job)
         return result
 
     def any_work(self) -> Awaitable[Any]:

@@ -19,6 +19,7 @@ from simulator.ecu.memory import FlashMemory
 from simulator.image_synthesis import region_slice
 from simulator.kinds import wires_for
 from simulator.kline.controller import KLineController
+from tests.support.changing import changed
 
 
 def right(definition: Definition, data: bytes) -> bytes:
@@ -38,11 +39,7 @@ def stock(definition: Definition) -> bytes:
 
 def tuned(definition: Definition, data: bytes, *places: int) -> bytes:
     """A few bytes of it changed, at these places."""
-    changed = bytearray(data)
-    for place in places or (0x300,):
-        for at in range(place, place + 0x20):
-            changed[at] ^= 0x5A
-    return right(definition, bytes(changed))
+    return right(definition, changed(data, *(places or (0x300,))))
 
 
 class KwpCar(Car):

@@ -24,6 +24,7 @@ from drivers.supply.interface import Output, SupplyReading
 from drivers.supply.simulated import SimulatedSupply
 from drivers.voltmeter.simulated import SimulatedVoltmeter
 from simulator.virtualtime import run_virtual
+from tests.support.changing import changed
 from tests.support.probe_definition import CHIP_BYTES, CHIP_START, ProbeAccessDefinition, probe_definition
 from tests.support.probe_ecu import ProbeEcu
 from tests.support.probe_tap import ProbeTap
@@ -170,11 +171,7 @@ def stock() -> bytes:
 
 def tuned(data: bytes, *places: int) -> bytes:
     """A few bytes of it changed, at these places."""
-    changed = bytearray(data)
-    for place in places or (0x700,):
-        for at in range(place, place + 0x20):
-            changed[at] ^= 0x5A
-    return _right(bytes(changed))
+    return _right(changed(data, *(places or (0x700,))))
 
 
 def _right(data: bytes) -> bytes:
