@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -682,11 +683,23 @@ def test_after_a_kill_in_the_middle_of_a_write_the_next_engine_finishes(
         assert (struck["phase"], struck["resumed"]) == ("write", True)
 
 
+@pytest.fixture(scope="module")
+def read_once() -> Iterator[tuple[Path, str, bytes]]:
+    """A box that has read its car, the job, and a tuned image: read once for all that go on from there."""
+    with place() as folder:
+        with running(folder) as engine:
+            job = engine.read_job()
+            image = _tuned(engine, job)
+        yield folder, job, image
+
+
 @pytest.mark.parametrize("numbers", [[signal.SIGTERM], [signal.SIGHUP, signal.SIGHUP]])
-def test_the_end_waits_for_a_write_that_has_begun(root: Path, numbers: list[int]) -> None:
-    with running(root) as engine:
-        job = engine.read_job()
-        image = _tuned(engine, job)
+def test_the_end_waits_for_a_write_that_has_begun(
+    root: Path, read_once: tuple[Path, str, bytes], numbers: list[int]
+) -> None:
+    before, job, image = read_once
+    for name in ("state", "car"):
+        shutil.copytree(before / name, root / name)
     slow = simulated(root, "--pace", "8").start()
     with slow.events() as events:
         slow.begin("write", job=job, upload=slow.hand_in(image), correct_checksums=True)
