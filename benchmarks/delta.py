@@ -39,7 +39,9 @@ from simulator.virtualtime import run_virtual
 from tests.support.box import JOB, Box, let_through, request_for
 
 ECU = "pbx-e400"
-ANYTHING_GOES = Plausibility(calibration_changed_share=1, code_changed_share=1, entropy_bits=8)
+ANYTHING_GOES = Plausibility(
+    calibration_changed_share=1, code_changed_share=1, entropy_bits=8, reset_area_bytes=0
+)
 """Noise is programmed: what is measured is how long that takes."""
 WITH_CHECKSUM, WITHOUT_CHECKSUM = 0x8027_8000, 0x8020_8000
 """Two sectors of the calibration; the first holds the calibration's checksum too."""
