@@ -157,6 +157,24 @@ def test_an_instrument_of_kwp1281_is_told_as_such() -> None:
         played({}, "55 01 8A")
 
 
+def test_key_bytes_that_name_nothing_are_told_and_not_spoken_to() -> None:
+    """As an emulator of ECUs says them (8F 8F: 1935, and KWP2000 begins at 2000), whose frames are right."""
+    with pytest.raises(LinkLostError, match=r"8F 8F \(unknown\)"):
+        played({"C133F18166": ["83F133C18F8F86"], summed("C233F10100"): [summed("86F1334100BE3FA813")]})
+
+
+def test_a_vin_in_one_message_as_on_can_is_none() -> None:
+    told = played(
+        {
+            "C133F18166": ["83F133C1E98FE0"],
+            summed("C233F10100"): [summed("86F133 4100 BE3FA812")],
+            summed("C233F10900"): [summed("86F133 4900 40000000")],
+            summed("C233F10902"): [summed("94F133 490201 5750305A5A5A39395A54533339303030 30")],
+        }
+    )
+    assert told is not None and told.vin is None and 0x0C in told.pids
+
+
 @pytest.mark.parametrize(
     ("target", "answer", "keys"),
     [(0x01, "83F101C16B8F", (0x6B, 0x8F)), (0x10, "83F110C1EF8F", (0xEF, 0x8F))],
