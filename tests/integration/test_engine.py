@@ -123,6 +123,39 @@ def test_a_user_named_at_the_start_is_welcome(root: Path) -> None:
         assert _as_nobody(engine.socket)[0] == 200
 
 
+_JOB_AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from tests.support.engine import Engine
+engine = Engine(Path(sys.argv[1]))
+os.setgroups([])
+os.setgid(int(sys.argv[2]))
+os.setuid(int(sys.argv[2]))
+job = engine.read_job()
+shown = engine.perform("preview", of="restore", job=job)
+print(engine.perform("restore", job=job, confirmed=shown["digest"])["result"])
+print(engine.perform("verify", job=job)["blocks"])
+print(engine.perform("recover", definition=shown["definition"])["result"])
+"""
+
+
+@NEEDS_ROOT
+def test_a_user_named_at_the_start_does_whole_jobs(root: Path) -> None:
+    with running(root, "--allow-uid", str(NOBODY)) as engine:
+        done = subprocess.run(
+            [sys.executable, "-c", _JOB_AS_NOBODY, str(root), str(NOBODY)],
+            capture_output=True,
+            text=True,
+            timeout=HANG_S,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        restored, blocks, recovered = done.stdout.split()
+        assert (restored, recovered) == ("restored", "restored") and int(blocks) > 0
+        actors = [one["actor"] for one in engine.ask("GET", "/v1/operations")[1]]
+        assert actors and all(one == {"role": "operator", "uid": NOBODY} for one in actors)
+
+
 def test_a_socket_left_by_a_killed_engine_is_replaced(root: Path) -> None:
     engine = simulated(root).start()
     kill(engine)
@@ -572,6 +605,36 @@ def test_a_full_disk_stops_the_read_and_with_room_it_goes_on(root: Path) -> None
             assert error["code"] in {"VAULT_DISK_FULL", "STORAGE_FAILED"}
             _remount(engine.state, "size=8m")
             assert engine.perform("read", job=job)["full"]
+        finally:
+            engine.stop()
+
+
+@NEEDS_ROOT
+def test_a_disk_without_inodes_stops_a_write_before_it_begins_and_with_some_it_goes_on(root: Path) -> None:
+    """Bytes are free, and no file can be made: nothing is begun that could not be kept."""
+    with _small_disk(root / "state", "64m"):
+        engine = simulated(root).start()
+        try:
+            job = engine.read_job()
+            image, stock = _tuned(engine, job), engine.memory()
+            room = os.statvfs(engine.state)
+            _remount(engine.state, f"nr_inodes={room.f_files - room.f_ffree}")
+            upload = engine.hand_in(image)
+            errors = [
+                engine.fail("write", job=job, upload=upload, correct_checksums=True),
+                engine.fail("restore", job=job),
+            ]
+            for error in errors:
+                assert error["code"] in {"VAULT_DISK_FULL", "STORAGE_FAILED"}
+                assert error["ecu"] == "untouched"
+            assert engine.memory() == stock
+            assert engine.ask("POST", "/v1/secrets/payload_key", bytes(range(16)))[0] == 507
+            _remount(engine.state, f"nr_inodes={room.f_files}")
+            upload = engine.hand_in(image)
+            done = engine.perform("write", job=job, upload=upload, correct_checksums=True)
+            assert done["result"] == "done"
+            assert engine.perform("restore", job=job)["result"] == "restored"
+            assert engine.memory() == stock
         finally:
             engine.stop()
 

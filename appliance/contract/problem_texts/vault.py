@@ -115,7 +115,8 @@ ERRORS: dict[str, Words] = {
     ),
     "VAULT_DISK_FULL": Words(
         "the disk is full: {path}",
-        "Free space on the box, then repeat the step.",
+        "Free space on the box, then repeat the step. `df -h` and `df -i` tell whether bytes are used up or "
+        "names of files.",
     ),
     "VAULT_DISK_READ_ONLY": Words(
         "the disk refuses access: {path}",

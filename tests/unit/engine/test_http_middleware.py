@@ -105,6 +105,7 @@ def test_a_client_that_has_gone_is_told_nothing(journal: Journal) -> None:
         ("FILE_TOO_LARGE", 413),
         ("INTERNAL", 500),
         ("STORAGE_FAILED", 507),
+        ("VAULT_DISK_FULL", 507),
         ("JOURNAL_DAMAGED", 500),
         ("ENGINE_STOPPING", 503),
         ("UPLOAD_BUSY", 409),
