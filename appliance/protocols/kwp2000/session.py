@@ -145,10 +145,19 @@ class KwpSession:
         if line.wake_address is not None:
             keys = await wake_slowly(self.line, SlowWake(line.wake_address, line.wake_parity))
         else:
-            keys = await wake_fast(self.line, self._form, self._timing)
+            keys = await self._woken_fast()
         if not keys.takes(self._form):
             raise WakeError(phrase("kline.no_such_headers", keys=str(keys)))
         return keys
+
+    async def _woken_fast(self) -> KeyBytes:
+        """A refusal tells of an application only where the definition knows that this ECU's does so."""
+        try:
+            return await wake_fast(self.line, self._form, self._timing)
+        except ApplicationRunsError as refused:
+            if self.how.line.application_refuses:
+                raise
+            raise WakeError(f"the ECU refused to be woken: {refused}") from refused
 
     async def _leave_application(self) -> None:
         """For the boot loader, from which it comes back by itself. Raises AccessError."""

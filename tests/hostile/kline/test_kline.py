@@ -12,7 +12,7 @@ import pytest
 
 from appliance.definitions.library import Way
 from appliance.flashing.image import blocks_of
-from appliance.protocols.access import Block, Purpose
+from appliance.protocols.access import Block, EcuState, Purpose
 from appliance.protocols.kwp2000.access import KwpAccess
 from appliance.protocols.kwp2000.links import open_ecu
 from appliance.protocols.transforms import none_supplied
@@ -80,6 +80,19 @@ def test_a_download_that_was_left_open_is_ended_before_an_upload() -> None:
             ecu.server.transfer = Transfer(block.start, block.size, upload=False, done=0x3D)
             await access.lifecycle.open(Purpose.RECOVER)
             assert await access.memory.read(block.place) == ecu.flash.read(block.start, block.size)
+
+    run_virtual(inside())
+
+
+def test_a_refusal_to_be_woken_is_no_running_application() -> None:
+    """Of an ECU of which nobody has said that it refuses so: a boot loader would be taken for its end."""
+
+    async def inside() -> None:
+        async with at("fast", Traits()) as (ecu, access):
+            ecu.spite.rate, ecu.spite.kinds, ecu.spite.services = 1.0, ("wake_refused",), (0x81,)
+            assert await access.lifecycle.state() is EcuState.SILENT
+            ecu.spite.calm = True
+            assert await access.lifecycle.state() is EcuState.APPLICATION
 
     run_virtual(inside())
 
