@@ -109,6 +109,7 @@ _SERVICES = {
     0x3D: "WriteMemoryByAddress",
     0x3E: "TesterPresent",
     0x85: "ControlDTCSetting",
+    0x87: "LinkControl",
 }
 
 

@@ -37,6 +37,9 @@ ENCODINGS: list[tuple[Request[Any], str, str]] = [
     (control.switch_communication(True), "28 00 01", "68 00"),
     (control.switch_dtc_setting(False), "85 02", "C5 02"),
     (control.switch_dtc_setting(True), "85 01", "C5 01"),
+    (control.verify_rate(500_000, 0x12), "87 01 12", "C7 01"),
+    (control.verify_rate(150_000, None), "87 02 02 49 F0", "C7 02"),
+    (control.change_rate(), "87 03", "C7 03"),
     (control.tester_present(), "3E 00", "7E 00"),
     (unlock.request_seed(0x11, 4), "27 11", "67 11"),
     (unlock.send_key(0x11, b"\x01\x02\x03\x04"), "27 12 01020304", "67 12"),
@@ -71,14 +74,15 @@ def test_encodings(request_: Request[Any], sent: str, echo: str) -> None:
     assert request_.echo == bytes.fromhex(echo)
 
 
-NOT_REPEATABLE = {0x11, 0x27, 0x31, 0x34, 0x35, 0x37}
+NOT_REPEATABLE = {0x11, 0x27, 0x31, 0x34, 0x35, 0x37, 0x87}
 
 
 def test_only_what_does_no_harm_twice_is_idempotent() -> None:
     for request, _, _ in ENCODINGS:
         seed = request.sid == 0x27 and request.payload[1] % 2 == 1
         results = request.sid == 0x31 and request.payload[1] == 0x03
-        assert request.idempotent == (request.sid not in NOT_REPEATABLE or seed or results)
+        rate = request.sid == 0x87 and request.payload[1] != 0x03
+        assert request.idempotent == (request.sid not in NOT_REPEATABLE or seed or results or rate)
 
 
 @given(st.sampled_from([request for request, _, _ in ENCODINGS]), st.binary(max_size=64))
@@ -185,6 +189,9 @@ ALL_SERVICES: list[tuple[Request[Any], list[int], bool]] = [
     (control.reset_ecu(), [0], False),
     (control.switch_communication(False), [0], False),
     (control.switch_dtc_setting(True), [0], False),
+    (control.verify_rate(500_000, 0x12), [0], False),
+    (control.verify_rate(250_000, None), [0], False),
+    (control.change_rate(), [0], False),
     (control.tester_present(), [0], False),
     (unlock.request_seed(0x11, 4), [4], False),
     (unlock.send_key(0x11, b"\x01"), [0], False),
@@ -207,8 +214,8 @@ ALL_SERVICES: list[tuple[Request[Any], list[int], bool]] = [
 ]
 """Every service with a record of known length: the request, these lengths, whether answers look alike."""
 TABLED = {
-    "change_session", "reset_ecu", "switch_communication", "switch_dtc_setting", "tester_present",
-    "request_seed", "send_key", "authentication_configuration", "active_session", "write_data", "read_memory",
+    "change_session", "reset_ecu", "switch_communication", "switch_dtc_setting", "verify_rate",
+    "change_rate", "tester_present", "request_seed", "send_key", "authentication_configuration", "active_session", "write_data", "read_memory",
     "start_routine", "routine_results", "send_block", "fetch_block", "exit_transfer",
     "clear_dtcs", "engine_speed", "vehicle_speed", "module_voltage", "clear_emission_dtcs",
 }  # fmt: skip
