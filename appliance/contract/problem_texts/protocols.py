@@ -125,6 +125,7 @@ PHRASES: dict[str, str] = {
     "kline.wake_answered": "81 was answered by {answer}",
     "kline.no_synch": "the ECU answered the wake-up address by no synch byte",
     "ecu.refused": "{service} refused: {name} (7F {sid:02X} {code:02X})",
+    "kline.refused_wake": "the ECU refused to be woken: {why}",
     "kline.no_such_headers": "the ECU does not take headers of this form, say its key bytes {keys}",
     "kline.obstacles": "the ECU says: {obstacles}",
     "ecu.seed_length": "a seed of {bytes} bytes instead of {wanted_bytes}",

@@ -157,7 +157,7 @@ class KwpSession:
         except ApplicationRunsError as refused:
             if self.how.line.application_refuses:
                 raise
-            raise WakeError(f"the ECU refused to be woken: {refused}") from refused
+            raise WakeError(phrase("kline.refused_wake", why=refused.said)) from refused
 
     async def _leave_application(self) -> None:
         """For the boot loader, from which it comes back by itself. Raises AccessError."""

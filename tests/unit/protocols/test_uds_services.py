@@ -215,7 +215,8 @@ ALL_SERVICES: list[tuple[Request[Any], list[int], bool]] = [
 """Every service with a record of known length: the request, these lengths, whether answers look alike."""
 TABLED = {
     "change_session", "reset_ecu", "switch_communication", "switch_dtc_setting", "verify_rate",
-    "change_rate", "tester_present", "request_seed", "send_key", "authentication_configuration", "active_session", "write_data", "read_memory",
+    "change_rate", "tester_present",
+    "request_seed", "send_key", "authentication_configuration", "active_session", "write_data", "read_memory",
     "start_routine", "routine_results", "send_block", "fetch_block", "exit_transfer",
     "clear_dtcs", "engine_speed", "vehicle_speed", "module_voltage", "clear_emission_dtcs",
 }  # fmt: skip
