@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Iterable
 from functools import cache, lru_cache
 from struct import Struct
+from sys import byteorder
 
 from drivers.can.interface import CanFrame
 
@@ -72,12 +73,16 @@ def _stuffing() -> tuple[list[bytes], list[bytes]]:
 
 @cache
 def _crcs() -> array[int]:
-    """Of every word, which turns a CRC of 15 bits over all the way."""
-    low = [_crc_bits(0, _msb_first(byte, 8)) for byte in range(256)]
+    """Of every word, which turns a CRC of 15 bits over all the way.
+
+    A row of 256 is one large number, so that whoever asks for few frames pays little.
+    """
+    low = array("H", [_crc_bits(0, _msb_first(byte, 8)) for byte in range(256)])
+    ones = array("H", [1] * 256).tobytes()
+    row, each = int.from_bytes(low.tobytes(), byteorder), int.from_bytes(ones, byteorder)
     table = array("H")
     for crc in low:
-        shifted = _crc_bits(crc, [0] * 8)
-        table.extend([shifted ^ other for other in low])
+        table.frombytes((row ^ each * _crc_bits(crc, [0] * 8)).to_bytes(len(ones), byteorder))
     return table
 
 
