@@ -95,8 +95,10 @@ class Entry:
             return
         if kind is GeneratorExit:
             self._leave_at_once()
-        else:
-            await self._leave()
+            return
+        if error is not None:
+            self._wiring.doubt()  # it may be another ECU, or a person changes something on account of it
+        await self._leave()
 
     def _require_ports(self) -> None:
         """Before anything moves. Raises PitboxError PORT_MISSING."""

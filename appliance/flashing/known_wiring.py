@@ -1,7 +1,8 @@
 """Wires that a person has confirmed and that have measured well since: asked for once in a job of one engine.
 
 Nobody measures while the supply is off. So the probe has to find at each entry what it found behind the
-confirmed wires, and an entry that failed or a supply that was lost has every wire asked for anew.
+confirmed wires; after an entry that failed, work behind it that failed, or a supply that was lost, every
+wire is asked for anew.
 """
 
 from __future__ import annotations

@@ -168,6 +168,7 @@ def _change(dice: random.Random, bench: Bench) -> Change:
     chosen = dice.sample(small, min(len(small), dice.randint(1, 3)))
     for region, sector in chosen:
         _edit(dice, definition, region, sector, memory)
+    _keep_own_numbers(definition, bench.stock, memory)
     corrected = _corrected(definition, bytes(memory))
     return _difference(definition, bench.stock, corrected)
 
@@ -186,6 +187,18 @@ def _edit(
     base = region_slice(definition, region.name).start - region.start
     for _ in range(dice.randint(1, 12)):
         memory[base + dice.randrange(low, high)] ^= dice.randint(1, 255)
+
+
+def _keep_own_numbers(definition: Definition, stock: bytes, memory: bytearray) -> None:
+    """A file that lacks the numbers of its own ECU is rightly refused."""
+    told = definition.simulation
+    for number in {
+        text.encode() for text in (told.hw, told.sw, told.boot, told.serial, told.vin, told.calid)
+    }:
+        at = stock.find(number)
+        while number and at >= 0:
+            memory[at : at + len(number)] = number
+            at = stock.find(number, at + 1)
 
 
 def _corrected(definition: Definition, memory: bytes) -> bytes:

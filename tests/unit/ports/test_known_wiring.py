@@ -72,6 +72,21 @@ def test_confirmed_wires_that_measured_well_are_not_asked_for_again() -> None:
     known(test)
 
 
+def test_work_that_failed_behind_the_wires_has_them_asked_for_again() -> None:
+    """It may have been another ECU, which a person is about to exchange."""
+
+    def fails() -> None:
+        raise PitboxError("ECU_CHANGED", "another ECU answers", do_now="Connect the job's.")
+
+    async def test(of: Known) -> None:
+        assert [await of.questions() for _ in range(2)] == [WIRES, 0]
+        with pytest.raises(PitboxError):
+            await of.questions(fails)
+        assert [await of.questions() for _ in range(2)] == [WIRES, 0]
+
+    known(test)
+
+
 def test_a_probe_that_finds_other_wires_has_them_asked_for_before_anything_is_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
