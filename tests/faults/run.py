@@ -21,6 +21,7 @@ from appliance.flashing.safety import tell_safety
 from appliance.flashing.write_order import WriteOrder
 from simulator.car import Car
 from simulator.faults import FaultPlan
+from simulator.image_synthesis import region_slice
 from simulator.injection import FaultInjector
 from tests.faults.hardships import (
     DISK,
@@ -480,7 +481,7 @@ class Run:
 
     def _at_an_end(self, error: PitboxError) -> Outcome | None:
         """The technician tries the other verb as well, and then believes it."""
-        if error.code == "SOURCE_LOST":
+        if error.code == "SOURCE_LOST" or self._lost_verdicts:  # said by one verb, it holds for the other
             return self._without_source()
         if self._scenario.site is Site.CAR_THEN_BENCH:
             self._to_the_bench()
@@ -489,13 +490,20 @@ class Run:
         return Outcome.NEEDS_BENCH if self._bench_verdicts == _BENCH_TRIES else None
 
     def _without_source(self) -> Outcome | None:
-        """An original that rotted, and not while the write would still make a tuned file of it."""
+        """An original that rotted where it is needed: a tuned file brings its own regions along."""
         flash = self._box.journal.last_flash(self._job or "")
         tuned = flash is not None and WriteOrder.from_json(flash.write_order).tuned_file
-        if self._rotten is None or tuned:
+        if self._rotten is None or (tuned and self._tuned_file_holds(self._rotten.place)):
             raise BrokenPromiseError("SOURCE_LOST, and there is a source that is whole")
         self._lost_verdicts += 1
         return Outcome.SOURCE_LOST if self._lost_verdicts == _LOST_TRIES else None
+
+    def _tuned_file_holds(self, place: slice) -> bool:
+        """What a write erases along with its own blocks is in no tuned file."""
+        regions = (
+            region_slice(self._scenario.bench.definition, one.name) for one in self._scenario.change.regions
+        )
+        return any(one.start < place.stop and place.start < one.stop for one in regions)
 
     def _is_hopeless(self) -> bool:
         """Before anything was erased the technician does not insist on a file that rotted."""
