@@ -4,7 +4,6 @@ import mimetypes
 import os
 import sys
 from importlib.util import find_spec
-from types import ModuleType
 
 _OWN_HASHES = ("_md5", "_sha1", "_sha2" if sys.version_info >= (3, 12) else "_sha256")
 
@@ -34,12 +33,7 @@ def _without_extras() -> None:
 
 
 def _with_short_tables() -> None:
-    """0.9 MB of tables that come with aiohttp and that nobody asks in an engine, which sends JSON alone: the
-    names of HTML's characters (it only escapes), and the system's list of files' types.
-    """
-    names = ModuleType("html.entities")
-    names.html5 = {}  # type: ignore[attr-defined]
-    sys.modules["html.entities"] = names
+    """The system's list of files' types comes with aiohttp, and an engine sends JSON alone."""
     mimetypes.knownfiles.clear()
 
 

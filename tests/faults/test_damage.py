@@ -26,6 +26,6 @@ def test_no_damaged_file_breaks_a_promise(bases: list[Base], tmp_path: Path) -> 
 def test_a_box_without_the_record_of_writes_is_found_out(
     bases: list[Base], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(WritesRecord, "reconcile", lambda record: ())
+    monkeypatch.setattr(WritesRecord, "reconcile", lambda record, distrust: ())
     results = [run(seed, bases, tmp_path) for seed in range(1, 3 * SLICE + 1)]
     assert any("forgotten" in result.broken for result in results)

@@ -446,7 +446,7 @@ def test_a_pin_that_the_box_has_not_got_is_told_by_its_name() -> None:
     async def test(bench: EntryBench) -> None:
         bench.ports._pins = OnePin(bench.bench)
         error = await refusal(bench)
-        assert error.code == "PORT_MISSING" and "pin boot_2 and no pin reset" in error.what
+        assert error.code == "PORT_MISSING" and "no pin boot_2, reset" in error.what
         assert not bench.events
 
     on_bench(test)
